@@ -1,0 +1,1 @@
+"""Benchmarks: one command each, JSON with the machine's description."""

@@ -1,0 +1,62 @@
+"""`python -m benchmarks`: quality, limit, receptive-field, real."""
+
+from typing import Annotated
+
+import torch
+import typer
+from rich.console import Console
+
+from benchmarks import limit, quality, real, receptive_field
+from benchmarks.common import NOISES, SETS
+
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
+console = Console(width=160)
+Minutes = Annotated[float, typer.Option(help="Training time of each method.")]
+Seed = Annotated[
+    int, typer.Option(help="Of the training; the noise is always the same.")
+]
+
+
+@app.callback()
+def threads(n: Annotated[int, typer.Option("--threads")] = 2) -> None:
+    """Benchmarks of napari-cosdd; results go to benchmarks/results."""
+    torch.set_num_threads(n)
+
+
+@app.command("quality")
+def quality_command(
+    sets: Annotated[str, typer.Option(help="Comma-separated.")] = ",".join(SETS),
+    noises: Annotated[str, typer.Option(help="Comma-separated.")] = ",".join(NOISES),
+    methods: Annotated[str, typer.Option(help="Comma-separated.")] = ",".join(
+        quality.METHODS
+    ),
+    minutes: Minutes = 5.0,
+    seed: Seed = 0,
+) -> None:
+    """PSNR over time against tuned filters and a supervised network."""
+    quality.run(
+        console, sets.split(","), noises.split(","), methods.split(","), minutes, seed
+    )
+
+
+@app.command("limit")
+def limit_command(minutes: Minutes = 10.0, seed: Seed = 0) -> None:
+    """Gap to the Bayes limit on Gaussian fields."""
+    limit.run(console, minutes, seed)
+
+
+@app.command("receptive-field")
+def receptive_field_command(
+    minutes: Minutes = 2.0, data: str = "w2s", noise: str = "checkerboard"
+) -> None:
+    """Receptive fields too short, right, longer and two-dimensional."""
+    receptive_field.run(console, minutes, data, noise)
+
+
+@app.command("real")
+def real_command(minutes: Minutes = 5.0, what: str = "nuclei,twophoton,tirf") -> None:
+    """Real images: repeats of a static scene, and the bundled nuclei."""
+    real.run(console, minutes, what.split(","))
+
+
+app()

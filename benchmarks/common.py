@@ -1,0 +1,155 @@
+"""What the benchmarks share: images, noises, the tuned classical filters, results."""
+
+import json
+import os
+import platform
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tifffile
+import torch
+from numpy.typing import NDArray
+from scipy import ndimage
+from skimage.restoration import denoise_tv_chambolle
+
+from napari_cosdd.data import simulate
+from napari_cosdd.metrics import psnr
+
+SHARED = Path(__file__).parents[2] / "shared" / "data"
+RESULTS = Path(__file__).parent / "results"
+Image = NDArray[np.float32]
+
+SETS = {
+    "w2s": "clean-w2s/w2s_avg400_18x512x512_u8.tif",
+    "sstem": "clean-ssTEM/isbi_ssTEM_6x512x512_u8.tif",
+    "actin": "clean-bpae/BPAE_actin_512x512.tif",
+}
+#: Clean images that a supervised network may see for a set of a single image.
+OTHERS = {
+    "actin": ["clean-bpae/BPAE_mito_512x512.tif", "clean-bpae/BPAE_nuclei_512x512.tif"]
+}
+#: Noise, and the axis along which it is correlated.
+NOISES: dict[str, tuple[Callable[..., Image], dict[str, float], str]] = {
+    "stripes": (simulate.stripes, {"gain": 0.008, "gaussian": 0.04, "row": 0.05}, "x"),
+    "rows": (simulate.long_range_rows, {}, "x"),
+    "checkerboard": (simulate.checkerboard, {}, "y"),
+}
+#: What is judged: the middle of the first image.
+JUDGED = (slice(128, 384), slice(128, 384))
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A set of clean images under a noise.
+
+    Attributes
+    ----------
+    clean, noisy : ndarray, shape (n, y, x)
+        Signal 0 to 1, and the same with noise.
+    others : ndarray, shape (m, y, x)
+        Clean images that are not judged, for supervision.
+    axis : str
+        Along which the noise is correlated.
+    """
+
+    name: str
+    clean: Image
+    noisy: Image
+    others: Image
+    axis: str
+    add_noise: Callable[[Image, np.random.Generator], Image]
+
+    def score(self, estimate: NDArray[Any]) -> float:
+        """Return the PSNR in dB of an estimate of the judged part; the peak is 1."""
+        return psnr(estimate, self.clean[0][JUDGED], 1.0)
+
+
+def problem(data: str, noise: str, seed: int = 0) -> Problem:
+    """Load a set and add noise, always the same for a seed."""
+    clean = read(SETS[data])
+    make, settings, axis = NOISES[noise]
+
+    def add_noise(image: Image, rng: np.random.Generator) -> Image:
+        return make(image, rng, **settings)
+
+    others = (
+        np.concatenate([read(f) for f in OTHERS[data]]) if data in OTHERS else clean[1:]
+    )
+    noisy = add_noise(clean, np.random.default_rng(seed))
+    return Problem(f"{data}/{noise}", clean, noisy, others, axis, add_noise)
+
+
+def read(file: str) -> Image:
+    """Read clean images, scaled to 0..1 together."""
+    path = SHARED / file
+    if not path.exists():
+        raise SystemExit(f"{path} is not here: the benchmarks need the shared images")
+    images = tifffile.imread(path).astype(np.float32)
+    images = images.reshape(-1, *images.shape[-2:])
+    scaled: Image = (images - images.min()) / (images.max() - images.min())
+    return scaled
+
+
+def best_blur(task: Problem) -> tuple[float, tuple[float, float]]:
+    """Return the PSNR and widths (y, x) of the Gaussian blur best for the truth."""
+    widths = [0, 0.5, 0.75, 1, 1.25, 1.5, 2, 2.5, 3, 4, 5]
+    tried = [
+        (task.score(ndimage.gaussian_filter(task.noisy[0], (y, x))[JUDGED]), (y, x))
+        for y in widths
+        for x in widths
+    ]
+    return max(tried)
+
+
+def best_total_variation(task: Problem) -> tuple[float, float]:
+    """Return the PSNR and weight of the total variation best for the truth."""
+    wide = tuple(slice(s.start - 32, s.stop + 32) for s in JUDGED)
+    part = task.noisy[0][wide]
+    tried = []
+    for weight in (0.02, 0.04, 0.06, 0.08, 0.1, 0.13, 0.16, 0.2, 0.25, 0.3, 0.4):
+        smooth = denoise_tv_chambolle(part, weight, max_num_iter=200)
+        tried.append((task.score(smooth[32:-32, 32:-32]), weight))
+    return max(tried)
+
+
+def machine() -> dict[str, Any]:
+    """Describe where and with what this runs."""
+    cuda = torch.cuda.get_device_name() if torch.cuda.is_available() else None
+    return {
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "gpu": cuda,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "napari-cosdd": version("napari-cosdd"),
+        "date": time.strftime("%Y-%m-%d"),
+    }
+
+
+def _processor() -> str:
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        for line in info.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor()
+
+
+def save(name: str, results: Any) -> Path:
+    """Write results with the machine's description; parts of before are kept."""
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / f"{name}.json"
+    before: dict[str, Any] = {}
+    if path.exists():
+        before = json.loads(path.read_text())["results"]
+    merged = before | results
+    text = json.dumps({"machine": machine(), "results": merged}, indent=1)
+    path.write_text(text + "\n")
+    return path

@@ -1,0 +1,254 @@
+"""PSNR over time: COSDD, Noise2Void, SN2V, classical filters, and the ceiling."""
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from rich.console import Console
+from torch import nn
+
+from benchmarks.common import (
+    JUDGED,
+    Problem,
+    best_blur,
+    best_total_variation,
+    problem,
+    save,
+)
+from napari_cosdd import api
+from napari_cosdd.events import Finished, StepDone, Validated, Warned
+from napari_cosdd.inference.config import InferenceConfig
+from napari_cosdd.inference.latent_noise import PositionNoise
+from napari_cosdd.methods.base import GenerativeMethod, Method
+from napari_cosdd.nets.blocks import channels_last, weights_channels_last
+from napari_cosdd.nets.unet import UNet
+from napari_cosdd.noise.autocorrelation import autocorrelation
+from napari_cosdd.recipe import Recipe
+from napari_cosdd.training.learner import BETAS
+from napari_cosdd.training.optim import AveragedWeights, cosine_rate
+from napari_cosdd.training.trainer import TrainingRun
+
+METHODS = ("cosdd", "supervised", "sn2v", "n2v")
+#: Points of the curve over time, samples of a point and of the end.
+POINTS, FEW, MANY = 10, 16, 100
+#: Crops of 64 pixels in a step of the supervised network.
+BATCH = 4
+#: Around the judged part, so that its border is judged with context.
+CONTEXT = 64
+
+Curve = list[tuple[float, float]]
+
+
+def run(
+    console: Console,
+    sets: list[str],
+    noises: list[str],
+    methods: list[str],
+    minutes: float,
+    seed: int,
+) -> None:
+    """Run the benchmark, print and save the results after each part."""
+    for data in sets:
+        for noise in noises:
+            task = problem(data, noise)
+            results = {f"{task.name}/filters": filters(task)}
+            console.print(f"[bold]{task.name}[/] {results[f'{task.name}/filters']}")
+            save("quality", results)
+            for method in methods:
+                result = train_and_score(task, method, minutes, seed)
+                shown = {k: v for k, v in result.items() if k != "curve"}
+                curve = " ".join(f"{s:.0f}s {p:.2f}" for s, p in result["curve"])
+                console.print(f"  {method}: {shown}\n    {curve}", highlight=False)
+                key = f"{task.name}/{method}" + (f"/seed{seed}" if seed else "")
+                save("quality", {key: result})
+
+
+def filters(task: Problem) -> dict[str, Any]:
+    """Score what needs no training."""
+    blur, widths = best_blur(task)
+    tv, weight = best_total_variation(task)
+    return {
+        "noisy": round(task.score(task.noisy[0][JUDGED]), 2),
+        "blur": round(blur, 2),
+        "blur_yx": widths,
+        "tv": round(tv, 2),
+        "tv_weight": weight,
+    }
+
+
+def train_and_score(
+    task: Problem, method: str, minutes: float, seed: int
+) -> dict[str, Any]:
+    """Train one method for some minutes; return its curve and final scores."""
+    if method == "supervised":
+        return _supervised(task, minutes, seed)
+    name = "cosdd" if method == "cosdd" else "n2v"
+    settings: dict[str, Any] = {} if method != "n2v" else {"noise_axis": "none"}
+    if method == "sn2v" and task.name.endswith("checkerboard"):
+        settings["half_length"] = 4096  # as the papers: whole columns
+    recipe = Recipe.preset(name).changed(
+        settings, {"time_limit": minutes, "max_steps": 10**7, "seed": seed}
+    )
+    job = api.prepare_training([api.Image(task.noisy, "SYX")], recipe)
+    curve: Curve = []
+    notes: list[str] = []
+    model = None
+    for event in _watched(job, task, minutes, curve):
+        if isinstance(event, Warned):
+            notes.append(event.message)
+        if isinstance(event, Finished):
+            model, steps = event.result, event.step
+    assert model is not None
+    return {
+        "steps": steps,
+        "advice": job.noise.advice.sentence if job.noise else "",
+        "notes": notes,
+        **final_scores(task, model),
+        "curve": curve,
+    }
+
+
+def _watched(
+    job: api.TrainingJob, task: Problem, minutes: float, curve: Curve
+) -> Iterator[Any]:
+    """Train, and score the averaged weights now and then; scoring takes no time."""
+    training = job.recipe.training
+    loop = TrainingRun(
+        job.recipe.method,
+        job.build,
+        job.patches,
+        training,
+        torch.device("cpu"),
+        None,
+        {},
+    )
+    due = 60 * minutes / POINTS
+    while (reason := loop.finished(lambda: False)) is None:
+        for event in loop.step():
+            if not isinstance(event, StepDone):
+                yield event
+        if loop.validation_due():
+            for event in loop.validate():
+                if not isinstance(event, Validated):
+                    yield event
+        if loop.seconds >= due:
+            due += 60 * minutes / POINTS
+            loop.learner.average.swap()
+            estimate = _quick_mean(loop.learner.method, task, job)
+            loop.learner.average.swap()
+            curve.append((round(loop.seconds), round(task.score(estimate), 2)))
+    yield from loop.finish(reason)
+
+
+@torch.no_grad()
+def _quick_mean(method: Method, task: Problem, job: api.TrainingJob) -> Any:
+    wide = tuple(slice(s.start - CONTEXT, s.stop + CONTEXT) for s in JUDGED)
+    levels = job.patches.spec.normalization
+    pixels = levels.apply(task.noisy[0][wide][None], 2)
+    x = channels_last(torch.from_numpy(pixels)[None])
+    if isinstance(method, GenerativeMethod):
+        features = method.encode(x)
+        noise = [
+            PositionNoise(1, 0, [k], (0, 0), x.shape[2:], x.device) for k in range(FEW)
+        ]
+        draws = [method.sample_posterior(features, n) for n in noise]
+        mean = torch.stack(draws).mean(0)
+    else:
+        mean = method.estimate(x)
+    inner = mean[0, :, CONTEXT:-CONTEXT, CONTEXT:-CONTEXT].numpy()
+    return levels.invert(inner, 2)[0]
+
+
+def final_scores(task: Problem, model: Any) -> dict[str, Any]:
+    """Score mean and samples, and look at what is left for correlation."""
+    wide = tuple(slice(s.start - CONTEXT, s.stop + CONTEXT) for s in JUDGED)
+    inner = (slice(CONTEXT, -CONTEXT),) * 2
+    config = InferenceConfig(n_samples=MANY, n_kept=4, device="cpu")
+    noisy = task.noisy[0][wide]
+    last: Any = list(api.denoising(model, api.Image(noisy, "YX"), config))[-1]
+    result = last.result
+    mean = result.mean[inner]
+    correlation = autocorrelation([mean - task.clean[0][JUDGED]])
+    residual = autocorrelation([task.noisy[0][JUDGED] - mean])
+    truth = autocorrelation([task.noisy[0][JUDGED] - task.clean[0][JUDGED]])
+    scores: dict[str, Any] = {"psnr": round(task.score(mean), 2)}
+    if result.deviation is not None:
+        single = [task.score(s[inner]) for s in result.samples]
+        scores["psnr_single"] = round(float(np.mean(single)), 2)
+    for name, found in (
+        ("error", correlation),
+        ("residual", residual),
+        ("noise", truth),
+    ):
+        scores[f"{name}_row"] = np.round(found.along_x[1:4], 2).tolist()
+        scores[f"{name}_column"] = np.round(found.along_y[1:4], 2).tolist()
+    return scores
+
+
+def _supervised(task: Problem, minutes: float, seed: int) -> dict[str, Any]:
+    """Train a U-Net of the quick preset's size on clean targets of other images."""
+    rng = np.random.default_rng(seed)
+    noisy = task.add_noise(task.others, rng)
+    mean, std = float(noisy.mean()), float(noisy.std())
+    torch.manual_seed(seed)
+    net = UNet(2, 1, 1, n_channels=32, n_levels=5, n_blocks=1, stem_stride=2)
+    weights_channels_last(net)
+    parameters = list(net.parameters())
+    optimizer = torch.optim.Adam(parameters, 0.002, betas=BETAS, fused=True)
+    average = AveragedWeights(parameters, 0.999)
+    curve: Curve = []
+    seconds, step, due = 0.0, 0, 60 * minutes / POINTS
+    while seconds < 60 * minutes:
+        began = time.perf_counter()
+        progress = seconds / (60 * minutes)
+        for group in optimizer.param_groups:
+            group["lr"] = 0.002 * cosine_rate(progress, step, 50)
+        x, target = _pairs(task.others, noisy, rng)
+        x, target = (x - mean) / std, (target - mean) / std
+        loss = (net(channels_last(x)) - target).square().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(parameters, 10)
+        optimizer.step()
+        average.update()
+        step += 1
+        seconds += time.perf_counter() - began
+        if seconds >= due:
+            due += 60 * minutes / POINTS
+            estimate = _supervised_estimate(net, average, task, mean, std)
+            curve.append((round(seconds), round(task.score(estimate), 2)))
+    estimate = _supervised_estimate(net, average, task, mean, std)
+    return {"steps": step, "psnr": round(task.score(estimate), 2), "curve": curve}
+
+
+def _pairs(
+    clean: Any, noisy: Any, rng: np.random.Generator
+) -> tuple[torch.Tensor, torch.Tensor]:
+    xs, targets = [], []
+    height, width = clean.shape[1:]
+    for _ in range(BATCH):
+        n, top, left = (
+            int(rng.integers(s)) for s in (len(clean), height - 63, width - 63)
+        )
+        box = (n, slice(top, top + 64), slice(left, left + 64))
+        flip = -1 if rng.random() < 0.5 else 1
+        xs.append(noisy[box][::flip].copy())
+        targets.append(clean[box][::flip].copy())
+    first, second = (
+        torch.from_numpy(np.stack(crops))[:, None] for crops in (xs, targets)
+    )
+    return first, second
+
+
+@torch.no_grad()
+def _supervised_estimate(
+    net: nn.Module, average: AveragedWeights, task: Problem, mean: float, std: float
+) -> Any:
+    wide = tuple(slice(s.start - CONTEXT, s.stop + CONTEXT) for s in JUDGED)
+    x = torch.from_numpy((task.noisy[0][wide] - mean) / std)[None, None]
+    average.swap()
+    y = net(channels_last(x))
+    average.swap()
+    return y[0, 0, CONTEXT:-CONTEXT, CONTEXT:-CONTEXT].numpy() * std + mean

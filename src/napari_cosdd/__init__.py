@@ -1,0 +1,21 @@
+"""Denoising of microscope images whose noise runs along rows or columns.
+
+COSDD (Salmon & Krull, WACV 2025) as a napari plugin, a command and a library.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from napari_cosdd._version import __version__
+
+if TYPE_CHECKING:
+    from napari_cosdd.api import analyze, denoise, fit, load
+
+__all__ = ["__version__", "analyze", "denoise", "fit", "load"]
+
+
+def __getattr__(name: str) -> Any:
+    """Load the interface at first use: importing the package loads no torch."""
+    if name in __all__:
+        return getattr(import_module("napari_cosdd.api"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

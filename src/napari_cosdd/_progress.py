@@ -1,0 +1,129 @@
+"""Progress bars of the command line."""
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+)
+
+from napari_cosdd.events import (
+    Denoised,
+    Event,
+    Finished,
+    SampleDone,
+    Saved,
+    Started,
+    StepDone,
+    TileDone,
+    Validated,
+    Warned,
+)
+
+if TYPE_CHECKING:
+    from napari_cosdd.api import Prediction, TrainingJob
+    from napari_cosdd.training.checkpoint import TrainedModel
+
+REASONS = {
+    "completed": "training completed",
+    "stopped": "training stopped; go on with --resume",
+    "time limit": "the time limit was reached",
+    "plateau": "the validation loss no longer improves",
+}
+
+
+def _bar(console: Console) -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=30),
+        TextColumn("{task.percentage:3.0f} %"),
+        TextColumn("{task.fields[left]}"),
+        TextColumn("{task.fields[info]}"),
+        console=console,
+    )
+
+
+def show_training(
+    console: Console, job: "TrainingJob", events: Iterator[Event]
+) -> "TrainedModel | None":
+    """Show the events of a training; return its model."""
+    if job.noise is not None:
+        console.print(job.noise.advice.sentence)
+    for warning in job.warnings:
+        console.print(f"[yellow]Note:[/] {warning}", highlight=False)
+    with _bar(console) as bar:
+        task = bar.add_task("training", total=1.0, left="", info="")
+        for event in events:
+            if isinstance(event, Finished):
+                bar.update(task, left="", info="")
+                console.print(f"{REASONS[event.reason]} after {event.step} steps")
+                result: TrainedModel = event.result
+                return result
+            _show(console, bar, task, event)
+    return None
+
+
+def _show(console: Console, bar: Progress, task: TaskID, event: Event) -> None:
+    if isinstance(event, Started):
+        console.print(
+            f"{event.description}; {event.n_parameters:,} parameters; "
+            f"on {event.device}; needs about {event.memory / 2**30:.1f} GB",
+            highlight=False,
+        )
+    elif isinstance(event, StepDone):
+        bar.update(
+            task,
+            completed=event.progress,
+            left=_clock(event.remaining) + " left",
+            info=_numbers(event.losses),
+        )
+    elif isinstance(event, Validated):
+        mark = " (best so far)" if event.best else ""
+        console.print(
+            f"step {event.step}: validation {_numbers(event.losses)}{mark}",
+            highlight=False,
+        )
+    elif isinstance(event, Saved):
+        console.print(f"wrote {event.path}", highlight=False)
+    elif isinstance(event, Warned):
+        console.print(f"[yellow]Note:[/] {event.message}", highlight=False)
+
+
+def show_denoising(
+    console: Console, name: str, events: Iterator[Event]
+) -> "Prediction | None":
+    """Show the events of a denoising; return its result, None if it was stopped."""
+    with _bar(console) as bar:
+        task = bar.add_task(name, total=1.0, left="", info="")
+        done, total = 0, 1
+        for event in events:
+            if isinstance(event, Denoised):
+                result: Prediction = event.result
+                return result
+            if isinstance(event, TileDone):
+                done, total = event.done, event.total
+                left = _clock(event.remaining) + " left"
+                bar.update(task, completed=done / total, left=left)
+            elif isinstance(event, SampleDone):
+                info = f"{event.n_samples} of {event.total} samples"
+                bar.update(
+                    task, completed=(done + event.fraction) / max(total, 1), info=info
+                )
+            elif isinstance(event, Warned):
+                console.print(f"[yellow]Note:[/] {event.message}")
+    return None
+
+
+def _numbers(losses: Mapping[str, float]) -> str:
+    shown = ("loss", "nll", "kl", "signal", "direct", "masked_mse")
+    return "  ".join(f"{k} {losses[k]:.3f}" for k in shown if k in losses)
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

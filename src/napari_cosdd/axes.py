@@ -1,0 +1,167 @@
+"""Axes: which letter each axis of an array has, and arrays seen as (n, c, *spatial).
+
+Letters: S samples, T time, C channels, Z, Y, X space. S and T (and Z, for a
+two-dimensional method) make up the images n of a stack.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from napari_cosdd.errors import BadInputError
+
+LETTERS = "STCZYX"
+SPATIAL = {1: "X", 2: "YX", 3: "ZYX"}
+
+Region = tuple[slice, ...]
+NoiseAxis = Literal["auto", "x", "y", "z", "none"]
+
+
+class ArrayLike(Protocol):
+    """Anything with a shape, a type and slicing: numpy, zarr, dask, memory maps."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Length of each axis."""
+
+    @property
+    def dtype(self) -> Any:
+        """Type of the pixels."""
+
+    def __getitem__(self, index: Any, /) -> Any:
+        """Return the part at `index`."""
+
+
+def check_axes(axes: str, shape: Sequence[int]) -> str:
+    """Return `axes` in capitals if they fit an array of `shape`.
+
+    Raises
+    ------
+    BadInputError
+        For unknown or repeated letters, a wrong number, or a missing X.
+    """
+    letters = axes.upper()
+    unknown = sorted(set(letters) - set(LETTERS))
+    if unknown:
+        raise BadInputError(
+            f"axes {axes!r} contain {', '.join(unknown)}; "
+            f"expected letters of {LETTERS} (S samples, T time, C channels, Z, Y, X)"
+        )
+    if len(set(letters)) != len(letters):
+        raise BadInputError(f"axes {axes!r} name an axis twice")
+    if len(letters) != len(shape):
+        raise BadInputError(
+            f"axes {axes!r} name {len(letters)} axes, but the image has "
+            f"{len(shape)}: shape {tuple(shape)}"
+        )
+    if "X" not in letters:
+        raise BadInputError(f"axes {axes!r} have no X")
+    return letters
+
+
+def guess_axes(shape: Sequence[int]) -> str:
+    """Guess the axes of an array about which nothing is known but its shape."""
+    guesses = {1: "X", 2: "YX", 3: "TYX", 4: "TZYX", 5: "TCZYX", 6: "STCZYX"}
+    if len(shape) not in guesses:
+        raise BadInputError(
+            f"expected an image of 1 to 6 axes, got {len(shape)}: {tuple(shape)}"
+        )
+    return guesses[len(shape)]
+
+
+class Stack:
+    """An array seen as (n, c, *spatial), read and written region by region.
+
+    Nothing is loaded before it is asked for, so an array larger than memory is fine.
+
+    Parameters
+    ----------
+    data : array-like
+        Any array; only slices of it are converted to numpy.
+    axes : str
+        One letter per axis of `data`.
+    ndim : int
+        Spatial axes of the method: 1 (X), 2 (YX) or 3 (ZYX).
+
+    Attributes
+    ----------
+    n_images, n_channels : int
+        Lengths of n and c.
+    size : tuple of int
+        Lengths of the spatial axes.
+    """
+
+    def __init__(self, data: ArrayLike, axes: str, ndim: int) -> None:
+        self.data = data
+        self.axes = check_axes(axes, data.shape)
+        missing = [a for a in SPATIAL[ndim] if a not in self.axes]
+        if missing:
+            raise BadInputError(
+                f"a {ndim}-dimensional method needs axes {SPATIAL[ndim]}; "
+                f"the image has {self.axes}"
+            )
+        self.spatial = SPATIAL[ndim]
+        length = dict(zip(self.axes, data.shape, strict=True))
+        self.image_axes = [a for a in self.axes if a not in self.spatial + "C"]
+        self.image_shape = tuple(length[a] for a in self.image_axes)
+        self.n_images = math.prod(self.image_shape)
+        self.n_channels = length.get("C", 1)
+        self.size = tuple(length[a] for a in self.spatial)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(n, c, *spatial)."""
+        return (self.n_images, self.n_channels, *self.size)
+
+    def read(self, n: int, region: Region | None = None) -> NDArray[Any]:
+        """Return image `n` in a spatial region, shape (c, *region)."""
+        part = np.asarray(self.data[self._index(n, region)])
+        return self._channels_first(part)
+
+    def write(self, n: int, region: Region | None, values: NDArray[Any]) -> None:
+        """Set image `n` in a spatial region to `values`, shape (c, *region)."""
+        order = [a for a in self.axes if a in self.spatial + "C"]
+        canonical = "C" + self.spatial
+        if "C" not in order:
+            values, canonical = values[0], self.spatial
+        values = values.transpose([canonical.index(a) for a in order])
+        self.data[self._index(n, region)] = values  # type: ignore[index]
+
+    def _index(self, n: int, region: Region | None) -> tuple[int | slice, ...]:
+        region = region or (slice(None),) * len(self.spatial)
+        at: dict[str, int | slice] = {"C": slice(None)}
+        at |= dict(zip(self.spatial, region, strict=True))
+        images = np.unravel_index(n, self.image_shape) if self.image_shape else ()
+        at |= {a: int(i) for a, i in zip(self.image_axes, images, strict=True)}
+        return tuple(at[a] for a in self.axes)
+
+    def _channels_first(self, part: NDArray[Any]) -> NDArray[Any]:
+        order = [a for a in self.axes if a in self.spatial + "C"]
+        if "C" not in order:
+            part, order = part[None], ["C", *order]
+        return part.transpose([order.index(a) for a in "C" + self.spatial])
+
+
+class FilledStack(Stack):
+    """A stack in which pixels that are not finite take the value nearest to them."""
+
+    def read(self, n: int, region: Region | None = None) -> NDArray[Any]:
+        """Return image `n` in a region, every pixel finite."""
+        pixels = super().read(n, region)
+        if pixels.dtype.kind != "f" or np.isfinite(pixels).all():
+            return pixels
+        return np.stack([_filled(channel) for channel in pixels])
+
+
+def _filled(channel: NDArray[Any]) -> NDArray[Any]:
+    bad = ~np.isfinite(channel)
+    if bad.all():
+        raise BadInputError("a region has no finite pixel at all: nothing to fill with")
+    nearest = ndimage.distance_transform_edt(
+        bad, return_distances=False, return_indices=True
+    )
+    return np.asarray(channel[tuple(nearest)])

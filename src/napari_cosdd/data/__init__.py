@@ -1,0 +1,1 @@
+"""Reading and writing images, splitting them, cutting crops, simulating noise."""

@@ -1,0 +1,11 @@
+"""Images that come with the package."""
+
+from importlib.resources import as_file, files
+
+from napari_cosdd.data.io import Image, read_image
+
+
+def nuclei() -> Image:
+    """Return the bundled image: nuclei, wide-field CCD, row-correlated noise."""
+    with as_file(files("napari_cosdd") / "samples" / "nuclei.tif") as path:
+        return read_image(path)

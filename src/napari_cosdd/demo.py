@@ -1,0 +1,73 @@
+"""The demonstration: from the bundled noisy nuclei to clean solutions in minutes."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+
+from napari_cosdd import api, pictures
+from napari_cosdd._progress import show_denoising, show_training
+from napari_cosdd.data.io import check_output, write_image
+from napari_cosdd.data.samples import nuclei
+from napari_cosdd.inference.config import InferenceConfig
+from napari_cosdd.recipe import Recipe
+from napari_cosdd.results import result_paths, write_prediction
+
+KEPT = 8
+
+
+def run_demo(
+    console: Console,
+    folder: Path,
+    minutes: float,
+    n_samples: int,
+    overwrite: bool,
+    show: bool,
+    stop: Callable[[], bool],
+) -> None:
+    """Analyze, train, denoise, draw; leave everything in `folder`."""
+    check_output(folder, overwrite)
+    folder.mkdir(parents=True, exist_ok=True)
+    image = nuclei()
+    model_path = folder / "model.safetensors"
+    recipe = Recipe.preset().changed(
+        training={"time_limit": minutes, "max_steps": 1_000_000}
+    )
+    job = api.prepare_training([image], recipe)
+    console.print(f"[bold]1/3 training[/] on {image.name} for {minutes:g} minutes")
+    model = show_training(console, job, job.run(output=model_path, stop=stop))
+    if model is None:
+        return
+    console.print("[bold]2/3 denoising[/]")
+    config = InferenceConfig(n_samples=n_samples, n_kept=min(KEPT, n_samples))
+    events = api.denoising(model, image, config, stop=stop)
+    prediction = show_denoising(console, image.name, events)
+    if prediction is None:
+        return
+    console.print("[bold]3/3 writing[/]")
+    paths = result_paths(folder, image.name, config, "tif", True)
+    write_prediction(paths, prediction, {"model": model_path.name})
+    write_image(folder / "nuclei-noisy.tif", image)
+    assert job.noise is not None
+    assert prediction.deviation is not None
+    pictures.write_overview(
+        folder / "overview.png",
+        np.asarray(image.data),
+        prediction.mean,
+        prediction.deviation,
+        prediction.samples,
+        job.noise.correlation,
+    )
+    console.print(f"look at [bold]{folder / 'overview.png'}[/]")
+    if show:
+        _open_napari(console, prediction)
+
+
+def _open_napari(console: Console, prediction: api.Prediction) -> None:
+    from napari_cosdd.gui.show import can_show, show_prediction
+
+    if can_show():
+        show_prediction(prediction)
+    else:
+        console.print("no display here: napari was not opened")

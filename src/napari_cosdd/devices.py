@@ -1,0 +1,67 @@
+"""Where the computing happens: CUDA, Apple's MPS or the CPU."""
+
+import torch
+
+from napari_cosdd.errors import BadInputError
+
+
+def choose_device(name: str = "auto") -> torch.device:
+    """Return the device of that name, or the fastest one for "auto".
+
+    Raises
+    ------
+    BadInputError
+        If the device is not there.
+    """
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        if torch.backends.mps.is_available():
+            return torch.device("mps")
+        return torch.device("cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise BadInputError(
+            f"device {name!r} is not available here; expected one of: "
+            f"{', '.join(available_devices())}"
+        ) from error
+    return device
+
+
+def available_devices() -> list[str]:
+    """Return the names of the devices of this machine."""
+    names = ["cpu"]
+    if torch.backends.mps.is_available():
+        names.insert(0, "mps")
+    cuda = [f"cuda:{i}" for i in range(torch.cuda.device_count())]
+    return cuda + names
+
+
+def describe_device(device: torch.device) -> str:
+    """Say in words what `device` is."""
+    if device.type == "cuda":
+        total = torch.cuda.get_device_properties(device).total_memory
+        return f"{torch.cuda.get_device_name(device)}, {total / 2**30:.0f} GB"
+    if device.type == "mps":
+        return "Apple GPU (MPS)"
+    return f"CPU, {torch.get_num_threads()} threads"
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Tell whether `error` is memory running out, on whatever device."""
+    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
+        return True
+    text = str(error).lower()
+    return isinstance(error, RuntimeError) and (
+        "out of memory" in text or "can't allocate memory" in text
+    )
+
+
+def free_memory(device: torch.device) -> None:
+    """Give cached memory back to the device."""
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+    elif device.type == "mps":
+        torch.mps.empty_cache()

@@ -1,0 +1,1 @@
+"""Probability only: densities and their divergences, no layers and no training."""

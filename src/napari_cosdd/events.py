@@ -1,0 +1,160 @@
+"""What training and denoising tell whoever listens: plain, frozen values.
+
+The trainer and the denoiser are generators of these. The command line, the Python
+interface and the dock widgets read the same events.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Reason = Literal["completed", "stopped", "time limit", "plateau"]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Anything that happens in a job."""
+
+
+@dataclass(frozen=True, slots=True)
+class Started(Event):
+    """Training is about to take its first step.
+
+    Attributes
+    ----------
+    device : str
+        In words: "CPU, 2 threads".
+    n_parameters : int
+        Trainable numbers of all networks.
+    memory : int
+        Estimated bytes for training.
+    first_step, max_steps : int
+        0, or where a resumed run goes on; and where it ends at the latest.
+    description : str
+        One line on the method, its noise axis and receptive field.
+    """
+
+    device: str
+    n_parameters: int
+    memory: int
+    first_step: int
+    max_steps: int
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class StepDone(Event):
+    """One optimizer step.
+
+    Attributes
+    ----------
+    step : int
+        Steps done.
+    progress : float
+        Share of the training done, 0 to 1, by steps or by time.
+    losses : mapping
+        Objectives and metrics of the step, nats per pixel or squared units.
+    learning_rate : float
+        Of this step.
+    seconds : float
+        Since training began, earlier runs included.
+    remaining : float
+        Estimated seconds left.
+    """
+
+    step: int
+    progress: float
+    losses: Mapping[str, float]
+    learning_rate: float
+    seconds: float
+    remaining: float
+
+
+@dataclass(frozen=True, slots=True)
+class Validated(Event):
+    """Losses of the averaged weights on the fixed validation crops."""
+
+    step: int
+    losses: Mapping[str, float]
+    best: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Preview(Event):
+    """A validation crop in grey levels: noisy, current estimate, one sample."""
+
+    step: int
+    noisy: NDArray[np.float32]
+    estimate: NDArray[np.float32]
+    sample: NDArray[np.float32] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Saved(Event):
+    """A model file was written."""
+
+    path: Path
+    step: int
+
+
+@dataclass(frozen=True, slots=True)
+class Warned(Event):
+    """Something the user should know; the job goes on."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finished(Event):
+    """Training ended; `result` is the trained model."""
+
+    reason: Reason
+    step: int
+    result: Any
+
+
+@dataclass(frozen=True, slots=True)
+class TileDone(Event):
+    """A tile of an image is finished and written.
+
+    Attributes
+    ----------
+    image : int
+        Which image of the stack.
+    region : tuple of slice
+        Where in it.
+    done, total : int
+        Tiles finished of all.
+    seconds, remaining : float
+        Spent and estimated.
+    """
+
+    image: int
+    region: tuple[slice, ...]
+    done: int
+    total: int
+    seconds: float
+    remaining: float
+
+
+@dataclass(frozen=True, slots=True)
+class SampleDone(Event):
+    """More samples of a tile are drawn; `mean` is the running mean, grey levels."""
+
+    image: int
+    region: tuple[slice, ...]
+    n_samples: int
+    total: int
+    mean: NDArray[np.float32]
+    fraction: float
+
+
+@dataclass(frozen=True, slots=True)
+class Denoised(Event):
+    """Every tile is done."""
+
+    result: Any

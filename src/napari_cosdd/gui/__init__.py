@@ -1,0 +1,1 @@
+"""The only folder that may import napari, qtpy, magicgui, superqt or pyqtgraph."""

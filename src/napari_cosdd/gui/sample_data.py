@@ -1,0 +1,34 @@
+"""Sample images for napari's File → Open Sample; no download."""
+
+from typing import Any
+
+import numpy as np
+
+LayerData = tuple[Any, dict[str, Any], str]
+
+
+def nuclei() -> list[LayerData]:
+    """Return the real nuclei: wide-field CCD, noise along the rows."""
+    from napari_cosdd.data.samples import nuclei as bundled
+
+    image = bundled()
+    source = "NEUBIAS/training-resources, CC BY 4.0"
+    return [(image.data, {"name": "nuclei", "metadata": {"source": source}}, "image")]
+
+
+def stripes() -> list[LayerData]:
+    """Return simulated stripe noise on a phantom, and its ground truth."""
+    from napari_cosdd.data.simulate import cells, stripes
+
+    rng = np.random.default_rng(0)
+    clean = cells((512, 512), rng)
+    noisy = stripes(clean, rng, gain=0.008, gaussian=0.04, row=0.05)
+    limits = (float(clean.min()), float(clean.max()))
+    return [
+        (
+            clean,
+            {"name": "stripes · truth", "visible": False, "contrast_limits": limits},
+            "image",
+        ),
+        (noisy, {"name": "stripes", "contrast_limits": limits}, "image"),
+    ]

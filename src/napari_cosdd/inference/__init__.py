@@ -1,0 +1,1 @@
+"""Prediction: tiles, latent noise by position, running moments, the denoiser."""

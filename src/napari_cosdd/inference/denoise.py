@@ -1,0 +1,230 @@
+"""The denoiser: a generator of events over tiles and posterior samples."""
+
+import time
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from napari_cosdd.axes import Stack
+from napari_cosdd.data.io import as_type
+from napari_cosdd.devices import choose_device, free_memory, is_out_of_memory
+from napari_cosdd.errors import BadInputError, BadModelFileError, NotEnoughMemoryError
+from napari_cosdd.events import Denoised, Event, SampleDone, TileDone, Warned
+from napari_cosdd.inference.config import InferenceConfig
+from napari_cosdd.inference.latent_noise import PositionNoise
+from napari_cosdd.inference.moments import RunningMoments
+from napari_cosdd.inference.tiler import Tile, tile_grid
+from napari_cosdd.methods.base import GenerativeMethod, Method
+from napari_cosdd.nets.blocks import channels_last, weights_channels_last
+from napari_cosdd.training.checkpoint import TrainedModel
+
+
+class Outputs(NamedTuple):
+    """Where results are written: arrays of the source's axes, as stacks.
+
+    Attributes
+    ----------
+    mean : Stack
+        MMSE estimate, grey levels.
+    deviation : Stack or None
+        Posterior standard deviation per pixel, grey levels.
+    samples : tuple of Stack
+        Kept samples.
+    """
+
+    mean: Stack
+    deviation: Stack | None = None
+    samples: tuple[Stack, ...] = ()
+
+
+def denoise(
+    model: TrainedModel,
+    source: Stack,
+    outputs: Outputs,
+    config: InferenceConfig,
+    *,
+    stop: Callable[[], bool] = lambda: False,
+) -> Iterator[Event]:
+    """Denoise every image of `source` into `outputs`.
+
+    A tile's bottom-up pass is computed once and shared by all its samples. Sample k
+    is the same draw in every tile, so samples have no seams.
+
+    Parameters
+    ----------
+    model : TrainedModel
+        What was learned.
+    source : Stack
+        Noisy images; read tile by tile.
+    outputs : Outputs
+        Written tile by tile.
+    config : InferenceConfig
+        Settings.
+    stop : callable
+        Polled between batches of samples; True ends with what is there.
+
+    Raises
+    ------
+    BadInputError
+        If the direct mode is asked of a model without a direct denoiser.
+    BadModelFileError
+        If the model is for another number of channels.
+    """
+    check_fits(model, source, config)
+    device = choose_device(config.device)
+    method = model.method.to(device)
+    weights_channels_last(method)
+    tiles = tiles_for(model, source, config)
+    began = time.perf_counter()
+    total = len(tiles) * source.n_images
+    done = 0
+    for image in range(source.n_images):
+        for tile in tiles:
+            if stop():
+                return
+            x = channels_last(_read(model, source, image, tile).to(device))
+            yield from _denoise_tile(method, x, image, tile, outputs, config, stop)
+            done += 1
+            spent = time.perf_counter() - began
+            rest = spent * (total - done) / done
+            yield TileDone(image, tile.core, done, total, spent, rest)
+    method.to("cpu")
+    free_memory(device)
+    yield Denoised(outputs)
+
+
+def check_fits(model: TrainedModel, source: Stack, config: InferenceConfig) -> None:
+    """Refuse, before any work, an image that the model is not for."""
+    if len(source.size) != model.spec.ndim:
+        raise BadModelFileError(
+            f"the model is for {model.spec.ndim} spatial axes, the image is seen "
+            f"with {len(source.size)}"
+        )
+    if source.n_channels != model.spec.n_channels:
+        raise BadModelFileError(
+            f"the model is for {model.spec.n_channels} channels, the image has "
+            f"{source.n_channels}"
+        )
+    if config.direct and not model.method.has_estimate:
+        raise BadInputError(
+            "this model was trained without a direct denoiser; train with "
+            "--direct-denoiser, or denoise by samples"
+        )
+
+
+def tiles_for(
+    model: TrainedModel, source: Stack, config: InferenceConfig
+) -> list[Tile]:
+    """Cut the images as the model and the settings need it."""
+    method = model.method
+    multiple = method.tile_multiple()
+    margin = model.margin or method.tile_margin()
+    if config.margin is not None:
+        margin = (config.margin,) * len(multiple)
+    size = [config.tile_size] * len(multiple)
+    if len(size) == 3:
+        size[0] = max(1, 32 * multiple[0])
+    return tile_grid(source.size, size, margin, multiple)
+
+
+def _read(model: TrainedModel, source: Stack, image: int, tile: Tile) -> Tensor:
+    """Return a normalized tile (1, c, *read); beyond the image it is mirrored."""
+    inside = tuple(
+        slice(r.start, min(r.stop, n))
+        for r, n in zip(tile.read, source.size, strict=True)
+    )
+    pixels = source.read(image, inside)
+    bad = int(np.count_nonzero(~np.isfinite(pixels)))
+    if bad:
+        raise BadInputError(
+            f"image {image} has {bad} pixels that are not finite; mask them first"
+        )
+    x = model.spec.normalization.apply(pixels, model.spec.ndim)
+    beyond = [(0, r.stop - i.stop) for r, i in zip(tile.read, inside, strict=True)]
+    x = np.pad(x, [(0, 0), *beyond], mode="symmetric")
+    return torch.from_numpy(np.ascontiguousarray(x))[None]
+
+
+def _denoise_tile(
+    method: Method,
+    x: Tensor,
+    image: int,
+    tile: Tile,
+    outputs: Outputs,
+    config: InferenceConfig,
+    stop: Callable[[], bool],
+) -> Iterator[Event]:
+    spec = method.spec
+    inner = (slice(None), *tile.inner)
+
+    def write(stack: Stack, values: Tensor, *, scale_only: bool = False) -> None:
+        pixels = values[inner].cpu().numpy()
+        invert = (
+            spec.normalization.invert_scale if scale_only else spec.normalization.invert
+        )
+        stack.write(
+            image,
+            tile.core,
+            as_type(invert(pixels, spec.ndim), np.dtype(stack.data.dtype)),
+        )
+
+    if config.direct or not isinstance(method, GenerativeMethod):
+        with torch.inference_mode():
+            write(outputs.mean, method.estimate(x)[0].float())
+        return
+    with torch.inference_mode():
+        features = method.encode(x)
+    moments = RunningMoments()
+    batch = config.batch_size
+    while moments.n < config.n_samples:
+        first = moments.n
+        indices = range(first, min(first + batch, config.n_samples))
+        noise = PositionNoise(
+            config.seed, image, indices, tile.origin, x.shape[2:], x.device
+        )
+        try:
+            with torch.inference_mode():
+                expanded = [f.expand(len(indices), *f.shape[1:]) for f in features]
+                samples = method.sample_posterior(expanded, noise).float()
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            batch = _smaller(batch, error, x.device)
+            yield Warned(f"memory ran out: going on with {batch} samples at a time")
+            continue
+        moments.add(samples)
+        for k, sample in zip(indices, samples, strict=True):
+            if k < len(outputs.samples):
+                write(outputs.samples[k], sample)
+        yield SampleDone(
+            image,
+            tile.core,
+            moments.n,
+            config.n_samples,
+            _grey(method, moments.mean[inner]),
+            moments.n / config.n_samples,
+        )
+        if stop():
+            break
+    write(outputs.mean, moments.mean)
+    if outputs.deviation is not None:
+        write(outputs.deviation, moments.deviation, scale_only=True)
+
+
+def _smaller(batch: int, error: Exception, device: torch.device) -> int:
+    if batch == 1:
+        raise NotEnoughMemoryError(
+            f"memory ran out with a single sample; use a smaller tile size ({error})"
+        ) from error
+    free_memory(device)
+    return batch // 2
+
+
+def _grey(method: Method, values: Tensor) -> NDArray[np.float32]:
+    spec = method.spec
+    grey = spec.normalization.invert(values.cpu().numpy(), spec.ndim)
+    return grey.astype(np.float32)

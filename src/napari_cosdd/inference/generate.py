@@ -1,0 +1,120 @@
+"""Images drawn from the model: new ones, and fresh noise on a given signal."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from napari_cosdd.axes import SPATIAL, Stack
+from napari_cosdd.data.io import Image
+from napari_cosdd.errors import BadInputError
+from napari_cosdd.inference.config import InferenceConfig
+from napari_cosdd.inference.denoise import check_fits
+from napari_cosdd.inference.latent_noise import PositionNoise
+from napari_cosdd.inference.tiler import tile_grid
+from napari_cosdd.methods.base import GenerativeMethod
+from napari_cosdd.training.checkpoint import TrainedModel
+
+
+def generate_images(
+    model: TrainedModel, n: int, size: int, seed: int
+) -> tuple[Image, Image]:
+    """Draw `n` clean images from the prior, and noisy versions of them.
+
+    Parameters
+    ----------
+    n : int
+        Images.
+    size : int
+        Pixels along y and x, rounded up to the network's stride.
+    seed : int
+        Source of all randomness.
+
+    Raises
+    ------
+    BadInputError
+        If the method does not generate.
+    """
+    method = _generative(model)
+    spatial = [
+        -(-size // m) * m if m > 1 or model.spec.ndim == 1 else 16
+        for m in method.tile_multiple()
+    ]
+    noise = PositionNoise(
+        seed, 0, range(n), (0,) * len(spatial), spatial, torch.device("cpu")
+    )
+    generator = torch.Generator().manual_seed(seed)
+    with torch.inference_mode():
+        clean, noisy = method.sample_prior(n, spatial, noise, generator)
+    axes = "SC" + SPATIAL[model.spec.ndim]
+    return (
+        Image(_grey(model, clean), axes, "generated clean"),
+        Image(_grey(model, noisy), axes, "generated noisy"),
+    )
+
+
+def redraw_noise(model: TrainedModel, image: Image, n: int, seed: int) -> Image:
+    """Draw `n` noisy versions of an image: its signal, fresh noise.
+
+    COSDD, section 5.5 and figure 5. Rows are kept whole, for the noise runs along
+    them; the image is cut across them.
+
+    Returns
+    -------
+    Image, axes S then those of `image`
+    """
+    method, spec = _generative(model), model.spec
+    source = Stack(image.data, image.axes, spec.ndim)
+    check_fits(model, source, InferenceConfig())
+    result = np.zeros((n, *image.data.shape), np.float32)
+    outputs = [Stack(r, image.axes, spec.ndim) for r in result]
+    multiple = method.tile_multiple()
+    tile = [
+        length if axis == method.noise_axis else 256
+        for axis, length in enumerate(source.size)
+    ]
+    margin = model.margin or method.tile_margin()
+    whole = [max(t, m) for t, m in zip(tile, multiple, strict=True)]
+    whole = [-(-t // m) * m for t, m in zip(whole, multiple, strict=True)]
+    generator = torch.Generator().manual_seed(seed)
+    for index in range(source.n_images):
+        for part in tile_grid(source.size, whole, margin, multiple):
+            x = _read_whole(model, source, index, part.read)
+            noise = PositionNoise(
+                seed, index, range(n), part.origin, x.shape[2:], x.device
+            )
+            with torch.inference_mode():
+                features = [f.expand(n, *f.shape[1:]) for f in method.encode(x)]
+                drawn = method.sample_noise(features, noise, generator)
+            grey = _grey(model, drawn)
+            for k, output in enumerate(outputs):
+                output.write(index, part.core, grey[k][(slice(None), *part.inner)])
+    return Image(result, "S" + image.axes.replace("S", "T"), f"{image.name} redrawn")
+
+
+def _read_whole(
+    model: TrainedModel, source: Stack, index: int, region: tuple[slice, ...]
+) -> torch.Tensor:
+    inside = tuple(
+        slice(r.start, min(r.stop, s)) for r, s in zip(region, source.size, strict=True)
+    )
+    pixels = model.spec.normalization.apply(source.read(index, inside), model.spec.ndim)
+    beyond = [(0, r.stop - i.stop) for r, i in zip(region, inside, strict=True)]
+    padded = np.pad(pixels, [(0, 0), *beyond], mode="symmetric")
+    return torch.from_numpy(np.ascontiguousarray(padded))[None]
+
+
+def _generative(model: TrainedModel) -> GenerativeMethod:
+    if not isinstance(model.method, GenerativeMethod):
+        raise BadInputError(
+            f"{model.method.title} gives one estimate and draws no images"
+        )
+    return model.method
+
+
+def _grey(model: TrainedModel, images: torch.Tensor) -> NDArray[Any]:
+    """Return images (n, c, *spatial) in grey levels."""
+    spec = model.spec
+    values = spec.normalization.invert(images.float().cpu().numpy(), spec.ndim)
+    return values.astype(np.float32)

@@ -1,0 +1,74 @@
+"""How much context a tile needs, measured on the trained network."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from napari_cosdd.axes import Stack
+from napari_cosdd.inference.latent_noise import PositionNoise
+from napari_cosdd.methods.base import GenerativeMethod
+from napari_cosdd.training.checkpoint import TrainedModel
+
+#: Influence that may be neglected, in units of the training data's deviation.
+TOLERANCE = 0.01
+#: Side of the piece that is looked at, pixels.
+WINDOW = 384
+
+
+@torch.inference_mode()
+def measure_margin(model: TrainedModel, source: Stack) -> tuple[int, ...]:
+    """Return the context per axis beyond which other pixels hardly matter.
+
+    The start of a piece of the image is replaced by something else, and the change
+    of one posterior sample (or of the estimate) is followed into the piece: the
+    margin is the distance from which its root mean square stays below TOLERANCE.
+
+    Parameters
+    ----------
+    model : TrainedModel
+        On the CPU.
+    source : Stack
+        Training data.
+
+    Returns
+    -------
+    tuple of int
+        Pixels per spatial axis, multiples of the network's stride.
+    """
+    method, ndim = model.method, model.spec.ndim
+    multiple = method.tile_multiple()
+    size = [
+        min(s, WINDOW if m > 1 or ndim == 1 else 16) // m * m
+        for s, m in zip(source.size, multiple, strict=True)
+    ]
+    region = tuple(slice(0, n) for n in size)
+    pixels = model.spec.normalization.apply(source.read(0, region), ndim)
+    x = torch.from_numpy(np.ascontiguousarray(pixels))[None]
+    return tuple(_margin(model, x, axis, multiple[axis]) for axis in range(ndim))
+
+
+def _margin(model: TrainedModel, x: Tensor, axis: int, multiple: int) -> int:
+    length = x.shape[axis + 2]
+    disturbed = max(multiple, length // 4 // multiple * multiple)
+    if disturbed >= length:
+        return model.method.tile_margin()[axis]
+    other = x.clone()
+    other.narrow(axis + 2, 0, disturbed).copy_(
+        x.narrow(axis + 2, length - disturbed, disturbed).flip(axis + 2)
+    )
+    change = (_sample(model, x) - _sample(model, other)).narrow(
+        axis + 2, disturbed, length - disturbed
+    )
+    others = [a for a in range(change.ndim) if a != axis + 2]
+    profile = change.square().mean(others).sqrt()
+    reached = torch.nonzero(profile > TOLERANCE)
+    margin = int(reached[-1]) + 1 if len(reached) else 0
+    return max(multiple, -(-margin // multiple) * multiple)
+
+
+def _sample(model: TrainedModel, x: Tensor) -> Tensor:
+    method = model.method
+    if not isinstance(method, GenerativeMethod):
+        return method.estimate(x)
+    noise = PositionNoise(0, 0, [0], (0,) * (x.ndim - 2), x.shape[2:], x.device)
+    return method.sample_posterior(method.encode(x), noise)

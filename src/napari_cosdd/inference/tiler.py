@@ -1,0 +1,85 @@
+"""Tiles of an image: pure geometry, no pixels."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
+
+from napari_cosdd.axes import Region
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A piece of the image and what surrounds it.
+
+    Attributes
+    ----------
+    core : tuple of slice
+        What this tile answers for; the cores of all tiles partition the image.
+    read : tuple of slice
+        What it looks at, within the padded image: the core, its margin, and up to
+        a multiple of the network's stride. May end beyond the image.
+    """
+
+    core: Region
+    read: Region
+
+    @property
+    def inner(self) -> Region:
+        """Where the core lies within what is read."""
+        return tuple(
+            slice(c.start - r.start, c.stop - r.start)
+            for c, r in zip(self.core, self.read, strict=True)
+        )
+
+    @property
+    def origin(self) -> tuple[int, ...]:
+        """First pixel that is read, a multiple of the network's stride."""
+        return tuple(r.start for r in self.read)
+
+
+def tile_grid(
+    size: Sequence[int],
+    tile: Sequence[int],
+    margin: Sequence[int],
+    multiple: Sequence[int],
+) -> list[Tile]:
+    """Cut an image of `size` into tiles.
+
+    Parameters
+    ----------
+    size : sequence of int
+        Of the image, pixels per spatial axis.
+    tile : sequence of int
+        Largest core; rounded down to a multiple.
+    margin : sequence of int
+        Context on each side; rounded up to a multiple.
+    multiple : sequence of int
+        Every tile starts at a multiple of this and its size is one.
+
+    Returns
+    -------
+    list of Tile
+        In raster order.
+    """
+    axes = [
+        _cuts(*lengths) for lengths in zip(size, tile, margin, multiple, strict=True)
+    ]
+    return [
+        Tile(tuple(core for core, _ in cuts), tuple(read for _, read in cuts))
+        for cuts in product(*axes)
+    ]
+
+
+def _cuts(
+    size: int, tile: int, margin: int, multiple: int
+) -> list[tuple[slice, slice]]:
+    margin = -(-margin // multiple) * multiple
+    step = max(multiple, tile // multiple * multiple)
+    end = -(-size // multiple) * multiple
+    return [
+        (
+            slice(start, min(start + step, size)),
+            slice(max(0, start - margin), min(start + step + margin, end)),
+        )
+        for start in range(0, size, step)
+    ]

@@ -1,0 +1,356 @@
+"""COSDD: a ladder VAE whose decoder models the noise along one axis.
+
+Salmon & Krull, "Unsupervised Denoising for Signal-Dependent and Row-Correlated
+Imaging Noise", WACV 2025.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from napari_cosdd.distributions.mixture import GaussianMixture
+from napari_cosdd.methods.base import (
+    Batch,
+    GenerativeMethod,
+    Losses,
+    MethodConfig,
+)
+from napari_cosdd.nets.autoregressive import AutoregressiveDecoder, layers_for
+from napari_cosdd.nets.ladder_vae import LadderVAE, LatentNoise
+from napari_cosdd.nets.signal_decoder import SignalDecoder
+from napari_cosdd.nets.unet import UNet
+from napari_cosdd.spec import DataSpec
+
+
+class COSDDConfig(MethodConfig):
+    """Sizes of the four networks, and the warm-up of the KL term."""
+
+    n_levels: int = Field(
+        default=5, ge=1, le=20, title="Levels", description="Levels of latents"
+    )
+    n_channels: int = Field(
+        default=32, ge=4, le=512, title="Channels", description="Features of a layer"
+    )
+    n_latents: int = Field(
+        default=16, ge=1, le=512, title="Latents", description="Latents of a level"
+    )
+    n_code: int = Field(
+        default=32, ge=2, le=512, title="Code", description="Channels of the code"
+    )
+    n_blocks: int = Field(
+        default=1,
+        ge=1,
+        le=8,
+        title="Blocks",
+        description="Residual blocks of a level in each direction",
+    )
+    stem_stride: int = Field(
+        default=2,
+        ge=1,
+        le=2,
+        title="Stem stride",
+        description="2 keeps all latents at half resolution or below: 4 times faster",
+    )
+    downsample_every: int = Field(
+        default=1,
+        ge=1,
+        le=8,
+        title="Halve every",
+        description="Levels between two halvings of the resolution",
+    )
+    n_components: int = Field(
+        default=3,
+        ge=1,
+        le=32,
+        title="Gaussians",
+        description="Components of the noise's mixture; more for odd-shaped noise",
+    )
+    decoder_channels: int = Field(
+        default=16,
+        ge=4,
+        le=512,
+        title="Noise features",
+        description="Features of the autoregressive decoder, per image channel",
+    )
+    decoder_layers: int = Field(
+        default=3,
+        ge=1,
+        le=16,
+        title="Noise layers",
+        description="Causal layers of the autoregressive decoder, at least; a longer "
+        "receptive field takes more",
+    )
+    signal_channels: int = Field(
+        default=16,
+        ge=4,
+        le=512,
+        title="Signal features",
+        description="Features of the signal decoder",
+    )
+    signal_layers: int = Field(
+        default=2,
+        ge=1,
+        le=8,
+        title="Signal layers",
+        description="Convolutions of the signal decoder",
+    )
+    direct_denoiser: bool = Field(
+        default=False,
+        title="Direct denoiser",
+        description="Also train a U-Net that gives the mean in one pass",
+    )
+    kl_start: float = Field(
+        default=0.02,
+        gt=0,
+        le=1,
+        title="KL at start",
+        description="Weight of the KL term at the first step: a small one makes "
+        "the latents carry the signal before they have to be economical",
+    )
+    kl_warmup: float = Field(
+        default=0.3,
+        ge=0,
+        le=0.9,
+        title="KL warm-up",
+        description="Share of the training over which that weight rises to 1",
+    )
+
+
+class COSDD(GenerativeMethod):
+    """The four networks of METHOD and their three losses.
+
+    Objectives, nats or squared units per pixel and channel: `neg_elbo` = nll + kl
+    for the ladder and the autoregressive decoder (paper, equation 3), `signal` for
+    the signal decoder (equation 6), `direct` for the optional direct denoiser. The
+    code and the samples are detached between them, so their gradients are disjoint.
+    """
+
+    title = "COSDD"
+    reference = "https://github.com/krulllab/COSDD"
+    config: COSDDConfig
+    Config = COSDDConfig
+    presets: ClassVar = {
+        "quick": {
+            "method": {},
+            "training": {"batch_size": 8, "learning_rate": 0.003},
+        },
+        "small": {
+            "method": {
+                "n_levels": 6,
+                "n_channels": 64,
+                "n_latents": 32,
+                "n_code": 64,
+                "stem_stride": 1,
+                "downsample_every": 2,
+                "decoder_channels": 64,
+                "decoder_layers": 8,
+                "signal_channels": 64,
+                "signal_layers": 4,
+                "receptive_field": 40,
+                "kl_warmup": 0.1,
+                "direct_denoiser": True,
+            },
+            "training": {"crop_size": 256, "batch_size": 16, "max_steps": 80_000},
+        },
+        "large": {
+            "method": {
+                "n_levels": 14,
+                "n_channels": 128,
+                "n_latents": 64,
+                "n_code": 128,
+                "stem_stride": 1,
+                "downsample_every": 2,
+                "decoder_channels": 64,
+                "decoder_layers": 8,
+                "signal_channels": 128,
+                "signal_layers": 4,
+                "receptive_field": 40,
+                "kl_warmup": 0.1,
+                "direct_denoiser": True,
+            },
+            "training": {"crop_size": 256, "batch_size": 16, "max_steps": 80_000},
+        },
+    }
+
+    def __init__(self, config: COSDDConfig, spec: DataSpec) -> None:
+        super().__init__(config, spec)
+        self.config = config
+        ndim, n_channels = spec.ndim, spec.n_channels
+        reach = config.receptive_field or 0
+        self.ladder = LadderVAE(
+            ndim,
+            n_channels,
+            n_channels=config.n_channels,
+            n_latents=config.n_latents,
+            n_code=config.n_code,
+            n_levels=config.n_levels,
+            n_blocks=config.n_blocks,
+            stem_stride=config.stem_stride,
+            downsample_every=config.downsample_every,
+        )
+        self.decoder = AutoregressiveDecoder(
+            ndim,
+            self.noise_axis,
+            n_channels,
+            n_code=config.n_code,
+            n_channels=config.decoder_channels,
+            n_layers=max(config.decoder_layers, layers_for(reach)),
+            n_components=config.n_components,
+            receptive_field=reach,
+        )
+        self.signal = SignalDecoder(
+            ndim,
+            config.n_code,
+            config.signal_channels,
+            n_channels,
+            config.signal_layers,
+        )
+        self.direct = None
+        if config.direct_denoiser:
+            self.direct = UNet(
+                ndim,
+                n_channels,
+                n_channels,
+                n_channels=config.n_channels,
+                n_levels=sum(self.ladder.halved) + 1,
+                n_blocks=config.n_blocks,
+                stem_stride=config.stem_stride,
+            )
+
+    @property
+    def noise_axis(self) -> int | None:
+        """Spatial axis of the autoregression, or None."""
+        return self._axis_index(self.config.noise_axis)
+
+    @property
+    def has_estimate(self) -> bool:
+        """Whether the direct denoiser was trained."""
+        return self.direct is not None
+
+    def losses(
+        self, batch: Batch, generator: torch.Generator, progress: float = 1.0
+    ) -> Losses:
+        """Return `neg_elbo`, `signal` and `direct`, and what they consist of."""
+        x = batch.x
+        latents = self.ladder.sample_posterior(
+            self.ladder.encode(x), _fresh(generator, x)
+        )  # z ~ q(z|x)
+        nll = -self._likelihood(x, latents.code).log_prob(self.decoder.rows(x)).mean()
+        kl_by_level = [kl.mean() / x[0].numel() for kl in latents.kl]
+        kl = torch.stack(kl_by_level).sum()
+        s = self.signal(latents.code.detach()).float()
+        signal = (s - x).square().mean()
+        weights = self.kl_weights(progress)
+        objectives = {
+            "neg_elbo": nll
+            + sum(w * k for w, k in zip(weights, kl_by_level, strict=True)),
+            "signal": signal,
+        }
+        if self.direct is not None:
+            objectives["direct"] = (self.direct(x).float() - s.detach()).square().mean()
+        metrics = {"nll": nll, "kl": kl, **self._explained(x, signal)}
+        metrics |= {f"kl_{i}": level for i, level in enumerate(kl_by_level)}
+        return Losses(objectives, {k: v.detach() for k, v in metrics.items()})
+
+    def collapsed(self, losses: Mapping[str, float]) -> bool:
+        """Tell whether the latents ignore the signal (posterior collapse).
+
+        Neighbouring rows share the signal and no noise, so their covariance is
+        the signal's power. A working code explains at least about that much of
+        the image; a collapsed one explains next to nothing.
+        """
+        return losses["explained"] < 0.4 * losses["explainable"]
+
+    def estimate(self, x: Tensor) -> Tensor:
+        """Return the direct denoiser's mean."""
+        if self.direct is None:
+            raise RuntimeError("this model has no direct denoiser")
+        return self.direct(x)
+
+    def encode(self, x: Tensor) -> list[Tensor]:
+        """Return the bottom-up features of the ladder."""
+        return self.ladder.encode(x)
+
+    def sample_posterior(self, features: list[Tensor], noise: LatentNoise) -> Tensor:
+        """Return one clean image for each noisy one (paper, section 4.3)."""
+        return self.signal(self.ladder.sample_posterior(features, noise).code)
+
+    def sample_noise(
+        self, features: list[Tensor], noise: LatentNoise, generator: torch.Generator
+    ) -> Tensor:
+        """Return the same signal with fresh noise (paper, section 5.5)."""
+        code = self.ladder.sample_posterior(features, noise).code
+        return self.decoder.sample(code, self.spec.scale_floor, generator)
+
+    def sample_prior(
+        self,
+        n: int,
+        size: Sequence[int],
+        noise: LatentNoise,
+        generator: torch.Generator,
+    ) -> tuple[Tensor, Tensor]:
+        """Return new clean images from p(z) and their noisy versions."""
+        code = self.ladder.sample_prior(n, size, noise).code
+        noisy = self.decoder.sample(code, self.spec.scale_floor, generator)
+        return self.signal(code), noisy
+
+    def tile_multiple(self) -> tuple[int, ...]:
+        """Return the stride of the topmost level."""
+        return self.ladder.multiple
+
+    def describe(self) -> str:
+        """Name the noise axis and the receptive field."""
+        if self.noise_axis is None:
+            return "COSDD for noise that is independent from pixel to pixel"
+        return (
+            f"COSDD for noise along {self.config.noise_axis}, "
+            f"receptive field {self.decoder.receptive_field} px"
+        )
+
+    def _likelihood(self, x: Tensor, code: Tensor) -> GaussianMixture:
+        """Return p(x | z), rows last."""
+        location, parameters = self.decoder(x, code)
+        return GaussianMixture.from_parameters(
+            location, parameters, self.spec.scale_floor
+        )
+
+    def kl_weights(self, progress: float) -> list[float]:
+        """Return the weight of each level's KL, lowest level first.
+
+        All rise to 1 during the warm-up. The top starts lowest, at `kl_start`: it
+        is to carry signal early. The bottom starts at 1: it alone is fine enough
+        to carry pixel noise, which it would have to unlearn again (measured in
+        docs/measurements.md).
+        """
+        risen = (
+            min(1.0, progress / self.config.kl_warmup) if self.config.kl_warmup else 1
+        )
+        top = max(1, self.config.n_levels - 1)
+        starts = [
+            self.config.kl_start ** (level / top)
+            for level in range(self.config.n_levels)
+        ]
+        return [start + (1 - start) * risen for start in starts]
+
+    def _explained(self, x: Tensor, signal: Tensor) -> dict[str, Tensor]:
+        """Return the power of x that the code explains, and that of the signal."""
+        across = [a for a in range(self.spec.ndim) if a != self.noise_axis]
+        explained = x.square().mean() - signal
+        if not across:
+            return {"explained": explained, "explainable": torch.zeros_like(signal)}
+        axis = across[-1] + 2
+        length = x.shape[axis] - 1
+        pairs = x.narrow(axis, 0, length) * x.narrow(axis, 1, length)
+        return {"explained": explained, "explainable": pairs.mean()}
+
+
+def _fresh(generator: torch.Generator, x: Tensor) -> LatentNoise:
+    """Return latent noise for training: new at every call."""
+
+    def noise(level: int, shape: torch.Size) -> Tensor:
+        return torch.randn(shape, generator=generator, device=x.device)
+
+    return noise

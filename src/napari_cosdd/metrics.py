@@ -1,0 +1,79 @@
+"""How good a denoised image is, against a reference."""
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+
+from napari_cosdd.errors import BadInputError
+
+
+class Scores(NamedTuple):
+    """Scores of an image against a reference.
+
+    Attributes
+    ----------
+    psnr : float
+        Peak signal-to-noise ratio, dB; the peak is the reference's range.
+    psnr_affine : float
+        The same after the best gain and offset were fitted to the image: what
+        remains when brightness does not count.
+    ssim : float
+        Structural similarity, at most 1.
+    """
+
+    psnr: float
+    psnr_affine: float
+    ssim: float
+
+
+def psnr(image: NDArray[Any], reference: NDArray[Any], data_range: float) -> float:
+    """Return the peak signal-to-noise ratio in dB; infinite for equal images."""
+    a, b = image.astype(np.float64), reference.astype(np.float64)
+    if np.array_equal(a, b):
+        return math.inf
+    return float(peak_signal_noise_ratio(b, a, data_range=data_range))
+
+
+def affine_fit(image: NDArray[Any], reference: NDArray[Any]) -> NDArray[np.float64]:
+    """Return gain · image + offset that is closest to `reference`."""
+    a, b = image.astype(np.float64), reference.astype(np.float64)
+    spread = a.var()
+    gain = ((a - a.mean()) * (b - b.mean())).mean() / spread if spread > 0 else 0.0
+    return np.asarray(gain * (a - a.mean()) + b.mean())
+
+
+def score(
+    image: NDArray[Any], reference: NDArray[Any], data_range: float | None = None
+) -> Scores:
+    """Compare an image with a reference of the same shape.
+
+    Parameters
+    ----------
+    image, reference : ndarray, shape (..., y, x)
+        SSIM is the mean over planes.
+    data_range : float, optional
+        Peak for PSNR and SSIM, grey levels; default: the reference's range.
+
+    Raises
+    ------
+    BadInputError
+        If the shapes differ or the reference is constant.
+    """
+    if image.shape != reference.shape:
+        raise BadInputError(
+            f"image and reference differ in shape: {image.shape} and {reference.shape}"
+        )
+    a, b = image.astype(np.float64), reference.astype(np.float64)
+    span = float(np.ptp(b)) if data_range is None else data_range
+    if not span > 0:
+        raise BadInputError("the reference is constant: there is no peak to compare to")
+    planes = zip(
+        a.reshape(-1, *a.shape[-2:]), b.reshape(-1, *b.shape[-2:]), strict=True
+    )
+    ssim = [structural_similarity(q, p, data_range=span) for p, q in planes]
+    return Scores(
+        psnr(a, b, span), psnr(affine_fit(a, b), b, span), float(np.mean(ssim))
+    )

@@ -1,0 +1,1 @@
+"""What kind of noise it is: autocorrelation, advice, variance against signal."""

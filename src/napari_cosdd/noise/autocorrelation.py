@@ -1,0 +1,159 @@
+"""Spatial autocorrelation of pure noise, by FFT (COSDD, section 5.1, figure 3)."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import fft
+
+from napari_cosdd.errors import BadInputError
+
+MAX_LAG = 25
+#: Removing the signal takes two other values, weighted 4/3 and 1/3, off each value.
+REMOVAL_COST = float(np.sqrt(1 + 16 / 9 + 1 / 9))
+
+
+@dataclass(frozen=True)
+class Autocorrelation:
+    """Autocorrelation of noise for every lag up to `max_lag` in y and x.
+
+    Attributes
+    ----------
+    values : ndarray, shape (2 max_lag + 1, 2 max_lag + 1)
+        1 at lag (0, 0), which is in the middle.
+    n_pixels : int
+        Pixels of noise that it was measured on.
+    inflation : float
+        Factor on the standard error, for what removing the signal costs.
+    """
+
+    values: NDArray[np.float64]
+    n_pixels: int
+    inflation: float = 1.0
+
+    @property
+    def max_lag(self) -> int:
+        """Largest lag, pixels."""
+        return len(self.values) // 2
+
+    @property
+    def along_x(self) -> NDArray[np.float64]:
+        """Profile at horizontal lags 0, 1, 2, ..."""
+        return self.values[self.max_lag, self.max_lag :]
+
+    @property
+    def along_y(self) -> NDArray[np.float64]:
+        """Profile at vertical lags 0, 1, 2, ..."""
+        return self.values[self.max_lag :, self.max_lag]
+
+    @property
+    def standard_error(self) -> float:
+        """Deviation of a value whose truth is zero.
+
+        1/√N for white noise; for correlated noise neighbours are no independent
+        witnesses, and Bartlett's formula gives √(Σ r²)/√N. The sum is taken along
+        the axes, where the correlation of interest lies.
+        """
+        x, y = self.along_x[1:], self.along_y[1:]
+        total = 1 + 2 * float((x**2).sum() + (y**2).sum())
+        return self.inflation * float(np.sqrt(total / self.n_pixels))
+
+
+def autocorrelation(
+    patches: Iterable[NDArray[Any]],
+    max_lag: int = MAX_LAG,
+    *,
+    remove_signal: bool = False,
+) -> Autocorrelation:
+    """Measure the autocorrelation of patches of pure noise.
+
+    Parameters
+    ----------
+    patches : iterable of ndarray, each of shape (y, x)
+        Noise; the mean of each patch is taken off.
+    max_lag : int
+        Largest lag in pixels; patches must be larger.
+    remove_signal : bool
+        Take off the covariance of smooth signal that is still in the patches; see
+        `without_signal`.
+
+    Returns
+    -------
+    Autocorrelation
+        Weighted over patches by their pixels, unbiased for each lag.
+
+    Raises
+    ------
+    BadInputError
+        If there is no patch, one is too small, or all are constant.
+    """
+    shown, max_lag = max_lag, max_lag + 2 if remove_signal else max_lag
+    width = 2 * max_lag + 1
+    products = np.zeros((width, width))
+    pairs = np.zeros((width, width))
+    n_pixels = 0
+    for patch in patches:
+        if min(patch.shape) <= max_lag:
+            raise BadInputError(
+                f"a region of {patch.shape[0]} × {patch.shape[1]} pixels is too small "
+                f"for lags up to {max_lag}; draw a larger one"
+            )
+        noise = patch.astype(np.float64) - patch.mean()
+        products += _correlate(noise, max_lag)
+        pairs += _counts(patch.shape, max_lag)
+        n_pixels += noise.size
+    if n_pixels == 0:
+        raise BadInputError("there is no region of noise to measure")
+    covariance = products / pairs
+    inflation = 1.0
+    if remove_signal:
+        covariance, inflation = without_signal(covariance), REMOVAL_COST
+    variance = covariance[shown, shown]
+    if not variance > 0:
+        raise BadInputError("the region is constant: it holds no noise")
+    return Autocorrelation(covariance / variance, n_pixels, inflation)
+
+
+def without_signal(covariance: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the covariance of the noise, two lags shorter than that of the image.
+
+    Noise along one axis is independent in other rows (or columns), so covariances
+    one and two rows away are the signal's alone; the signal's at distance d is
+    continued from them as a + b d², for a covariance is even and smooth. The same
+    as measuring second differences across the rows, which cancel smooth signal.
+    """
+    size = len(covariance) - 4
+    lag = np.abs(np.arange(size) - size // 2)
+    step = np.where(np.arange(size) < size // 2, -1, 1)
+    outer = np.arange(size) + 2 + step
+    weight = (lag**2 - (lag + 1) ** 2) / ((lag + 2) ** 2 - (lag + 1) ** 2)
+
+    def remaining(c: NDArray[np.float64]) -> NDArray[np.float64]:
+        near, far = c[outer, 2:-2], c[outer + step, 2:-2]
+        return np.asarray(c[2:-2, 2:-2] - near - weight[:, None] * (far - near))
+
+    across_rows, across_columns = remaining(covariance), remaining(covariance.T).T
+    result = across_rows.copy()
+    middle = size // 2
+    result[:, middle] = across_columns[:, middle]
+    # Where neighbours are correlated, they take some of the variance with them.
+    result[middle, middle] = max(
+        across_rows[middle, middle], across_columns[middle, middle]
+    )
+    return result
+
+
+def _correlate(noise: NDArray[np.float64], max_lag: int) -> NDArray[np.float64]:
+    """Return sums of noise(p) · noise(p + lag), zero lag in the middle."""
+    shape = [fft.next_fast_len(n + max_lag, real=True) for n in noise.shape]
+    spectrum = fft.rfft2(noise, shape)
+    full = fft.irfft2(np.abs(spectrum) ** 2, shape)
+    rolled = np.roll(full, (max_lag, max_lag), (0, 1))
+    return np.asarray(rolled[: 2 * max_lag + 1, : 2 * max_lag + 1])
+
+
+def _counts(shape: tuple[int, ...], max_lag: int) -> NDArray[np.float64]:
+    lag = np.abs(np.arange(-max_lag, max_lag + 1))
+    return np.outer(shape[0] - lag, shape[1] - lag).astype(np.float64)

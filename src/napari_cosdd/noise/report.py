@@ -1,0 +1,129 @@
+"""One look at an image's noise: where it was seen, its correlation, the advice."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_cosdd.axes import Region, Stack
+from napari_cosdd.errors import BadInputError
+from napari_cosdd.noise.advise import Advice, advise
+from napari_cosdd.noise.autocorrelation import (
+    MAX_LAG,
+    Autocorrelation,
+    autocorrelation,
+)
+from napari_cosdd.noise.signal_dependence import SignalDependence, variance_of_image
+from napari_cosdd.noise.sources import flat_patches, frame_differences
+
+Source = Literal["flat patches", "region", "frame differences", "residual"]
+#: Planes looked at, spread over the stack, and their largest side.
+PLANES, SIDE = 12, 2048
+#: Sides of flat patches, pixels, in the order in which they are tried.
+SIZES = (64, 32, 24)
+
+
+@dataclass(frozen=True)
+class NoiseReport:
+    """What the noise of an image is like.
+
+    Attributes
+    ----------
+    source : str
+        Where pure noise was seen.
+    correlation : Autocorrelation
+        With its standard error.
+    advice : Advice
+        Axis, receptive field, and a sentence.
+    dependence : SignalDependence
+        Variance against signal.
+    """
+
+    source: Source
+    correlation: Autocorrelation
+    advice: Advice
+    dependence: SignalDependence
+
+
+def report(
+    stack: Stack, *, region: Region | None = None, frames: bool = False
+) -> NoiseReport:
+    """Look at the noise of a stack, seen as planes of y and x.
+
+    Parameters
+    ----------
+    stack : Stack
+        With two spatial axes; every channel is looked at.
+    region : tuple of two slices, optional
+        Where there is only noise; else flat patches are found automatically.
+    frames : bool
+        Use differences of neighbouring images: repeats of a static scene.
+
+    Raises
+    ------
+    BadInputError
+        If the image is too small or holds no noise.
+    """
+    planes = _planes(stack, region)
+    if region is not None:
+        source: Source = "region"
+        correlation = _measure([list(channel) for channel in planes])
+    elif frames:
+        source = "frame differences"
+        correlation = _measure([list(frame_differences(c)) for c in planes])
+    else:
+        source = "flat patches"
+        correlation = _of_flat_patches(planes)
+    advice = advise(correlation)
+    axis = None if advice.axis == "none" else str(advice.axis)
+    whole = planes if region is None else _planes(stack, None)
+    dependence = variance_of_image(whole[0][0], axis)
+    return NoiseReport(source, correlation, advice, dependence)
+
+
+def _of_flat_patches(planes: NDArray[Any]) -> Autocorrelation:
+    """Measure patches as large as the signal allows, for long lags need them."""
+    for size in SIZES:
+        channels = [flat_patches(channel, size)[0] for channel in planes]
+        correlation = _measure(channels, remove_signal=True)
+        if advise(correlation).clean:
+            break
+    return correlation
+
+
+def _measure(
+    channels: list[list[NDArray[Any]]], remove_signal: bool = False
+) -> Autocorrelation:
+    patches = [p for channel in channels for p in _scaled(channel)]
+    smallest = min(min(p.shape) for p in patches)
+    lag = min(MAX_LAG, smallest // 2 - 2)
+    if lag < 4:
+        raise BadInputError(
+            f"the noise is seen in only {smallest} pixels along an axis; "
+            "12 × 12 are the least"
+        )
+    return autocorrelation(patches, lag, remove_signal=remove_signal)
+
+
+def _planes(stack: Stack, region: Region | None) -> NDArray[Any]:
+    """Return some planes of every channel, (c, n, y, x)."""
+    if len(stack.size) != 2:
+        raise BadInputError("noise is analyzed in planes of y and x")
+    chosen = np.unique(np.linspace(0, stack.n_images - 1, PLANES).astype(int))
+    if stack.n_images > 1 and len(chosen) > 1:
+        chosen = np.arange(min(stack.n_images, PLANES)) if region is None else chosen
+    region = region or tuple(
+        slice(max(0, (s - SIDE) // 2), max(0, (s - SIDE) // 2) + min(s, SIDE))
+        for s in stack.size
+    )
+    planes = np.stack([stack.read(int(n), region) for n in chosen], 1)
+    if not np.isfinite(planes).all():
+        raise BadInputError("the image has pixels that are not finite; mask them first")
+    return planes
+
+
+def _scaled(patches: list[NDArray[Any]]) -> list[NDArray[Any]]:
+    """Bring patches to unit variance together, so that channels weigh alike."""
+    power = np.mean([np.var(p) for p in patches])
+    return [p / np.sqrt(power) for p in patches] if power > 0 else patches

@@ -1,0 +1,93 @@
+"""Variance of the noise against the signal (COSDD, figure 3, right)."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+N_BINS = 24
+
+
+@dataclass(frozen=True)
+class SignalDependence:
+    """Variance of the noise at levels of the signal.
+
+    Attributes
+    ----------
+    signal, variance : ndarray, equal lengths
+        Grey levels, and grey levels squared.
+    slope : float
+        Growth of the variance per grey level: the gain of a Poisson detector.
+    grows : bool
+        Whether the variance at the bright end is clearly above the dark end.
+    """
+
+    signal: NDArray[np.float64]
+    variance: NDArray[np.float64]
+    slope: float
+    grows: bool
+
+
+def variance_of_residual(
+    signal: NDArray[Any], noise: NDArray[Any], n_bins: int = N_BINS
+) -> SignalDependence:
+    """Bin the noise by an estimate of the signal, arrays of one shape."""
+    return _binned(signal.ravel(), noise.ravel().astype(np.float64) ** 2, n_bins)
+
+
+def variance_of_image(
+    plane: NDArray[Any], axis: str | None, n_bins: int = N_BINS
+) -> SignalDependence:
+    """Estimate it from one image, before anything is learned.
+
+    Second differences across the noise's rows, which are independent, cancel
+    signal that changes steadily; their median in each bin ignores edges.
+
+    Parameters
+    ----------
+    plane : ndarray, shape (y, x)
+        Image.
+    axis : {"x", "y", None}
+        Along which the noise is correlated.
+    """
+    values = plane.astype(np.float64)
+    if axis == "y":
+        values = values.T
+    difference = (values[2:] - 2 * values[1:-1] + values[:-2]) / np.sqrt(6)
+    smooth = ndimage.gaussian_filter(values, 2)[1:-1]
+    # The median of the square of a normal variable is 0.4549 of its variance.
+    return _binned(smooth.ravel(), difference.ravel() ** 2, n_bins, 1 / 0.4549)
+
+
+def _binned(
+    signal: NDArray[Any],
+    squares: NDArray[np.float64],
+    n_bins: int,
+    median_factor: float | None = None,
+) -> SignalDependence:
+    low, high = np.quantile(signal, [0.005, 0.995])
+    edges = np.linspace(low, high, n_bins + 1)
+    index = np.digitize(signal, edges) - 1
+    levels, variances, counts = [], [], []
+    for i in range(n_bins):
+        inside = squares[index == i]
+        if len(inside) < 50:
+            continue
+        levels.append(0.5 * (edges[i] + edges[i + 1]))
+        variances.append(
+            inside.mean()
+            if median_factor is None
+            else np.median(inside) * median_factor
+        )
+        counts.append(len(inside))
+    x, v = np.array(levels), np.array(variances)
+    if len(x) < 2:
+        return SignalDependence(x, v, 0.0, False)
+    # Relative errors are alike in all bins: weigh by 1/variance.
+    weights = np.sqrt(counts) / np.maximum(v, 1e-12 + 1e-3 * v.max())
+    slope, offset = np.polyfit(x, v, 1, w=weights)
+    rise = slope * (x[-1] - x[0])
+    grows = bool(rise > 0.5 * max(offset + slope * x[0], 0.0) and slope > 0)
+    return SignalDependence(x, v, float(slope), grows)

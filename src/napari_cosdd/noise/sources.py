@@ -1,0 +1,88 @@
+"""Where pure noise can be seen: flat patches, repeated frames, residuals."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from napari_cosdd.errors import BadInputError
+
+#: At least and at most so many flat patches are taken; between, the best share.
+FEWEST, MOST, SHARE = 4, 64, 0.06
+
+
+def flat_patches(
+    planes: NDArray[Any], size: int
+) -> tuple[list[NDArray[np.float64]], list[tuple[int, int, int]]]:
+    """Find the patches in which the signal varies least.
+
+    Flatness is judged against the noise: the variance of a smoothed patch, which
+    noise hardly reaches, over the variance of what was smoothed away, for patches
+    of like brightness. A plane is fitted to each patch and taken off, so that a
+    slow illumination gradient is not mistaken for correlation.
+
+    Parameters
+    ----------
+    planes : ndarray, shape (n, y, x)
+        Images.
+    size : int
+        Side of a patch, pixels; smaller images are cut into what fits.
+
+    Returns
+    -------
+    patches : list of ndarray, shape (size, size)
+        Noise, zero on average.
+    corners : list of (plane, y, x)
+        Where they lie.
+    """
+    size = min(size, *planes.shape[1:])
+    step = max(1, size // 2)
+    found = []
+    for n, plane in enumerate(planes.astype(np.float64)):
+        coarse = ndimage.gaussian_filter(plane, 4)
+        fine = plane - ndimage.gaussian_filter(plane, 1.5)
+        for y in range(0, plane.shape[0] - size + 1, step):
+            for x in range(0, plane.shape[1] - size + 1, step):
+                box = (slice(y, y + size), slice(x, x + size))
+                noise = fine[box].var()
+                if noise > 0:
+                    found.append((_detrended(coarse[box]).var() / noise, n, y, x))
+    if not found:
+        raise BadInputError("the image is constant everywhere: it holds no noise")
+    found.sort()
+    wanted = int(np.clip(SHARE * len(found), FEWEST, MOST))
+    corners = [(n, y, x) for _, n, y, x in found[:wanted]]
+    patches = [
+        _detrended(planes[n, y : y + size, x : x + size].astype(np.float64))
+        for n, y, x in corners
+    ]
+    return patches, corners
+
+
+def frame_differences(frames: NDArray[Any]) -> NDArray[np.float64]:
+    """Return differences of neighbouring frames of a static scene, over √2.
+
+    Parameters
+    ----------
+    frames : ndarray, shape (t, y, x)
+        At least two frames.
+
+    Returns
+    -------
+    ndarray, shape (t - 1, y, x)
+        Noise of one frame, if nothing moved.
+    """
+    if len(frames) < 2:
+        raise BadInputError(f"differences need two frames or more, got {len(frames)}")
+    return np.asarray(np.diff(frames.astype(np.float64), axis=0) / np.sqrt(2))
+
+
+def _detrended(patch: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Take the best-fitting plane off."""
+    y = np.linspace(-1, 1, patch.shape[0])[:, None]
+    x = np.linspace(-1, 1, patch.shape[1])[None]
+    flat = patch - patch.mean()
+    slope_y = (flat * y).mean() / (y**2).mean()
+    slope_x = (flat * x).mean() / (x**2).mean()
+    return np.asarray(flat - slope_y * y - slope_x * x)

@@ -1,0 +1,71 @@
+"""Normalization per channel, in float64, kept with the model."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from napari_cosdd.errors import BadInputError
+
+
+class Normalization(BaseModel):
+    """Mean and standard deviation of each channel of the training data.
+
+    Arrays are (..., c, *spatial) with `ndim` spatial axes given by the caller.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    mean: tuple[float, ...] = Field(description="Mean of each channel, grey levels")
+    std: tuple[float, ...] = Field(description="Deviation of each channel, grey levels")
+
+    @classmethod
+    def fit(cls, images: Iterable[NDArray[Any]]) -> "Normalization":
+        """Measure images of shape (c, *spatial), one after the other.
+
+        Raises
+        ------
+        BadInputError
+            If a channel is constant: there is nothing to learn from.
+        """
+        count, mean, m2 = 0, np.zeros(1), np.zeros(1)
+        for image in images:
+            flat = image.reshape(len(image), -1).astype(np.float64)
+            n, part = flat.shape[1], flat.mean(1)
+            delta = part - mean
+            total = count + n
+            mean = mean + delta * n / total
+            spread = ((flat - part[:, None]) ** 2).sum(1)
+            m2 = m2 + spread + delta**2 * count * n / total
+            count = total
+        std = np.sqrt(m2 / max(count, 1))
+        for channel, (m, s) in enumerate(zip(mean, std, strict=True)):
+            if not s > 1e-9 * max(1.0, abs(m)):
+                raise BadInputError(
+                    f"channel {channel} is constant (every pixel is {m:g}); "
+                    "expected an image with signal and noise"
+                )
+        return cls(mean=tuple(mean.tolist()), std=tuple(std.tolist()))
+
+    def apply(self, x: NDArray[Any], ndim: int) -> NDArray[np.float32]:
+        """Turn grey levels into normalized units, float32."""
+        return self._scaled(x.astype(np.float64), ndim).astype(np.float32)
+
+    def invert(self, x: NDArray[Any], ndim: int) -> NDArray[np.float64]:
+        """Turn normalized units into grey levels."""
+        mean, std = self._columns(ndim)
+        return np.asarray(x.astype(np.float64) * std + mean)
+
+    def invert_scale(self, x: NDArray[Any], ndim: int) -> NDArray[np.float64]:
+        """Turn a deviation into grey levels: it has a scale and no offset."""
+        return np.asarray(x.astype(np.float64) * self._columns(ndim)[1])
+
+    def _scaled(self, x: NDArray[np.float64], ndim: int) -> NDArray[np.float64]:
+        mean, std = self._columns(ndim)
+        return np.asarray((x - mean) / std)
+
+    def _columns(self, ndim: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        shape = (-1,) + (1,) * ndim
+        return np.reshape(self.mean, shape), np.reshape(self.std, shape)

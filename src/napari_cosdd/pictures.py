@@ -1,0 +1,163 @@
+"""Pictures for the command line: a noise report, and a denoised image at a glance."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_cosdd.data.io import atomic
+from napari_cosdd.errors import BadInputError
+from napari_cosdd.noise.autocorrelation import Autocorrelation, autocorrelation
+from napari_cosdd.noise.report import NoiseReport
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+#: Lags shown in a picture; farther ones are mostly empty.
+SHOWN = 12
+
+
+def write_report(path: Path, found: NoiseReport) -> None:
+    """Write a noise report as numbers (.json) or as a picture (.png).
+
+    Raises
+    ------
+    BadInputError
+        For any other suffix.
+    """
+    if path.suffix == ".json":
+        path.write_text(json.dumps(_numbers(found), indent=2) + "\n", encoding="utf-8")
+    elif path.suffix == ".png":
+        _save(_report_figure(found), path)
+    else:
+        raise BadInputError(f"{path.name}: expected .json or .png")
+
+
+def _numbers(found: NoiseReport) -> dict[str, Any]:
+    advice, correlation = found.advice, found.correlation
+    return {
+        "source": found.source,
+        "axis": advice.axis,
+        "receptive_field": advice.receptive_field,
+        "fits": advice.fits,
+        "sentence": advice.sentence,
+        "standard_error": correlation.standard_error,
+        "along_x": correlation.along_x.tolist(),
+        "along_y": correlation.along_y.tolist(),
+        "signal": found.dependence.signal.tolist(),
+        "variance": found.dependence.variance.tolist(),
+    }
+
+
+def _report_figure(found: NoiseReport) -> "Figure":
+    from matplotlib.figure import Figure
+
+    figure = Figure((10.5, 3.6), layout="constrained")
+    left, middle, right = figure.subplots(1, 3)
+    _draw_map(left, found.correlation, "autocorrelation of the noise")
+    _draw_profiles(middle, found.correlation)
+    right.plot(found.dependence.signal, found.dependence.variance, "o-", ms=3)
+    right.set(xlabel="signal, grey levels", ylabel="variance of the noise")
+    right.set_ylim(bottom=0)
+    figure.suptitle(found.advice.sentence, fontsize=9, wrap=True)
+    return figure
+
+
+def write_overview(
+    path: Path,
+    noisy: NDArray[Any],
+    mean: NDArray[Any],
+    deviation: NDArray[Any],
+    samples: NDArray[Any],
+    before: Autocorrelation,
+) -> None:
+    """Write noisy | mean | two samples | deviation | autocorrelation, one picture.
+
+    Parameters
+    ----------
+    noisy, mean, deviation : ndarray, shape (y, x)
+        Grey levels.
+    samples : ndarray, shape (at least 2, y, x)
+        Posterior samples.
+    before : Autocorrelation
+        Of the raw noise; that of the residual, noisy - mean, is drawn beside it.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure((13, 7.2), layout="constrained")
+    axes = figure.subplots(2, 4)
+    box = _detail(mean)
+    low, high = np.percentile(mean[box], [0.5, 99.8])
+    # The dark background would hide the noise that the picture is about.
+    shown = {"cmap": "gray", "vmin": low, "vmax": high, "interpolation": "nearest"}
+    for ax, image, title in (
+        (axes[0, 0], noisy, "noisy"),
+        (axes[0, 1], mean, "mean of the samples (MMSE)"),
+        (axes[0, 2], samples[0], "sample 1"),
+        (axes[0, 3], samples[1], "sample 2"),
+    ):
+        ax.imshow(image[box], **shown)
+        ax.set_title(title, fontsize=10)
+        ax.set_axis_off()
+    drawn = axes[1, 0].imshow(deviation[box], cmap="magma", interpolation="nearest")
+    axes[1, 0].set_title("deviation of the samples, grey levels", fontsize=10)
+    axes[1, 0].set_axis_off()
+    figure.colorbar(drawn, ax=axes[1, 0], shrink=0.8)
+    residual = noisy.astype(np.float64) - mean
+    after = autocorrelation([residual], before.max_lag)
+    spread = np.percentile(np.abs(residual[box]), 99)
+    axes[1, 1].imshow(
+        residual[box], cmap="gray", vmin=-spread, vmax=spread, interpolation="nearest"
+    )
+    axes[1, 1].set_title("residual: noisy - mean", fontsize=10)
+    axes[1, 1].set_axis_off()
+    _draw_map(axes[1, 2], before, "autocorrelation: raw noise")
+    _draw_map(axes[1, 3], after, "autocorrelation: residual")
+    _save(figure, path)
+
+
+def _detail(image: NDArray[Any], size: int = 256) -> tuple[slice, slice]:
+    """Return the box of the image with the most in it."""
+    best, where = -1.0, (0, 0)
+    height, width = image.shape
+    for y in range(0, max(1, height - size + 1), size // 2):
+        for x in range(0, max(1, width - size + 1), size // 2):
+            spread = float(image[y : y + size, x : x + size].std())
+            if spread > best:
+                best, where = spread, (y, x)
+    return slice(where[0], where[0] + size), slice(where[1], where[1] + size)
+
+
+def _draw_map(ax: "Axes", found: Autocorrelation, title: str) -> None:
+    centre = found.max_lag
+    lag = min(SHOWN, centre)
+    part = slice(centre - lag, centre + lag + 1)
+    image = ax.imshow(
+        found.values[part, part],
+        cmap="RdBu_r",
+        vmin=-1,
+        vmax=1,
+        extent=(-lag - 0.5, lag + 0.5, lag + 0.5, -lag - 0.5),
+    )
+    x, y = found.along_x[1:4], found.along_y[1:4]
+    numbers = [" ".join(f"{v:.2f}" for v in p) for p in (x, y)]
+    ax.set_title(f"{title}\nrow {numbers[0]}; column {numbers[1]}", fontsize=9)
+    ax.set(xlabel="lag x, px", ylabel="lag y, px")
+    ax.figure.colorbar(image, ax=ax, shrink=0.8)
+
+
+def _draw_profiles(ax: "Axes", found: Autocorrelation) -> None:
+    for name, profile in (("row", found.along_x), ("column", found.along_y)):
+        ax.plot(np.arange(len(profile)), profile, "o-", ms=3, label=f"along a {name}")
+    band = 2 * found.standard_error
+    ax.axhspan(-band, band, color="0.85", label="2 standard errors")
+    ax.set(xlabel="lag, px", ylabel="autocorrelation")
+    ax.legend(fontsize=8)
+
+
+def _save(figure: "Figure", path: Path) -> None:
+    with atomic(path) as temporary:
+        figure.savefig(temporary, dpi=110, format="png")

@@ -1,0 +1,95 @@
+"""A recipe: method, its settings and those of the training, as one file to edit."""
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from napari_cosdd.data.io import atomic
+from napari_cosdd.errors import BadInputError
+from napari_cosdd.methods import get_method
+from napari_cosdd.methods.base import MethodConfig
+from napari_cosdd.training.config import TrainingConfig
+
+
+class Recipe(BaseModel):
+    """All settings that make a model, apart from the images."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    method: str = "cosdd"
+    settings: dict[str, Any] = {}
+    training: TrainingConfig = TrainingConfig()
+
+    @classmethod
+    def preset(cls, method: str = "cosdd", preset: str = "quick") -> "Recipe":
+        """Return the recipe of a preset.
+
+        Raises
+        ------
+        BadInputError
+            If there is no such method or preset.
+        """
+        presets = get_method(method).presets
+        if preset not in presets:
+            raise BadInputError(
+                f"method {method} has no preset {preset!r}; expected one of "
+                f"{', '.join(presets)}"
+            )
+        parts = presets[preset]
+        return cls(method=method).changed(parts["method"], parts["training"])
+
+    def changed(self, settings: Any = None, training: Any = None) -> "Recipe":
+        """Return a copy with some settings changed, all of them checked.
+
+        Raises
+        ------
+        BadInputError
+            If a setting is unknown or out of bounds.
+        """
+        kind = get_method(self.method).Config
+        try:
+            method = kind.model_validate({**self.settings, **(settings or {})})
+            train = TrainingConfig.model_validate(
+                {**self.training.model_dump(), **(training or {})}
+            )
+        except ValidationError as error:
+            raise BadInputError(_in_words(error)) from error
+        return Recipe(method=self.method, settings=method.model_dump(), training=train)
+
+    @property
+    def method_config(self) -> MethodConfig:
+        """The method's settings in their own type."""
+        return get_method(self.method).Config.model_validate(self.settings)
+
+    def write(self, path: Path) -> None:
+        """Write the recipe as JSON, to be edited and used again."""
+        with atomic(path) as temporary:
+            temporary.write_text(
+                self.model_dump_json(indent=2) + "\n", encoding="utf-8"
+            )
+
+    @classmethod
+    def read(cls, path: Path) -> "Recipe":
+        """Read a recipe.
+
+        Raises
+        ------
+        BadInputError
+            If it cannot be read, or a setting is unknown or out of bounds.
+        """
+        try:
+            recipe = cls.model_validate_json(path.read_text(encoding="utf-8"))
+        except ValidationError as error:
+            raise BadInputError(f"{path.name}: {_in_words(error)}") from error
+        except (OSError, UnicodeDecodeError) as error:
+            raise BadInputError(f"{path} cannot be read: {error}") from error
+        return recipe.changed()
+
+
+def _in_words(error: ValidationError) -> str:
+    problems = [
+        f"{'.'.join(map(str, e['loc'])) or 'file'}: {e['msg']}, got {e['input']!r:.80}"
+        for e in error.errors()
+    ]
+    return "; ".join(problems)

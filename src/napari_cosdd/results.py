@@ -1,0 +1,89 @@
+"""Denoised images as files: names, provenance, axes and pixel size of the source."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_cosdd._version import __version__
+from napari_cosdd.data.io import Image, check_output, write_image
+from napari_cosdd.errors import BadInputError
+from napari_cosdd.inference.config import InferenceConfig
+
+FORMATS = ("tif", "zarr", "npy")
+
+
+class ResultPaths(NamedTuple):
+    """Where the parts of a prediction go."""
+
+    mean: Path
+    deviation: Path
+    samples: tuple[Path, ...]
+
+
+def result_paths(
+    folder: Path,
+    name: str,
+    config: InferenceConfig,
+    file_format: str,
+    overwrite: bool,
+) -> ResultPaths:
+    """Name the files of a prediction.
+
+    Raises
+    ------
+    BadInputError
+        If the format is unknown, or a file exists and may not be overwritten.
+    """
+    if file_format not in FORMATS:
+        raise BadInputError(f"format {file_format!r}: expected {', '.join(FORMATS)}")
+    kept = min(config.n_kept, config.n_samples) if not config.direct else 0
+
+    def path(part: str) -> Path:
+        return folder / f"{name}-{part}.{file_format}"
+
+    width = len(str(kept))
+    samples = tuple(path(f"sample-{k + 1:0{width}d}") for k in range(kept))
+    paths = ResultPaths(path("mean"), path("deviation"), samples)
+    for one in (paths.mean, paths.deviation, *samples):
+        check_output(one, overwrite)
+    return paths
+
+
+def write_prediction(
+    paths: ResultPaths, prediction: Any, provenance: Mapping[str, Any]
+) -> list[Path]:
+    """Write mean, deviation and samples; return the files written."""
+    source: Image = prediction.source
+    extra = {"napari_cosdd": __version__, "source": source.name, **provenance}
+    parts = [(paths.mean, prediction.mean, "mean")]
+    if prediction.deviation is not None:
+        parts.append((paths.deviation, prediction.deviation, "deviation"))
+    for k, (path, sample) in enumerate(
+        zip(paths.samples, prediction.samples, strict=False), start=1
+    ):
+        parts.append((path, sample, f"sample {k}"))
+    for path, data, part in parts:
+        image = source.with_data(data, f"{source.name} · {part}")
+        write_image(path, image, extra | {"part": part})
+    return [path for path, _, _ in parts]
+
+
+def write_stacks(
+    folder: Path, stacks: Mapping[str, Image], overwrite: bool
+) -> list[Path]:
+    """Write images under their names as OME-TIFF; return the files."""
+    paths = [folder / f"{name}.tif" for name in stacks]
+    for path in paths:
+        check_output(path, overwrite)
+    folder.mkdir(parents=True, exist_ok=True)
+    for path, image in zip(paths, stacks.values(), strict=True):
+        write_image(path, image)
+    return paths
+
+
+def plane(data: NDArray[Any]) -> NDArray[np.float64]:
+    """Return the first plane of an image, for a picture."""
+    return np.asarray(data, dtype=np.float64).reshape(-1, *data.shape[-2:])[0]

@@ -1,0 +1,1 @@
+"""Training: settings, the loop, weight averaging, model files."""

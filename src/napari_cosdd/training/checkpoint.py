@@ -1,0 +1,233 @@
+"""The model file: one safetensors file, safe to open from a stranger."""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from pydantic import BaseModel, ConfigDict, ValidationError
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from napari_cosdd._version import __version__
+from napari_cosdd.data.io import atomic
+from napari_cosdd.errors import BadModelFileError
+from napari_cosdd.methods import METHODS, get_method
+from napari_cosdd.methods.base import Method
+from napari_cosdd.spec import DataSpec
+from napari_cosdd.training.config import TrainingConfig
+
+FORMAT_VERSION = 1
+#: Metadata larger than this is not ours.
+METADATA_LIMIT = 32 << 20
+
+
+class ModelInfo(BaseModel):
+    """The metadata of a model file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format_version: int
+    package_version: str
+    method: str
+    config: dict[str, Any]
+    training: TrainingConfig
+    spec: DataSpec
+    margin: tuple[int, ...] | None = None
+    trained_on: dict[str, Any] = {}
+    history: dict[str, list[float | None]] = {}
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A trained method with all that is needed to use, judge and continue it.
+
+    Attributes
+    ----------
+    name : str
+        Of the method, as in METHODS.
+    method : Method
+        Its networks, with averaged weights, in evaluation mode.
+    training : TrainingConfig
+        How it was trained.
+    margin : tuple of int or None
+        Context in pixels per axis that a tile needs, where measured.
+    trained_on : mapping
+        Names, shapes and statistics of the training data, and their hash.
+    history : mapping
+        Columns of equal length: "step", "loss" and so on; None where not measured.
+    """
+
+    name: str
+    method: Method
+    training: TrainingConfig
+    margin: tuple[int, ...] | None = None
+    trained_on: Mapping[str, Any] = field(default_factory=dict)
+    history: Mapping[str, list[float | None]] = field(default_factory=dict)
+
+    @property
+    def spec(self) -> DataSpec:
+        """What the data were like."""
+        return self.method.spec
+
+    def save(self, path: Path | str) -> None:
+        """Write the model file; it appears whole or not at all."""
+        info = ModelInfo(
+            format_version=FORMAT_VERSION,
+            package_version=__version__,
+            method=self.name,
+            config=self.method.config.model_dump(),
+            training=self.training,
+            spec=self.spec,
+            margin=self.margin,
+            trained_on=dict(self.trained_on),
+            history=dict(self.history),
+        )
+        weights = {
+            key: value.detach().to("cpu", torch.float32).contiguous()
+            for key, value in self.method.state_dict().items()
+        }
+        with atomic(Path(path)) as temporary:
+            save_file(weights, temporary, {"napari_cosdd": info.model_dump_json()})
+
+    @classmethod
+    def load(cls, path: Path | str) -> "TrainedModel":
+        """Read a model file. Nothing in it is executed.
+
+        Raises
+        ------
+        BadModelFileError
+            If the file is damaged, foreign, of a newer format, or its weights do
+            not fit its settings. Checked before any memory is taken for them.
+        """
+        path = Path(path)
+        if not path.is_file():
+            raise BadModelFileError(f"there is no model file {path}")
+        try:
+            with safe_open(path, framework="pt") as file:
+                info = _info(path, file.metadata() or {})
+                with torch.device("meta"):
+                    method = _build(path, info)
+                _check_weights(path, method, file)
+                weights = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        except (SafetensorError, OSError) as error:
+            raise BadModelFileError(
+                f"{path.name} is damaged or no model file ({error})"
+            ) from error
+        if not all(bool(torch.isfinite(w).all()) for w in weights.values()):
+            raise BadModelFileError(f"{path.name} holds weights that are not finite")
+        method.load_state_dict(weights, assign=True)
+        return cls(
+            name=info.method,
+            method=method.eval(),
+            training=info.training,
+            margin=info.margin,
+            trained_on=info.trained_on,
+            history=info.history,
+        )
+
+
+def _info(path: Path, metadata: Mapping[str, str]) -> ModelInfo:
+    text = metadata.get("napari_cosdd")
+    if text is None:
+        raise BadModelFileError(
+            f"{path.name} was not written by napari-cosdd: it has no settings in it"
+        )
+    if len(text) > METADATA_LIMIT:
+        raise BadModelFileError(f"{path.name}: its settings are implausibly large")
+    try:
+        found = json.loads(text).get("format_version")
+        if isinstance(found, int) and found > FORMAT_VERSION:
+            raise BadModelFileError(
+                f"{path.name} has format {found}, this version reads up to "
+                f"{FORMAT_VERSION}: update napari-cosdd"
+            )
+        return ModelInfo.model_validate_json(text)
+    except (ValueError, AttributeError) as error:
+        if isinstance(error, BadModelFileError):
+            raise
+        raise BadModelFileError(f"{path.name}: its settings are damaged") from error
+
+
+def _build(path: Path, info: ModelInfo) -> Method:
+    if info.method not in METHODS:
+        raise BadModelFileError(
+            f"{path.name} was made by method {info.method!r}; this version knows "
+            f"{', '.join(METHODS)}"
+        )
+    kind = get_method(info.method)
+    try:
+        return kind(kind.Config.model_validate(info.config), info.spec)
+    except (ValidationError, ValueError) as error:
+        raise BadModelFileError(f"{path.name}: its settings do not work") from error
+
+
+def _check_weights(path: Path, method: Method, file: Any) -> None:
+    expected = {k: tuple(v.shape) for k, v in method.state_dict().items()}
+    found = {k: tuple(file.get_slice(k).get_shape()) for k in file.keys()}  # noqa: SIM118
+    if expected != found:
+        wrong = sorted(
+            k for k in expected.keys() | found.keys() if expected.get(k) != found.get(k)
+        )
+        raise BadModelFileError(
+            f"{path.name}: {len(wrong)} weights do not fit its settings, "
+            f"{wrong[0]} the first"
+        )
+
+
+def finite_or_none(value: float) -> float | None:
+    """Return `value`, or None where JSON has no word for it."""
+    return value if math.isfinite(value) else None
+
+
+def resume_path(model: Path) -> Path:
+    """Return where the state for resuming lies: beside the model file."""
+    return model.with_name(model.name + ".resume")
+
+
+def save_state(path: Path, state: Mapping[str, Any]) -> None:
+    """Write the state of an unfinished training: tensors and plain values only."""
+    with atomic(path) as temporary:
+        torch.save(dict(state), temporary)
+
+
+def load_state(path: Path) -> dict[str, Any]:
+    """Read such a state without unpickling objects.
+
+    Raises
+    ------
+    BadModelFileError
+        If the file is missing or damaged.
+    """
+    try:
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise BadModelFileError(
+            f"{path.name} cannot be resumed from: {type(error).__name__}"
+        ) from error
+    return state
+
+
+def plain_generator_state(generator: np.random.Generator) -> dict[str, Any]:
+    """Return a numpy generator's state in plain values: its integers have 128 bits."""
+    state = generator.bit_generator.state
+    return {
+        "name": state["bit_generator"],
+        "state": {k: str(v) for k, v in state["state"].items()},
+        "has_uint32": state["has_uint32"],
+        "uinteger": state["uinteger"],
+    }
+
+
+def set_generator_state(generator: np.random.Generator, state: dict[str, Any]) -> None:
+    """Set what `plain_generator_state` returned."""
+    generator.bit_generator.state = {
+        "bit_generator": state["name"],
+        "state": {k: int(v) for k, v in state["state"].items()},
+        "has_uint32": state["has_uint32"],
+        "uinteger": state["uinteger"],
+    }

@@ -1,0 +1,128 @@
+"""Settings of the training."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class TrainingConfig(BaseModel):
+    """How long, how fast and on what to train."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    max_steps: int = Field(
+        default=6000,
+        ge=1,
+        le=10_000_000,
+        title="Steps",
+        description="Optimizer steps at most",
+    )
+    time_limit: float | None = Field(
+        default=None,
+        gt=0,
+        title="Time limit",
+        description="End in good order after this time; the schedule adapts to it",
+        json_schema_extra={"unit": "min"},
+    )
+    crop_size: int = Field(
+        default=64,
+        ge=8,
+        le=4096,
+        title="Crop size",
+        description="Width and height of a training crop",
+        json_schema_extra={"unit": "px"},
+    )
+    crop_depth: int = Field(
+        default=8,
+        ge=1,
+        le=512,
+        title="Crop depth",
+        description="Planes of a training crop of a 3-D stack",
+        json_schema_extra={"unit": "planes"},
+    )
+    batch_size: int = Field(
+        default=4,
+        ge=1,
+        le=4096,
+        title="Batch size",
+        description="Crops of one optimizer step",
+    )
+    micro_batch: int | None = Field(
+        default=None,
+        ge=1,
+        title="Micro-batch",
+        description="Crops at a time; smaller needs less memory and gives the same "
+        "result. Empty: the whole batch, halved when memory runs out",
+    )
+    learning_rate: float = Field(
+        default=0.002,
+        gt=0,
+        le=1,
+        title="Learning rate",
+        description="Of Adam, at its highest; it falls to zero as a cosine",
+    )
+    warmup_steps: int = Field(
+        default=50,
+        ge=0,
+        title="Warm-up",
+        description="Steps over which the learning rate rises",
+        json_schema_extra={"unit": "steps"},
+    )
+    gradient_limit: float = Field(
+        default=10.0,
+        gt=0,
+        title="Gradient limit",
+        description="Norm above which a gradient is shortened; ten times that or "
+        "not a number, and the step is skipped",
+    )
+    averaging: float = Field(
+        default=0.999,
+        ge=0,
+        lt=1,
+        title="Averaging",
+        description="Decay per step of the averaged weights (EMA), which are used",
+    )
+    validation_share: float = Field(
+        default=0.1,
+        gt=0,
+        le=0.5,
+        title="Validation share",
+        description="Part of the data that is held out to judge the training",
+    )
+    validation_every: int = Field(
+        default=200,
+        ge=1,
+        title="Validate every",
+        description="Steps between two validations",
+        json_schema_extra={"unit": "steps"},
+    )
+    patience: int = Field(
+        default=0,
+        ge=0,
+        title="Patience",
+        description="End after so many validations without improvement; 0: never",
+    )
+    save_every: float = Field(
+        default=1.0,
+        gt=0,
+        title="Save every",
+        description="Time between two saves of the state for resuming",
+        json_schema_extra={"unit": "min"},
+    )
+    seed: int = Field(
+        default=0,
+        ge=0,
+        lt=2**31,
+        title="Seed",
+        description="The same seed on the same machine gives the same model",
+    )
+    device: str = Field(
+        default="auto",
+        title="Device",
+        description="auto, cpu, cuda, cuda:1 or mps",
+    )
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        default="auto",
+        title="Precision",
+        description="bfloat16 is faster on GPUs of 2020 and later; auto decides",
+    )

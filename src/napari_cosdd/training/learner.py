@@ -1,0 +1,208 @@
+"""One optimizer step, and everything that it changes."""
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from napari_cosdd.devices import free_memory, is_out_of_memory
+from napari_cosdd.errors import NotEnoughMemoryError
+from napari_cosdd.events import Warned
+from napari_cosdd.methods.base import Batch, Method
+from napari_cosdd.nets.blocks import channels_last, weights_channels_last
+from napari_cosdd.training.config import TrainingConfig
+from napari_cosdd.training.optim import AveragedWeights, guarded_step
+
+Crops = NDArray[np.float32]
+#: Of Adam. The short memory of the second suits trainings of a few thousand steps.
+BETAS = (0.9, 0.99)
+
+
+class Learner:
+    """A method with its optimizer, averaged weights and source of randomness.
+
+    Parameters
+    ----------
+    method : Method
+        With fresh weights.
+    config : TrainingConfig
+        Settings.
+    device : torch.device
+        Where to compute.
+    seed : int
+        Of the latent noise.
+    """
+
+    def __init__(
+        self, method: Method, config: TrainingConfig, device: torch.device, seed: int
+    ) -> None:
+        method.to(device)
+        weights_channels_last(method)
+        self.method, self.config, self.device = method, config, device
+        self.parameters = list(method.parameters())
+        self.generator = torch.Generator(device).manual_seed(seed)
+        self.optimizer = torch.optim.Adam(
+            self.parameters,
+            config.learning_rate,
+            betas=BETAS,
+            fused=device.type != "mps",
+        )
+        self.average = AveragedWeights(self.parameters, config.averaging)
+        self.micro_batch = min(
+            config.micro_batch or config.batch_size, config.batch_size
+        )
+        self.precision = _precision(config, device)
+
+    @classmethod
+    def seeded(
+        cls,
+        build: Callable[[], Method],
+        config: TrainingConfig,
+        device: torch.device,
+        seed: int,
+    ) -> "Learner":
+        """Build the method with weights drawn from `seed`; torch's own stays."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            method = build()
+        return cls(method, config, device, seed)
+
+    def update(
+        self, batch: Crops, progress: float, rate: float
+    ) -> Iterator[Warned | dict[str, float]]:
+        """Take one step; the last value is the losses, with `gradient_norm`.
+
+        Parameters
+        ----------
+        batch : ndarray, shape (n, c, *spatial)
+            Normalized crops.
+        progress : float
+            Share of the training done, for the method's warm-ups.
+        rate : float
+            Learning rate.
+
+        Yields
+        ------
+        Warned
+            When memory ran out and the micro-batch was halved.
+        dict
+            Mean losses over the batch. `stepped` is 0 where the update was skipped.
+        """
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        losses = None
+        while losses is None:
+            try:
+                losses = self._accumulate(batch, progress)
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    raise
+                yield self._less_memory(error)
+        stepped, norm = guarded_step(
+            self.optimizer, self.parameters, self.config.gradient_limit
+        )
+        if stepped:
+            self.average.update()
+        yield losses | {"gradient_norm": norm, "stepped": float(stepped)}
+
+    def _accumulate(self, batch: Crops, progress: float) -> dict[str, float]:
+        """Sum the gradients of the micro-batches; return the mean losses."""
+        self.optimizer.zero_grad()
+        totals: dict[str, float] = {}
+        for start in range(0, len(batch), self.micro_batch):
+            part = batch[start : start + self.micro_batch]
+            weight = len(part) / len(batch)
+            with torch.autocast(
+                self.device.type, self.precision, self.precision != torch.float32
+            ):
+                losses = self.method.losses(
+                    Batch(self.tensor(part)), self.generator, progress
+                )
+            total = torch.stack(list(losses.objectives.values())).sum()
+            (weight * total).backward()
+            for key, value in {**losses.objectives, **losses.metrics}.items():
+                totals[key] = totals.get(key, 0.0) + weight * float(value.detach())
+        return totals
+
+    @torch.no_grad()
+    def evaluate(self, crops: Crops, seed: int) -> dict[str, float]:
+        """Return the losses on crops, always with the same latent noise."""
+        generator = torch.Generator(self.device).manual_seed(seed)
+        totals: dict[str, float] = {"loss": 0.0}
+        for start in range(0, len(crops), self.micro_batch):
+            part = crops[start : start + self.micro_batch]
+            losses = self.method.losses(Batch(self.tensor(part)), generator)
+            weight = len(part) / len(crops)
+            for key, value in {**losses.objectives, **losses.metrics}.items():
+                totals[key] = totals.get(key, 0.0) + weight * float(value)
+            totals["loss"] += weight * sum(map(float, losses.objectives.values()))
+        return totals
+
+    def tensor(self, crops: Crops) -> Tensor:
+        """Put crops where and how the networks want them."""
+        tensor = torch.from_numpy(np.ascontiguousarray(crops))
+        return channels_last(tensor.to(self.device))
+
+    def _less_memory(self, error: Exception) -> Warned:
+        if self.micro_batch == 1:
+            raise NotEnoughMemoryError(
+                "memory ran out with a single crop; use a smaller crop size or "
+                f"preset ({error})"
+            ) from error
+        self.micro_batch = math.ceil(self.micro_batch / 2)
+        self.optimizer.zero_grad()
+        free_memory(self.device)
+        return Warned(
+            f"memory ran out: going on with {self.micro_batch} crops at a time, which "
+            "gives the same result more slowly"
+        )
+
+    def state(self) -> dict[str, Any]:
+        """Return a copy of all that a step changes, on the CPU."""
+        return {
+            "weights": weights_of(self.method),
+            "average": [a.detach().cpu().clone() for a in self.average.average],
+            "n_updates": self.average.n_updates,
+            "optimizer": _copied(self.optimizer.state_dict()),
+            "generator": self.generator.get_state(),
+            "micro_batch": self.micro_batch,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go back to a state."""
+        self.method.load_state_dict(state["weights"])
+        with torch.no_grad():
+            torch._foreach_copy_(
+                self.average.average, [a.to(self.device) for a in state["average"]]
+            )
+        self.average.n_updates = state["n_updates"]
+        self.optimizer.load_state_dict(_copied(state["optimizer"]))
+        self.generator.set_state(state["generator"])
+        self.micro_batch = state["micro_batch"]
+
+
+def weights_of(method: Method) -> dict[str, Tensor]:
+    """Return a copy of the weights on the CPU."""
+    return {k: v.detach().cpu().clone() for k, v in method.state_dict().items()}
+
+
+def _precision(config: TrainingConfig, device: torch.device) -> torch.dtype:
+    if config.precision == "auto":
+        bfloat16 = device.type == "cuda" and torch.cuda.is_bf16_supported()
+        return torch.bfloat16 if bfloat16 else torch.float32
+    return torch.bfloat16 if config.precision == "bfloat16" else torch.float32
+
+
+def _copied(state: Any) -> Any:
+    """Copy an optimizer's state deeply, tensors to the CPU."""
+    if isinstance(state, Tensor):
+        return state.detach().cpu().clone()
+    if isinstance(state, dict):
+        return {k: _copied(v) for k, v in state.items()}
+    if isinstance(state, (list, tuple)):
+        return [_copied(v) for v in state]
+    return state

@@ -1,0 +1,79 @@
+"""Schedule, averaged weights, and the guard against bad gradients."""
+
+import math
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+
+
+def cosine_rate(progress: float, step: int, warmup_steps: int) -> float:
+    """Return the learning rate at a point of the training, relative to the highest.
+
+    Parameters
+    ----------
+    progress : float
+        Share of the training done, 0 to 1.
+    step : int
+        Steps done since the (re)start.
+    warmup_steps : int
+        Steps of the linear rise.
+    """
+    rise = min(1.0, (step + 1) / (warmup_steps + 1))
+    return rise * (0.5 * (1 + math.cos(math.pi * min(1.0, progress))) + 1e-3)
+
+
+class AveragedWeights:
+    """An exponential moving average of the parameters (EMA)."""
+
+    def __init__(self, parameters: Iterable[nn.Parameter], decay: float) -> None:
+        self.parameters: list[Tensor] = list(parameters)
+        self.decay = decay
+        self.average = [p.detach().clone() for p in self.parameters]
+        self.n_updates = 0
+
+    @torch.no_grad()
+    def update(self) -> None:
+        """Move the average towards the parameters; faster at the start."""
+        decay = min(self.decay, (1 + self.n_updates) / (10 + self.n_updates))
+        torch._foreach_lerp_(self.average, self.parameters, 1 - decay)
+        self.n_updates += 1
+
+    @torch.no_grad()
+    def swap(self) -> None:
+        """Exchange average and parameters; call again to change back."""
+        for parameter, average in zip(self.parameters, self.average, strict=True):
+            kept = parameter.detach().clone()
+            parameter.copy_(average)
+            average.copy_(kept)
+
+    @torch.no_grad()
+    def restart(self) -> None:
+        """Begin anew from the parameters as they are."""
+        torch._foreach_copy_(self.average, self.parameters)
+        self.n_updates = 0
+
+
+def guarded_step(
+    optimizer: torch.optim.Optimizer, parameters: list[nn.Parameter], limit: float
+) -> tuple[bool, float]:
+    """Step unless the gradient is not finite or explodes.
+
+    Parameters
+    ----------
+    limit : float
+        Longer gradients are shortened to this norm; above ten times of it the
+        step is skipped.
+
+    Returns
+    -------
+    stepped : bool
+    norm : float
+        Of the gradient before it was shortened.
+    """
+    norm: Tensor = nn.utils.clip_grad_norm_(parameters, limit)
+    value = float(norm)
+    good = math.isfinite(value) and value < 10 * limit
+    if good:
+        optimizer.step()
+    return good, value

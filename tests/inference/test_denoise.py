@@ -1,0 +1,120 @@
+import numpy as np
+import pytest
+import zarr
+
+from conftest import build
+from napari_cosdd import api
+from napari_cosdd.data.io import Image
+from napari_cosdd.errors import BadInputError, BadModelFileError
+from napari_cosdd.events import Denoised, SampleDone, TileDone
+from napari_cosdd.inference.config import InferenceConfig
+from napari_cosdd.inference.generate import generate_images, redraw_noise
+from napari_cosdd.methods.cosdd import COSDD
+from napari_cosdd.training.checkpoint import TrainedModel
+
+
+def test_mean_and_deviation_are_those_of_the_samples(model, noisy):
+    result = api.denoise(noisy, model, axes="YX", n_samples=7, n_kept=7)
+    assert result.samples.shape == (7, *noisy.shape)
+    np.testing.assert_allclose(result.mean, result.samples.mean(0), rtol=1e-4)
+    deviation = result.samples.std(0, ddof=1)
+    np.testing.assert_allclose(result.deviation, deviation, rtol=1e-2, atol=1e-2)
+    assert result.deviation.max() > 0
+
+
+def test_the_seed_decides_and_the_batch_does_not(model, noisy):
+    a = api.denoise(noisy, model, n_samples=5, batch_size=5).mean
+    b = api.denoise(noisy, model, n_samples=5, batch_size=2).mean
+    c = api.denoise(noisy, model, n_samples=5, seed=1).mean
+    np.testing.assert_allclose(a, b, rtol=1e-5)
+    assert not np.allclose(a, c)
+
+
+@pytest.mark.parametrize("axes", ["TCYX", "CTYX", "YXTC"])
+def test_axes_come_back_as_they_were(model, noisy, axes):
+    crop = noisy[:40, :50]
+    shape = [{"T": 2, "C": 1, "Y": 40, "X": 50}[a] for a in axes]
+    order = [a for a in axes if a in "YX"]
+    image = np.broadcast_to(
+        crop.reshape(
+            [n if a in order else 1 for a, n in zip(axes, shape, strict=True)]
+        ),
+        shape,
+    )
+    result = api.denoise(image, model, axes=axes, n_samples=2)
+    plain = api.denoise(crop, model, n_samples=2)
+    assert result.mean.shape == tuple(shape)
+    index = tuple(slice(None) if a in order else 0 for a in axes)
+    np.testing.assert_allclose(result.mean[index], plain.mean, rtol=1e-5)
+
+
+def test_whole_numbers_can_be_asked_for(model, noisy):
+    image = Image(noisy.clip(0, 60000).astype(np.uint16), "YX")
+    config = InferenceConfig(n_samples=2, n_kept=1)
+    *_, last = api.denoising(model, image, config, dtype="same")
+    assert last.result.mean.dtype == last.result.samples.dtype == np.uint16
+    assert last.result.deviation.dtype == np.float32
+
+
+def test_large_images_are_read_tile_by_tile(model, noisy, tmp_path):
+    array = zarr.create_array(
+        tmp_path / "a.zarr", shape=noisy.shape, dtype="f4", chunks=(32, 32)
+    )
+    array[...] = noisy
+    lazy = api.denoise(Image(array, "YX"), model, n_samples=2, tile_size=32, margin=16)
+    eager = api.denoise(noisy, model, n_samples=2, tile_size=32, margin=16)
+    np.testing.assert_array_equal(lazy.mean, eager.mean)
+
+
+def test_stopping_ends_without_a_result(model, noisy):
+    image = api.as_images(noisy)[0]
+    config = InferenceConfig(n_samples=50, batch_size=1)
+    events, seen = [], 0
+
+    def stop():
+        return seen >= 3
+
+    for event in api.denoising(model, image, config, stop=stop):
+        seen += isinstance(event, SampleDone)
+        events.append(event)
+    assert seen == 3
+    assert isinstance(events[-1], (TileDone, SampleDone, Denoised))
+
+
+def test_what_the_model_is_not_for_is_refused(model, noisy):
+    with pytest.raises(BadModelFileError, match="for 1 channels, the image has 2"):
+        api.denoise(np.stack([noisy, noisy]), model, axes="CYX")
+    with pytest.raises(BadInputError, match="without a direct denoiser"):
+        api.denoise(noisy, model, direct=True)
+    holed = noisy.copy()
+    holed[3, 4] = np.nan
+    with pytest.raises(BadInputError, match="1 of 12288 pixels are not finite"):
+        api.denoise(holed, model)
+    assert np.isfinite(api.denoise(holed, model, mask=True, n_samples=2).mean).all()
+    with pytest.raises(BadInputError, match="n_samples"):
+        api.denoise(noisy, model, n_samples=0)
+
+
+def test_direct_mode_takes_one_pass(noisy):
+    method = build("cosdd", direct_denoiser=True).eval()
+    direct = TrainedModel("cosdd", method, api.Recipe().training)
+    result = api.denoise(noisy / 1000, direct, direct=True)
+    assert result.deviation is None
+    assert len(result.samples) == 0
+    assert isinstance(method, COSDD)
+
+
+def test_generated_images_have_the_scale_of_the_data(model, noisy):
+    clean, drawn = generate_images(model, 3, 40, seed=0)
+    assert np.asarray(clean.data).shape == np.asarray(drawn.data).shape
+    assert clean.data.shape[:2] == (3, 1)
+    again, _ = generate_images(model, 3, 40, seed=0)
+    np.testing.assert_array_equal(clean.data, again.data)
+    assert abs(np.mean(drawn.data) - noisy.mean()) < 3 * noisy.std()
+
+
+def test_redrawn_noise_is_fresh_and_of_the_same_shape(model, noisy):
+    drawn = redraw_noise(model, Image(noisy, "YX"), 2, seed=0)
+    assert drawn.data.shape == (2, *noisy.shape)
+    assert drawn.axes == "SYX"
+    assert not np.allclose(drawn.data[0], drawn.data[1])

@@ -1,0 +1,22 @@
+import numpy as np
+import torch
+
+from napari_cosdd.inference.moments import RunningMoments
+
+
+def test_exact_far_from_zero():
+    x = 10_000 + torch.randn(50, 4, 4, generator=torch.Generator().manual_seed(0))
+    moments = RunningMoments()
+    for part in x.split(7):
+        moments.add(part)
+    exact = x.double().numpy()
+    np.testing.assert_allclose(moments.mean.numpy(), exact.mean(0), rtol=1e-12)
+    np.testing.assert_allclose(
+        moments.deviation.numpy(), exact.std(0, ddof=1), rtol=1e-9
+    )
+
+
+def test_a_single_sample_has_no_deviation():
+    moments = RunningMoments()
+    moments.add(torch.ones(1, 3))
+    assert moments.deviation.sum() == 0

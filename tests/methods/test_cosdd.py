@@ -1,0 +1,82 @@
+import numpy as np
+import pytest
+import torch
+
+from conftest import awaken, build
+from napari_cosdd.errors import BadInputError
+from napari_cosdd.methods.base import Batch
+
+
+def gradients(method, objective):
+    method.zero_grad()
+    x = torch.randn(2, 1, 32, 32, generator=torch.Generator().manual_seed(3))
+    losses = method.losses(Batch(x), torch.Generator().manual_seed(0), 0.5)
+    chosen = losses.objectives if objective is None else [objective]
+    sum(losses.objectives[key] for key in chosen).backward()
+    return {
+        key: p.grad.clone()
+        for key, p in method.named_parameters()
+        if p.grad is not None
+    }
+
+
+def test_the_three_objectives_have_disjoint_gradients():
+    method = awaken(build("cosdd", direct_denoiser=True))
+    parts = {k: gradients(method, k) for k in ("neg_elbo", "signal", "direct")}
+    names = [set(part) for part in parts.values()]
+    assert all(a.isdisjoint(b) for a in names for b in names if a is not b)
+    assert {n.split(".")[0] for n in parts["neg_elbo"]} == {"ladder", "decoder"}
+    assert {n.split(".")[0] for n in parts["signal"]} == {"signal"}
+    assert {n.split(".")[0] for n in parts["direct"]} == {"direct"}
+
+
+def test_the_gradient_of_the_sum_is_that_of_the_parts():
+    method = awaken(build("cosdd", direct_denoiser=True))
+    together = gradients(method, None)
+    for key in ("neg_elbo", "signal", "direct"):
+        for parameter, gradient in gradients(method, key).items():
+            assert torch.allclose(together[parameter], gradient, atol=1e-6)
+
+
+def test_kl_weight_rises_to_one_and_lowest_level_first():
+    method = build("cosdd", kl_start=0.1, kl_warmup=0.5)
+    weights = np.array([method.kl_weights(p) for p in (0.0, 0.2, 0.5, 1.0)])
+    assert np.all(np.diff(weights, axis=0) >= 0)
+    assert np.all(weights[0] >= 0.1 - 1e-9)
+    np.testing.assert_allclose(weights[2:], 1.0)
+
+
+def test_collapse_is_told_from_the_covariance_of_neighbouring_rows():
+    method = build("cosdd")
+    assert method.collapsed({"explained": 0.01, "explainable": 0.5})
+    assert not method.collapsed({"explained": 0.45, "explainable": 0.5})
+
+
+def test_explainable_is_the_power_of_the_signal_not_of_row_noise():
+    method = build("cosdd")
+    generator = torch.Generator().manual_seed(0)
+    signal = torch.randn(8, 1, 1, 64, generator=generator).expand(8, 1, 64, 64)
+    rows = torch.randn(8, 1, 64, 1, generator=generator)
+    x = 0.6 * signal + 0.8 * rows
+    losses = method.losses(Batch(x.contiguous()), generator)
+    assert float(losses.metrics["explainable"]) == pytest.approx(0.36, abs=0.08)
+
+
+def test_an_axis_that_the_data_lack_is_refused():
+    with pytest.raises(BadInputError, match="'z' is not among the spatial axes 'yx'"):
+        build("cosdd", noise_axis="z")
+
+
+def test_noise_and_prior_can_be_sampled():
+    method = awaken(build("cosdd")).eval()
+    generator = torch.Generator().manual_seed(0)
+
+    def noise(level, shape):
+        return torch.randn(shape, generator=generator)
+
+    x = torch.randn(2, 1, 16, 16)
+    with torch.inference_mode():
+        assert method.sample_noise(method.encode(x), noise, generator).shape == x.shape
+        clean, noisy = method.sample_prior(3, (16, 32), noise, generator)
+    assert clean.shape == noisy.shape == (3, 1, 16, 32)
+    assert torch.isfinite(noisy).all()

@@ -1,0 +1,58 @@
+import pytest
+import torch
+
+from conftest import build
+from napari_cosdd.methods.n2v import _neighbours
+
+
+@pytest.mark.parametrize(("axis", "dim"), [("x", 3), ("y", 2)])
+def test_line_masks_hide_neighbours_along_the_axis_only(axis, dim):
+    method = build("n2v", noise_axis=axis, half_length=3, masked=0.001)
+    x = torch.zeros(4, 1, 64, 64)
+    targets, hidden = method._mask(x, torch.Generator().manual_seed(0))
+    assert targets.any()
+    n, c, row, column = torch.nonzero(targets)[0].tolist()
+    for offset in range(-3, 4):
+        where = [n, c, row, column]
+        where[dim] += offset
+        if 0 <= where[dim] < 64:
+            assert hidden[tuple(where)]
+    assert 6 <= int(hidden.sum()) / int(targets.sum()) <= 7.01
+
+
+def test_point_masks_hide_the_target_only():
+    method = build("n2v", noise_axis="none", masked=0.05)
+    targets, hidden = method._mask(
+        torch.zeros(2, 1, 32, 32), torch.Generator().manual_seed(0)
+    )
+    assert torch.equal(targets, hidden)
+
+
+def test_whole_lines_can_be_masked():
+    method = build("n2v", noise_axis="x", half_length=1000)
+    x = torch.zeros(4, 1, 32, 32)
+    targets, hidden = method._mask(x, torch.Generator().manual_seed(0))
+    lines = targets.any(3, keepdim=True).expand_as(hidden)
+    assert torch.equal(hidden, lines)
+
+
+@pytest.mark.parametrize("ndim", [1, 2, 3])
+def test_replacements_are_near_and_never_the_pixel_itself(ndim):
+    size = (7, 8, 9)[3 - ndim :]
+    x = torch.arange(float(torch.tensor(size).prod())).reshape(1, 1, *size)
+    picked = _neighbours(x, torch.Generator().manual_seed(0))
+    inner = (0, 0, *(slice(2, -2),) * ndim)
+    assert (picked != x)[inner].all()
+    where = torch.stack(torch.unravel_index(picked.long(), size))
+    own = torch.stack(torch.unravel_index(x.long(), size))
+    assert int((where - own).abs().max()) <= 2
+
+
+def test_the_prediction_of_a_target_cannot_see_it():
+    """Changing a hidden pixel must not change what the network is given."""
+    method = build("n2v", noise_axis="none", masked=0.2)
+    x = torch.randn(1, 1, 32, 32)
+    targets, hidden = method._mask(x, torch.Generator().manual_seed(5))
+    blind = torch.where(hidden, torch.zeros_like(x), x)
+    other = torch.where(hidden, torch.zeros_like(x), x + 100 * targets)
+    assert torch.equal(blind, other)

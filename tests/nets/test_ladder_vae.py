@@ -1,0 +1,65 @@
+import pytest
+import torch
+
+from conftest import awaken
+from napari_cosdd.nets.ladder_vae import LadderVAE
+
+
+def ladder(ndim=2, stem_stride=2, n_levels=3, every=1):
+    torch.manual_seed(0)
+    return awaken(
+        LadderVAE(
+            ndim,
+            1,
+            n_channels=6,
+            n_latents=3,
+            n_code=5,
+            n_levels=n_levels,
+            n_blocks=1,
+            stem_stride=stem_stride,
+            downsample_every=every,
+        )
+    )
+
+
+def normal(seed):
+    generator = torch.Generator().manual_seed(seed)
+    return lambda level, shape: torch.randn(shape, generator=generator)
+
+
+@pytest.mark.parametrize("ndim", [1, 2, 3])
+@pytest.mark.parametrize("stem_stride", [1, 2])
+def test_shapes_in_every_dimension(ndim, stem_stride):
+    net = ladder(ndim, stem_stride)
+    size = (8, 16, 24)[3 - ndim :]
+    x = torch.randn(2, 1, *size)
+    latents = net.sample_posterior(net.encode(x), normal(0))
+    assert latents.code.shape == (2, 5, *size)
+    assert [kl.shape for kl in latents.kl] == [(2,)] * 3
+    assert all((kl >= 0).all() for kl in latents.kl)
+    assert net.sample_prior(2, size, normal(0)).code.shape == (2, 5, *size)
+
+
+def test_z_of_a_stack_is_never_halved():
+    assert ladder(3).multiple == (1, 8, 8)
+    assert ladder(2, stem_stride=1, n_levels=6, every=2).multiple == (4, 4)
+
+
+def test_levels_are_numbered_from_the_bottom():
+    net, seen = ladder(), {}
+
+    def noise(level, shape):
+        seen[level] = shape[-1]
+        return torch.zeros(shape)
+
+    net.sample_posterior(net.encode(torch.randn(1, 1, 16, 32)), noise)
+    assert seen == {0: 16, 1: 8, 2: 4}
+
+
+def test_samples_differ_and_follow_the_noise():
+    net = ladder()
+    features = net.encode(torch.randn(1, 1, 16, 16))
+    a, b = (net.sample_posterior(features, normal(s)).code for s in (0, 1))
+    again = net.sample_posterior(features, normal(0)).code
+    assert torch.equal(a, again)
+    assert not torch.allclose(a, b)

@@ -1,0 +1,124 @@
+import numpy as np
+import pytest
+
+import napari_cosdd
+from conftest import TINY, TRAINING, tiny_recipe
+from napari_cosdd import api
+from napari_cosdd.data.io import Image, write_image
+from napari_cosdd.errors import BadInputError
+from napari_cosdd.recipe import Recipe
+
+
+def test_fit_denoise_load_in_five_lines(noisy, tmp_path):
+    settings = TINY["cosdd"] | TRAINING
+    model = napari_cosdd.fit(noisy, output=tmp_path / "m.safetensors", **settings)
+    result = napari_cosdd.denoise(noisy, model, n_samples=3, n_kept=2)
+    assert result.mean.shape == result.deviation.shape == noisy.shape
+    assert result.samples.shape == (2, *noisy.shape)
+    loaded = napari_cosdd.load(tmp_path / "m.safetensors")
+    again = napari_cosdd.denoise(noisy, loaded, n_samples=3)
+    np.testing.assert_array_equal(again.mean, result.mean)
+
+
+def test_noise_axis_and_receptive_field_are_measured_unless_given(noisy):
+    image = api.as_images(noisy, "YX")
+    open_ = tiny_recipe().changed({"noise_axis": "auto", "receptive_field": None})
+    job = api.prepare_training(image, open_)
+    assert job.recipe.settings["noise_axis"] == "x"
+    assert job.recipe.settings["receptive_field"] == job.noise.advice.receptive_field
+    columns = api.prepare_training([Image(noisy.T.copy(), "YX")], open_)
+    assert columns.recipe.settings["noise_axis"] == "y"
+    fixed = api.prepare_training(image, tiny_recipe().changed({"noise_axis": "none"}))
+    assert fixed.noise is None
+
+
+def test_folders_stacks_and_sizes_can_be_mixed(noisy, tmp_path):
+    write_image(tmp_path / "a.tif", Image(noisy, "YX"))
+    write_image(tmp_path / "b.tif", Image(np.stack([noisy[:64, :80]] * 3), "TYX"))
+    job = api.prepare_training(api.as_images(tmp_path), tiny_recipe())
+    *_, last = job.run()
+    assert last.result.trained_on["n_images"] == 4
+    assert last.result.trained_on["names"] == ["a", "b"]
+
+
+@pytest.mark.parametrize("ndim", [1, 3])
+def test_lines_and_stacks_train_and_denoise(ndim):
+    rng = np.random.default_rng(0)
+    shape, axes = ((200, 96), "SX") if ndim == 1 else ((6, 64, 64), "ZYX")
+    data = np.cumsum(rng.normal(size=shape), -1)
+    job = api.prepare_training(api.as_images(data, axes), tiny_recipe(), ndim=ndim)
+    *_, last = job.run()
+    result = api.denoise(data, last.result, axes=axes, n_samples=2)
+    assert result.mean.shape == shape
+    assert np.isfinite(result.mean).all()
+
+
+def test_channels_train_together(noisy):
+    data = np.stack([noisy, noisy[::-1]])
+    job = api.prepare_training(api.as_images(data, "CYX"), tiny_recipe())
+    *_, last = job.run()
+    assert (
+        api.denoise(data, last.result, axes="CYX", n_samples=2).mean.shape == data.shape
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"n_chanels": 3}, "n_chanels"),
+        ({"n_channels": 0}, "n_channels.*greater than or equal to 4"),
+        ({"noise_axis": "w"}, "noise_axis"),
+        ({"crop_size": 30}, "not a multiple of 4.*use 28"),
+        ({"crop_size": 128}, "smaller than the crop"),
+        ({"device": "tpu"}, "device 'tpu' is not available here; expected one of"),
+    ],
+)
+def test_wrong_settings_are_named(noisy, change, words):
+    with pytest.raises(BadInputError, match=words):
+        api.fit(noisy, axes="YX", **(TINY["cosdd"] | TRAINING | change))
+
+
+@pytest.mark.parametrize(
+    ("image", "axes", "words"),
+    [
+        (np.full((64, 64), 3.0), "YX", "constant"),
+        (np.zeros((0, 64)), "YX", "no image"),
+        (np.zeros((64, 64), complex), "YX", "got complex128"),
+        (np.zeros((64, 64)), "TYX", "3 axes, but the image has 2"),
+        (np.zeros((64, 64, 3)), None, "color"),
+        ([], None, "no image"),
+    ],
+)
+def test_bad_images_are_named_before_any_work(image, axes, words):
+    with pytest.raises(BadInputError, match=words):
+        api.fit(image, axes=axes, **(TINY["cosdd"] | TRAINING))
+
+
+def test_nan_is_counted_and_can_be_masked(noisy):
+    holed = noisy.copy()
+    holed[::9, ::9] = np.nan
+    settings = TINY["cosdd"] | TRAINING
+    with pytest.raises(BadInputError, match="165 of 12288 pixels"):
+        api.fit(holed, axes="YX", **settings)
+    model = api.fit(holed, axes="YX", mask=True, **settings)
+    assert np.isfinite(model.history["loss"]).all()
+
+
+def test_unknown_methods_and_presets_are_named():
+    with pytest.raises(BadInputError, match="no method 'bm3d'; expected one of cosdd"):
+        Recipe.preset("bm3d")
+    with pytest.raises(BadInputError, match="no preset 'tiny'; expected one of quick"):
+        Recipe.preset("cosdd", "tiny")
+
+
+def test_a_recipe_can_be_written_edited_and_used(tmp_path):
+    path = tmp_path / "r.json"
+    Recipe.preset("cosdd", "small").write(path)
+    path.write_text(path.read_text().replace('"n_levels": 6', '"n_levels": 7'))
+    assert Recipe.read(path).method_config.n_levels == 7
+    path.write_text(path.read_text().replace('"n_levels": 7', '"n_levels": 700'))
+    with pytest.raises(BadInputError, match=r"n_levels.*got 700"):
+        Recipe.read(path)
+    path.write_text("{")
+    with pytest.raises(BadInputError, match=r"r\.json"):
+        Recipe.read(path)

@@ -1,0 +1,197 @@
+import json
+import re
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from conftest import TINY, TRAINING
+from napari_cosdd import cli
+from napari_cosdd.data.io import Image, read_image, write_image
+from napari_cosdd.inference.config import InferenceConfig
+from napari_cosdd.methods.cosdd import COSDDConfig
+from napari_cosdd.training.config import TrainingConfig
+
+
+def run(*args, code=0):
+    result = CliRunner().invoke(cli.app, [str(a) for a in args])
+    if result.exit_code != code:
+        raise AssertionError(f"exit code {result.exit_code}") from result.exception
+    return re.sub(r"\s+", " ", result.output)
+
+
+@pytest.fixture
+def image(tmp_path, noisy):
+    pixel_size = {"X": 0.11, "Y": 0.22}
+    write_image(tmp_path / "cells.tif", Image(noisy, "YX", pixel_size=pixel_size))
+    return tmp_path / "cells.tif"
+
+
+def options():
+    return [
+        part
+        for key, value in (TINY["cosdd"] | TRAINING).items()
+        for part in (f"--{key.replace('_', '-')}", value)
+    ]
+
+
+@pytest.fixture
+def trained(image, tmp_path):
+    path = tmp_path / "m.safetensors"
+    output = run("train", image, "--output", path, *options())
+    assert "COSDD for noise along x" in output
+    assert "training completed after 6 steps" in output
+    return path
+
+
+def test_analyze_tells_and_writes(image, tmp_path):
+    assert "The noise runs along rows (axis x)" in run("analyze", image)
+    run("analyze", image, "--output", tmp_path / "n.json")
+    numbers = json.loads((tmp_path / "n.json").read_text())
+    assert numbers["axis"] == "x"
+    run("analyze", image, "--output", tmp_path / "n.png", "--region", "0:64,0:64")
+    assert (tmp_path / "n.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_train_denoise_evaluate(image, trained, tmp_path, pair):
+    out = tmp_path / "out"
+    run(
+        *("denoise", trained, image, "--output", out),
+        *("--n-samples", 3, "--n-kept", 2),
+    )
+    names = sorted(p.name for p in out.iterdir())
+    parts = ["deviation", "mean", "sample-1", "sample-2"]
+    assert names == [f"cells-{p}.tif" for p in parts]
+    mean = read_image(out / "cells-mean.tif")
+    assert dict(mean.pixel_size) == {"X": 0.11, "Y": 0.22}
+    write_image(tmp_path / "clean.tif", Image(pair[0], "YX"))
+    numbers = tmp_path / "scores.json"
+    text = run(
+        *("evaluate", out / "cells-mean.tif", tmp_path / "clean.tif"),
+        *("--noisy", image, "--output", numbers),
+    )
+    assert "PSNR after gain and offset" in text
+    assert {"psnr", "psnr_affine", "ssim", "residual_row"} <= json.loads(
+        numbers.read_text()
+    ).keys()
+
+
+@pytest.mark.parametrize("suffix", ["zarr", "npy"])
+def test_other_formats(image, trained, tmp_path, suffix, noisy):
+    run(
+        *("denoise", trained, image, "--output", tmp_path / "o"),
+        *("--n-samples", 2, "--format", suffix),
+    )
+    found = read_image(tmp_path / "o" / f"cells-mean.{suffix}")
+    assert tuple(found.data.shape) == noisy.shape
+
+
+def test_generate_draws_new_and_redraws(image, trained, tmp_path):
+    run("generate", trained, "--output", tmp_path / "g", "--n", 2, "--size", 32)
+    assert len(list((tmp_path / "g").iterdir())) == 2
+    run("generate", trained, "--output", tmp_path / "g", "--n", 2, "--like", image)
+    drawn = read_image(tmp_path / "g" / "cells-redrawn.tif")
+    assert drawn.data.shape[0] == 2
+
+
+def test_recipe_is_written_edited_and_used(image, tmp_path):
+    recipe = tmp_path / "r.json"
+    run("train", image, "--write-recipe", recipe, *options())
+    recipe.write_text(recipe.read_text().replace('"max_steps": 6', '"max_steps": 2'))
+    output = run(
+        *("train", image, "--recipe", recipe, "--output", tmp_path / "r.safetensors")
+    )
+    assert "after 2 steps" in output
+
+
+def test_every_setting_is_an_option_with_its_description():
+    for command, configs in [
+        ("train", [TrainingConfig, COSDDConfig]),
+        ("denoise", [InferenceConfig]),
+    ]:
+        text = CliRunner().invoke(
+            cli.app, [command, "--help"], env={"COLUMNS": "300"}, color=False
+        )
+        for config in configs:
+            for name, field in config.model_fields.items():
+                assert f"--{name.replace('_', '-')}" in text.output
+                assert field.description[:30] in text.output
+
+
+def test_a_setting_that_is_not_given_leaves_the_preset_alone(image, tmp_path):
+    path = tmp_path / "r.json"
+    run("train", image, "--preset", "small", "--write-recipe", path)
+    recipe = json.loads(path.read_text())
+    assert recipe["settings"]["n_levels"] == 6
+    assert recipe["training"]["crop_size"] == 256
+
+
+def main(monkeypatch, capsys, *args):
+    monkeypatch.setattr("sys.argv", ["napari-cosdd", *map(str, args)])
+    with pytest.raises(SystemExit) as left:
+        cli.main()
+    captured = capsys.readouterr()
+    return left.value.code, re.sub(r"\s+", " ", captured.out + captured.err)
+
+
+def test_errors_are_one_sentence_and_exit_code_1(
+    image, trained, tmp_path, monkeypatch, capsys
+):
+    holed = np.ones((64, 64), np.float32)
+    holed[0, 0] = np.nan
+    write_image(tmp_path / "nan.tif", Image(holed, "YX"))
+    (tmp_path / "bad.safetensors").write_bytes(b"nothing")
+    before = sorted(tmp_path.iterdir())
+    for args, words in [
+        (("train", tmp_path / "no.tif"), "there is no file or folder"),
+        (("train", image, "--output", trained), "exists already"),
+        (("train", image, "--axes", "TYX"), "name 3 axes"),
+        (("train", tmp_path / "nan.tif"), "1 of 4096 pixels are not finite"),
+        (("train", image, "--crop-size", 512), "smaller than the crop"),
+        (("train", image, "--preset", "tiny"), "expected one of quick"),
+        (("denoise", tmp_path / "bad.safetensors", image), "damaged"),
+        (("denoise", trained, image, "--format", "gif"), "expected tif, zarr, npy"),
+    ]:
+        code, text = main(monkeypatch, capsys, *args)
+        assert code == 1, text
+        assert words in text
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_full_disk_is_said_and_leaves_nothing(
+    image, trained, tmp_path, monkeypatch, capsys
+):
+    def full(*args, **kwargs):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("napari_cosdd.data.io.tifffile.imwrite", full)
+    out = tmp_path / "out"
+    code, text = main(
+        *(monkeypatch, capsys, "denoise", trained, image),
+        *("--output", out, "--n-samples", 2),
+    )
+    assert code == 1
+    assert "No space left" in text
+    assert list(out.iterdir()) == []
+
+
+def test_ctrl_c_saves_and_can_be_resumed(image, tmp_path):
+    """The real signal, in the real process."""
+    import signal
+    import subprocess
+    import sys
+
+    path = tmp_path / "m.safetensors"
+    args = ["train", str(image), "--output", str(path), *map(str, options())]
+    args += ["--max-steps", "100000", "--validation-every", "20"]
+    command = [sys.executable, "-u", "-m", "napari_cosdd", *args]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        for line in process.stdout:
+            if "validation" in line:
+                break
+        process.send_signal(signal.SIGINT)
+        rest = process.stdout.read()
+        assert process.wait(60) == 130
+    assert "stopping and saving" in rest
+    assert path.exists()
+    assert path.with_name("m.safetensors.resume").exists()

@@ -1,0 +1,45 @@
+"""The manifest as napari reads it, and what `npe2 validate` does not catch."""
+
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+import pytest
+from npe2 import PluginManifest
+
+import napari_cosdd
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def manifest() -> PluginManifest:
+    return PluginManifest.from_distribution("napari-cosdd")
+
+
+def test_every_command_can_be_imported(manifest):
+    for command in manifest.contributions.commands:
+        module, _, name = command.python_name.partition(":")
+        assert callable(getattr(import_module(module), name))
+
+
+def test_every_contribution_names_a_declared_command(manifest):
+    declared = {c.id for c in manifest.contributions.commands}
+    assert {s.command for s in manifest.contributions.sample_data} <= declared
+
+
+def test_the_link_at_the_top_is_the_manifest_of_the_package():
+    inside = Path(napari_cosdd.__file__).with_name("napari.yaml")
+    assert (ROOT / "napari.yaml").read_text() == inside.read_text()
+
+
+def test_samples_are_layers(manifest):
+    for sample in manifest.contributions.sample_data:
+        command = next(
+            c for c in manifest.contributions.commands if c.id == sample.command
+        )
+        module, _, name = command.python_name.partition(":")
+        for data, keywords, kind in getattr(import_module(module), name)():
+            assert kind == "image"
+            assert np.asarray(data).ndim == 2
+            assert keywords["name"]

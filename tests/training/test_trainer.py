@@ -1,0 +1,243 @@
+import numpy as np
+import pytest
+import torch
+
+from conftest import tiny_recipe
+from napari_cosdd import api
+from napari_cosdd.errors import (
+    BadModelFileError,
+    CosddError,
+    NotEnoughMemoryError,
+    PosteriorCollapseError,
+    TrainingDivergedError,
+)
+from napari_cosdd.events import (
+    Finished,
+    Preview,
+    Saved,
+    Started,
+    StepDone,
+    Validated,
+    Warned,
+)
+from napari_cosdd.methods.cosdd import COSDD
+from napari_cosdd.training import trainer
+from napari_cosdd.training.checkpoint import TrainedModel, resume_path
+from napari_cosdd.training.learner import Learner
+
+
+def job(noisy, **training):
+    return api.prepare_training(api.as_images(noisy, "YX"), tiny_recipe(**training))
+
+
+def kinds(events, kind):
+    return [e for e in events if isinstance(e, kind)]
+
+
+def until_error(run):
+    """Return the events up to an error of ours, and the error."""
+    events = []
+    try:
+        for event in run:
+            events.append(event)
+    except CosddError as error:
+        return events, error
+    raise AssertionError("it ended well")
+
+
+def test_events_tell_the_whole_story(noisy, tmp_path):
+    events = list(job(noisy).run(output=tmp_path / "m.safetensors"))
+    assert isinstance(events[0], Started)
+    assert isinstance(events[-1], Finished)
+    assert [e.step for e in kinds(events, StepDone)] == [1, 2, 3, 4, 5, 6]
+    assert [e.step for e in kinds(events, Validated)] == [3, 6]
+    assert kinds(events, Saved)[-1].path.exists()
+    preview = kinds(events, Preview)[0]
+    assert preview.noisy.shape == preview.estimate.shape == preview.sample.shape
+    assert abs(preview.noisy.mean() - noisy.mean()) < noisy.std()
+    history = events[-1].result.history
+    assert history["step"] == [3, 6]
+    assert len({len(column) for column in history.values()}) == 1
+    assert {"loss", "nll", "kl", "kl_0", "kl_1", "signal"} <= history.keys()
+    assert not resume_path(tmp_path / "m.safetensors").exists()
+
+
+def test_the_same_seed_gives_the_same_model(noisy):
+    def weights(seed):
+        *_, last = job(noisy, seed=seed).run()
+        return last.result.method.state_dict()
+
+    a, b, c = weights(1), weights(1), weights(2)
+    assert all(torch.equal(a[k], b[k]) for k in a)
+    assert any(not torch.equal(a[k], c[k]) for k in a)
+
+
+def test_resumed_equals_uninterrupted(noisy, tmp_path):
+    path = tmp_path / "m.safetensors"
+    *_, whole = job(noisy, max_steps=8).run()
+    steps = 0
+
+    def stop():
+        nonlocal steps
+        steps += 1
+        return steps > 4
+
+    *_, first = job(noisy, max_steps=8).run(output=path, stop=stop)
+    assert (first.reason, first.step) == ("stopped", 4)
+    assert path.exists()
+    events = list(job(noisy, max_steps=8).run(output=path, resume=True))
+    assert events[0].first_step == 4
+    resumed = events[-1].result
+    for key, value in whole.result.method.state_dict().items():
+        assert torch.equal(value, resumed.method.state_dict()[key]), key
+    resumed_steps = [s for s in resumed.history["step"] if s != 4]
+    assert resumed_steps == whole.result.history["step"]
+
+
+def test_resuming_from_nothing_or_other_settings_is_refused(noisy, tmp_path):
+    path = tmp_path / "m.safetensors"
+    with pytest.raises(BadModelFileError, match="cannot be resumed"):
+        list(job(noisy).run(output=path, resume=True))
+    list(job(noisy).run(output=path, stop=lambda: True))
+    other = api.prepare_training(
+        api.as_images(noisy, "YX"), tiny_recipe().changed({"n_latents": 5})
+    )
+    with pytest.raises(BadModelFileError, match="other settings"):
+        list(other.run(output=path, resume=True))
+
+
+def test_a_damaged_resume_file_is_refused_and_never_unpickled(noisy, tmp_path):
+    path = tmp_path / "m.safetensors"
+    resume_path(path).write_bytes(b"cos\nsystem\n(S'false'\ntR.")
+    with pytest.raises(BadModelFileError, match="cannot be resumed"):
+        list(job(noisy).run(output=path, resume=True))
+
+
+def test_micro_batches_give_the_gradient_of_the_whole_batch(noisy):
+    """Without latent noise the accumulated gradient is exactly that of the batch."""
+    training = job(noisy, batch_size=4)
+    batch = training.patches.batch(4, np.random.default_rng(0))
+    gradients = []
+    for micro_batch in (4, 3, 1):
+        config = training.recipe.training.model_copy(
+            update={"micro_batch": micro_batch}
+        )
+        learner = Learner.seeded(training.build, config, torch.device("cpu"), 0)
+        learner.method.ladder.sample_posterior = _quiet(learner.method.ladder)
+        learner._accumulate(batch, 1.0)
+        gradients.append(
+            [p.grad.clone() for p in learner.parameters if p.grad is not None]
+        )
+    for other in gradients[1:]:
+        for a, b in zip(gradients[0], other, strict=True):
+            assert torch.allclose(a, b, atol=1e-5)
+
+
+def _quiet(ladder):
+    original = ladder.sample_posterior
+    return lambda features, noise: original(features, lambda level, s: torch.zeros(s))
+
+
+def test_memory_running_out_halves_the_micro_batch(noisy, monkeypatch):
+    original = COSDD.losses
+
+    def hungry(self, batch, generator, progress=1.0):
+        if len(batch.x) > 1:
+            raise torch.OutOfMemoryError("out of memory")
+        return original(self, batch, generator, progress)
+
+    training = job(noisy, max_steps=2, batch_size=4, validation_every=50)
+    monkeypatch.setattr(COSDD, "losses", hungry)
+    monkeypatch.setattr(Learner, "evaluate", lambda self, crops, seed: _fine())
+    events = list(training.run())
+    assert [e.message.split(":")[1] for e in kinds(events, Warned)] == [
+        " going on with 2 crops at a time, which gives the same result more slowly",
+        " going on with 1 crops at a time, which gives the same result more slowly",
+    ]
+    assert events[-1].step == 2
+
+
+def _fine():
+    return {"loss": 1.0, "explained": 1.0, "explainable": 1.0}
+
+
+def test_memory_for_not_even_one_crop_is_a_sentence(noisy, monkeypatch):
+    training = job(noisy, batch_size=1)
+    events = training.run()
+    next(events)
+
+    def hungry(*_):
+        raise RuntimeError("CUDA out of memory. Tried to allocate 2 GiB")
+
+    monkeypatch.setattr(COSDD, "losses", hungry)
+    with pytest.raises(NotEnoughMemoryError, match="use a smaller crop size or preset"):
+        list(events)
+
+
+def test_bad_updates_are_skipped_rolled_back_and_at_last_given_up(
+    noisy, monkeypatch, tmp_path
+):
+    original, calls = COSDD.losses, 0
+
+    def poisoned(self, batch, generator, progress=1.0):
+        nonlocal calls
+        losses = original(self, batch, generator, progress)
+        calls += 1
+        if calls > 3 and torch.is_grad_enabled():
+            losses.objectives["signal"] = losses.objectives["signal"] * float("nan")
+        return losses
+
+    training = job(noisy, max_steps=1000, validation_every=3, batch_size=1)
+    monkeypatch.setattr(COSDD, "losses", poisoned)
+    path = tmp_path / "m.safetensors"
+    events, error = until_error(training.run(output=path))
+    assert isinstance(error, TrainingDivergedError)
+    assert "unstable 4 times" in str(error)
+    assert len(kinds(events, Warned)) == 3
+    model = TrainedModel.load(path)
+    assert all(torch.isfinite(w).all() for w in model.method.state_dict().values())
+
+
+def test_collapse_restarts_with_another_seed_and_is_never_delivered(noisy, monkeypatch):
+    monkeypatch.setattr(COSDD, "collapsed", lambda self, losses: True)
+    monkeypatch.setattr(trainer, "JUDGED_STEP", 3)
+    events, error = until_error(job(noisy, max_steps=60).run())
+    assert isinstance(error, PosteriorCollapseError)
+    assert "collapsed 3 times" in str(error)
+    assert len(kinds(events, Warned)) == 2
+    assert not kinds(events, Finished)
+
+
+def test_a_decoder_that_ignores_the_latents_is_noticed(noisy):
+    """Cut the code off: what is left is what a collapsed posterior delivers."""
+    training = job(noisy, max_steps=30, learning_rate=0.01)
+
+    def deaf():
+        method = type(training).build(training)
+        with torch.no_grad():
+            method.ladder.code.weight.zero_()
+            method.ladder.code.bias.zero_()
+        method.ladder.code.requires_grad_(False)
+        return method
+
+    learner = Learner.seeded(deaf, training.recipe.training, torch.device("cpu"), 0)
+    losses = learner.evaluate(training.patches.validation(), 0)
+    assert learner.method.collapsed(losses)
+
+
+def test_time_limit_and_plateau_end_in_good_order(noisy):
+    *_, last = job(noisy, max_steps=10**6, time_limit=0.01).run()
+    assert last.reason == "time limit"
+    *_, last = job(
+        noisy, max_steps=500, validation_every=1, patience=3, learning_rate=1e-9
+    ).run()
+    assert last.reason == "plateau"
+
+
+def test_training_uses_the_global_generators_of_nobody(noisy):
+    torch.manual_seed(5)
+    np.random.seed(5)  # noqa: NPY002
+    before = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
+    list(job(noisy).run())
+    assert torch.equal(before[0], torch.get_rng_state())
+    assert (before[1] == np.random.get_state()[1]).all()  # noqa: NPY002
