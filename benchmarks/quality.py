@@ -28,7 +28,7 @@ from napari_cosdd.noise.autocorrelation import autocorrelation
 from napari_cosdd.recipe import Recipe
 from napari_cosdd.training.learner import BETAS
 from napari_cosdd.training.optim import AveragedWeights, cosine_rate
-from napari_cosdd.training.trainer import TrainingRun
+from napari_cosdd.training.run import TrainingRun
 
 METHODS = ("cosdd", "supervised", "sn2v", "n2v")
 #: Points of the curve over time, samples of a point and of the end.

@@ -16,7 +16,7 @@ from napari_cosdd.errors import PosteriorCollapseError
 from napari_cosdd.methods.cosdd import COSDD
 from napari_cosdd.recipe import Recipe
 
-LENGTHS = (1, 3, 10, 40, 81)
+LENGTHS = (0, 3, 9, 40, 81)
 
 
 def run(console: Console, minutes: float, data: str, noise: str) -> None:
@@ -27,7 +27,7 @@ def run(console: Console, minutes: float, data: str, noise: str) -> None:
     for length in [*LENGTHS, "2-D"]:
         recipe = Recipe.preset().changed(
             {
-                "noise_axis": task.axis,
+                "noise_axis": task.axis if length else "none",
                 "receptive_field": length if isinstance(length, int) else 40,
             },
             {"time_limit": minutes, "max_steps": 10**7},

@@ -53,6 +53,10 @@ def test_analyze_tells_and_writes(image, tmp_path):
     assert (tmp_path / "n.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_the_residual_of_a_model_can_be_analyzed(image, trained):
+    assert "(residual)" in run("analyze", image, "--model", trained)
+
+
 def test_train_denoise_evaluate(image, trained, tmp_path, pair):
     out = tmp_path / "out"
     run(

@@ -74,6 +74,9 @@ def analyze(
     frames: Annotated[
         bool, typer.Option("--frames", help="The images repeat a static scene.")
     ] = False,
+    model: Annotated[
+        Path | None, typer.Option(help="Look at the residual of this model instead.")
+    ] = None,
     mask: MaskOption = False,
     output: Annotated[
         Path | None, typer.Option(help="Write the numbers (.json) or a picture (.png).")
@@ -85,7 +88,9 @@ def analyze(
     box = _region(region)
     for path in images:
         for image in api.as_images(path, axes):
-            found = api.analyze(image, region=box, frames=frames, mask=mask)
+            found = api.analyze(
+                image, region=box, frames=frames, model=model, mask=mask
+            )
             console.print(f"[bold]{image.name}[/] ({found.source})")
             console.print(found.advice.sentence)
             error = found.correlation.standard_error

@@ -87,6 +87,14 @@ class Recipe(BaseModel):
         return recipe.changed()
 
 
+def with_settings(recipe: Recipe, settings: dict[str, Any]) -> Recipe:
+    """Change settings of the method or the training by their names."""
+    known = type(recipe.training).model_fields.keys()
+    training = {k: v for k, v in settings.items() if k in known}
+    method = {k: v for k, v in settings.items() if k not in known}
+    return recipe.changed(method, training)
+
+
 def _in_words(error: ValidationError) -> str:
     problems = [
         f"{'.'.join(map(str, e['loc'])) or 'file'}: {e['msg']}, got {e['input']!r:.80}"

@@ -21,7 +21,7 @@ from napari_cosdd.events import (
     Warned,
 )
 from napari_cosdd.methods.cosdd import COSDD
-from napari_cosdd.training import trainer
+from napari_cosdd.training import run
 from napari_cosdd.training.checkpoint import TrainedModel, resume_path
 from napari_cosdd.training.learner import Learner
 
@@ -200,7 +200,7 @@ def test_bad_updates_are_skipped_rolled_back_and_at_last_given_up(
 
 def test_collapse_restarts_with_another_seed_and_is_never_delivered(noisy, monkeypatch):
     monkeypatch.setattr(COSDD, "collapsed", lambda self, losses: True)
-    monkeypatch.setattr(trainer, "JUDGED_STEP", 3)
+    monkeypatch.setattr(run, "JUDGED_STEP", 3)
     events, error = until_error(job(noisy, max_steps=60).run())
     assert isinstance(error, PosteriorCollapseError)
     assert "collapsed 3 times" in str(error)

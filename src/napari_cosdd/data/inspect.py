@@ -46,9 +46,9 @@ def check_finite(stacks: Sequence[Stack]) -> None:
         With their number, and how to mask them.
     """
     bad = total = 0
-    for part in pixels(stacks):
-        if part.dtype.kind == "f":
-            bad += int(np.count_nonzero(~np.isfinite(part)))
+    real = [stack for stack in stacks if np.dtype(stack.data.dtype).kind == "f"]
+    for part in pixels(real):
+        bad += int(np.count_nonzero(~np.isfinite(part)))
         total += part.size
     if bad:
         raise BadInputError(

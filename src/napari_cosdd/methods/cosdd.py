@@ -35,10 +35,10 @@ class COSDDConfig(MethodConfig):
         default=32, ge=4, le=512, title="Channels", description="Features of a layer"
     )
     n_latents: int = Field(
-        default=16, ge=1, le=512, title="Latents", description="Latents of a level"
+        default=6, ge=1, le=512, title="Latents", description="Latents of a level"
     )
     n_code: int = Field(
-        default=32, ge=2, le=512, title="Code", description="Channels of the code"
+        default=8, ge=2, le=512, title="Code", description="Channels of the code"
     )
     n_blocks: int = Field(
         default=1,
@@ -69,14 +69,14 @@ class COSDDConfig(MethodConfig):
         description="Components of the noise's mixture; more for odd-shaped noise",
     )
     decoder_channels: int = Field(
-        default=16,
+        default=8,
         ge=4,
         le=512,
         title="Noise features",
         description="Features of the autoregressive decoder, per image channel",
     )
     decoder_layers: int = Field(
-        default=3,
+        default=2,
         ge=1,
         le=16,
         title="Noise layers",
@@ -84,7 +84,7 @@ class COSDDConfig(MethodConfig):
         "receptive field takes more",
     )
     signal_channels: int = Field(
-        default=16,
+        default=8,
         ge=4,
         le=512,
         title="Signal features",
@@ -111,7 +111,7 @@ class COSDDConfig(MethodConfig):
         "the latents carry the signal before they have to be economical",
     )
     kl_warmup: float = Field(
-        default=0.3,
+        default=0.05,
         ge=0,
         le=0.9,
         title="KL warm-up",
@@ -135,7 +135,7 @@ class COSDD(GenerativeMethod):
     presets: ClassVar = {
         "quick": {
             "method": {},
-            "training": {"batch_size": 8, "learning_rate": 0.003},
+            "training": {"batch_size": 8, "learning_rate": 0.005},
         },
         "small": {
             "method": {
@@ -150,7 +150,6 @@ class COSDD(GenerativeMethod):
                 "signal_channels": 64,
                 "signal_layers": 4,
                 "receptive_field": 40,
-                "kl_warmup": 0.1,
                 "direct_denoiser": True,
             },
             "training": {"crop_size": 256, "batch_size": 16, "max_steps": 80_000},
@@ -168,7 +167,6 @@ class COSDD(GenerativeMethod):
                 "signal_channels": 128,
                 "signal_layers": 4,
                 "receptive_field": 40,
-                "kl_warmup": 0.1,
                 "direct_denoiser": True,
             },
             "training": {"crop_size": 256, "batch_size": 16, "max_steps": 80_000},

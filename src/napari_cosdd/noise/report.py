@@ -14,7 +14,11 @@ from napari_cosdd.noise.autocorrelation import (
     Autocorrelation,
     autocorrelation,
 )
-from napari_cosdd.noise.signal_dependence import SignalDependence, variance_of_image
+from napari_cosdd.noise.signal_dependence import (
+    SignalDependence,
+    variance_of_image,
+    variance_of_residual,
+)
 from napari_cosdd.noise.sources import flat_patches, frame_differences
 
 Source = Literal["flat patches", "region", "frame differences", "residual"]
@@ -47,7 +51,11 @@ class NoiseReport:
 
 
 def report(
-    stack: Stack, *, region: Region | None = None, frames: bool = False
+    stack: Stack,
+    *,
+    region: Region | None = None,
+    frames: bool = False,
+    estimate: Stack | None = None,
 ) -> NoiseReport:
     """Look at the noise of a stack, seen as planes of y and x.
 
@@ -59,13 +67,17 @@ def report(
         Where there is only noise; else flat patches are found automatically.
     frames : bool
         Use differences of neighbouring images: repeats of a static scene.
+    estimate : Stack, optional
+        Denoised images: what is left of `stack` without them is the noise.
 
     Raises
     ------
     BadInputError
         If the image is too small or holds no noise.
     """
-    planes = _planes(stack, region)
+    planes = _planes(stack, region, consecutive=frames)
+    if estimate is not None:
+        return _of_residual(planes, _planes(estimate, region))
     if region is not None:
         source: Source = "region"
         correlation = _measure([list(channel) for channel in planes])
@@ -80,6 +92,13 @@ def report(
     whole = planes if region is None else _planes(stack, None)
     dependence = variance_of_image(whole[0][0], axis)
     return NoiseReport(source, correlation, advice, dependence)
+
+
+def _of_residual(planes: NDArray[Any], estimates: NDArray[Any]) -> NoiseReport:
+    residual = planes.astype(np.float64) - estimates
+    correlation = _measure([list(channel) for channel in residual])
+    dependence = variance_of_residual(estimates[0], residual[0])
+    return NoiseReport("residual", correlation, advise(correlation), dependence)
 
 
 def _of_flat_patches(planes: NDArray[Any]) -> Autocorrelation:
@@ -106,13 +125,14 @@ def _measure(
     return autocorrelation(patches, lag, remove_signal=remove_signal)
 
 
-def _planes(stack: Stack, region: Region | None) -> NDArray[Any]:
+def _planes(
+    stack: Stack, region: Region | None, consecutive: bool = False
+) -> NDArray[Any]:
     """Return some planes of every channel, (c, n, y, x)."""
     if len(stack.size) != 2:
         raise BadInputError("noise is analyzed in planes of y and x")
-    chosen = np.unique(np.linspace(0, stack.n_images - 1, PLANES).astype(int))
-    if stack.n_images > 1 and len(chosen) > 1:
-        chosen = np.arange(min(stack.n_images, PLANES)) if region is None else chosen
+    spread = np.linspace(0, stack.n_images - 1, PLANES).astype(int)
+    chosen = range(min(stack.n_images, PLANES)) if consecutive else np.unique(spread)
     region = region or tuple(
         slice(max(0, (s - SIDE) // 2), max(0, (s - SIDE) // 2) + min(s, SIDE))
         for s in stack.size

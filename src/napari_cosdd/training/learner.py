@@ -12,12 +12,13 @@ from torch import Tensor
 from napari_cosdd.devices import free_memory, is_out_of_memory
 from napari_cosdd.errors import NotEnoughMemoryError
 from napari_cosdd.events import Warned
-from napari_cosdd.methods.base import Batch, Method
+from napari_cosdd.methods.base import Batch, GenerativeMethod, Method
 from napari_cosdd.nets.blocks import channels_last, weights_channels_last
 from napari_cosdd.training.config import TrainingConfig
 from napari_cosdd.training.optim import AveragedWeights, guarded_step
 
 Crops = NDArray[np.float32]
+PREVIEW_SAMPLES = 4
 #: Of Adam. The short memory of the second suits trainings of a few thousand steps.
 BETAS = (0.9, 0.99)
 
@@ -141,6 +142,29 @@ class Learner:
                 totals[key] = totals.get(key, 0.0) + weight * float(value)
             totals["loss"] += weight * sum(map(float, losses.objectives.values()))
         return totals
+
+    @torch.no_grad()
+    def preview(self, crops: Crops) -> tuple[Crops, Crops, Crops | None]:
+        """Return a crop, its estimate and a sample, grey levels, (c, *spatial)."""
+        method, x = self.method, self.tensor(crops)
+        generator = torch.Generator(self.device).manual_seed(0)
+
+        def noise(level: int, shape: torch.Size) -> Tensor:
+            return torch.randn(shape, generator=generator, device=self.device)
+
+        if not isinstance(method, GenerativeMethod):
+            return self._grey(x), self._grey(method.estimate(x)), None
+        features = method.encode(x)
+        draws = [
+            method.sample_posterior(features, noise) for _ in range(PREVIEW_SAMPLES)
+        ]
+        mean = torch.stack(draws).mean(0)
+        return self._grey(x), self._grey(mean), self._grey(draws[0])
+
+    def _grey(self, tensor: Tensor) -> Crops:
+        spec = self.method.spec
+        image = spec.normalization.invert(tensor[0].float().cpu().numpy(), spec.ndim)
+        return image.astype(np.float32)
 
     def tensor(self, crops: Crops) -> Tensor:
         """Put crops where and how the networks want them."""

@@ -1,0 +1,100 @@
+"""A prediction: the source, its mean, deviation and samples, tile by tile."""
+
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_cosdd.axes import Stack
+from napari_cosdd.data.inputs import stack_of
+from napari_cosdd.data.inspect import check_finite
+from napari_cosdd.data.io import Image
+from napari_cosdd.errors import BadInputError
+from napari_cosdd.events import Denoised, Event
+from napari_cosdd.inference.config import InferenceConfig
+from napari_cosdd.inference.denoise import Outputs, check_fits
+from napari_cosdd.inference.denoise import denoise as denoise_stack
+from napari_cosdd.training.checkpoint import TrainedModel
+
+#: Kept samples beyond this many bytes go to a temporary file.
+SAMPLES_LIMIT = 4 << 30
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """A denoised image.
+
+    Attributes
+    ----------
+    source : Image
+        What was denoised; results have its axes and pixel size.
+    mean : ndarray, shape of the source
+        Mean of the posterior samples (MMSE estimate), or the point estimate.
+    deviation : ndarray or None
+        Posterior standard deviation per pixel, grey levels.
+    samples : ndarray, shape (n_kept, *shape of the source)
+        Single posterior samples; empty if none were kept.
+    """
+
+    source: Image
+    mean: NDArray[Any]
+    deviation: NDArray[Any] | None
+    samples: NDArray[Any]
+
+
+def inference_config(settings: dict[str, Any]) -> InferenceConfig:
+    """Check settings of the denoising."""
+    try:
+        return InferenceConfig.model_validate(settings)
+    except ValueError as error:
+        raise BadInputError(str(error)) from error
+
+
+def denoising(
+    model: TrainedModel,
+    image: Image,
+    config: InferenceConfig,
+    *,
+    dtype: str = "float32",
+    mask: bool = False,
+    stop: Callable[[], bool] = lambda: False,
+) -> Iterator[Event]:
+    """Denoise as a stream of events; the last is Denoised, with a Prediction.
+
+    Parameters
+    ----------
+    dtype : str
+        Of mean and samples: "float32", or "same" for the source's. The deviation
+        is always float32.
+    """
+    ndim = model.spec.ndim
+    source = stack_of(image, ndim, mask)
+    check_fits(model, source, config)
+    if not mask:
+        check_finite([source])
+    shape = image.data.shape
+    kind = np.dtype(image.data.dtype) if dtype == "same" else np.dtype(dtype)
+    generative = not config.direct and hasattr(model.method, "sample_posterior")
+    mean = np.zeros(shape, kind)
+    deviation = np.zeros(shape, np.float32) if generative else None
+    n_kept = min(config.n_kept, config.n_samples) if generative else 0
+    samples = _room((n_kept, *shape), kind)
+    outputs = Outputs(
+        Stack(mean, image.axes, ndim),
+        None if deviation is None else Stack(deviation, image.axes, ndim),
+        tuple(Stack(s, image.axes, ndim) for s in samples),
+    )
+    prediction = Prediction(image, mean, deviation, samples)
+    for event in denoise_stack(model, source, outputs, config, stop=stop):
+        yield Denoised(prediction) if isinstance(event, Denoised) else event
+
+
+def _room(shape: tuple[int, ...], kind: np.dtype[Any]) -> NDArray[Any]:
+    """Return zeros, in a temporary file if they would not fit into memory."""
+    if int(np.prod(shape)) * kind.itemsize <= SAMPLES_LIMIT:
+        return np.zeros(shape, kind)
+    with tempfile.TemporaryFile() as file:  # the map keeps it until it is let go
+        return np.memmap(file, kind, "w+", shape=shape)

@@ -1,0 +1,318 @@
+"""The state of one training, and the actions that its loop is made of."""
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from napari_cosdd.data.patches import Patches
+from napari_cosdd.devices import describe_device, free_memory
+from napari_cosdd.errors import (
+    BadModelFileError,
+    PosteriorCollapseError,
+    TrainingDivergedError,
+)
+from napari_cosdd.events import (
+    Event,
+    Finished,
+    Preview,
+    Reason,
+    Saved,
+    Started,
+    StepDone,
+    Validated,
+    Warned,
+)
+from napari_cosdd.methods.base import Method
+from napari_cosdd.training.checkpoint import (
+    TrainedModel,
+    finite_or_none,
+    load_state,
+    plain_generator_state,
+    resume_path,
+    save_state,
+    set_generator_state,
+)
+from napari_cosdd.training.config import TrainingConfig
+from napari_cosdd.training.learner import Learner, weights_of
+from napari_cosdd.training.memory import estimate_memory
+from napari_cosdd.training.optim import cosine_rate
+
+#: Bad updates in a row before the weights are rolled back; roll-backs before the end.
+SKIPS_ALLOWED, ROLLBACKS_ALLOWED = 20, 3
+#: Fresh starts after a collapse; from which share and step on it is judged.
+RESTARTS_ALLOWED, JUDGED_FROM, JUDGED_STEP = 2, 0.1, 200
+
+
+class TrainingRun:
+    """The state of one training, and the actions of its loop."""
+
+    def __init__(
+        self,
+        name: str,
+        build: Callable[[], Method],
+        patches: Patches,
+        config: TrainingConfig,
+        device: torch.device,
+        output: Path | None,
+        trained_on: dict[str, Any],
+    ) -> None:
+        self.name, self.build, self.patches = name, build, patches
+        self.config, self.device, self.output = config, device, output
+        self.trained_on = trained_on
+        self.step_count = 0
+        self.seconds = 0.0
+        self.restarts = 0
+        self.started_at, self.started_step = 0.0, 0  # the last fresh start
+        self.skipped, self.skipped_in_row, self.rollbacks = 0, 0, 0
+        self.best, self.stale = math.inf, 0
+        self.history: dict[str, list[float | None]] = {"step": [], "seconds": []}
+        self.crops = np.random.default_rng(config.seed)
+        self.validation_crops = patches.validation(config.seed)
+        self.last_save = time.monotonic()
+        self._begin(config.seed)
+
+    def _begin(self, seed: int) -> None:
+        self.learner = Learner.seeded(self.build, self.config, self.device, seed)
+        self.best_weights = weights_of(self.learner.method)
+        self.good = self.learner.state()
+
+    # What the loop asks -----------------------------------------------------
+
+    def started(self) -> Started:
+        """Say what begins, and what it will take."""
+        method, learner = self.learner.method, self.learner
+        return Started(
+            device=describe_device(self.device),
+            n_parameters=sum(p.numel() for p in learner.parameters),
+            memory=estimate_memory(method, self.patches.crop, learner.micro_batch),
+            first_step=self.step_count,
+            max_steps=self.config.max_steps,
+            description=method.describe(),
+        )
+
+    @property
+    def progress(self) -> float:
+        """Share of the training done, by steps or by time, whichever is further."""
+        share = self.step_count / self.config.max_steps
+        if self.config.time_limit is not None:
+            share = max(share, self.seconds / (60 * self.config.time_limit))
+        return min(1.0, share)
+
+    @property
+    def progress_since_start(self) -> float:
+        """The same, counted from the last fresh start."""
+        return (self.progress - self.started_at) / max(1e-9, 1 - self.started_at)
+
+    def finished(self, stop: Callable[[], bool]) -> Reason | None:
+        """Return why training is over, or None."""
+        if self.step_count >= self.config.max_steps:
+            return "completed"
+        if self.progress >= 1:
+            return "time limit"
+        if self.config.patience and self.stale >= self.config.patience:
+            return "plateau"
+        return "stopped" if stop() else None
+
+    def validation_due(self) -> bool:
+        """Whether the fixed crops are to be looked at now."""
+        return self.step_count % self.config.validation_every == 0
+
+    def save_due(self) -> bool:
+        """Whether the state for resuming is old enough to be written again."""
+        age = time.monotonic() - self.last_save
+        return self.output is not None and age > 60 * self.config.save_every
+
+    # What the loop does -----------------------------------------------------
+
+    def step(self) -> Iterator[Event]:
+        """Take one optimizer step."""
+        began = time.perf_counter()
+        share = self.progress_since_start
+        rate = self.config.learning_rate * cosine_rate(
+            share, self.step_count - self.started_step, self.config.warmup_steps
+        )
+        batch = self.patches.batch(self.config.batch_size, self.crops)
+        losses: dict[str, float] = {}
+        for outcome in self.learner.update(batch, share, rate):
+            if isinstance(outcome, Warned):
+                yield outcome
+            else:
+                losses = outcome
+        if losses.pop("stepped"):
+            self.skipped_in_row = 0
+        else:
+            yield from self._skip()
+        self.step_count += 1
+        self.seconds += time.perf_counter() - began
+        rest = self.seconds * (1 - self.progress) / max(self.progress, 1e-9)
+        yield StepDone(self.step_count, self.progress, losses, rate, self.seconds, rest)
+
+    def _skip(self) -> Iterator[Event]:
+        """Count a bad update; after many in a row go back to the last good state."""
+        self.skipped += 1
+        self.skipped_in_row += 1
+        if self.skipped_in_row < SKIPS_ALLOWED:
+            return
+        if self.rollbacks == ROLLBACKS_ALLOWED:
+            if self.output is not None and self.history["step"]:
+                self._model().save(self.output)
+            raise TrainingDivergedError(
+                f"training became unstable {ROLLBACKS_ALLOWED + 1} times, at last at "
+                f"step {self.step_count}; the best model before that was kept. Lower "
+                "the learning rate, use fewer Gaussians, or clip outliers"
+            )
+        self.rollbacks += 1
+        self.skipped_in_row = 0
+        self.learner.restore(self.good)
+        yield Warned(
+            f"updates were not finite at step {self.step_count}: back to the last "
+            "good state"
+        )
+
+    def validate(self) -> Iterator[Event]:
+        """Judge the averaged weights; keep them if best, restart if collapsed."""
+        began = time.perf_counter()
+        learner = self.learner
+        learner.average.swap()
+        try:
+            losses = learner.evaluate(self.validation_crops, self.config.seed + 1)
+            better = losses["loss"] < self.best
+            if better:
+                self.best, self.stale = losses["loss"], 0
+                self.best_weights = weights_of(learner.method)
+            else:
+                self.stale += 1
+            noisy, estimate, sample = learner.preview(self.validation_crops[:1])
+        finally:
+            learner.average.swap()
+        self._record(losses)
+        self.seconds += time.perf_counter() - began
+        yield Validated(self.step_count, losses, better)
+        yield Preview(self.step_count, noisy, estimate, sample)
+        if math.isfinite(losses["loss"]):
+            self.good = learner.state()
+        if self._judged() and learner.method.collapsed(losses):
+            yield self._restart(losses)
+
+    def _judged(self) -> bool:
+        steps = self.step_count - self.started_step
+        return steps >= JUDGED_STEP and self.progress_since_start > JUDGED_FROM
+
+    def _restart(self, losses: dict[str, float]) -> Warned:
+        """Begin anew with another seed: the latents carry no signal."""
+        numbers = (
+            f"the latents explain {max(0.0, losses['explained']):.2f} of a signal "
+            f"power of {losses['explainable']:.2f}"
+        )
+        if self.restarts == RESTARTS_ALLOWED:
+            raise PosteriorCollapseError(
+                f"the posterior collapsed {RESTARTS_ALLOWED + 1} times: {numbers}. "
+                "Train longer, lower the learning rate, or use a shorter receptive "
+                "field; the noise axis may also be the wrong one"
+            )
+        self.restarts += 1
+        self.started_at, self.started_step = self.progress, self.step_count
+        self.best, self.stale = math.inf, 0
+        self._begin(self.config.seed + 1000 * self.restarts)
+        return Warned(
+            f"the posterior collapsed ({numbers}): starting again with another seed"
+        )
+
+    def _record(self, losses: dict[str, float]) -> None:
+        row = {"step": float(self.step_count), "seconds": self.seconds, **losses}
+        length = len(self.history["step"])
+        for key in row.keys() | self.history.keys():
+            column = self.history.setdefault(key, [None] * length)
+            column.append(finite_or_none(row[key]) if key in row else None)
+
+    # Keeping ----------------------------------------------------------------
+
+    KEPT = (
+        "step_count",
+        "seconds",
+        "restarts",
+        "started_at",
+        "started_step",
+        "skipped",
+        "skipped_in_row",
+        "rollbacks",
+        "best",
+        "stale",
+        "history",
+        "best_weights",
+    )
+
+    def save_progress(self) -> None:
+        """Write the best model so far and the state for resuming."""
+        if self.output is None:
+            return
+        state = {name: getattr(self, name) for name in self.KEPT}
+        state["learner"] = self.learner.state()
+        state["crops"] = plain_generator_state(self.crops)
+        state["settings"] = self._settings()
+        save_state(resume_path(self.output), state)
+        if self.history["step"]:
+            self._model().save(self.output)
+        self.last_save = time.monotonic()
+
+    def resume(self) -> None:
+        """Go on from the state beside the model file.
+
+        Raises
+        ------
+        BadModelFileError
+            If there is none, or it belongs to other settings.
+        """
+        if self.output is None:
+            raise BadModelFileError("to resume, name the model file to go on with")
+        path = resume_path(self.output)
+        state = load_state(path)
+        if state.get("settings") != self._settings():
+            raise BadModelFileError(
+                f"{path.name} belongs to a training with other settings or images"
+            )
+        self.learner.restore(state["learner"])
+        for name in self.KEPT:
+            setattr(self, name, state[name])
+        set_generator_state(self.crops, state["crops"])
+        self.good = self.learner.state()
+
+    def _settings(self) -> dict[str, Any]:
+        return {
+            "method": self.learner.method.config.model_dump(),
+            "images": self.trained_on.get("sha256", ""),
+        }
+
+    def finish(self, reason: Reason) -> Iterator[Event]:
+        """Validate once more, write the files and hand over the model."""
+        steps = self.history["step"]
+        if not steps or steps[-1] != self.step_count:
+            yield from self.validate()
+        model = self._model()
+        if self.output is not None:
+            if reason == "stopped":
+                self.save_progress()
+            model.save(self.output)
+            if reason != "stopped":
+                resume_path(self.output).unlink(missing_ok=True)
+            yield Saved(self.output, self.step_count)
+        free_memory(self.device)
+        yield Finished(reason, self.step_count, model)
+
+    def _model(self) -> TrainedModel:
+        """Return the best weights so far as a model on the CPU."""
+        with torch.random.fork_rng(devices=[]):
+            method = self.build()
+        method.load_state_dict(self.best_weights)
+        return TrainedModel(
+            name=self.name,
+            method=method.eval(),
+            training=self.config,
+            trained_on=self.trained_on,
+            history={k: list(v) for k, v in self.history.items()},
+        )

@@ -1,0 +1,188 @@
+"""A training whose input has been checked and whose open settings are decided."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from napari_cosdd.axes import Stack
+from napari_cosdd.data.inputs import stack_of
+from napari_cosdd.data.inspect import (
+    check_channels,
+    check_finite,
+    pixels,
+    saturation,
+    summary,
+)
+from napari_cosdd.data.io import Image
+from napari_cosdd.data.patches import Patches, split
+from napari_cosdd.devices import choose_device
+from napari_cosdd.errors import BadInputError
+from napari_cosdd.events import Event, Finished, Saved
+from napari_cosdd.inference.margin import measure_margin
+from napari_cosdd.methods import get_method
+from napari_cosdd.methods.base import Method
+from napari_cosdd.noise.report import NoiseReport, report
+from napari_cosdd.normalization import Normalization
+from napari_cosdd.recipe import Recipe
+from napari_cosdd.spec import DataSpec
+from napari_cosdd.training.trainer import train
+
+
+@dataclass(frozen=True)
+class TrainingJob:
+    """A training whose input has been checked and whose open settings are decided.
+
+    Attributes
+    ----------
+    recipe : Recipe
+        Resolved: noise axis and receptive field are known.
+    patches : Patches
+        What it will learn from.
+    warnings : tuple of str
+        What the user should know before it starts.
+    noise : NoiseReport or None
+        What the noise axis was decided on.
+    """
+
+    recipe: Recipe
+    patches: Patches
+    warnings: tuple[str, ...]
+    noise: NoiseReport | None
+    trained_on: dict[str, Any]
+
+    def build(self) -> Method:
+        """Make the method with fresh random weights."""
+        method: Method = get_method(self.recipe.method)(
+            self.recipe.method_config, self.patches.spec
+        )
+        return method
+
+    def run(
+        self,
+        *,
+        output: Path | None = None,
+        resume: bool = False,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> Iterator[Event]:
+        """Train; the last event is Finished, with the TrainedModel."""
+        device = choose_device(self.recipe.training.device)
+        events = train(
+            self.recipe.method,
+            self.build,
+            self.patches,
+            self.recipe.training,
+            device,
+            output=output,
+            resume=resume,
+            stop=stop,
+            trained_on=self.trained_on,
+        )
+        for event in events:
+            if isinstance(event, Finished):
+                model = event.result
+                margin = measure_margin(model, self.patches.stacks[0])
+                model = replace(model, margin=margin)
+                if output is not None:
+                    model.save(output)
+                    yield Saved(output, event.step)
+                event = replace(event, result=model)
+            elif isinstance(event, Saved):
+                continue
+            yield event
+
+
+def prepare_training(
+    images: Sequence[Image], recipe: Recipe, *, ndim: int = 2, mask: bool = False
+) -> TrainingJob:
+    """Check the images, decide what is open, split the data.
+
+    Raises
+    ------
+    BadInputError
+        With what was expected and what came; nothing has been written.
+    """
+    stacks = [stack_of(image, ndim, mask) for image in images]
+    names = [image.name for image in images]
+    check_channels(stacks, names)
+    if not mask:
+        check_finite(stacks)
+    normalization = Normalization.fit(pixels(stacks))
+    warnings = [w for w in [saturation(stacks)] if w]
+    warnings += [
+        f"{image.name}: axes {image.axes} are a guess from the shape "
+        f"{tuple(image.data.shape)}; give them if they are wrong"
+        for image in images[:1]
+        if image.axes_from == "guess"
+    ]
+    recipe, noise = _resolved(images[0], recipe, ndim, mask)
+    if noise is not None and not noise.advice.fits:
+        warnings.append(noise.advice.sentence)
+    spec = DataSpec(
+        ndim=ndim,
+        n_channels=stacks[0].n_channels,
+        normalization=normalization,
+        grey_step=1.0 if np.dtype(images[0].data.dtype).kind in "ui" else 0.0,
+    )
+    with torch.device("meta"):  # only its geometry is asked for
+        method = get_method(recipe.method)(recipe.method_config, spec)
+    crop = _crop_size(recipe, stacks, method.tile_multiple())
+    across = [a for a in range(ndim) if a != method.noise_axis]
+    rng = np.random.default_rng(recipe.training.seed)
+    parts = split(
+        stacks,
+        crop,
+        method.tile_multiple(),
+        across[-1] if across else 0,
+        recipe.training.validation_share,
+        rng,
+    )
+    patches = Patches(
+        stacks, spec, parts, crop, method.tile_multiple(), method.symmetries()
+    )
+    trained_on = summary(stacks, names)
+    return TrainingJob(recipe, patches, tuple(warnings), noise, trained_on)
+
+
+def _resolved(
+    image: Image, recipe: Recipe, ndim: int, mask: bool
+) -> tuple[Recipe, NoiseReport | None]:
+    """Fill in the noise axis and the receptive field from the data."""
+    config = recipe.method_config
+    if config.noise_axis != "auto" and (
+        config.receptive_field is not None or config.noise_axis == "none"
+    ):
+        resolved = config.resolved(config.noise_axis, 0)
+        return recipe.changed(resolved.model_dump()), None
+    if ndim == 1:
+        raise BadInputError(
+            "for one-dimensional data the noise axis (x or none) and the receptive "
+            "field must be given"
+        )
+    noise = report(stack_of(image, 2, mask))
+    advice = noise.advice
+    field = advice.receptive_field
+    if config.noise_axis not in ("auto", advice.axis):
+        field = 40  # the papers' default, where the data say nothing
+    resolved = config.resolved(advice.axis, field)
+    return recipe.changed(resolved.model_dump()), noise
+
+
+def _crop_size(
+    recipe: Recipe, stacks: Sequence[Stack], multiple: tuple[int, ...]
+) -> tuple[int, ...]:
+    """Return the training crop; z is as deep as the shallowest stack allows."""
+    training = recipe.training
+    size = [training.crop_size] * len(multiple)
+    if len(size) == 3:
+        size[0] = min(training.crop_depth, *(s.size[0] for s in stacks))
+    for pixels_, step in zip(size, multiple, strict=True):
+        if pixels_ % step:
+            raise BadInputError(
+                f"a crop size of {pixels_} is not a multiple of {step}, as this "
+                f"network needs; use {max(step, pixels_ // step * step)}"
+            )
+    return tuple(size)
