@@ -6,7 +6,7 @@ import torch
 import typer
 from rich.console import Console
 
-from benchmarks import limit, quality, real, receptive_field
+from benchmarks import limit, quality, real, receptive_field, table
 from benchmarks.common import NOISES, SETS
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
@@ -57,6 +57,12 @@ def receptive_field_command(
 def real_command(minutes: Minutes = 5.0, what: str = "nuclei,twophoton,tirf") -> None:
     """Real images: repeats of a static scene, and the bundled nuclei."""
     real.run(console, minutes, what.split(","))
+
+
+@app.command("table")
+def table_command() -> None:
+    """Print the stored results as Markdown."""
+    typer.echo(table.quality_table() + "\n\n" + table.curves())
 
 
 app()

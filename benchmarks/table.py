@@ -1,0 +1,61 @@
+"""The stored results as Markdown tables, for docs/measurements.md."""
+
+import json
+from typing import Any
+
+from benchmarks.common import RESULTS
+
+
+def quality_table() -> str:
+    """Return PSNR of filters and methods, a row per problem."""
+    results = _load("quality")
+    head = ["images / noise", "noisy", "best TV", "best blur (σy, σx)", "N2V", "SN2V"]
+    head += ["COSDD sample", "COSDD mean", "supervised", "share of the room"]
+    rows = [head, ["---"] * len(head)]
+    for name in sorted({k.rsplit("/", 1)[0] for k in results if "seed" not in k}):
+        rows.append(_row(name, results))
+    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
+
+
+def _row(name: str, results: dict[str, Any]) -> list[str]:
+    base = results[f"{name}/filters"]
+    found = {
+        m: results.get(f"{name}/{m}", {})
+        for m in ("n2v", "sn2v", "cosdd", "supervised")
+    }
+    mean, ceiling = found["cosdd"].get("psnr"), found["supervised"].get("psnr")
+    share = "–"
+    if mean is not None and ceiling is not None:
+        room = ceiling - base["blur"]
+        share = f"{100 * (mean - base['blur']) / room:.0f} % of {room:.2f} dB"
+    widths = ", ".join(map(str, base["blur_yx"]))
+    return [
+        name,
+        f"{base['noisy']:.2f}",
+        f"{base['tv']:.2f}",
+        f"{base['blur']:.2f} ({widths})",
+        *(_number(found[m].get("psnr")) for m in ("n2v", "sn2v")),
+        _number(found["cosdd"].get("psnr_single")),
+        _number(mean),
+        _number(ceiling),
+        share,
+    ]
+
+
+def curves() -> str:
+    """Return PSNR over time, a line per trained method."""
+    lines = []
+    for name, result in sorted(_load("quality").items()):
+        if "curve" in result:
+            points = "  ".join(f"{s} s {p:.1f}" for s, p in result["curve"])
+            lines.append(f"    {name:28} {points}")
+    return "\n".join(lines)
+
+
+def _load(name: str) -> dict[str, Any]:
+    results: dict[str, Any] = json.loads((RESULTS / f"{name}.json").read_text())
+    return results["results"]
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2f}"
