@@ -94,8 +94,8 @@ def test_generate_draws_new_and_redraws(image, trained, tmp_path):
     run("generate", trained, "--output", tmp_path / "g", "--n", 2, "--size", 32)
     assert len(list((tmp_path / "g").iterdir())) == 2
     run("generate", trained, "--output", tmp_path / "g", "--n", 2, "--like", image)
-    drawn = read_image(tmp_path / "g" / "cells-redrawn.tif")
-    assert drawn.data.shape[0] == 2
+    drawn = read_image(tmp_path / "g" / "cells-redrawn-2.tif")
+    assert dict(drawn.pixel_size) == {"X": 0.11, "Y": 0.22}
 
 
 def test_recipe_is_written_edited_and_used(image, tmp_path):
@@ -196,6 +196,18 @@ def test_ctrl_c_saves_and_can_be_resumed(image, tmp_path):
         process.send_signal(signal.SIGINT)
         rest = process.stdout.read()
         assert process.wait(60) == 130
-    assert "stopping and saving" in rest
+    assert "stopping in good order" in rest
     assert path.exists()
     assert path.with_name("m.safetensors.resume").exists()
+
+
+def test_images_of_one_name_do_not_overwrite_each_other(
+    image, trained, tmp_path, noisy
+):
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        write_image(tmp_path / folder / "x.tif", Image(noisy, "YX"))
+    folders = (tmp_path / "a", tmp_path / "b")
+    run("denoise", trained, *folders, "--output", tmp_path / "o", "--n-samples", 2)
+    names = {p.name for p in (tmp_path / "o").iterdir()}
+    assert {"a-x-mean.tif", "b-x-mean.tif"} <= names

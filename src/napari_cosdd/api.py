@@ -9,8 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from napari_cosdd.axes import Stack
-from napari_cosdd.data.inputs import ImageLike, as_images, stack_of
-from napari_cosdd.data.io import Image
+from napari_cosdd.data.inputs import (
+    ImageLike,
+    as_images,
+    distinct_names,
+    stack_of,
+)
+from napari_cosdd.data.io import Image, find_images
+from napari_cosdd.errors import BadInputError
 from napari_cosdd.events import Denoised, Event, Finished
 from napari_cosdd.noise.report import NoiseReport, report
 from napari_cosdd.prediction import Prediction, denoising, inference_config
@@ -71,6 +77,10 @@ def analyze(
     'none'
     """
     opened = as_images(image, axes)[0]
+    if frames and "Z" in opened.axes:
+        raise BadInputError(
+            f"axes {opened.axes}: planes at different depths are no repeats of a scene"
+        )
     estimate = None
     if model is not None:
         made = denoise(opened, model, mask=mask, n_samples=RESIDUAL_SAMPLES)
@@ -195,6 +205,8 @@ __all__ = [
     "as_images",
     "denoise",
     "denoising",
+    "distinct_names",
+    "find_images",
     "fit",
     "inference_config",
     "load",

@@ -154,13 +154,22 @@ class FilledStack(Stack):
         pixels = super().read(n, region)
         if pixels.dtype.kind != "f" or np.isfinite(pixels).all():
             return pixels
-        return np.stack([_filled(channel) for channel in pixels])
+        return np.stack([_filled(c, self._typical(n)) for c in pixels])
+
+    def _typical(self, n: int) -> float:
+        """Return the median of the finite pixels of image `n`, coarsely sampled."""
+        thin: Any = (..., *(slice(None, None, 8),) * len(self.size))
+        coarse = super().read(n)[thin]
+        finite = coarse[np.isfinite(coarse)]
+        if not len(finite):
+            raise BadInputError(f"image {n} has no finite pixel: nothing to fill with")
+        return float(np.median(finite))
 
 
-def _filled(channel: NDArray[Any]) -> NDArray[Any]:
+def _filled(channel: NDArray[Any], typical: float) -> NDArray[Any]:
     bad = ~np.isfinite(channel)
     if bad.all():
-        raise BadInputError("a region has no finite pixel at all: nothing to fill with")
+        return np.full_like(channel, typical)
     nearest = ndimage.distance_transform_edt(
         bad, return_distances=False, return_indices=True
     )

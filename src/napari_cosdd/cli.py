@@ -1,11 +1,11 @@
 """The command line: a thin reader of the same events as the docks."""
 
-import json
 import signal
 import sys
 import types
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -54,7 +54,7 @@ def stoppable() -> Iterator[Callable[[], bool]]:
         if pressed:
             raise KeyboardInterrupt
         pressed = True
-        console.print("\n[yellow]stopping and saving; Ctrl-C again to end at once")
+        console.print("\n[yellow]stopping in good order; Ctrl-C again to end at once")
 
     before = signal.signal(signal.SIGINT, press)
     try:
@@ -81,28 +81,32 @@ def analyze(
     output: Annotated[
         Path | None, typer.Option(help="Write the numbers (.json) or a picture (.png).")
     ] = None,
+    overwrite: OverwriteOption = False,
 ) -> None:
     """Tell whether the noise runs along rows, columns or not at all."""
     from napari_cosdd import api, pictures
 
     box = _region(region)
-    for path in images:
-        for image in api.as_images(path, axes):
-            found = api.analyze(
-                image, region=box, frames=frames, model=model, mask=mask
-            )
-            console.print(f"[bold]{image.name}[/] ({found.source})")
-            console.print(found.advice.sentence)
-            error = found.correlation.standard_error
-            for name, profile in (
-                ("rows   ", found.correlation.along_x),
-                ("columns", found.correlation.along_y),
-            ):
-                values = " ".join(f"{v:6.2f}" for v in profile[1:9])
-                console.print(f"  {name}: {values}   (± {error:.3f})", highlight=False)
-            if output is not None:
-                target = _numbered(output, image.name, len(images) > 1)
-                pictures.write_report(target, found)
+    paths = [p for given in images for p in api.find_images(given)]
+    names = api.distinct_names(paths)
+    targets = [_numbered(output, name, len(paths) > 1) for name in names]
+    for target in targets:
+        pictures.check_report(target, overwrite)
+    for path, name, target in zip(paths, names, targets, strict=True):
+        found = api.analyze(
+            path, axes=axes, region=box, frames=frames, model=model, mask=mask
+        )
+        console.print(f"[bold]{name}[/] ({found.source})")
+        console.print(found.advice.sentence)
+        error = found.correlation.standard_error
+        for line, profile in (
+            ("rows   ", found.correlation.along_x),
+            ("columns", found.correlation.along_y),
+        ):
+            values = " ".join(f"{v:6.2f}" for v in profile[1:9])
+            console.print(f"  {line}: {values}   (± {error:.3f})", highlight=False)
+        if target is not None:
+            pictures.write_report(target, found)
 
 
 @app.command()
@@ -185,22 +189,27 @@ def denoise(
 
     trained = api.load(model)
     config = api.inference_config({k: v for k, v in settings.items() if v is not None})
-    opened = [i for path in images for i in api.as_images(path, axes)]
-    for image in opened:
-        result_paths(output, image.name, config, file_format, overwrite)
+    paths = [p for given in images for p in api.find_images(given)]
+    names = api.distinct_names(paths)
+    for name in names:
+        result_paths(output, name, config, file_format, overwrite)
     output.mkdir(parents=True, exist_ok=True)
     with stoppable() as stop:
-        for image in opened:
+        for path, name in zip(paths, names, strict=True):
+            image = replace(api.as_images(path, axes)[0], name=name)
+            if image.note:
+                console.print(f"[yellow]Note:[/] {image.note}", highlight=False)
             events = api.denoising(
                 trained, image, config, dtype=dtype, mask=mask, stop=stop
             )
             prediction = show_denoising(console, image.name, events)
             if prediction is None:
+                console.print(f"{name} was not finished and is not written")
                 raise typer.Exit(130)
-            paths = result_paths(output, image.name, config, file_format, overwrite)
+            results = result_paths(output, name, config, file_format, overwrite)
             provenance = {"model": model.name, "settings": config.model_dump()}
-            for path in write_prediction(paths, prediction, provenance):
-                console.print(f"wrote {path}")
+            for written in write_prediction(results, prediction, provenance):
+                console.print(f"wrote {written}")
 
 
 @app.command()
@@ -221,17 +230,23 @@ def generate(
 ) -> None:
     """Draw new images from the model: clean and noisy, or fresh noise on an image."""
     from napari_cosdd import api
+    from napari_cosdd.data.io import write_image
     from napari_cosdd.inference.generate import generate_images, redraw_noise
-    from napari_cosdd.results import write_stacks
+    from napari_cosdd.results import check_outputs
 
     trained = api.load(model)
-    if like is not None:
-        image = api.as_images(like, axes)[0]
-        made = {f"{image.name}-redrawn": redraw_noise(trained, image, n, seed)}
+    if like is None:
+        names = ["generated-clean", "generated-noisy"]
+        paths = check_outputs(output, names, overwrite)
+        made = list(generate_images(trained, n, size, seed))
     else:
-        clean, noisy = generate_images(trained, n, size, seed)
-        made = {"generated-clean": clean, "generated-noisy": noisy}
-    for path in write_stacks(output, made, overwrite):
+        image = api.as_images(like, axes)[0]
+        names = [f"{image.name}-redrawn-{k + 1}" for k in range(n)]
+        paths = check_outputs(output, names, overwrite)
+        made = redraw_noise(trained, image, n, seed)
+    output.mkdir(parents=True, exist_ok=True)
+    for path, drawn in zip(paths, made, strict=True):
+        write_image(path, drawn)
         console.print(f"wrote {path}")
 
 
@@ -248,12 +263,16 @@ def evaluate(
     output: Annotated[
         Path | None, typer.Option(help="Write the numbers (.json).")
     ] = None,
+    overwrite: OverwriteOption = False,
 ) -> None:
     """Score a denoised image against a reference: PSNR, SSIM, residual."""
     from napari_cosdd import api
+    from napari_cosdd.data.io import check_output, write_json
     from napari_cosdd.metrics import score
     from napari_cosdd.noise.autocorrelation import autocorrelation
 
+    if output is not None:
+        check_output(output, overwrite)
     a = np.asarray(api.as_images(image)[0].data)
     b = np.asarray(api.as_images(reference)[0].data)
     scores = score(a, b, peak)
@@ -273,7 +292,7 @@ def evaluate(
             numbers[f"residual_{name}"] = profile[1:6].tolist()
         numbers["psnr_noisy"] = before.psnr
     if output is not None:
-        output.write_text(json.dumps(numbers, indent=2) + "\n", encoding="utf-8")
+        write_json(output, numbers)
 
 
 @app.command()
@@ -307,7 +326,9 @@ def _region(text: str | None) -> tuple[slice, slice] | None:
     return y, x
 
 
-def _numbered(path: Path, name: str, several: bool) -> Path:
+def _numbered(path: Path | None, name: str, several: bool) -> Path | None:
+    if path is None:
+        return None
     return path.with_name(f"{path.stem}-{name}{path.suffix}") if several else path
 
 
@@ -320,8 +341,7 @@ def main() -> None:
         sys.exit(1)
     except OSError as error:
         Console(stderr=True).print(
-            f"[red]Error:[/] a file could not be read or written: {error}. Nothing "
-            "half-written was left behind.",
+            f"[red]Error:[/] a file could not be read or written: {error}",
             highlight=False,
         )
         sys.exit(1)

@@ -21,5 +21,9 @@ class PosteriorCollapseError(CosddError):
     """The latents carry no signal, after every restart; nothing is delivered."""
 
 
+class SavingError(CosddError, OSError):
+    """A file could not be written: full disk, no permission, lost drive."""
+
+
 class NotEnoughMemoryError(CosddError, MemoryError):
     """Memory ran out even at the smallest micro-batch or tile."""

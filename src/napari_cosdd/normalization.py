@@ -1,11 +1,12 @@
 """Normalization per channel, in float64, kept with the model."""
 
+import math
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from napari_cosdd.errors import BadInputError
 
@@ -20,6 +21,14 @@ class Normalization(BaseModel):
 
     mean: tuple[float, ...] = Field(description="Mean of each channel, grey levels")
     std: tuple[float, ...] = Field(description="Deviation of each channel, grey levels")
+
+    @model_validator(mode="after")
+    def _plausible(self) -> Self:
+        if len(self.mean) != len(self.std) or not self.mean:
+            raise ValueError("expected one mean and one deviation for each channel")
+        if not all(map(math.isfinite, (*self.mean, *self.std))) or min(self.std) <= 0:
+            raise ValueError("expected finite means and positive deviations")
+        return self
 
     @classmethod
     def fit(cls, images: Iterable[NDArray[Any]]) -> "Normalization":

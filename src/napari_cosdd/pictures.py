@@ -1,13 +1,12 @@
 """Pictures for the command line: a noise report, and a denoised image at a glance."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_cosdd.data.io import atomic
+from napari_cosdd.data.io import atomic, check_output, write_json
 from napari_cosdd.errors import BadInputError
 from napari_cosdd.noise.autocorrelation import Autocorrelation, autocorrelation
 from napari_cosdd.noise.report import NoiseReport
@@ -20,20 +19,27 @@ if TYPE_CHECKING:
 SHOWN = 12
 
 
-def write_report(path: Path, found: NoiseReport) -> None:
-    """Write a noise report as numbers (.json) or as a picture (.png).
+def check_report(path: Path | None, overwrite: bool) -> None:
+    """Refuse a report's file before any work.
 
     Raises
     ------
     BadInputError
-        For any other suffix.
+        If it is neither .json nor .png, or exists and may not be overwritten.
     """
-    if path.suffix == ".json":
-        path.write_text(json.dumps(_numbers(found), indent=2) + "\n", encoding="utf-8")
-    elif path.suffix == ".png":
-        _save(_report_figure(found), path)
-    else:
+    if path is None:
+        return
+    if path.suffix not in (".json", ".png"):
         raise BadInputError(f"{path.name}: expected .json or .png")
+    check_output(path, overwrite)
+
+
+def write_report(path: Path, found: NoiseReport) -> None:
+    """Write a noise report as numbers (.json) or as a picture (.png)."""
+    if path.suffix == ".json":
+        write_json(path, _numbers(found))
+    else:
+        _save(_report_figure(found), path)
 
 
 def _numbers(found: NoiseReport) -> dict[str, Any]:

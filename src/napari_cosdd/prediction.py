@@ -21,6 +21,8 @@ from napari_cosdd.training.checkpoint import TrainedModel
 
 #: Kept samples beyond this many bytes go to a temporary file.
 SAMPLES_LIMIT = 4 << 30
+#: Types of the results; "same" is that of the source.
+DTYPES = ("float32", "same")
 
 
 @dataclass(frozen=True)
@@ -76,10 +78,12 @@ def denoising(
     if not mask:
         check_finite([source])
     shape = image.data.shape
-    kind = np.dtype(image.data.dtype) if dtype == "same" else np.dtype(dtype)
+    if dtype not in DTYPES:
+        raise BadInputError(f"type {dtype!r}: expected {' or '.join(DTYPES)}")
+    kind = np.dtype(image.data.dtype if dtype == "same" else dtype)
     generative = not config.direct and hasattr(model.method, "sample_posterior")
-    mean = np.zeros(shape, kind)
-    deviation = np.zeros(shape, np.float32) if generative else None
+    mean = _room(shape, kind)
+    deviation = _room(shape, np.dtype(np.float32)) if generative else None
     n_kept = min(config.n_kept, config.n_samples) if generative else 0
     samples = _room((n_kept, *shape), kind)
     outputs = Outputs(

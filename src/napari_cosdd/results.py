@@ -1,6 +1,6 @@
 """Denoised images as files: names, provenance, axes and pixel size of the source."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -71,16 +71,11 @@ def write_prediction(
     return [path for path, _, _ in parts]
 
 
-def write_stacks(
-    folder: Path, stacks: Mapping[str, Image], overwrite: bool
-) -> list[Path]:
-    """Write images under their names as OME-TIFF; return the files."""
-    paths = [folder / f"{name}.tif" for name in stacks]
+def check_outputs(folder: Path, names: Sequence[str], overwrite: bool) -> list[Path]:
+    """Return the OME-TIFF files of these names, if they may be written."""
+    paths = [folder / f"{name}.tif" for name in names]
     for path in paths:
         check_output(path, overwrite)
-    folder.mkdir(parents=True, exist_ok=True)
-    for path, image in zip(paths, stacks.values(), strict=True):
-        write_image(path, image)
     return paths
 
 

@@ -1,6 +1,8 @@
 """DataSpec: all that a method may know of the data it learns from."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from napari_cosdd.normalization import Normalization
 
@@ -19,11 +21,17 @@ class DataSpec(BaseModel):
         description="Distance between neighbouring grey levels (1 for whole numbers)",
     )
 
+    @model_validator(mode="after")
+    def _channels_fit(self) -> Self:
+        if len(self.normalization.mean) != self.n_channels:
+            raise ValueError("the normalization is for another number of channels")
+        return self
+
     @property
-    def scale_floor(self) -> float:
-        """Smallest deviation of noise worth modelling, normalized units.
+    def scale_floors(self) -> list[float]:
+        """Smallest deviation of noise worth modelling, per channel, normalized units.
 
         Half a grey level: below it a density only counts equal grey levels, and
         grows without bound.
         """
-        return max(0.005, 0.5 * self.grey_step / max(self.normalization.std))
+        return [max(0.005, 0.5 * self.grey_step / s) for s in self.normalization.std]

@@ -112,6 +112,7 @@ def prepare_training(
         check_finite(stacks)
     normalization = Normalization.fit(pixels(stacks))
     warnings = [w for w in [saturation(stacks)] if w]
+    warnings += [image.note for image in images if image.note]
     warnings += [
         f"{image.name}: axes {image.axes} are a guess from the shape "
         f"{tuple(image.data.shape)}; give them if they are wrong"

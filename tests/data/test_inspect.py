@@ -14,7 +14,7 @@ def test_pixels_that_are_not_finite_are_counted():
 
 
 def test_boxes_cover_everything_once(monkeypatch):
-    monkeypatch.setattr(inspect, "BOX", 7)
+    monkeypatch.setattr(inspect, "BOX", {2: 7})
     data = np.arange(2 * 15 * 20).reshape(2, 15, 20)
     seen = np.concatenate([p.ravel() for p in inspect.pixels([Stack(data, "TYX", 2)])])
     assert sorted(seen.tolist()) == data.ravel().tolist()

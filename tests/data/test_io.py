@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 import tifffile
@@ -10,6 +12,7 @@ from napari_cosdd.data.io import (
     check_output,
     find_images,
     read_image,
+    stem,
     write_image,
 )
 from napari_cosdd.errors import BadInputError
@@ -138,3 +141,56 @@ def test_whole_numbers_are_rounded_and_kept_in_range():
     values = np.array([-3.0, 1.6, 300.0])
     assert as_type(values, np.dtype(np.uint8)).tolist() == [0, 2, 255]
     assert as_type(values, np.dtype(np.float32)).dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    "axes", ["YXC", "XY", "ZX", "YXT", "STCYX", "X", "TCZYX", "SYX"]
+)
+@pytest.mark.parametrize("dtype", ["int64", "float16", "uint16"])
+def test_every_order_of_axes_can_be_written(tmp_path, axes, dtype):
+    length = {"S": 2, "T": 3, "C": 2, "Z": 4, "Y": 20, "X": 30}
+    shape = tuple(length[a] for a in axes)
+    data = np.arange(np.prod(shape)).reshape(shape).astype(dtype)
+    write_image(tmp_path / "a.tif", Image(data, axes))
+    back = read_image(tmp_path / "a.tif")
+    assert set(back.axes) >= set(axes.replace("S", "T")) - {"T", "C", "Z"}
+    assert np.asarray(back.data).size == data.size
+    order = [axes.index(a) for a in back.axes if a in axes]
+    if "S" not in axes and len(order) == data.ndim:
+        moved = data.transpose(order).astype(float)
+        found = np.asarray(back.data).astype(float)
+        np.testing.assert_array_equal(found.reshape(moved.shape), moved)
+
+
+def test_an_existing_zarr_is_replaced_whole(tmp_path, data):
+    for n in (2, 3):
+        write_image(tmp_path / "a.zarr", Image(data[:n], "ZCYX"))
+    assert read_image(tmp_path / "a.zarr").data.shape == data.shape
+    assert [p.name for p in tmp_path.iterdir()] == ["a.zarr"]
+
+
+@pytest.mark.parametrize("suffix", ["tif", "zarr"])
+def test_units_are_kept_and_unknown_sizes_stay_unknown(tmp_path, data, suffix):
+    sized = Image(data[0], "TYX", pixel_size={"X": 65.0, "Y": 65.0}, unit="nm")
+    write_image(tmp_path / f"a.{suffix}", sized)
+    write_image(tmp_path / f"b.{suffix}", Image(data[0], "TYX"))
+    back = read_image(tmp_path / f"a.{suffix}")
+    assert (dict(back.pixel_size), back.unit) == ({"X": 65.0, "Y": 65.0}, "nm")
+    assert not read_image(tmp_path / f"b.{suffix}").pixel_size
+
+
+def test_names_lose_known_suffixes_only():
+    assert stem(Path("2024.05.12_a.ome.tif")) == "2024.05.12_a"
+    assert stem(Path("b.TIF")) == "b"
+
+
+def test_color_samples_are_no_samples_of_ours(tmp_path):
+    tifffile.imwrite(
+        tmp_path / "a.tif",
+        np.zeros((9, 9, 3), np.uint8),
+        photometric="minisblack",
+        planarconfig="contig",
+        metadata=None,
+    )
+    with pytest.raises(BadInputError, match="color"):
+        read_image(tmp_path / "a.tif")

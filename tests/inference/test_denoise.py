@@ -78,7 +78,7 @@ def test_stopping_ends_without_a_result(model, noisy):
         seen += isinstance(event, SampleDone)
         events.append(event)
     assert seen == 3
-    assert isinstance(events[-1], (TileDone, SampleDone, Denoised))
+    assert not any(isinstance(e, (TileDone, Denoised)) for e in events)
 
 
 def test_what_the_model_is_not_for_is_refused(model, noisy):
@@ -114,7 +114,7 @@ def test_generated_images_have_the_scale_of_the_data(model, noisy):
 
 
 def test_redrawn_noise_is_fresh_and_of_the_same_shape(model, noisy):
-    drawn = redraw_noise(model, Image(noisy, "YX"), 2, seed=0)
-    assert drawn.data.shape == (2, *noisy.shape)
-    assert drawn.axes == "SYX"
-    assert not np.allclose(drawn.data[0], drawn.data[1])
+    first, second = redraw_noise(model, Image(noisy, "YX"), 2, seed=0)
+    assert first.data.shape == noisy.shape
+    assert first.axes == "YX"
+    assert not np.allclose(first.data, second.data)

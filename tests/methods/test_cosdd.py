@@ -48,8 +48,16 @@ def test_kl_weight_rises_to_one_and_lowest_level_first():
 
 def test_collapse_is_told_from_the_covariance_of_neighbouring_rows():
     method = build("cosdd")
-    assert method.collapsed({"explained": 0.01, "explainable": 0.5})
-    assert not method.collapsed({"explained": 0.45, "explainable": 0.5})
+
+    def judge(explained, explainable, error):
+        losses = {"explained": explained, "explainable": explainable}
+        return method.collapsed(losses | {"explainable_error": error})
+
+    assert judge(0.01, 0.5, 0.02)
+    assert not judge(0.45, 0.5, 0.02)
+    assert not judge(0.0, 0.02, 0.001)  # hardly any signal
+    assert not judge(0.0, 0.2, 0.1)  # too few rows to tell
+    assert not judge(-0.1, 0.0, 0.0)  # lines, which have no neighbours
 
 
 def test_explainable_is_the_power_of_the_signal_not_of_row_noise():

@@ -4,7 +4,7 @@ import pytest
 from conftest import SHARED
 from napari_cosdd import api
 from napari_cosdd.data.samples import nuclei
-from napari_cosdd.data.simulate import ar1, cells, stripes
+from napari_cosdd.data.simulate import ar1, cells, gaussian_field, stripes
 from napari_cosdd.errors import BadInputError
 from napari_cosdd.noise.autocorrelation import autocorrelation
 from napari_cosdd.noise.signal_dependence import variance_of_image, variance_of_residual
@@ -151,3 +151,12 @@ def test_stripes_of_the_papers():
     clean = cells((256, 256), rng())
     found = api.analyze(stripes(clean, rng(), row=0.05))
     assert found.advice.axis == "x"
+
+
+def test_signal_is_not_taken_for_correlated_noise():
+    """White noise under smooth signal: a wrong axis must be rare."""
+    axes = []
+    for rng_ in _rngs(20):
+        signal = gaussian_field((128, 128), 5.0, rng_)
+        axes.append(api.analyze(3 * signal + rng_.normal(size=(128, 128))).advice.axis)
+    assert axes.count("none") >= 18

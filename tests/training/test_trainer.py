@@ -90,8 +90,8 @@ def test_resumed_equals_uninterrupted(noisy, tmp_path):
     resumed = events[-1].result
     for key, value in whole.result.method.state_dict().items():
         assert torch.equal(value, resumed.method.state_dict()[key]), key
-    resumed_steps = [s for s in resumed.history["step"] if s != 4]
-    assert resumed_steps == whole.result.history["step"]
+    assert resumed.history["step"] == whole.result.history["step"]
+    assert resumed.history["loss"] == whole.result.history["loss"]
 
 
 def test_resuming_from_nothing_or_other_settings_is_refused(noisy, tmp_path):
@@ -158,7 +158,8 @@ def test_memory_running_out_halves_the_micro_batch(noisy, monkeypatch):
 
 
 def _fine():
-    return {"loss": 1.0, "explained": 1.0, "explainable": 1.0}
+    fine = {"explained": 1.0, "explainable": 1.0, "explainable_error": 0.1}
+    return {"loss": 1.0, **fine}
 
 
 def test_memory_for_not_even_one_crop_is_a_sentence(noisy, monkeypatch):
@@ -203,7 +204,7 @@ def test_collapse_restarts_with_another_seed_and_is_never_delivered(noisy, monke
     monkeypatch.setattr(run, "JUDGED_STEP", 3)
     events, error = until_error(job(noisy, max_steps=60).run())
     assert isinstance(error, PosteriorCollapseError)
-    assert "collapsed 3 times" in str(error)
+    assert "collapsed after 2 fresh starts" in str(error)
     assert len(kinds(events, Warned)) == 2
     assert not kinds(events, Finished)
 
@@ -241,3 +242,33 @@ def test_training_uses_the_global_generators_of_nobody(noisy):
     list(job(noisy).run())
     assert torch.equal(before[0], torch.get_rng_state())
     assert (before[1] == np.random.get_state()[1]).all()  # noqa: NPY002
+
+
+def test_a_collapse_at_the_very_end_is_an_error_too(noisy, monkeypatch, tmp_path):
+    monkeypatch.setattr(run, "JUDGED_STEP", 3)
+    monkeypatch.setattr(COSDD, "collapsed", lambda self, losses: True)
+    path = tmp_path / "m.safetensors"
+    _, error = until_error(
+        job(noisy, max_steps=5, validation_every=50).run(output=path)
+    )
+    assert isinstance(error, PosteriorCollapseError)
+    assert not path.exists()
+
+
+def test_a_save_that_fails_does_not_end_the_training(noisy, monkeypatch, tmp_path):
+    def full(*args):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("napari_cosdd.training.checkpoint.torch.save", full)
+    training = job(noisy, max_steps=3, save_every=1e-9)
+    events = list(training.run(output=tmp_path / "m.safetensors"))
+    assert any("No space left" in e.message for e in kinds(events, Warned))
+    assert isinstance(events[-1], Finished)
+    assert (tmp_path / "m.safetensors").exists()
+
+
+def test_another_seed_splits_otherwise_and_is_not_resumed(noisy, tmp_path):
+    path = tmp_path / "m.safetensors"
+    list(job(noisy).run(output=path, stop=lambda: True))
+    with pytest.raises(BadModelFileError, match="other settings"):
+        list(job(noisy, seed=4).run(output=path, resume=True))

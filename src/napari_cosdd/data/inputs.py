@@ -8,10 +8,18 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from napari_cosdd.axes import FilledStack, Stack, check_axes, guess_axes
-from napari_cosdd.data.io import Image, check_pixels, find_images, read_image
+from napari_cosdd.data.io import (
+    Image,
+    check_pixels,
+    find_images,
+    read_image,
+    stem,
+)
 from napari_cosdd.errors import BadInputError
 
 ImageLike = ArrayLike | Path | str | Image
+#: A folder with more bytes than this is read piece by piece.
+EAGER_TOTAL = 4 << 30
 
 
 def as_images(
@@ -27,7 +35,9 @@ def as_images(
     if isinstance(images, Image):
         return [images]
     if isinstance(images, (str, Path)):
-        return [read_image(p, axes) for p in find_images(Path(images))]
+        paths = find_images(Path(images))
+        lazy = sum(p.stat().st_size for p in paths) > EAGER_TOTAL
+        return [read_image(p, axes, lazy=lazy) for p in paths]
     if isinstance(images, (list, tuple)) and images and not np.isscalar(images[0]):
         return [one for i in images for one in as_images(i, axes)]
     data: Any = images
@@ -44,3 +54,27 @@ def as_images(
 def stack_of(image: Image, ndim: int, mask: bool) -> Stack:
     """Return an image as a stack; `mask` fills pixels that are not finite."""
     return (FilledStack if mask else Stack)(image.data, image.axes, ndim)
+
+
+def distinct_names(paths: Sequence[Path]) -> list[str]:
+    """Return a name for each image file, for what is made from it.
+
+    Files of one name in several folders get their folder's name in front.
+
+    Raises
+    ------
+    BadInputError
+        If two would still be called the same.
+    """
+    names = [stem(p) for p in paths]
+    names = [
+        f"{path.resolve().parent.name}-{name}" if names.count(name) > 1 else name
+        for path, name in zip(paths, names, strict=True)
+    ]
+    twice = sorted({n for n in names if names.count(n) > 1})
+    if twice:
+        raise BadInputError(
+            f"several images are called {twice[0]!r}: their results would overwrite "
+            "each other; rename them or run them one by one"
+        )
+    return names

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from napari_cosdd.axes import Region, Stack
 from napari_cosdd.errors import BadInputError
 
-#: Images are read in boxes of at most so many pixels per spatial axis.
-BOX = 2048
+#: Images are read in boxes of at most so many pixels per axis, by spatial axes.
+BOX = {1: 1 << 22, 2: 2048, 3: 160}
 #: Share of pixels at the very top of the range from which saturation is suspected.
 SATURATED = 0.001
 
@@ -19,12 +19,13 @@ SATURATED = 0.001
 def boxes(stack: Stack) -> Iterator[tuple[int, Region]]:
     """Yield all parts of a stack, each small enough for memory."""
     for n in range(stack.n_images):
-        starts = [range(0, size, BOX) for size in stack.size]
+        side = BOX[len(stack.size)]
+        starts = [range(0, size, side) for size in stack.size]
         for index in np.ndindex(*(len(s) for s in starts)):
             yield (
                 n,
                 tuple(
-                    slice(s[i], min(s[i] + BOX, size))
+                    slice(s[i], min(s[i] + side, size))
                     for s, i, size in zip(starts, index, stack.size, strict=True)
                 ),
             )

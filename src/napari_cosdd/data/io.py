@@ -3,7 +3,8 @@
 import json
 import os
 import re
-import tempfile
+import shutil
+import uuid
 import weakref
 from collections.abc import Mapping
 from contextlib import suppress
@@ -45,6 +46,8 @@ class Image:
         Unit of the pixel size, such as "um".
     path : Path or None
         Where it was read from.
+    note : str
+        What the user should know of how it was read.
     """
 
     data: ArrayLike
@@ -54,10 +57,13 @@ class Image:
     pixel_size: Mapping[str, float] = field(default_factory=dict)
     unit: str = "um"
     path: Path | None = None
+    note: str = ""
 
     def with_data(self, data: ArrayLike, name: str, axes: str | None = None) -> "Image":
         """Return a result made from this image: same axes and pixel size."""
-        return replace(self, data=data, name=name, axes=axes or self.axes, path=None)
+        return replace(
+            self, data=data, name=name, axes=axes or self.axes, path=None, note=""
+        )
 
 
 def find_images(path: Path) -> list[Path]:
@@ -75,7 +81,11 @@ def find_images(path: Path) -> list[Path]:
     if path.suffix.lower() in SUFFIXES:
         return [path]
     if path.is_dir():
-        found = sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES)
+        found = sorted(
+            p
+            for p in path.iterdir()
+            if p.suffix.lower() in SUFFIXES and not p.name.startswith(".")
+        )
         if found:
             return found
         raise BadInputError(
@@ -86,7 +96,16 @@ def find_images(path: Path) -> list[Path]:
     )
 
 
-def read_image(path: Path, axes: str | None = None) -> Image:
+def stem(path: Path) -> str:
+    """Return the name of an image file without its (double) suffix."""
+    name = path.name
+    for suffix in (".ome.tif", ".ome.tiff", ".ome.zarr", *SUFFIXES):
+        if name.lower().endswith(suffix):
+            return name[: -len(suffix)]
+    return name
+
+
+def read_image(path: Path, axes: str | None = None, *, lazy: bool = False) -> Image:
     """Open one image file.
 
     Parameters
@@ -95,6 +114,8 @@ def read_image(path: Path, axes: str | None = None) -> Image:
         TIFF, zarr or npy.
     axes : str, optional
         Overrides what the file says.
+    lazy : bool
+        Read pixels only where they are asked for, however small the file.
 
     Raises
     ------
@@ -104,7 +125,7 @@ def read_image(path: Path, axes: str | None = None) -> Image:
     suffix = path.suffix.lower()
     try:
         if suffix in TIFF_SUFFIXES:
-            image = _read_tiff(path)
+            image = _read_tiff(path, lazy)
         elif suffix == ".zarr":
             image = _read_zarr(path)
         elif suffix == ".npy":
@@ -149,20 +170,32 @@ def check_pixels(image: Image) -> None:
         )
 
 
-def _read_tiff(path: Path) -> Image:
+def _read_tiff(path: Path, lazy: bool) -> Image:
     with tifffile.TiffFile(path) as tiff:
         series = tiff.series[0]
-        if series.keyframe.photometric == tifffile.PHOTOMETRIC.RGB:
+        grey = series.keyframe.photometric in GREY
+        if not grey or series.axes.endswith("S"):  # S: color samples, to tifffile
             raise BadInputError(
                 f"{path.name} is a color (RGB) picture; expected grey levels"
             )
         axes, origin = _letters(series.axes, series.shape)
         pixel_size, unit = _tiff_pixel_size(tiff)
-        if series.nbytes <= EAGER_LIMIT:
+        others = len(tiff.series) - 1
+        if series.nbytes <= EAGER_LIMIT and not lazy:
             data: ArrayLike = series.asarray()
         else:
             data = _lazy_tiff(path)
-    return Image(data, axes, path.name.split(".")[0], origin, pixel_size, unit, path)
+    note = f"{path.name} holds {others} more series, which are not read"
+    return Image(
+        data,
+        axes,
+        stem(path),
+        origin,
+        pixel_size,
+        unit,
+        path,
+        note if others else "",
+    )
 
 
 def _lazy_tiff(path: Path) -> ArrayLike:
@@ -184,14 +217,18 @@ def _letters(axes: str, shape: tuple[int, ...]) -> tuple[str, str]:
     return guess_axes(shape), "guess"
 
 
+GREY = (tifffile.PHOTOMETRIC.MINISBLACK, tifffile.PHOTOMETRIC.MINISWHITE)
 _TO_UM = {"micron": 1.0, "µm": 1.0, "um": 1.0, "\\u00b5m": 1.0, "nm": 1e-3, "mm": 1e3}
 
 
 def _tiff_pixel_size(tiff: tifffile.TiffFile) -> tuple[dict[str, float], str]:
     if tiff.ome_metadata:
-        found = re.findall(r'PhysicalSize([XYZ])="([0-9.eE+-]+)"', tiff.ome_metadata)
-        units = re.findall(r'PhysicalSizeXUnit="([^"]+)"', tiff.ome_metadata)
-        return {a: float(v) for a, v in found}, units[0] if units else "um"
+        first = re.search(r"<Pixels[^>]*>", tiff.ome_metadata)
+        text = first.group() if first else ""
+        found = re.findall(r'PhysicalSize([XYZ])="([0-9.eE+-]+)"', text)
+        units = re.findall(r'PhysicalSizeXUnit="([^"]+)"', text)
+        unit = {"µm": "um"}.get(units[0], units[0]) if units else "um"
+        return {a: float(v) for a, v in found}, unit
     size: dict[str, float] = {}
     metadata: dict[str, Any] = tiff.imagej_metadata or {}
     per_unit = _TO_UM.get(str(metadata.get("unit", "")))
@@ -209,7 +246,7 @@ def _tiff_pixel_size(tiff: tifffile.TiffFile) -> tuple[dict[str, float], str]:
 
 def _read_zarr(path: Path) -> Image:
     opened = zarr.open(path, mode="r")
-    name = path.name.split(".")[0]
+    name = stem(path)
     if isinstance(opened, zarr.Array):
         return Image(opened, guess_axes(opened.shape), name, "guess", path=path)
     attributes: Any = opened.attrs.asdict()
@@ -230,14 +267,29 @@ def _read_zarr(path: Path) -> Image:
         if transform["type"] == "scale":
             pairs = zip(axes, transform["scale"], strict=True)
             size = {a: float(s) for a, s in pairs if a in "ZYX"}
-    unit = next((a["unit"] for a in described if a.get("unit")), "um")
-    unit = "um" if unit == "micrometer" else unit
+    space = [a for a in described if str(a["name"]).upper() in "ZYX"]
+    units = [str(a["unit"]) for a in space if a.get("unit")]
+    if not units and set(size.values()) == {1.0}:
+        size = {}  # what is written where no size is known
+    short = {long: s for s, long in ZARR_UNITS.items()}
+    unit = short.get(units[0], units[0]) if units else "um"
     return Image(array, axes, name, "file", size, unit, path)
+
+
+#: Names of units in OME-Zarr, by ours.
+ZARR_UNITS = {"um": "micrometer", "nm": "nanometer", "mm": "millimeter"}
 
 
 def _read_npy(path: Path) -> Image:
     data = np.load(path, mmap_mode="r", allow_pickle=False)
-    return Image(data, guess_axes(data.shape), path.stem, "guess", path=path)
+    return Image(data, guess_axes(data.shape), stem(path), "guess", path=path)
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write numbers as JSON; the file appears whole or not at all."""
+    with atomic(path) as temporary:
+        text = json.dumps(dict(content), indent=2) + "\n"
+        temporary.write_text(text, encoding="utf-8")
 
 
 def check_output(path: Path, overwrite: bool) -> None:
@@ -289,35 +341,51 @@ class atomic:
 
     def __enter__(self) -> Path:
         """Make the temporary file."""
-        handle, name = tempfile.mkstemp(
-            dir=self.path.parent, prefix=".", suffix=self.path.suffix
-        )
-        os.close(handle)
-        self.temporary = Path(name)
+        self.temporary = _beside(self.path)
+        self.temporary.touch(exist_ok=False)
         return self.temporary
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
         """Rename, or remove what is half written."""
         if kind is None:
-            with self.temporary.open("rb") as written:
+            with self.temporary.open("r+b") as written:  # Windows syncs no "rb"
                 os.fsync(written.fileno())
-            self.temporary.chmod(0o644)
             self.temporary.replace(self.path)
         else:
             with suppress(OSError):
                 self.temporary.unlink()
 
 
+def _beside(path: Path) -> Path:
+    return path.with_name(f".{uuid.uuid4().hex}{path.suffix}")
+
+
+def _ome_order(data: NDArray[Any], axes: str) -> tuple[NDArray[Any], str]:
+    """Return pixels with axes that OME knows: Y X last, samples as time points."""
+    if "Y" not in axes:
+        data, axes = data[..., None], axes + "Y"
+    order = [a for a in axes if a not in "STYX"]
+    order = [a for a in "ST" if a in axes] + order if "S" in axes else order
+    if "S" not in axes and "T" in axes:
+        order = [a for a in axes if a not in "YX"]
+    order += ["Y", "X"]
+    data = data.transpose([axes.index(a) for a in order])
+    letters = "".join(order)
+    if letters.startswith("ST"):
+        data, letters = data.reshape(-1, *data.shape[2:]), letters[1:]
+    return data, letters.replace("S", "T")
+
+
 def _write_tiff(path: Path, image: Image, extra: Mapping[str, Any]) -> None:
-    data = np.asarray(image.data)
-    metadata: dict[str, Any] = {"axes": image.axes, "Name": image.name}
+    data, axes = _ome_order(np.asarray(image.data), image.axes)
+    kind = OME_TYPES.get(data.dtype.name)
+    data = data.astype(kind) if kind else data
+    metadata: dict[str, Any] = {"axes": axes, "Name": image.name}
     if extra:
         metadata["Description"] = json.dumps(dict(extra))
     for letter, size in image.pixel_size.items():
         metadata[f"PhysicalSize{letter}"] = size
         metadata[f"PhysicalSize{letter}Unit"] = _ome_unit(image.unit)
-    if "S" in image.axes:  # not an axis of OME: samples become time points
-        metadata["axes"] = image.axes.replace("S", "Q" if "T" in image.axes else "T")
     tifffile.imwrite(
         path,
         data,
@@ -329,17 +397,28 @@ def _write_tiff(path: Path, image: Image, extra: Mapping[str, Any]) -> None:
     )
 
 
+#: Types that OME lacks, and what holds their values.
+OME_TYPES = {"int64": "float64", "uint64": "float64", "float16": "float32"}
+
+
 def _ome_unit(unit: str) -> str:
     return {"um": "µm", "micron": "µm", "micrometer": "µm"}.get(unit, unit)
 
 
 def _write_zarr(path: Path, image: Image, extra: Mapping[str, Any]) -> None:
-    temporary = path.with_name(f".{path.name}")
-    array = create_zarr(temporary, image, image.data.shape, np.dtype(image.data.dtype))
-    array[...] = np.asarray(image.data)
-    group = zarr.open_group(temporary, mode="r+")
-    group.attrs["napari_cosdd"] = dict(extra)
-    temporary.rename(path)
+    temporary, old = _beside(path), _beside(path)
+    try:
+        kind = np.dtype(image.data.dtype)
+        array = create_zarr(temporary, image, image.data.shape, kind)
+        array[...] = np.asarray(image.data)
+        group = zarr.open_group(temporary, mode="r+")
+        group.attrs["napari_cosdd"] = dict(extra)
+        if path.exists():
+            path.rename(old)
+        temporary.rename(path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
 
 
 def create_zarr(
@@ -354,8 +433,9 @@ def create_zarr(
     array = group.create_array("0", shape=shape, dtype=dtype, chunks=chunks)
     kinds = {"T": "time", "C": "channel", "S": "other"}
     axes = [{"name": a.lower(), "type": kinds.get(a, "space")} for a in image.axes]
-    if image.unit == "um":
-        axes = [a | {"unit": "micrometer"} if a["type"] == "space" else a for a in axes]
+    if image.pixel_size:
+        unit = ZARR_UNITS.get(image.unit, image.unit)
+        axes = [a | {"unit": unit} if a["type"] == "space" else a for a in axes]
     scale = [image.pixel_size.get(a, 1.0) for a in image.axes]
     level = {
         "path": "0",

@@ -26,7 +26,7 @@ class GaussianMixture:
 
     @classmethod
     def from_parameters(
-        cls, location: Tensor, parameters: Tensor, floor: float
+        cls, location: Tensor, parameters: Tensor, floor: float | Tensor
     ) -> "GaussianMixture":
         """Build from (n, c, *rest) locations and (n, c, 3, components, *rest).
 
@@ -34,7 +34,7 @@ class GaussianMixture:
         ----------
         location, parameters : Tensor
             As the autoregressive decoder gives them.
-        floor : float
+        floor : float or Tensor of shape (c, 1, 1, 1)
             Smallest standard deviation, normalized units. Without it the density
             of pixels with equal values (dark, saturated, quantized) is unbounded.
         """

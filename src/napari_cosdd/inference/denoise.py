@@ -1,7 +1,7 @@
 """The denoiser: a generator of events over tiles and posterior samples."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -65,7 +65,7 @@ def denoise(
     config : InferenceConfig
         Settings.
     stop : callable
-        Polled between batches of samples; True ends with what is there.
+        Polled between batches of samples; True ends without Denoised.
 
     Raises
     ------
@@ -79,22 +79,44 @@ def denoise(
     method = model.method.to(device)
     weights_channels_last(method)
     tiles = tiles_for(model, source, config)
+    try:
+        finished = yield from _denoise_all(
+            method, model, source, outputs, config, tiles, device, stop
+        )
+    finally:
+        method.to("cpu")
+        free_memory(device)
+    if finished:
+        yield Denoised(outputs)
+
+
+def _denoise_all(
+    method: Method,
+    model: TrainedModel,
+    source: Stack,
+    outputs: Outputs,
+    config: InferenceConfig,
+    tiles: list[Tile],
+    device: torch.device,
+    stop: Callable[[], bool],
+) -> Generator[Event, None, bool]:
+    """Denoise every tile of every image; return False if stopped before the end."""
     began = time.perf_counter()
     total = len(tiles) * source.n_images
     done = 0
     for image in range(source.n_images):
         for tile in tiles:
-            if stop():
-                return
             x = channels_last(_read(model, source, image, tile).to(device))
-            yield from _denoise_tile(method, x, image, tile, outputs, config, stop)
+            whole = not stop() and (
+                yield from _denoise_tile(method, x, image, tile, outputs, config, stop)
+            )
+            if not whole:
+                return False
             done += 1
             spent = time.perf_counter() - began
             rest = spent * (total - done) / done
             yield TileDone(image, tile.core, done, total, spent, rest)
-    method.to("cpu")
-    free_memory(device)
-    yield Denoised(outputs)
+    return True
 
 
 def check_fits(model: TrainedModel, source: Stack, config: InferenceConfig) -> None:
@@ -157,7 +179,8 @@ def _denoise_tile(
     outputs: Outputs,
     config: InferenceConfig,
     stop: Callable[[], bool],
-) -> Iterator[Event]:
+) -> Generator[Event, None, bool]:
+    """Denoise a tile and write it; return False, nothing written, if stopped."""
     spec = method.spec
     inner = (slice(None), *tile.inner)
 
@@ -175,7 +198,7 @@ def _denoise_tile(
     if config.direct or not isinstance(method, GenerativeMethod):
         with torch.inference_mode():
             write(outputs.mean, method.estimate(x)[0].float())
-        return
+        return True
     with torch.inference_mode():
         features = method.encode(x)
     moments = RunningMoments()
@@ -208,11 +231,12 @@ def _denoise_tile(
             _grey(method, moments.mean[inner]),
             moments.n / config.n_samples,
         )
-        if stop():
-            break
+        if stop() and moments.n < config.n_samples:
+            return False
     write(outputs.mean, moments.mean)
     if outputs.deviation is not None:
         write(outputs.deviation, moments.deviation, scale_only=True)
+    return True
 
 
 def _smaller(batch: int, error: Exception, device: torch.device) -> int:

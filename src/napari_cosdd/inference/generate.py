@@ -7,6 +7,7 @@ import torch
 from numpy.typing import NDArray
 
 from napari_cosdd.axes import SPATIAL, Stack
+from napari_cosdd.data.inspect import check_finite
 from napari_cosdd.data.io import Image
 from napari_cosdd.errors import BadInputError
 from napari_cosdd.inference.config import InferenceConfig
@@ -15,6 +16,9 @@ from napari_cosdd.inference.latent_noise import PositionNoise
 from napari_cosdd.inference.tiler import tile_grid
 from napari_cosdd.methods.base import GenerativeMethod
 from napari_cosdd.training.checkpoint import TrainedModel
+
+#: Planes of a stack that is drawn from the prior.
+PLANES = 16
 
 
 def generate_images(
@@ -38,15 +42,18 @@ def generate_images(
     """
     method = _generative(model)
     spatial = [
-        -(-size // m) * m if m > 1 or model.spec.ndim == 1 else 16
-        for m in method.tile_multiple()
+        PLANES if model.spec.ndim == 3 and axis == 0 else -(-size // m) * m
+        for axis, m in enumerate(method.tile_multiple())
     ]
-    noise = PositionNoise(
-        seed, 0, range(n), (0,) * len(spatial), spatial, torch.device("cpu")
-    )
     generator = torch.Generator().manual_seed(seed)
-    with torch.inference_mode():
-        clean, noisy = method.sample_prior(n, spatial, noise, generator)
+    drawn = []
+    for k in range(n):
+        noise = PositionNoise(
+            seed, 0, [k], (0,) * len(spatial), spatial, torch.device("cpu")
+        )
+        with torch.inference_mode():
+            drawn.append(method.sample_prior(1, spatial, noise, generator))
+    clean, noisy = (torch.cat(images) for images in zip(*drawn, strict=True))
     axes = "SC" + SPATIAL[model.spec.ndim]
     return (
         Image(_grey(model, clean), axes, "generated clean"),
@@ -54,7 +61,7 @@ def generate_images(
     )
 
 
-def redraw_noise(model: TrainedModel, image: Image, n: int, seed: int) -> Image:
+def redraw_noise(model: TrainedModel, image: Image, n: int, seed: int) -> list[Image]:
     """Draw `n` noisy versions of an image: its signal, fresh noise.
 
     COSDD, section 5.5 and figure 5. Rows are kept whole, for the noise runs along
@@ -62,11 +69,17 @@ def redraw_noise(model: TrainedModel, image: Image, n: int, seed: int) -> Image:
 
     Returns
     -------
-    Image, axes S then those of `image`
+    list of Image, each with the axes of `image`
+
+    Raises
+    ------
+    BadInputError
+        If the method does not generate, or pixels are not finite.
     """
     method, spec = _generative(model), model.spec
     source = Stack(image.data, image.axes, spec.ndim)
     check_fits(model, source, InferenceConfig())
+    check_finite([source])
     result = np.zeros((n, *image.data.shape), np.float32)
     outputs = [Stack(r, image.axes, spec.ndim) for r in result]
     multiple = method.tile_multiple()
@@ -81,16 +94,20 @@ def redraw_noise(model: TrainedModel, image: Image, n: int, seed: int) -> Image:
     for index in range(source.n_images):
         for part in tile_grid(source.size, whole, margin, multiple):
             x = _read_whole(model, source, index, part.read)
-            noise = PositionNoise(
-                seed, index, range(n), part.origin, x.shape[2:], x.device
-            )
             with torch.inference_mode():
-                features = [f.expand(n, *f.shape[1:]) for f in method.encode(x)]
-                drawn = method.sample_noise(features, noise, generator)
-            grey = _grey(model, drawn)
+                features = method.encode(x)
             for k, output in enumerate(outputs):
-                output.write(index, part.core, grey[k][(slice(None), *part.inner)])
-    return Image(result, "S" + image.axes.replace("S", "T"), f"{image.name} redrawn")
+                noise = PositionNoise(
+                    seed, index, [k], part.origin, x.shape[2:], x.device
+                )
+                with torch.inference_mode():
+                    drawn = method.sample_noise(features, noise, generator)
+                grey = _grey(model, drawn)[0]
+                output.write(index, part.core, grey[(slice(None), *part.inner)])
+    return [
+        image.with_data(r, f"{image.name}-redrawn-{k}")
+        for k, r in enumerate(result, start=1)
+    ]
 
 
 def _read_whole(

@@ -38,8 +38,8 @@ def measure_margin(model: TrainedModel, source: Stack) -> tuple[int, ...]:
     method, ndim = model.method, model.spec.ndim
     multiple = method.tile_multiple()
     size = [
-        min(s, WINDOW if m > 1 or ndim == 1 else 16) // m * m
-        for s, m in zip(source.size, multiple, strict=True)
+        min(s, 16 if ndim == 3 and axis == 0 else WINDOW) // m * m
+        for axis, (s, m) in enumerate(zip(source.size, multiple, strict=True))
     ]
     region = tuple(slice(0, n) for n in size)
     pixels = model.spec.normalization.apply(source.read(0, region), ndim)
@@ -56,19 +56,24 @@ def _margin(model: TrainedModel, x: Tensor, axis: int, multiple: int) -> int:
     other.narrow(axis + 2, 0, disturbed).copy_(
         x.narrow(axis + 2, length - disturbed, disturbed).flip(axis + 2)
     )
-    change = (_sample(model, x) - _sample(model, other)).narrow(
-        axis + 2, disturbed, length - disturbed
-    )
+    parts = zip(_outputs(model, x), _outputs(model, other), strict=True)
+    changes = torch.cat([a - b for a, b in parts])
+    change = changes.narrow(axis + 2, disturbed, length - disturbed)
     others = [a for a in range(change.ndim) if a != axis + 2]
     profile = change.square().mean(others).sqrt()
     reached = torch.nonzero(profile > TOLERANCE)
     margin = int(reached[-1]) + 1 if len(reached) else 0
-    return max(multiple, -(-margin // multiple) * multiple)
+    margin = max(multiple, -(-margin // multiple) * multiple)
+    if margin >= length - disturbed:  # it may reach beyond what was looked at
+        return max(margin, model.method.tile_margin()[axis])
+    return margin
 
 
-def _sample(model: TrainedModel, x: Tensor) -> Tensor:
+def _outputs(model: TrainedModel, x: Tensor) -> list[Tensor]:
+    """Return all that the method makes of `x`: a sample, an estimate, or both."""
     method = model.method
+    found = [method.estimate(x)] if method.has_estimate else []
     if not isinstance(method, GenerativeMethod):
-        return method.estimate(x)
+        return found
     noise = PositionNoise(0, 0, [0], (0,) * (x.ndim - 2), x.shape[2:], x.device)
-    return method.sample_posterior(method.encode(x), noise)
+    return [*found, method.sample_posterior(method.encode(x), noise)]

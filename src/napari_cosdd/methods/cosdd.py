@@ -24,6 +24,9 @@ from napari_cosdd.nets.signal_decoder import SignalDecoder
 from napari_cosdd.nets.unet import UNet
 from napari_cosdd.spec import DataSpec
 
+#: Power of the signal, of all, below which a collapse cannot be told.
+WEAKEST = 0.03
+
 
 class COSDDConfig(MethodConfig):
     """Sizes of the four networks, and the warm-up of the KL term."""
@@ -260,7 +263,10 @@ class COSDD(GenerativeMethod):
         the signal's power. A working code explains at least about that much of
         the image; a collapsed one explains next to nothing.
         """
-        return losses["explained"] < 0.4 * losses["explainable"]
+        power, error = losses["explainable"], losses["explainable_error"]
+        if power < max(WEAKEST, 4 * error):
+            return False  # hardly any signal to explain
+        return losses["explained"] < 0.4 * power
 
     def estimate(self, x: Tensor) -> Tensor:
         """Return the direct denoiser's mean."""
@@ -281,7 +287,7 @@ class COSDD(GenerativeMethod):
     ) -> Tensor:
         """Return the same signal with fresh noise (paper, section 5.5)."""
         code = self.ladder.sample_posterior(features, noise).code
-        return self.decoder.sample(code, self.spec.scale_floor, generator)
+        return self.decoder.sample(code, self._floor(code), generator)
 
     def sample_prior(
         self,
@@ -292,7 +298,7 @@ class COSDD(GenerativeMethod):
     ) -> tuple[Tensor, Tensor]:
         """Return new clean images from p(z) and their noisy versions."""
         code = self.ladder.sample_prior(n, size, noise).code
-        noisy = self.decoder.sample(code, self.spec.scale_floor, generator)
+        noisy = self.decoder.sample(code, self._floor(code), generator)
         return self.signal(code), noisy
 
     def tile_multiple(self) -> tuple[int, ...]:
@@ -311,9 +317,12 @@ class COSDD(GenerativeMethod):
     def _likelihood(self, x: Tensor, code: Tensor) -> GaussianMixture:
         """Return p(x | z), rows last."""
         location, parameters = self.decoder(x, code)
-        return GaussianMixture.from_parameters(
-            location, parameters, self.spec.scale_floor
-        )
+        return GaussianMixture.from_parameters(location, parameters, self._floor(x))
+
+    def _floor(self, like: Tensor) -> Tensor:
+        """Return the smallest deviation of each channel, (c, 1, 1, 1)."""
+        floors = torch.tensor(self.spec.scale_floors, device=like.device)
+        return floors.reshape(-1, 1, 1, 1)
 
     def kl_weights(self, progress: float) -> list[float]:
         """Return the weight of each level's KL, lowest level first.
@@ -326,9 +335,9 @@ class COSDD(GenerativeMethod):
         risen = (
             min(1.0, progress / self.config.kl_warmup) if self.config.kl_warmup else 1
         )
-        top = max(1, self.config.n_levels - 1)
+        top = self.config.n_levels - 1
         starts = [
-            self.config.kl_start ** (level / top)
+            self.config.kl_start ** (level / top if top else 1)
             for level in range(self.config.n_levels)
         ]
         return [start + (1 - start) * risen for start in starts]
@@ -338,11 +347,22 @@ class COSDD(GenerativeMethod):
         across = [a for a in range(self.spec.ndim) if a != self.noise_axis]
         explained = x.square().mean() - signal
         if not across:
-            return {"explained": explained, "explainable": torch.zeros_like(signal)}
+            nothing = torch.zeros_like(signal)
+            return {
+                "explained": explained,
+                "explainable": nothing,
+                "explainable_error": nothing,
+            }
         axis = across[-1] + 2
         length = x.shape[axis] - 1
         pairs = x.narrow(axis, 0, length) * x.narrow(axis, 1, length)
-        return {"explained": explained, "explainable": pairs.mean()}
+        # Noise may be correlated within a row, so a whole row is one witness.
+        rows = pairs.movedim(axis, 1).flatten(2).mean(2)
+        return {
+            "explained": explained,
+            "explainable": pairs.mean(),
+            "explainable_error": rows.std() / rows.numel() ** 0.5,
+        }
 
 
 def _fresh(generator: torch.Generator, x: Tensor) -> LatentNoise:

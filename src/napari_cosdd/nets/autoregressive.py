@@ -186,7 +186,9 @@ class AutoregressiveDecoder(nn.Module):
         The parameters have shape (n, c, 3, components, rows, x): logits, offsets
         from the location, and scales before their floor.
         """
-        location = self.rows(self.location(code))
+        with torch.autocast(x.device.type, enabled=False):
+            # Half precision would round by as much as weak noise deviates.
+            location = self.rows(self.location(code.to(x.dtype)))
         residual = F.pad(self.rows(x) - location, (1, 0))[..., :-1]
         if self.receptive_field == 0:
             residual = torch.zeros_like(residual)
@@ -196,10 +198,13 @@ class AutoregressiveDecoder(nn.Module):
             self.causal, self.project, conditions[1:], strict=True
         ):
             h = h + project(F.relu(causal(F.relu(h)) + given))
-        return location, self.parameters_of(self.head(F.relu(h)))
+        with torch.autocast(x.device.type, enabled=False):
+            return location, self.parameters_of(self.head(F.relu(h.to(x.dtype))))
 
     @torch.no_grad()
-    def sample(self, code: Tensor, floor: float, generator: torch.Generator) -> Tensor:
+    def sample(
+        self, code: Tensor, floor: float | Tensor, generator: torch.Generator
+    ) -> Tensor:
         """Draw x ~ p(x | z), column after column.
 
         Each layer keeps what it has seen, so the cost grows linearly with the
@@ -209,7 +214,7 @@ class AutoregressiveDecoder(nn.Module):
         ----------
         code : Tensor, shape (n, code, *spatial)
             The signal code.
-        floor : float
+        floor : float or Tensor of shape (c, 1, 1, 1)
             Smallest deviation of the mixture, normalized units.
         generator : torch.Generator
             Source of randomness.

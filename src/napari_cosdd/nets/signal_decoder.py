@@ -4,7 +4,9 @@ COSDD, section 4.2 and equation 6.
 """
 
 import itertools
+from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from napari_cosdd.nets.blocks import conv
@@ -21,8 +23,11 @@ class SignalDecoder(nn.Module):
         for n_in, n_next in itertools.pairwise(sizes):
             layers += [conv(ndim, n_in, n_next), nn.ReLU()]
         super().__init__()
-        self.layers = nn.Sequential(*layers, conv(ndim, sizes[-1], n_out))
+        self.hidden = nn.Sequential(*layers)
+        self.out: Any = conv(ndim, sizes[-1], n_out)
 
     def forward(self, code: Tensor) -> Tensor:
         """Return E[x | z], the clean image."""
-        return self.layers(code)
+        h = self.hidden(code)
+        with torch.autocast(code.device.type, enabled=False):
+            return self.out(h.to(self.out.weight.dtype))

@@ -109,7 +109,13 @@ def autocorrelation(
     covariance = products / pairs
     inflation = 1.0
     if remove_signal:
-        covariance, inflation = without_signal(covariance), REMOVAL_COST
+        raw = covariance[max_lag, max_lag]
+        covariance = without_signal(covariance)
+        left = covariance[shown, shown]
+        # Signal that was taken off still shakes what is left, by its cross terms.
+        inflation = (
+            REMOVAL_COST * float(np.sqrt(max(1.0, raw / left))) if left > 0 else 1
+        )
     variance = covariance[shown, shown]
     if not variance > 0:
         raise BadInputError("the region is constant: it holds no noise")

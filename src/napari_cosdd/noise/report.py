@@ -26,6 +26,8 @@ Source = Literal["flat patches", "region", "frame differences", "residual"]
 PLANES, SIDE = 12, 2048
 #: Sides of flat patches, pixels, in the order in which they are tried.
 SIZES = (64, 32, 24)
+#: Standard error with which the first of them will do.
+SURE = 0.02
 
 
 @dataclass(frozen=True)
@@ -103,12 +105,13 @@ def _of_residual(planes: NDArray[Any], estimates: NDArray[Any]) -> NoiseReport:
 
 def _of_flat_patches(planes: NDArray[Any]) -> Autocorrelation:
     """Measure patches as large as the signal allows, for long lags need them."""
+    tried = []
     for size in SIZES:
         channels = [flat_patches(channel, size)[0] for channel in planes]
-        correlation = _measure(channels, remove_signal=True)
-        if advise(correlation).clean:
-            break
-    return correlation
+        tried.append(_measure(channels, remove_signal=True))
+        if advise(tried[-1]).clean and tried[-1].standard_error < SURE:
+            return tried[-1]
+    return min(tried, key=lambda found: found.standard_error)
 
 
 def _measure(

@@ -37,13 +37,12 @@ def flat_patches(
         Where they lie.
     """
     size = min(size, *planes.shape[1:])
-    step = max(1, size // 2)
     found = []
     for n, plane in enumerate(planes.astype(np.float64)):
         coarse = ndimage.gaussian_filter(plane, 4)
         fine = plane - ndimage.gaussian_filter(plane, 1.5)
-        for y in range(0, plane.shape[0] - size + 1, step):
-            for x in range(0, plane.shape[1] - size + 1, step):
+        for y in range(0, plane.shape[0] - size + 1, size):
+            for x in range(0, plane.shape[1] - size + 1, size):
                 box = (slice(y, y + size), slice(x, x + size))
                 noise = fine[box].var()
                 if noise > 0:

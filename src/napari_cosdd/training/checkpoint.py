@@ -5,17 +5,17 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Self
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from napari_cosdd._version import __version__
 from napari_cosdd.data.io import atomic
-from napari_cosdd.errors import BadModelFileError
+from napari_cosdd.errors import BadModelFileError, SavingError
 from napari_cosdd.methods import METHODS, get_method
 from napari_cosdd.methods.base import Method
 from napari_cosdd.spec import DataSpec
@@ -37,9 +37,15 @@ class ModelInfo(BaseModel):
     config: dict[str, Any]
     training: TrainingConfig
     spec: DataSpec
-    margin: tuple[int, ...] | None = None
+    margin: tuple[Annotated[int, Field(ge=0, le=4096)], ...] | None = None
     trained_on: dict[str, Any] = {}
     history: dict[str, list[float | None]] = {}
+
+    @model_validator(mode="after")
+    def _margin_fits(self) -> Self:
+        if self.margin is not None and len(self.margin) != self.spec.ndim:
+            raise ValueError("the margin needs a number for each spatial axis")
+        return self
 
 
 @dataclass(frozen=True)
@@ -91,8 +97,11 @@ class TrainedModel:
             key: value.detach().to("cpu", torch.float32).contiguous()
             for key, value in self.method.state_dict().items()
         }
-        with atomic(Path(path)) as temporary:
-            save_file(weights, temporary, {"napari_cosdd": info.model_dump_json()})
+        try:
+            with atomic(Path(path)) as temporary:
+                save_file(weights, temporary, {"napari_cosdd": info.model_dump_json()})
+        except (SafetensorError, OSError) as error:
+            raise SavingError(f"the model could not be saved: {error}") from error
 
     @classmethod
     def load(cls, path: Path | str) -> "TrainedModel":
@@ -191,8 +200,11 @@ def resume_path(model: Path) -> Path:
 
 def save_state(path: Path, state: Mapping[str, Any]) -> None:
     """Write the state of an unfinished training: tensors and plain values only."""
-    with atomic(path) as temporary:
-        torch.save(dict(state), temporary)
+    try:
+        with atomic(path) as temporary:
+            torch.save(dict(state), temporary)
+    except (RuntimeError, OSError) as error:  # torch's own writer raises RuntimeError
+        raise SavingError(f"the state could not be saved: {error}") from error
 
 
 def load_state(path: Path) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from napari_cosdd.devices import describe_device, free_memory
 from napari_cosdd.errors import (
     BadModelFileError,
     PosteriorCollapseError,
+    SavingError,
     TrainingDivergedError,
 )
 from napari_cosdd.events import (
@@ -46,6 +47,8 @@ from napari_cosdd.training.optim import cosine_rate
 SKIPS_ALLOWED, ROLLBACKS_ALLOWED = 20, 3
 #: Fresh starts after a collapse; from which share and step on it is judged.
 RESTARTS_ALLOWED, JUDGED_FROM, JUDGED_STEP = 2, 0.1, 200
+#: Later than this share, too little time is left for a fresh start.
+RESTART_UNTIL = 0.6
 
 
 class TrainingRun:
@@ -159,7 +162,7 @@ class TrainingRun:
         if self.skipped_in_row < SKIPS_ALLOWED:
             return
         if self.rollbacks == ROLLBACKS_ALLOWED:
-            if self.output is not None and self.history["step"]:
+            if self.output is not None and math.isfinite(self.best):
                 self._model().save(self.output)
             raise TrainingDivergedError(
                 f"training became unstable {ROLLBACKS_ALLOWED + 1} times, at last at "
@@ -174,8 +177,12 @@ class TrainingRun:
             "good state"
         )
 
-    def validate(self) -> Iterator[Event]:
-        """Judge the averaged weights; keep them if best, restart if collapsed."""
+    def validate(self, *, final: bool = False) -> Iterator[Event]:
+        """Judge the averaged weights; keep them if best.
+
+        A collapsed posterior means a fresh start, or at the end an error: what the
+        latents do not carry is never delivered as a result.
+        """
         began = time.perf_counter()
         learner = self.learner
         learner.average.swap()
@@ -196,22 +203,25 @@ class TrainingRun:
         yield Preview(self.step_count, noisy, estimate, sample)
         if math.isfinite(losses["loss"]):
             self.good = learner.state()
-        if self._judged() and learner.method.collapsed(losses):
-            yield self._restart(losses)
+        judged = self._judged() or (final and self.restarts > 0)
+        if judged and learner.method.collapsed(losses):
+            yield self._restart(losses, possible=not final)
 
     def _judged(self) -> bool:
         steps = self.step_count - self.started_step
         return steps >= JUDGED_STEP and self.progress_since_start > JUDGED_FROM
 
-    def _restart(self, losses: dict[str, float]) -> Warned:
+    def _restart(self, losses: dict[str, float], *, possible: bool) -> Warned:
         """Begin anew with another seed: the latents carry no signal."""
         numbers = (
             f"the latents explain {max(0.0, losses['explained']):.2f} of a signal "
             f"power of {losses['explainable']:.2f}"
         )
-        if self.restarts == RESTARTS_ALLOWED:
+        late = self.progress > RESTART_UNTIL
+        if late or not possible or self.restarts == RESTARTS_ALLOWED:
             raise PosteriorCollapseError(
-                f"the posterior collapsed {RESTARTS_ALLOWED + 1} times: {numbers}. "
+                f"the posterior collapsed after {self.restarts} fresh starts: "
+                f"{numbers}. "
                 "Train longer, lower the learning rate, or use a shorter receptive "
                 "field; the noise axis may also be the wrong one"
             )
@@ -245,7 +255,16 @@ class TrainingRun:
         "stale",
         "history",
         "best_weights",
+        "good",
     )
+
+    def save_or_warn(self) -> Iterator[Event]:
+        """Save; if that fails, training goes on and saying so must do."""
+        try:
+            self.save_progress()
+        except SavingError as error:
+            self.last_save = time.monotonic()
+            yield Warned(f"{error}; training goes on, the last save stays")
 
     def save_progress(self) -> None:
         """Write the best model so far and the state for resuming."""
@@ -256,7 +275,7 @@ class TrainingRun:
         state["crops"] = plain_generator_state(self.crops)
         state["settings"] = self._settings()
         save_state(resume_path(self.output), state)
-        if self.history["step"]:
+        if math.isfinite(self.best):
             self._model().save(self.output)
         self.last_save = time.monotonic()
 
@@ -280,23 +299,24 @@ class TrainingRun:
         for name in self.KEPT:
             setattr(self, name, state[name])
         set_generator_state(self.crops, state["crops"])
-        self.good = self.learner.state()
 
     def _settings(self) -> dict[str, Any]:
         return {
             "method": self.learner.method.config.model_dump(),
             "images": self.trained_on.get("sha256", ""),
+            "crops": [*self.patches.crop, self.config.seed],
+            "validation_share": self.config.validation_share,
         }
 
     def finish(self, reason: Reason) -> Iterator[Event]:
         """Validate once more, write the files and hand over the model."""
+        if reason == "stopped" and self.output is not None:
+            self.save_progress()  # before a validation that the schedule knows not of
         steps = self.history["step"]
         if not steps or steps[-1] != self.step_count:
-            yield from self.validate()
+            yield from self.validate(final=True)
         model = self._model()
         if self.output is not None:
-            if reason == "stopped":
-                self.save_progress()
             model.save(self.output)
             if reason != "stopped":
                 resume_path(self.output).unlink(missing_ok=True)

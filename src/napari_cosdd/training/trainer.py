@@ -65,6 +65,6 @@ def train(
         if run.validation_due():
             yield from run.validate()
         if run.save_due():
-            run.save_progress()
+            yield from run.save_or_warn()
         reason = run.finished(stop)
     yield from run.finish(reason)
