@@ -4,7 +4,8 @@ import pytest
 import napari_cosdd
 from conftest import TINY, TRAINING, tiny_recipe
 from napari_cosdd import api
-from napari_cosdd.data.io import Image, write_image
+from napari_cosdd.data.image import Image
+from napari_cosdd.data.io import write_image
 from napari_cosdd.errors import BadInputError
 from napari_cosdd.recipe import Recipe
 

@@ -7,7 +7,8 @@ from typer.testing import CliRunner
 
 from conftest import TINY, TRAINING
 from napari_cosdd import cli
-from napari_cosdd.data.io import Image, read_image, write_image
+from napari_cosdd.data.image import Image
+from napari_cosdd.data.io import read_image, write_image
 from napari_cosdd.inference.config import InferenceConfig
 from napari_cosdd.methods.cosdd import COSDDConfig
 from napari_cosdd.training.config import TrainingConfig
@@ -168,7 +169,7 @@ def test_a_full_disk_is_said_and_leaves_nothing(
     def full(*args, **kwargs):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("napari_cosdd.data.io.tifffile.imwrite", full)
+    monkeypatch.setattr("napari_cosdd.data.tiff.tifffile.imwrite", full)
     out = tmp_path / "out"
     code, text = main(
         *(monkeypatch, capsys, "denoise", trained, image),

@@ -4,7 +4,7 @@ import numpy as np
 from rich.console import Console
 
 from napari_cosdd import demo
-from napari_cosdd.data.io import Image
+from napari_cosdd.data.image import Image
 
 
 def test_demo_leaves_everything_in_its_folder(tmp_path, monkeypatch):

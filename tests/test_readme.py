@@ -9,7 +9,8 @@ import pytest
 import napari_cosdd
 from conftest import TINY, TRAINING
 from napari_cosdd import api
-from napari_cosdd.data.io import Image, write_image
+from napari_cosdd.data.image import Image
+from napari_cosdd.data.io import write_image
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 SNIPPETS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)

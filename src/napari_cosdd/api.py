@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from napari_cosdd.axes import Stack
+from napari_cosdd.data.image import Image
 from napari_cosdd.data.inputs import (
     ImageLike,
     as_images,
     distinct_names,
     stack_of,
 )
-from napari_cosdd.data.io import Image, find_images
+from napari_cosdd.data.io import find_images
 from napari_cosdd.errors import BadInputError
 from napari_cosdd.events import Denoised, Event, Finished
 from napari_cosdd.noise.report import NoiseReport, report

@@ -142,7 +142,7 @@ def train(
 ) -> None:
     """Train a denoiser on noisy images alone. Ctrl-C stops and keeps the model."""
     from napari_cosdd import api
-    from napari_cosdd.data.io import check_output
+    from napari_cosdd.data.files import check_output
     from napari_cosdd.recipe import Recipe
 
     chosen = Recipe.read(recipe) if recipe else Recipe.preset(method, preset)
@@ -267,7 +267,7 @@ def evaluate(
 ) -> None:
     """Score a denoised image against a reference: PSNR, SSIM, residual."""
     from napari_cosdd import api
-    from napari_cosdd.data.io import check_output, write_json
+    from napari_cosdd.data.files import check_output, write_json
     from napari_cosdd.metrics import score
     from napari_cosdd.noise.autocorrelation import autocorrelation
 

@@ -8,7 +8,8 @@ from rich.console import Console
 
 from napari_cosdd import api, pictures
 from napari_cosdd._progress import show_denoising, show_training
-from napari_cosdd.data.io import check_output, write_image
+from napari_cosdd.data.files import check_output
+from napari_cosdd.data.io import write_image
 from napari_cosdd.data.samples import nuclei
 from napari_cosdd.inference.config import InferenceConfig
 from napari_cosdd.recipe import Recipe

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_cosdd.data.io import atomic, check_output, write_json
+from napari_cosdd.data.files import atomic, check_output, write_json
 from napari_cosdd.errors import BadInputError
 from napari_cosdd.noise.autocorrelation import Autocorrelation, autocorrelation
 from napari_cosdd.noise.report import NoiseReport

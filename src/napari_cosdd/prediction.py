@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_cosdd.axes import Stack
+from napari_cosdd.data.image import Image
 from napari_cosdd.data.inputs import stack_of
 from napari_cosdd.data.inspect import check_finite
-from napari_cosdd.data.io import Image
 from napari_cosdd.errors import BadInputError
 from napari_cosdd.events import Denoised, Event
 from napari_cosdd.inference.config import InferenceConfig

@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from napari_cosdd.data.io import atomic
+from napari_cosdd.data.files import atomic
 from napari_cosdd.errors import BadInputError
 from napari_cosdd.methods import get_method
 from napari_cosdd.methods.base import MethodConfig

@@ -8,7 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_cosdd._version import __version__
-from napari_cosdd.data.io import Image, check_output, write_image
+from napari_cosdd.data.files import check_output
+from napari_cosdd.data.image import Image
+from napari_cosdd.data.io import write_image
 from napari_cosdd.errors import BadInputError
 from napari_cosdd.inference.config import InferenceConfig
 

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from napari_cosdd.axes import Stack
+from napari_cosdd.data.image import Image
 from napari_cosdd.data.inputs import stack_of
 from napari_cosdd.data.inspect import (
     check_channels,
@@ -17,7 +18,6 @@ from napari_cosdd.data.inspect import (
     saturation,
     summary,
 )
-from napari_cosdd.data.io import Image
 from napari_cosdd.data.patches import Patches, split
 from napari_cosdd.devices import choose_device
 from napari_cosdd.errors import BadInputError

@@ -5,16 +5,9 @@ import pytest
 import tifffile
 import zarr
 
-from napari_cosdd.data.io import (
-    Image,
-    as_type,
-    atomic,
-    check_output,
-    find_images,
-    read_image,
-    stem,
-    write_image,
-)
+from napari_cosdd.data.files import atomic, check_output
+from napari_cosdd.data.image import Image
+from napari_cosdd.data.io import as_type, find_images, read_image, stem, write_image
 from napari_cosdd.errors import BadInputError
 
 SIZES = {"X": 0.11, "Y": 0.22, "Z": 0.5}
@@ -57,7 +50,7 @@ def test_imagej_pixel_size_is_in_micrometres(tmp_path, data):
 
 
 def test_bigtiff_is_read_piece_by_piece(tmp_path, data, monkeypatch):
-    monkeypatch.setattr("napari_cosdd.data.io.EAGER_LIMIT", 10)
+    monkeypatch.setattr("napari_cosdd.data.tiff.EAGER_LIMIT", 10)
     tifffile.imwrite(tmp_path / "a.btf", data, bigtiff=True, metadata={"axes": "ZCYX"})
     back = read_image(tmp_path / "a.btf")
     assert isinstance(back.data, zarr.Array)

@@ -4,7 +4,7 @@ import zarr
 
 from conftest import build
 from napari_cosdd import api
-from napari_cosdd.data.io import Image
+from napari_cosdd.data.image import Image
 from napari_cosdd.errors import BadInputError, BadModelFileError
 from napari_cosdd.events import Denoised, SampleDone, TileDone
 from napari_cosdd.inference.config import InferenceConfig

@@ -8,13 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from napari_cosdd.axes import FilledStack, Stack, check_axes, guess_axes
-from napari_cosdd.data.io import (
-    Image,
-    check_pixels,
-    find_images,
-    read_image,
-    stem,
-)
+from napari_cosdd.data.image import Image, check_pixels
+from napari_cosdd.data.io import find_images, read_image, stem
 from napari_cosdd.errors import BadInputError
 
 ImageLike = ArrayLike | Path | str | Image

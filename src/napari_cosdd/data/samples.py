@@ -2,7 +2,8 @@
 
 from importlib.resources import as_file, files
 
-from napari_cosdd.data.io import Image, read_image
+from napari_cosdd.data.image import Image
+from napari_cosdd.data.io import read_image
 
 
 def nuclei() -> Image:

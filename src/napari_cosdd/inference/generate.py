@@ -7,8 +7,8 @@ import torch
 from numpy.typing import NDArray
 
 from napari_cosdd.axes import SPATIAL, Stack
+from napari_cosdd.data.image import Image
 from napari_cosdd.data.inspect import check_finite
-from napari_cosdd.data.io import Image
 from napari_cosdd.errors import BadInputError
 from napari_cosdd.inference.config import InferenceConfig
 from napari_cosdd.inference.denoise import check_fits

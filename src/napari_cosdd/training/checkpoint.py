@@ -14,7 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from napari_cosdd._version import __version__
-from napari_cosdd.data.io import atomic
+from napari_cosdd.data.files import atomic
 from napari_cosdd.errors import BadModelFileError, SavingError
 from napari_cosdd.methods import METHODS, get_method
 from napari_cosdd.methods.base import Method

@@ -1,0 +1,62 @@
+"""Files that appear whole or not at all, and never over another one unasked."""
+
+import json
+import os
+import uuid
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from napari_cosdd.errors import BadInputError
+
+
+def check_output(path: Path, overwrite: bool) -> None:
+    """Refuse to write over something.
+
+    Raises
+    ------
+    BadInputError
+        If `path` exists and `overwrite` is false.
+    """
+    if path.exists() and not overwrite:
+        raise BadInputError(
+            f"{path} exists already; choose another name or allow overwriting"
+        )
+
+
+class atomic:
+    """Give a temporary path beside `path`, renamed to it if all went well."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __enter__(self) -> Path:
+        """Make the temporary file."""
+        self.temporary = beside(self.path)
+        self.temporary.touch(exist_ok=False)
+        self.mode = self.temporary.stat().st_mode  # as the user's umask has it
+        return self.temporary
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        """Rename, or remove what is half written."""
+        if kind is None:
+            with self.temporary.open("r+b") as written:  # Windows syncs no "rb"
+                os.fsync(written.fileno())
+            self.temporary.chmod(self.mode)
+            self.temporary.replace(self.path)
+        else:
+            with suppress(OSError):
+                self.temporary.unlink()
+
+
+def beside(path: Path) -> Path:
+    """Return a name for a temporary file or folder beside `path`."""
+    return path.with_name(f".{uuid.uuid4().hex}{path.suffix}")
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write numbers as JSON; the file appears whole or not at all."""
+    with atomic(path) as temporary:
+        text = json.dumps(dict(content), indent=2) + "\n"
+        temporary.write_text(text, encoding="utf-8")

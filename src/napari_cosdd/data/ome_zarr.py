@@ -1,0 +1,91 @@
+"""Zarr arrays and OME-Zarr images, with axes and pixel size."""
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+
+from napari_cosdd.axes import check_axes, guess_axes
+from napari_cosdd.data.files import beside
+from napari_cosdd.data.image import Image
+from napari_cosdd.errors import BadInputError
+
+#: Names of units in OME-Zarr, by ours.
+ZARR_UNITS = {"um": "micrometer", "nm": "nanometer", "mm": "millimeter"}
+
+
+def read_zarr(path: Path, name: str) -> Image:
+    """Open the largest level of an image; nothing is loaded."""
+    opened = zarr.open(path, mode="r")
+    if isinstance(opened, zarr.Array):
+        return Image(opened, guess_axes(opened.shape), name, "guess", path=path)
+    attributes: Any = opened.attrs.asdict()
+    scales = attributes.get("ome", attributes).get("multiscales")
+    if not scales:
+        raise BadInputError(f"{path.name} is a zarr group without an OME-Zarr image")
+    level = scales[0]["datasets"][0]
+    inner = str(level["path"])
+    if ".." in Path(inner).parts or Path(inner).is_absolute():
+        raise BadInputError(f"{path.name} points outside itself: {inner!r}")
+    array: Any = opened[inner]
+    described = scales[0].get("axes")
+    if not described:
+        return Image(array, guess_axes(array.shape), name, "guess", path=path)
+    axes = check_axes("".join(a["name"] for a in described), array.shape)
+    size: dict[str, float] = {}
+    for transform in level.get("coordinateTransformations", []):
+        if transform["type"] == "scale":
+            pairs = zip(axes, transform["scale"], strict=True)
+            size = {a: float(s) for a, s in pairs if a in "ZYX"}
+    space = [a for a in described if str(a["name"]).upper() in "ZYX"]
+    units = [str(a["unit"]) for a in space if a.get("unit")]
+    if not units and set(size.values()) == {1.0}:
+        size = {}  # what is written where no size is known
+    short = {long: s for s, long in ZARR_UNITS.items()}
+    unit = short.get(units[0], units[0]) if units else "um"
+    return Image(array, axes, name, "file", size, unit, path)
+
+
+def write_zarr(path: Path, image: Image, extra: Mapping[str, Any]) -> None:
+    """Write an OME-Zarr, in place of one that is there."""
+    temporary, old = beside(path), beside(path)
+    try:
+        kind = np.dtype(image.data.dtype)
+        array = create_zarr(temporary, image, image.data.shape, kind)
+        array[...] = np.asarray(image.data)
+        group = zarr.open_group(temporary, mode="r+")
+        group.attrs["napari_cosdd"] = dict(extra)
+        if path.exists():
+            path.rename(old)
+        temporary.rename(path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def create_zarr(
+    path: Path, image: Image, shape: tuple[int, ...], dtype: np.dtype[Any]
+) -> Any:
+    """Make an OME-Zarr (version 0.5) with one level; return its array."""
+    group = zarr.open_group(path, mode="w")
+    spatial = {"Z": 1, "Y": 512, "X": 512}
+    chunks = tuple(
+        min(n, spatial.get(a, 1)) for a, n in zip(image.axes, shape, strict=True)
+    )
+    array = group.create_array("0", shape=shape, dtype=dtype, chunks=chunks)
+    kinds = {"T": "time", "C": "channel", "S": "other"}
+    axes = [{"name": a.lower(), "type": kinds.get(a, "space")} for a in image.axes]
+    if image.pixel_size:
+        unit = ZARR_UNITS.get(image.unit, image.unit)
+        axes = [a | {"unit": unit} if a["type"] == "space" else a for a in axes]
+    scale = [image.pixel_size.get(a, 1.0) for a in image.axes]
+    level = {
+        "path": "0",
+        "coordinateTransformations": [{"type": "scale", "scale": scale}],
+    }
+    multiscales: Any = [{"name": image.name, "axes": axes, "datasets": [level]}]
+    group.attrs["ome"] = {"version": "0.5", "multiscales": multiscales}
+    return array

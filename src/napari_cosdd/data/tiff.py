@@ -1,0 +1,141 @@
+"""TIFF, OME-TIFF and BigTIFF, with axes and pixel size."""
+
+import json
+import re
+import weakref
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tifffile
+import zarr
+from numpy.typing import NDArray
+
+from napari_cosdd.axes import LETTERS, ArrayLike, guess_axes
+from napari_cosdd.data.image import Image
+from napari_cosdd.errors import BadInputError
+
+#: Files up to this many bytes are read at once; larger ones piece by piece.
+EAGER_LIMIT = 1 << 30
+
+
+def read_tiff(path: Path, name: str, lazy: bool) -> Image:
+    """Read the first series of a file; refuse color."""
+    with tifffile.TiffFile(path) as tiff:
+        series = tiff.series[0]
+        grey = series.keyframe.photometric in GREY
+        if not grey or series.axes.endswith("S"):  # S: color samples, to tifffile
+            raise BadInputError(
+                f"{path.name} is a color (RGB) picture; expected grey levels"
+            )
+        axes, origin = _letters(series.axes, series.shape)
+        pixel_size, unit = _tiff_pixel_size(tiff)
+        others = len(tiff.series) - 1
+        if series.nbytes <= EAGER_LIMIT and not lazy:
+            data: ArrayLike = series.asarray()
+        else:
+            data = _lazy_tiff(path)
+    note = f"{path.name} holds {others} more series, which are not read"
+    return Image(
+        data,
+        axes,
+        name,
+        origin,
+        pixel_size,
+        unit,
+        path,
+        note if others else "",
+    )
+
+
+def _lazy_tiff(path: Path) -> ArrayLike:
+    """Open a TIFF piece by piece; its file is closed with the last use of the array."""
+    store = tifffile.imread(path, aszarr=True)
+    opened: Any = zarr.open(store, mode="r")
+    array = opened if isinstance(opened, zarr.Array) else opened["0"]
+    weakref.finalize(array, store.close)
+    return array
+
+
+def _letters(axes: str, shape: tuple[int, ...]) -> tuple[str, str]:
+    """Turn tifffile's axes into ours; unknown ones are guessed."""
+    if set(axes) <= set(LETTERS) and "X" in axes:
+        return axes, "file"
+    known = axes.replace("I", "T").replace("Q", "T") if axes.endswith("YX") else ""
+    if len(set(known)) == len(known) > 0 and set(known) <= set(LETTERS):
+        return known, "guess"
+    return guess_axes(shape), "guess"
+
+
+GREY = (tifffile.PHOTOMETRIC.MINISBLACK, tifffile.PHOTOMETRIC.MINISWHITE)
+_TO_UM = {"micron": 1.0, "µm": 1.0, "um": 1.0, "\\u00b5m": 1.0, "nm": 1e-3, "mm": 1e3}
+
+
+def _tiff_pixel_size(tiff: tifffile.TiffFile) -> tuple[dict[str, float], str]:
+    if tiff.ome_metadata:
+        first = re.search(r"<Pixels[^>]*>", tiff.ome_metadata)
+        text = first.group() if first else ""
+        found = re.findall(r'PhysicalSize([XYZ])="([0-9.eE+-]+)"', text)
+        units = re.findall(r'PhysicalSizeXUnit="([^"]+)"', text)
+        unit = {"µm": "um"}.get(units[0], units[0]) if units else "um"
+        return {a: float(v) for a, v in found}, unit
+    size: dict[str, float] = {}
+    metadata: dict[str, Any] = tiff.imagej_metadata or {}
+    per_unit = _TO_UM.get(str(metadata.get("unit", "")))
+    if per_unit is None:
+        return size, "um"
+    tags = tiff.pages.first.tags
+    for letter, name in (("X", "XResolution"), ("Y", "YResolution")):
+        value = tags.valueof(name)
+        if value and value[0]:
+            size[letter] = per_unit * value[1] / value[0]
+    if "spacing" in metadata:
+        size["Z"] = per_unit * float(metadata["spacing"])
+    return size, "um"
+
+
+def _ome_order(data: NDArray[Any], axes: str) -> tuple[NDArray[Any], str]:
+    """Return pixels with axes that OME knows: Y X last, samples as time points."""
+    if "Y" not in axes:
+        data, axes = data[..., None], axes + "Y"
+    order = [a for a in axes if a not in "STYX"]
+    order = [a for a in "ST" if a in axes] + order if "S" in axes else order
+    if "S" not in axes and "T" in axes:
+        order = [a for a in axes if a not in "YX"]
+    order += ["Y", "X"]
+    data = data.transpose([axes.index(a) for a in order])
+    letters = "".join(order)
+    if letters.startswith("ST"):
+        data, letters = data.reshape(-1, *data.shape[2:]), letters[1:]
+    return data, letters.replace("S", "T")
+
+
+def write_tiff(path: Path, image: Image, extra: Mapping[str, Any]) -> None:
+    """Write an OME-TIFF; `extra` goes into its description as JSON."""
+    data, axes = _ome_order(np.asarray(image.data), image.axes)
+    kind = OME_TYPES.get(data.dtype.name)
+    data = data.astype(kind) if kind else data
+    metadata: dict[str, Any] = {"axes": axes, "Name": image.name}
+    if extra:
+        metadata["Description"] = json.dumps(dict(extra))
+    for letter, size in image.pixel_size.items():
+        metadata[f"PhysicalSize{letter}"] = size
+        metadata[f"PhysicalSize{letter}Unit"] = _ome_unit(image.unit)
+    tifffile.imwrite(
+        path,
+        data,
+        ome=True,
+        bigtiff=data.nbytes > 3 << 30,
+        photometric="minisblack",
+        metadata=metadata,
+        compression="zlib",
+    )
+
+
+#: Types that OME lacks, and what holds their values.
+OME_TYPES = {"int64": "float64", "uint64": "float64", "float16": "float32"}
+
+
+def _ome_unit(unit: str) -> str:
+    return {"um": "µm", "micron": "µm", "micrometer": "µm"}.get(unit, unit)
