@@ -156,7 +156,6 @@ def train(
         check_output(output, overwrite)
     opened = [i for path in images for i in api.as_images(path, axes)]
     job = api.prepare_training(opened, chosen, ndim=ndim, mask=mask)
-    output.parent.mkdir(parents=True, exist_ok=True)
     with stoppable() as stop:
         events = job.run(output=output, resume=resume, stop=stop)
         show_training(console, job, events)

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from napari_cosdd.axes import Stack
+from napari_cosdd.data.files import check_writable
 from napari_cosdd.data.image import Image
 from napari_cosdd.data.inputs import stack_of
 from napari_cosdd.data.inspect import (
@@ -69,6 +70,8 @@ class TrainingJob:
         stop: Callable[[], bool] = lambda: False,
     ) -> Iterator[Event]:
         """Train; the last event is Finished, with the TrainedModel."""
+        if output is not None:
+            check_writable(output)
         device = choose_device(self.recipe.training.device)
         events = train(
             self.recipe.method,

@@ -9,6 +9,7 @@ from napari_cosdd.errors import (
     CosddError,
     NotEnoughMemoryError,
     PosteriorCollapseError,
+    SavingError,
     TrainingDivergedError,
 )
 from napari_cosdd.events import (
@@ -272,3 +273,12 @@ def test_another_seed_splits_otherwise_and_is_not_resumed(noisy, tmp_path):
     list(job(noisy).run(output=path, stop=lambda: True))
     with pytest.raises(BadModelFileError, match="other settings"):
         list(job(noisy, seed=4).run(output=path, resume=True))
+
+
+def test_a_folder_that_cannot_be_written_is_found_before_training(noisy, tmp_path):
+    (tmp_path / "file").touch()
+    run_ = job(noisy).run(output=tmp_path / "file" / "m.safetensors")
+    with pytest.raises(SavingError, match="cannot be written to"):
+        next(run_)
+    events = list(job(noisy).run(output=tmp_path / "new" / "m.safetensors"))
+    assert kinds(events, Saved)[-1].path.exists()

@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from napari_cosdd.errors import BadInputError
+from napari_cosdd.errors import BadInputError, SavingError
 
 
 def check_output(path: Path, overwrite: bool) -> None:
@@ -23,6 +23,23 @@ def check_output(path: Path, overwrite: bool) -> None:
         raise BadInputError(
             f"{path} exists already; choose another name or allow overwriting"
         )
+
+
+def check_writable(path: Path) -> None:
+    """Make the folder of `path` and try to write there, before any long work.
+
+    Raises
+    ------
+    SavingError
+        If it cannot be written to.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        probe = beside(path)
+        probe.touch(exist_ok=False)
+        probe.unlink()
+    except OSError as error:
+        raise SavingError(f"{path.parent} cannot be written to: {error}") from error
 
 
 class atomic:
