@@ -59,15 +59,7 @@ class TrainingConfig(BaseModel):
         gt=0,
         le=1,
         title="Learning rate",
-        description="Of AdamW, at its highest; it falls to zero as a cosine",
-    )
-    weight_decay: float = Field(
-        default=0.1,
-        ge=0,
-        le=10,
-        title="Weight decay",
-        description="Pull of the kernels towards zero, times the learning rate; keeps "
-        "a network that sees few images from learning their noise by heart",
+        description="Of Adam, at its highest; it falls to zero as a cosine",
     )
     warmup_steps: int = Field(
         default=50,

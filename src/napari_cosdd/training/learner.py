@@ -19,7 +19,7 @@ from napari_cosdd.training.optim import AveragedWeights, guarded_step
 
 Crops = NDArray[np.float32]
 PREVIEW_SAMPLES = 4
-#: Of AdamW. The short memory of the second suits trainings of a few thousand steps.
+#: Of Adam. The short memory of the second suits trainings of a few thousand steps.
 BETAS = (0.9, 0.99)
 
 
@@ -46,13 +46,8 @@ class Learner:
         self.method, self.config, self.device = method, config, device
         self.parameters = list(method.parameters())
         self.generator = torch.Generator(device).manual_seed(seed)
-        kernels = [p for p in self.parameters if p.ndim > 1]
-        biases = [p for p in self.parameters if p.ndim <= 1]
-        self.optimizer = torch.optim.AdamW(
-            [
-                {"params": kernels, "weight_decay": config.weight_decay},
-                {"params": biases, "weight_decay": 0.0},
-            ],
+        self.optimizer = torch.optim.Adam(
+            self.parameters,
             config.learning_rate,
             betas=BETAS,
             fused=device.type != "mps",
