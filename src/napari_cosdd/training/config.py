@@ -69,11 +69,11 @@ class TrainingConfig(BaseModel):
         json_schema_extra={"unit": "steps"},
     )
     gradient_limit: float = Field(
-        default=10.0,
-        gt=0,
+        default=5.0,
+        ge=1,
         title="Gradient limit",
-        description="Norm above which a gradient is shortened; ten times that or "
-        "not a number, and the step is skipped",
+        description="Norm, in units of the usual one, above which a gradient is "
+        "shortened; ten times that or not a number, and the step is skipped",
     )
     averaging: float = Field(
         default=0.999,

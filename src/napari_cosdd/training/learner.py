@@ -15,7 +15,7 @@ from napari_cosdd.events import Warned
 from napari_cosdd.methods.base import Batch, GenerativeMethod, Method
 from napari_cosdd.nets.blocks import channels_last, weights_channels_last
 from napari_cosdd.training.config import TrainingConfig
-from napari_cosdd.training.optim import AveragedWeights, guarded_step
+from napari_cosdd.training.optim import AveragedWeights, GradientGuard
 
 Crops = NDArray[np.float32]
 PREVIEW_SAMPLES = 4
@@ -53,6 +53,7 @@ class Learner:
             fused=device.type != "mps",
         )
         self.average = AveragedWeights(self.parameters, config.averaging)
+        self.guard = GradientGuard(config.gradient_limit)
         self.micro_batch = min(
             config.micro_batch or config.batch_size, config.batch_size
         )
@@ -103,9 +104,7 @@ class Learner:
                 if not is_out_of_memory(error):
                     raise
                 yield self._less_memory(error)
-        stepped, norm = guarded_step(
-            self.optimizer, self.parameters, self.config.gradient_limit
-        )
+        stepped, norm = self.guard.step(self.optimizer, self.parameters)
         if stepped:
             self.average.update()
         yield losses | {"gradient_norm": norm, "stepped": float(stepped)}
@@ -194,6 +193,7 @@ class Learner:
             "optimizer": _copied(self.optimizer.state_dict()),
             "generator": self.generator.get_state(),
             "micro_batch": self.micro_batch,
+            "usual_norm": self.guard.usual,
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -207,6 +207,7 @@ class Learner:
         self.optimizer.load_state_dict(_copied(state["optimizer"]))
         self.generator.set_state(state["generator"])
         self.micro_batch = state["micro_batch"]
+        self.guard.usual = state["usual_norm"]
 
 
 def weights_of(method: Method) -> dict[str, Tensor]:

@@ -54,26 +54,36 @@ class AveragedWeights:
         self.n_updates = 0
 
 
-def guarded_step(
-    optimizer: torch.optim.Optimizer, parameters: list[nn.Parameter], limit: float
-) -> tuple[bool, float]:
-    """Step unless the gradient is not finite or explodes.
+class GradientGuard:
+    """Shortens long gradients, and holds back steps whose gradient explodes.
+
+    Long is relative to what is usual in this training: the likelihood of weak noise
+    is steep, so that gradients differ a thousandfold between images.
 
     Parameters
     ----------
     limit : float
-        Longer gradients are shortened to this norm; above ten times of it the
-        step is skipped.
-
-    Returns
-    -------
-    stepped : bool
-    norm : float
-        Of the gradient before it was shortened.
+        Gradients longer than this times the usual norm are shortened to it; ten
+        times longer still, or not finite, and the step is not taken.
     """
-    norm: Tensor = nn.utils.clip_grad_norm_(parameters, limit)
-    value = float(norm)
-    good = math.isfinite(value) and value < 10 * limit
-    if good:
+
+    def __init__(self, limit: float) -> None:
+        self.limit = limit
+        self.usual = math.inf
+
+    def step(
+        self, optimizer: torch.optim.Optimizer, parameters: list[nn.Parameter]
+    ) -> tuple[bool, float]:
+        """Step if the gradient is sound; return whether, and its norm before."""
+        gradients = [p.grad for p in parameters if p.grad is not None]
+        norm: Tensor = nn.utils.get_total_norm(gradients)
+        value = float(norm)
+        longest = self.limit * self.usual
+        if not math.isfinite(value) or value > 10 * longest:
+            return False, value
+        if value > longest:
+            nn.utils.clip_grads_with_norm_(parameters, longest, norm)
         optimizer.step()
-    return good, value
+        kept = min(value, longest)
+        self.usual = kept if math.isinf(self.usual) else 0.98 * self.usual + 0.02 * kept
+        return True, value

@@ -173,8 +173,7 @@ class TrainingRun:
         self.skipped_in_row = 0
         self.learner.restore(self.good)
         yield Warned(
-            f"updates were not finite at step {self.step_count}: back to the last "
-            "good state"
+            f"updates exploded at step {self.step_count}: back to the last good state"
         )
 
     def validate(self, *, final: bool = False) -> Iterator[Event]:
