@@ -91,14 +91,17 @@ def write_overview(
     before : Autocorrelation
         Of the raw noise; that of the residual, noisy - mean, is drawn beside it.
     """
+    from matplotlib.colors import PowerNorm
     from matplotlib.figure import Figure
 
-    figure = Figure((13, 7.2), layout="constrained")
-    axes = figure.subplots(2, 4)
+    figure = Figure((13, 6.8), layout="constrained")
+    rows = figure.subfigures(2, 1, height_ratios=(1, 1.2))
+    axes = np.stack([row.subplots(1, 4) for row in rows])
     box = _detail(mean)
     low, high = np.percentile(mean[box], [0.5, 99.8])
-    # The dark background would hide the noise that the picture is about.
-    shown = {"cmap": "gray", "vmin": low, "vmax": high, "interpolation": "nearest"}
+    # A square root brightens the dark parts, where the noise can be seen.
+    brightness = PowerNorm(0.5, low, high, clip=True)
+    shown = {"cmap": "gray", "norm": brightness, "interpolation": "nearest"}
     for ax, image, title in (
         (axes[0, 0], noisy, "noisy"),
         (axes[0, 1], mean, "mean of the samples (MMSE)"),
@@ -109,9 +112,12 @@ def write_overview(
         ax.set_title(title, fontsize=10)
         ax.set_axis_off()
     drawn = axes[1, 0].imshow(deviation[box], cmap="magma", interpolation="nearest")
-    axes[1, 0].set_title("deviation of the samples, grey levels", fontsize=10)
+    axes[1, 0].set_title("deviation (grey levels)", fontsize=10)
     axes[1, 0].set_axis_off()
-    figure.colorbar(drawn, ax=axes[1, 0], shrink=0.8)
+    inside = axes[1, 0].inset_axes((0.93, 0.03, 0.04, 0.5))
+    scale = figure.colorbar(drawn, cax=inside)
+    scale.ax.yaxis.set_ticks_position("left")
+    scale.ax.tick_params(colors="white", labelsize=8)
     residual = noisy.astype(np.float64) - mean
     after = autocorrelation([residual], before.max_lag)
     spread = np.percentile(np.abs(residual[box]), 99)
@@ -125,8 +131,9 @@ def write_overview(
     _save(figure, path)
 
 
-def _detail(image: NDArray[Any], size: int = 256) -> tuple[slice, slice]:
-    """Return the box of the image with the most in it."""
+def _detail(image: NDArray[Any], size: int = 160) -> tuple[slice, slice]:
+    """Return the box of the image with the most in it, as brightness is shown."""
+    image = np.sqrt(image - image.min())
     best, where = -1.0, (0, 0)
     height, width = image.shape
     for y in range(0, max(1, height - size + 1), size // 2):
@@ -150,9 +157,9 @@ def _draw_map(ax: "Axes", found: Autocorrelation, title: str) -> None:
     )
     x, y = found.along_x[1:4], found.along_y[1:4]
     numbers = [" ".join(f"{v:.2f}" for v in p) for p in (x, y)]
-    ax.set_title(f"{title}\nrow {numbers[0]}; column {numbers[1]}", fontsize=9)
-    ax.set(xlabel="lag x, px", ylabel="lag y, px")
-    ax.figure.colorbar(image, ax=ax, shrink=0.8)
+    ax.set_title(f"{title}\nrow {numbers[0]}\ncolumn {numbers[1]}", fontsize=9)
+    ax.set(xlabel="lag x (px)", ylabel="lag y (px)")
+    ax.figure.colorbar(image, ax=ax, fraction=0.046, ticks=[-1, 0, 1])
 
 
 def _draw_profiles(ax: "Axes", found: Autocorrelation) -> None:
