@@ -95,7 +95,7 @@ def write_overview(
     from matplotlib.figure import Figure
 
     figure = Figure((13, 6.8), layout="constrained")
-    rows = figure.subfigures(2, 1, height_ratios=(1, 1.2))
+    rows: Any = figure.subfigures(2, 1, height_ratios=(1, 1.2))
     axes = np.stack([row.subplots(1, 4) for row in rows])
     box = _detail(mean)
     low, high = np.percentile(mean[box], [0.5, 99.8])
