@@ -4,9 +4,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-
 from napari_cosdd._version import __version__
 from napari_cosdd.data.files import check_output
 from napari_cosdd.data.image import Image
@@ -79,8 +76,3 @@ def check_outputs(folder: Path, names: Sequence[str], overwrite: bool) -> list[P
     for path in paths:
         check_output(path, overwrite)
     return paths
-
-
-def plane(data: NDArray[Any]) -> NDArray[np.float64]:
-    """Return the first plane of an image, for a picture."""
-    return np.asarray(data, dtype=np.float64).reshape(-1, *data.shape[-2:])[0]
