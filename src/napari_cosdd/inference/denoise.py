@@ -106,7 +106,7 @@ def _denoise_all(
     done = 0
     for image in range(source.n_images):
         for tile in tiles:
-            x = channels_last(_read(model, source, image, tile).to(device))
+            x = channels_last(read_tile(model, source, image, tile).to(device))
             whole = not stop() and (
                 yield from _denoise_tile(method, x, image, tile, outputs, config, stop)
             )
@@ -153,7 +153,7 @@ def tiles_for(
     return tile_grid(source.size, size, margin, multiple)
 
 
-def _read(model: TrainedModel, source: Stack, image: int, tile: Tile) -> Tensor:
+def read_tile(model: TrainedModel, source: Stack, image: int, tile: Tile) -> Tensor:
     """Return a normalized tile (1, c, *read); beyond the image it is mirrored."""
     inside = tuple(
         slice(r.start, min(r.stop, n))

@@ -11,7 +11,7 @@ from napari_cosdd.data.image import Image
 from napari_cosdd.data.inspect import check_finite
 from napari_cosdd.errors import BadInputError
 from napari_cosdd.inference.config import InferenceConfig
-from napari_cosdd.inference.denoise import check_fits
+from napari_cosdd.inference.denoise import check_fits, read_tile
 from napari_cosdd.inference.latent_noise import PositionNoise
 from napari_cosdd.inference.tiler import tile_grid
 from napari_cosdd.methods.base import GenerativeMethod
@@ -93,7 +93,7 @@ def redraw_noise(model: TrainedModel, image: Image, n: int, seed: int) -> list[I
     generator = torch.Generator().manual_seed(seed)
     for index in range(source.n_images):
         for part in tile_grid(source.size, whole, margin, multiple):
-            x = _read_whole(model, source, index, part.read)
+            x = read_tile(model, source, index, part)
             with torch.inference_mode():
                 features = method.encode(x)
             for k, output in enumerate(outputs):
@@ -108,18 +108,6 @@ def redraw_noise(model: TrainedModel, image: Image, n: int, seed: int) -> list[I
         image.with_data(r, f"{image.name}-redrawn-{k}")
         for k, r in enumerate(result, start=1)
     ]
-
-
-def _read_whole(
-    model: TrainedModel, source: Stack, index: int, region: tuple[slice, ...]
-) -> torch.Tensor:
-    inside = tuple(
-        slice(r.start, min(r.stop, s)) for r, s in zip(region, source.size, strict=True)
-    )
-    pixels = model.spec.normalization.apply(source.read(index, inside), model.spec.ndim)
-    beyond = [(0, r.stop - i.stop) for r, i in zip(region, inside, strict=True)]
-    padded = np.pad(pixels, [(0, 0), *beyond], mode="symmetric")
-    return torch.from_numpy(np.ascontiguousarray(padded))[None]
 
 
 def _generative(model: TrainedModel) -> GenerativeMethod:
