@@ -11,6 +11,7 @@ from rich.progress import (
     TextColumn,
 )
 
+from napari_cosdd._words import clock
 from napari_cosdd.events import (
     Denoised,
     Event,
@@ -78,7 +79,7 @@ def _show(console: Console, bar: Progress, task: TaskID, event: Event) -> None:
         bar.update(
             task,
             completed=event.progress,
-            left=_clock(event.remaining) + " left",
+            left=clock(event.remaining) + " left",
             info=_numbers(event.losses),
         )
     elif isinstance(event, Validated):
@@ -106,12 +107,14 @@ def show_denoising(
                 return result
             if isinstance(event, TileDone):
                 done, total = event.done, event.total
-                left = _clock(event.remaining) + " left"
+                left = clock(event.remaining) + " left"
                 bar.update(task, completed=done / total, left=left)
             elif isinstance(event, SampleDone):
                 info = f"{event.n_samples} of {event.total} samples"
                 bar.update(
-                    task, completed=(done + event.fraction) / max(total, 1), info=info
+                    task,
+                    completed=(done + event.n_samples / event.total) / max(total, 1),
+                    info=info,
                 )
             elif isinstance(event, Warned):
                 console.print(f"[yellow]Note:[/] {event.message}")
@@ -121,9 +124,3 @@ def show_denoising(
 def _numbers(losses: Mapping[str, float]) -> str:
     shown = ("loss", "nll", "kl", "signal", "direct", "masked_mse")
     return "  ".join(f"{k} {losses[k]:.3f}" for k in shown if k in losses)
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

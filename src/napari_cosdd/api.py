@@ -99,6 +99,7 @@ def fit(
     preset: str = "quick",
     ndim: int = 2,
     mask: bool = False,
+    start: TrainedModel | Path | str | None = None,
     output: Path | str | None = None,
     on_event: Callable[[Event], object] | None = None,
     **settings: Any,
@@ -117,6 +118,9 @@ def fit(
         3 treats Z as space, 2 as separate planes.
     mask : bool
         Fill pixels that are not finite.
+    start : TrainedModel or path, optional
+        Begin with this model's weights and keep its networks; method, preset and
+        the method's settings are then the model's.
     output : path, optional
         Model file to write while training.
     on_event : callable, optional
@@ -137,7 +141,10 @@ def fit(
         If training fails for good.
     """
     recipe = with_settings(Recipe.preset(method, preset), settings)
-    job = prepare_training(as_images(images, axes), recipe, ndim=ndim, mask=mask)
+    begun = load(start) if isinstance(start, (str, Path)) else start
+    job = prepare_training(
+        as_images(images, axes), recipe, ndim=ndim, mask=mask, start=begun
+    )
     for event in job.run(output=None if output is None else Path(output)):
         if on_event is not None:
             on_event(event)

@@ -137,6 +137,10 @@ def train(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with an interrupted training.")
     ] = False,
+    start_from: Annotated[
+        Path | None,
+        typer.Option(help="Begin with the weights of this model, not at random."),
+    ] = None,
     overwrite: OverwriteOption = False,
     **settings: Any,
 ) -> None:
@@ -155,7 +159,8 @@ def train(
     if not resume:
         check_output(output, overwrite)
     opened = [i for path in images for i in api.as_images(path, axes)]
-    job = api.prepare_training(opened, chosen, ndim=ndim, mask=mask)
+    start = None if start_from is None else api.load(start_from)
+    job = api.prepare_training(opened, chosen, ndim=ndim, mask=mask, start=start)
     with stoppable() as stop:
         events = job.run(output=output, resume=resume, stop=stop)
         show_training(console, job, events)

@@ -21,6 +21,20 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
+class Analyzed(Event):
+    """The noise of an image was looked at; `result` is the NoiseReport."""
+
+    result: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Estimated(Event):
+    """A few steps were tried; `result` is the TrainingEstimate."""
+
+    result: Any
+
+
+@dataclass(frozen=True, slots=True)
 class Started(Event):
     """Training is about to take its first step.
 
@@ -142,15 +156,28 @@ class TileDone(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class Allocated(Event):
+    """The arrays of a `Prediction` are there; they are filled as samples come in."""
+
+    result: Any
+
+
+@dataclass(frozen=True, slots=True)
 class SampleDone(Event):
-    """More samples of a tile are drawn; `mean` is the running mean, grey levels."""
+    """More samples of a tile are drawn; mean and deviation of it are up to date.
+
+    Attributes
+    ----------
+    image, region
+        Of the tile.
+    n_samples, total : int
+        Samples drawn so far, of all.
+    """
 
     image: int
     region: tuple[slice, ...]
     n_samples: int
     total: int
-    mean: NDArray[np.float32]
-    fraction: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from napari_cosdd.data.image import Image
 from napari_cosdd.data.inputs import stack_of
 from napari_cosdd.data.inspect import check_finite
 from napari_cosdd.errors import BadInputError
-from napari_cosdd.events import Denoised, Event
+from napari_cosdd.events import Allocated, Denoised, Event
 from napari_cosdd.inference.config import InferenceConfig
 from napari_cosdd.inference.denoise import Outputs, check_fits
 from napari_cosdd.inference.denoise import denoise as denoise_stack
@@ -66,6 +66,9 @@ def denoising(
 ) -> Iterator[Event]:
     """Denoise as a stream of events; the last is Denoised, with a Prediction.
 
+    The first is Allocated, with the same Prediction still empty: whoever shows it
+    sees it fill. Stopped early, it holds what was drawn so far.
+
     Parameters
     ----------
     dtype : str
@@ -74,7 +77,7 @@ def denoising(
     """
     ndim = model.spec.ndim
     source = stack_of(image, ndim, mask)
-    check_fits(model, source, config)
+    check_fits(model, source, config.direct)
     if not mask:
         check_finite([source])
     shape = image.data.shape
@@ -92,6 +95,7 @@ def denoising(
         tuple(Stack(s, image.axes, ndim) for s in samples),
     )
     prediction = Prediction(image, mean, deviation, samples)
+    yield Allocated(prediction)
     for event in denoise_stack(model, source, outputs, config, stop=stop):
         yield Denoised(prediction) if isinstance(event, Denoised) else event
 

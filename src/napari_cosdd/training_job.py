@@ -23,6 +23,7 @@ from napari_cosdd.data.patches import Patches, split
 from napari_cosdd.devices import choose_device
 from napari_cosdd.errors import BadInputError
 from napari_cosdd.events import Event, Finished, Saved
+from napari_cosdd.inference.denoise import check_fits
 from napari_cosdd.inference.margin import measure_margin
 from napari_cosdd.methods import get_method
 from napari_cosdd.methods.base import Method
@@ -30,6 +31,8 @@ from napari_cosdd.noise.report import NoiseReport, report
 from napari_cosdd.normalization import Normalization
 from napari_cosdd.recipe import Recipe
 from napari_cosdd.spec import DataSpec
+from napari_cosdd.training.checkpoint import TrainedModel
+from napari_cosdd.training.estimate import TrainingEstimate, estimate_training
 from napari_cosdd.training.trainer import train
 
 
@@ -47,6 +50,10 @@ class TrainingJob:
         What the user should know before it starts.
     noise : NoiseReport or None
         What the noise axis was decided on.
+    trained_on : dict
+        Summary of the images, for the model file.
+    start : TrainedModel or None
+        Where the weights begin; None: at random.
     """
 
     recipe: Recipe
@@ -54,13 +61,21 @@ class TrainingJob:
     warnings: tuple[str, ...]
     noise: NoiseReport | None
     trained_on: dict[str, Any]
+    start: TrainedModel | None = None
 
     def build(self) -> Method:
-        """Make the method with fresh random weights."""
+        """Make the method, with random weights or those of `start`."""
         method: Method = get_method(self.recipe.method)(
             self.recipe.method_config, self.patches.spec
         )
+        if self.start is not None:
+            method.load_state_dict(self.start.method.state_dict())
         return method
+
+    def estimate(self) -> TrainingEstimate:
+        """Try a few small steps to say how long all take, and how much memory."""
+        device = choose_device(self.recipe.training.device)
+        return estimate_training(self.build, self.patches, self.recipe.training, device)
 
     def run(
         self,
@@ -99,21 +114,32 @@ class TrainingJob:
 
 
 def prepare_training(
-    images: Sequence[Image], recipe: Recipe, *, ndim: int = 2, mask: bool = False
+    images: Sequence[Image],
+    recipe: Recipe,
+    *,
+    ndim: int = 2,
+    mask: bool = False,
+    start: TrainedModel | None = None,
 ) -> TrainingJob:
     """Check the images, decide what is open, split the data.
+
+    With `start` the training goes on from that model's weights: its method, its
+    networks and its normalization are kept, the recipe gives the training.
 
     Raises
     ------
     BadInputError
         With what was expected and what came; nothing has been written.
     """
+    if start is not None:
+        recipe, ndim = _continued(recipe, start), start.spec.ndim
     stacks = [stack_of(image, ndim, mask) for image in images]
     names = [image.name for image in images]
     check_channels(stacks, names)
+    if start is not None:
+        check_fits(start, stacks[0])
     if not mask:
         check_finite(stacks)
-    normalization = Normalization.fit(pixels(stacks))
     warnings = [w for w in [saturation(stacks)] if w]
     warnings += [image.note for image in images if image.note]
     warnings += [
@@ -125,12 +151,7 @@ def prepare_training(
     recipe, noise = _resolved(images[0], recipe, ndim, mask)
     if noise is not None and not noise.advice.fits:
         warnings.append(noise.advice.sentence)
-    spec = DataSpec(
-        ndim=ndim,
-        n_channels=stacks[0].n_channels,
-        normalization=normalization,
-        grey_step=1.0 if np.dtype(images[0].data.dtype).kind in "ui" else 0.0,
-    )
+    spec = start.spec if start is not None else _spec(stacks, images[0])
     with torch.device("meta"):  # only its geometry is asked for
         method = get_method(recipe.method)(recipe.method_config, spec)
     crop = _crop_size(recipe, stacks, method.tile_multiple())
@@ -148,7 +169,24 @@ def prepare_training(
         stacks, spec, parts, crop, method.tile_multiple(), method.symmetries()
     )
     trained_on = summary(stacks, names)
-    return TrainingJob(recipe, patches, tuple(warnings), noise, trained_on)
+    return TrainingJob(recipe, patches, tuple(warnings), noise, trained_on, start)
+
+
+def _spec(stacks: Sequence[Stack], first: Image) -> DataSpec:
+    return DataSpec(
+        ndim=len(stacks[0].size),
+        n_channels=stacks[0].n_channels,
+        normalization=Normalization.fit(pixels(stacks)),
+        grey_step=1.0 if np.dtype(first.data.dtype).kind in "ui" else 0.0,
+    )
+
+
+def _continued(recipe: Recipe, start: TrainedModel) -> Recipe:
+    """Return the recipe for a model's networks, without another KL warm-up."""
+    settings = start.method.config.model_dump()
+    if "kl_warmup" in settings:
+        settings["kl_warmup"] = 0.0
+    return Recipe(method=start.name).changed(settings, recipe.training.model_dump())
 
 
 def _resolved(

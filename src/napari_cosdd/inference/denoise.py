@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from napari_cosdd.axes import Stack
@@ -74,7 +73,7 @@ def denoise(
     BadModelFileError
         If the model is for another number of channels.
     """
-    check_fits(model, source, config)
+    check_fits(model, source, config.direct)
     device = choose_device(config.device)
     method = model.method.to(device)
     weights_channels_last(method)
@@ -119,7 +118,7 @@ def _denoise_all(
     return True
 
 
-def check_fits(model: TrainedModel, source: Stack, config: InferenceConfig) -> None:
+def check_fits(model: TrainedModel, source: Stack, direct: bool = False) -> None:
     """Refuse, before any work, an image that the model is not for."""
     if len(source.size) != model.spec.ndim:
         raise BadModelFileError(
@@ -131,7 +130,7 @@ def check_fits(model: TrainedModel, source: Stack, config: InferenceConfig) -> N
             f"the model is for {model.spec.n_channels} channels, the image has "
             f"{source.n_channels}"
         )
-    if config.direct and not model.method.has_estimate:
+    if direct and not model.method.has_estimate:
         raise BadInputError(
             "this model was trained without a direct denoiser; train with "
             "--direct-denoiser, or denoise by samples"
@@ -180,7 +179,7 @@ def _denoise_tile(
     config: InferenceConfig,
     stop: Callable[[], bool],
 ) -> Generator[Event, None, bool]:
-    """Denoise a tile and write it; return False, nothing written, if stopped."""
+    """Denoise a tile, written after each batch of samples; False if stopped."""
     spec = method.spec
     inner = (slice(None), *tile.inner)
 
@@ -223,19 +222,12 @@ def _denoise_tile(
         for k, sample in zip(indices, samples, strict=True):
             if k < len(outputs.samples):
                 write(outputs.samples[k], sample)
-        yield SampleDone(
-            image,
-            tile.core,
-            moments.n,
-            config.n_samples,
-            _grey(method, moments.mean[inner]),
-            moments.n / config.n_samples,
-        )
+        write(outputs.mean, moments.mean)
+        if outputs.deviation is not None:
+            write(outputs.deviation, moments.deviation, scale_only=True)
+        yield SampleDone(image, tile.core, moments.n, config.n_samples)
         if stop() and moments.n < config.n_samples:
             return False
-    write(outputs.mean, moments.mean)
-    if outputs.deviation is not None:
-        write(outputs.deviation, moments.deviation, scale_only=True)
     return True
 
 
@@ -246,9 +238,3 @@ def _smaller(batch: int, error: Exception, device: torch.device) -> int:
         ) from error
     free_memory(device)
     return batch // 2
-
-
-def _grey(method: Method, values: Tensor) -> NDArray[np.float32]:
-    spec = method.spec
-    grey = spec.normalization.invert(values.cpu().numpy(), spec.ndim)
-    return grey.astype(np.float32)

@@ -10,7 +10,6 @@ from napari_cosdd.axes import SPATIAL, Stack
 from napari_cosdd.data.image import Image
 from napari_cosdd.data.inspect import check_finite
 from napari_cosdd.errors import BadInputError
-from napari_cosdd.inference.config import InferenceConfig
 from napari_cosdd.inference.denoise import check_fits, read_tile
 from napari_cosdd.inference.latent_noise import PositionNoise
 from napari_cosdd.inference.tiler import tile_grid
@@ -78,7 +77,7 @@ def redraw_noise(model: TrainedModel, image: Image, n: int, seed: int) -> list[I
     """
     method, spec = _generative(model), model.spec
     source = Stack(image.data, image.axes, spec.ndim)
-    check_fits(model, source, InferenceConfig())
+    check_fits(model, source)
     check_finite([source])
     result = np.zeros((n, *image.data.shape), np.float32)
     outputs = [Stack(r, image.axes, spec.ndim) for r in result]

@@ -1,0 +1,241 @@
+"""Compare the solutions: step through them, film, grid, difference, probe, scores."""
+
+from typing import Any
+
+import numpy as np
+from napari.experimental import link_layers, unlink_layers
+from napari.layers import Image as ImageLayer
+from napari.utils.colormaps import Colormap
+from qtpy.QtCore import Qt, QTimer
+from qtpy.QtWidgets import QLabel, QPushButton, QVBoxLayout, QWidget
+
+from napari_cosdd.gui._layers import KEY, part_name, parts_of, place
+from napari_cosdd.gui._parts import Heading, LayerChoice, Sentence, enable, field, row
+from napari_cosdd.gui._plots import DIVERGING, SampleBars
+from napari_cosdd.metrics import score
+
+#: Time of a sample in the film, milliseconds.
+FRAME = 200
+#: Pixels above which a difference is not made: it would fill the memory.
+LARGEST = 1 << 28
+CHOOSE = "none"
+
+
+class CompareView(QWidget):
+    """Looks at the mean and the samples of one source, layer by layer."""
+
+    def __init__(self, viewer: Any, theme: str) -> None:
+        super().__init__()
+        self.viewer = viewer
+        self.source = ""
+        self.at = 0  # 0: the mean, k: sample k
+        self._linked: list[ImageLayer] = []
+        self._shown_before: dict[str, bool] = {}
+        self.label = QLabel()
+        self.label.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.back = self._button("◀", "Previous sample (left arrow)")
+        self.forth = self._button("▶", "Next sample (right arrow)")
+        self.film = self._button("Film", "Play through the samples", checkable=True)
+        self.grid = self._button("Grid", "All of them side by side", checkable=True)
+        self.difference = self._button(
+            "− mean", "Difference of this sample to the mean", checkable=True
+        )
+        self.probe = Sentence("Point at the image to see mean ± deviation.")
+        self.bars = SampleBars(theme)
+        self.reference = LayerChoice(viewer, none=CHOOSE)
+        self.scores = Sentence()
+        self._timer = QTimer(self, interval=FRAME)
+        self._timer.timeout.connect(lambda: self.step(1))
+        self._build()
+        self.back.clicked.connect(lambda: self.step(-1))
+        self.forth.clicked.connect(lambda: self.step(1))
+        self.film.toggled.connect(self._play)
+        self.grid.toggled.connect(self._show_grid)
+        self.difference.toggled.connect(lambda _on: self.show_at(self.at))
+        self.reference.chosen.connect(self._score)
+        viewer.cursor.events.position.connect(self._probe)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+
+    def _button(self, text: str, tip: str, checkable: bool = False) -> QPushButton:
+        made = QPushButton(text)
+        made.setToolTip(tip)
+        made.setCheckable(checkable)
+        return made
+
+    def _build(self) -> None:
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(4)
+        column.addWidget(Heading("Compare the solutions"))
+        self.back.setFixedWidth(32)
+        self.forth.setFixedWidth(32)
+        column.addWidget(row(self.back, self.label, self.forth, stretch=1))
+        column.addWidget(row(self.film, self.grid, self.difference))
+        column.addWidget(self.probe)
+        column.addWidget(self.bars)
+        column.addWidget(
+            field("Truth", self.reference, tip="A clean image to score against")
+        )
+        column.addWidget(self.scores)
+
+    # What the user does -------------------------------------------------------
+
+    def show_source(self, source: str) -> None:
+        """Compare the results of another source."""
+        if source != self.source:
+            self.film.setChecked(False)
+            self.grid.setChecked(False)
+            self.source, self.at = source, 0
+        self._describe()
+        self._score()
+
+    def step(self, by: int) -> None:
+        """Go to the next or previous; after the last comes the first."""
+        n = len(self.samples())
+        if self.film.isChecked():
+            self.show_at(self.at % n + 1 if n else 0)
+        else:
+            self.show_at((self.at + by) % (n + 1))
+
+    def show_at(self, at: int) -> None:
+        """Show the mean (0) or sample `at` alone."""
+        self.at = at
+        parts = self.parts()
+        shown = "mean" if at == 0 else f"sample {at}"
+        if self.difference.isChecked() and at > 0:
+            self._make_difference(parts, shown)
+            shown = "difference"
+            parts = self.parts()
+        for part, layer in parts.items():
+            if part.startswith(("mean", "sample", "deviation", "difference")):
+                layer.visible = part == shown
+        self._describe()
+
+    def keyPressEvent(self, event: Any) -> None:
+        """Step with the arrow keys."""
+        if event.key() in (Qt.Key.Key_Left, Qt.Key.Key_Right):
+            self.step(1 if event.key() == Qt.Key.Key_Right else -1)
+        else:
+            super().keyPressEvent(event)
+
+    def parts(self) -> dict[str, ImageLayer]:
+        """Return the result layers of the source by part."""
+        return parts_of(self.viewer.layers, self.source)
+
+    def samples(self) -> list[ImageLayer]:
+        """Return the samples in order."""
+        parts = self.parts()
+        names = sorted(
+            (p for p in parts if p.startswith("sample ")),
+            key=lambda p: int(p.removeprefix("sample ")),
+        )
+        return [parts[name] for name in names]
+
+    # What is shown ------------------------------------------------------------
+
+    def _describe(self) -> None:
+        n = len(self.samples())
+        self.label.setText("mean" if self.at == 0 else f"sample {self.at} of {n}")
+        why = "Denoise with samples to keep first"
+        for widget in (self.back, self.forth, self.film, self.grid, self.difference):
+            enable(widget, n > 0, why)
+
+    def _play(self, on: bool) -> None:
+        (self._timer.start if on else self._timer.stop)()
+
+    def _show_grid(self, on: bool) -> None:
+        """Lay source, mean and samples side by side, with one contrast."""
+        canvas = getattr(self.viewer, "canvas", self.viewer)
+        if self._linked:
+            unlink_layers(self._linked, ["contrast_limits"])
+            self._linked = []
+        if not on:
+            canvas.grid.enabled = False
+            for name, visible in self._shown_before.items():
+                if name in self.viewer.layers:
+                    self.viewer.layers[name].visible = visible
+            self._shown_before = {}
+            return
+        self.film.setChecked(False)
+        parts = self.parts()
+        shown = [*self.samples(), parts["mean"]]
+        if self.source in self.viewer.layers:
+            shown.append(self.viewer.layers[self.source])
+        self._shown_before = {one.name: one.visible for one in self.viewer.layers}
+        names = {one.name for one in shown}
+        for layer in self.viewer.layers:
+            layer.visible = layer.name in names
+        limits = tuple(parts["mean"].contrast_limits)
+        for layer in shown:
+            layer.contrast_limits = limits
+        link_layers(shown, ["contrast_limits"])
+        self._linked = shown
+        canvas.grid.enabled = True
+
+    def _make_difference(self, parts: dict[str, ImageLayer], part: str) -> None:
+        mean, sample = parts["mean"], parts[part]
+        if mean.data.size > LARGEST:
+            self.probe.setText("The image is too large for a difference layer.")
+            return
+        values = np.asarray(sample.data, np.float32) - np.asarray(mean.data, np.float32)
+        spread = float(np.quantile(np.abs(values[..., ::4, ::4]), 0.995)) or 1.0
+        existing = parts.get("difference")
+        if existing is not None:
+            existing.data = values
+            existing.contrast_limits = (-spread, spread)
+            return
+        active = self.viewer.layers.selection.active
+        self.viewer.add_image(
+            values,
+            name=part_name(self.source, "difference"),
+            colormap=Colormap(np.array(DIVERGING) / 255, name="cosdd difference"),
+            contrast_limits=(-spread, spread),
+            metadata={KEY: {"source": self.source, "part": "difference"}},
+            **place(mean),
+        )
+        self.viewer.layers.selection.active = active
+
+    def _probe(self, event: Any = None) -> None:
+        """Say mean ± deviation of the samples at the cursor."""
+        parts = self.parts()
+        if "mean" not in parts or not self.isVisible():
+            return
+        mean = parts["mean"]
+        position = mean.world_to_data(self.viewer.cursor.position[-mean.ndim :])
+        index = tuple(int(np.round(p)) for p in position)
+        inside = all(0 <= i < n for i, n in zip(index, mean.data.shape, strict=True))
+        if not inside:
+            return
+        text = f"At the cursor: {_number(mean.data[index])}"
+        if "deviation" in parts:
+            text += f" ± {_number(parts['deviation'].data[index])} grey levels"
+        self.probe.setText(text)
+        values = [float(s.data[index]) for s in self.samples()]
+        if values:
+            self.bars.show_values(values, float(mean.data[index]))
+
+    def _score(self) -> None:
+        """Score mean and first sample against the reference, planes as shown."""
+        truth, parts = self.reference.layer, self.parts()
+        if truth is None or "mean" not in parts:
+            self.scores.setText("")
+            return
+        lines = []
+        given = (
+            {"noisy": self.viewer.layers[self.source]}
+            if (self.source in self.viewer.layers)
+            else {}
+        )
+        for name, layer in {**given, **parts}.items():
+            if name in ("noisy", "mean", "sample 1"):
+                if layer.data.shape != truth.data.shape:
+                    self.scores.setText("The truth has another shape.")
+                    return
+                found = score(np.asarray(layer.data), np.asarray(truth.data))
+                lines.append(f"{name}: {found.psnr:.1f} dB, SSIM {found.ssim:.2f}")
+        self.scores.setText("\n".join(lines))
+
+
+def _number(value: float) -> str:
+    """Say a grey level with three or four digits."""
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"

@@ -1,0 +1,95 @@
+"""Forms made from the fields of a config: title, description, bounds, unit."""
+
+from collections.abc import Collection
+from typing import Any, Literal, get_args, get_origin
+
+from magicgui.widgets import CheckBox, ComboBox, Container, LineEdit, SpinBox, Widget
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+#: What an empty optional field means.
+OPEN = "measured"
+
+
+class ConfigForm:
+    """A form for some fields of a config; only what differs from it is given back.
+
+    Whole numbers get a spin box, choices a combo box; real and optional numbers are
+    typed, so that nothing is rounded, and checked by the config itself.
+
+    Attributes
+    ----------
+    widget : magicgui Container
+        To be laid out.
+    """
+
+    def __init__(self, config: BaseModel, leave_out: Collection[str] = ()) -> None:
+        self._config = config
+        self._widgets: dict[str, Widget] = {}
+        for name, info in type(config).model_fields.items():
+            if name not in leave_out:
+                self._widgets[name] = _widget(info, getattr(config, name))
+        self.widget = Container(widgets=list(self._widgets.values()), labels=True)
+        self.widget.margins = (0, 0, 0, 0)
+
+    def show(self, config: BaseModel) -> None:
+        """Show the values of another config, of a preset for instance."""
+        self._config = config
+        for name, widget in self._widgets.items():
+            value = getattr(config, name)
+            widget.value = _typed(value) if isinstance(widget, LineEdit) else value
+
+    def changes(self) -> dict[str, Any]:
+        """Return the settings that were changed, as typed; the config checks them."""
+        changed = {}
+        for name, widget in self._widgets.items():
+            before = getattr(self._config, name)
+            value = widget.value
+            if isinstance(widget, LineEdit):
+                if value.strip() == _typed(before):
+                    continue
+                annotation = type(self._config).model_fields[name].annotation
+                optional = type(None) in get_args(annotation)
+                value = None if optional and not value.strip() else value.strip()
+            if value != before:
+                changed[name] = value
+        return changed
+
+
+def _widget(info: FieldInfo, value: Any) -> Widget:
+    extra = info.json_schema_extra
+    unit = f" ({extra['unit']})" if isinstance(extra, dict) and "unit" in extra else ""
+    words: dict[str, Any] = {
+        "label": f"{info.title}{unit}",
+        "tooltip": f"{info.description}{unit}",
+    }
+    annotation = info.annotation
+    if get_origin(annotation) is Literal:
+        return ComboBox(value=value, choices=list(get_args(annotation)), **words)
+    if annotation is bool:
+        return CheckBox(value=value, **words)
+    if annotation is int:
+        low, high = _bounds(info)
+        return SpinBox(value=value, min=low, max=high, **words)
+    edit = LineEdit(value=_typed(value), **words)
+    if type(None) in get_args(annotation):
+        edit.native.setPlaceholderText(OPEN)
+    return edit
+
+
+def _bounds(info: FieldInfo) -> tuple[int, int]:
+    low, high = 0, 2**31 - 1
+    for bound in info.metadata:
+        low = getattr(bound, "ge", low)
+        high = getattr(bound, "le", getattr(bound, "lt", high + 1) - 1)
+    return low, high
+
+
+def _typed(value: Any) -> str:
+    return (
+        ""
+        if value is None
+        else f"{value:g}"
+        if isinstance(value, float)
+        else str(value)
+    )

@@ -1,0 +1,172 @@
+"""Background jobs: event streams run in napari's workers, apart from any widget."""
+
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from typing import Any, Literal
+
+from napari.qt.threading import create_worker
+from napari.utils import progress
+from qtpy.QtCore import QObject, Signal
+
+from napari_cosdd.errors import CosddError
+from napari_cosdd.events import Event
+
+State = Literal["running", "paused", "stopping", "done", "failed"]
+#: Makes the events of a job; polls the given predicate to know when to stop.
+Work = Callable[[Callable[[], bool]], Iterator[Event]]
+#: Events are handed to the window in bundles, this many seconds apart.
+INTERVAL = 0.2
+#: How often a paused job looks whether it may go on, seconds.
+POLL = 0.02
+
+
+class JobError(CosddError):
+    """A job failed; the text is for the user, `details` for a bug report.
+
+    napari's generator workers swallow a RuntimeError, CUDA out of memory among
+    them, without any signal; so whatever goes wrong is raised as this instead.
+    """
+
+    def __init__(self, message: str, details: str) -> None:
+        super().__init__(message)
+        self.details = details
+
+
+class Job(QObject):
+    """One stream of events in a background thread.
+
+    Signals come in the main thread: `advanced` with a tuple of events, `changed`
+    after each change of `state`.
+
+    Parameters
+    ----------
+    title : str
+        For napari's activity bar.
+    work : callable
+        Given the predicate "stop?", returns the events.
+    """
+
+    advanced = Signal(object)
+    changed = Signal()
+
+    def __init__(self, title: str, work: Work) -> None:
+        super().__init__()
+        self.title = title
+        self.state: State = "running"
+        self.error: JobError | None = None
+        self._work = work
+        self._stop = self._pause = False
+        self._worker: Any = None
+        self._bar: Any = None
+
+    @property
+    def active(self) -> bool:
+        """Whether it is still at work, or paused."""
+        return self.state in ("running", "paused", "stopping")
+
+    def start(self) -> None:
+        """Begin in a background thread."""
+        work, control = self._work, self
+        self._bar = progress(total=100, desc=self.title)
+        self._worker = worker = create_worker(_bundled, work, control)
+        worker.yielded.connect(self.advanced)
+        worker.errored.connect(self._failed)
+        worker.finished.connect(self._ended)
+        worker.start()
+
+    def tell_progress(self, share: float) -> None:
+        """Move the bar in napari's activity dock, 0 to 1."""
+        missing = round(100 * share) - self._bar.n
+        if missing > 0:
+            self._bar.update(missing)
+
+    def stop(self) -> None:
+        """Ask it to end in good order and to keep what there is."""
+        self._stop = True
+        if self.active:
+            self._set("stopping")
+
+    def pause(self) -> None:
+        """Hold it after the present step."""
+        if self.state == "running":
+            self._pause = True
+            self._set("paused")
+
+    def resume(self) -> None:
+        """Let a paused job go on."""
+        if self.state == "paused":
+            self._pause = False
+            self._set("running")
+
+    # From the worker's thread -------------------------------------------------
+
+    @property
+    def closing(self) -> bool:
+        """Whether napari is closing and waits for the job to end."""
+        return self._worker is not None and self._worker.abort_requested
+
+    def should_stop(self) -> bool:
+        """Whether the job is to end in good order."""
+        return self._stop or self.closing
+
+    def wait_while_paused(self) -> None:
+        """Sleep until the user wants it to go on, or to end."""
+        while self._pause and not self.should_stop():
+            time.sleep(POLL)
+
+    # From the main thread -----------------------------------------------------
+
+    def _failed(self, error: Exception) -> None:
+        self.error = error if isinstance(error, JobError) else _job_error(error)
+        self._set("failed")
+
+    def _ended(self) -> None:
+        self._bar.close()
+        if self.state != "failed":
+            self._set("done")
+
+    def _set(self, state: State) -> None:
+        self.state = state
+        self.changed.emit()
+
+
+def _bundled(work: Work, job: Job) -> Iterator[tuple[Event, ...]]:
+    """Run the work in the worker's thread; yield its events in bundles.
+
+    A worker that was told to quit is never resumed after a yield. So nothing is
+    yielded any more when napari closes: the work runs to its end and saves.
+    """
+    pending: list[Event] = []
+    last = time.monotonic()
+    try:
+        for event in work(job.should_stop):
+            pending.append(event)
+            job.wait_while_paused()
+            if time.monotonic() - last > INTERVAL and not job.closing:
+                yield tuple(pending)
+                pending, last = [], time.monotonic()
+    except Exception as error:  # noqa: BLE001 - a worker swallows RuntimeErrors
+        if pending and not job.closing:
+            yield tuple(pending)
+        raise _job_error(error) from None
+    if pending and not job.closing:
+        yield tuple(pending)
+
+
+def _job_error(error: Exception) -> JobError:
+    """Put an error into words; what is no error of ours is named as a defect."""
+    details = "".join(traceback.format_exception(error))
+    if isinstance(error, CosddError):
+        return JobError(str(error), details)
+    if isinstance(error, MemoryError) or "out of memory" in str(error).lower():
+        return JobError(
+            "Memory ran out. Close other programs that use it, or choose a smaller "
+            "tile, crop or batch size.",
+            details,
+        )
+    return JobError(
+        f"Something unforeseen happened ({type(error).__name__}: {error}). What was "
+        "saved before is safe. Please copy the details into a bug report.",
+        details,
+    )

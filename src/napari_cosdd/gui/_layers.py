@@ -1,0 +1,169 @@
+"""Between napari's layers and our images: axes, pixel size, place, results."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from napari.layers import Image as ImageLayer
+from napari.utils.transforms import Affine
+from numpy.typing import NDArray
+
+from napari_cosdd.api import Image
+from napari_cosdd.axes import LETTERS, check_axes, guess_axes
+from napari_cosdd.errors import BadInputError
+
+#: Words that napari's axis labels use, and our letter for them.
+WORDS = {
+    "time": "T",
+    "frame": "T",
+    "channel": "C",
+    "sample": "S",
+    "depth": "Z",
+    "plane": "Z",
+    "height": "Y",
+    "row": "Y",
+    "width": "X",
+    "column": "X",
+}
+#: Key of ours in a layer's metadata.
+KEY = "napari_cosdd"
+
+
+def data_of(layer: ImageLayer) -> Any:
+    """Return the pixels of a layer, of a multiscale one the finest level."""
+    return layer.data[0] if layer.multiscale else layer.data
+
+
+def axes_of(layer: ImageLayer) -> str:
+    """Return a letter for each axis: the layer's labels, else a guess.
+
+    Only the last two are sure to be Y and X in napari.
+    """
+    shape = data_of(layer).shape
+    letters = [_letter(label) for label in layer.axis_labels]
+    if all(letters) and len(letters) == len(shape):
+        try:
+            return check_axes("".join(map(str, letters)), shape)
+        except BadInputError:
+            pass  # two axes of one label, or no X: such labels say nothing
+    return guess_axes(shape)
+
+
+def _letter(label: str) -> str | None:
+    word = label.strip().lower()
+    if word.upper() in LETTERS and len(word) == 1:
+        return word.upper()
+    return WORDS.get(word.rstrip("s"))
+
+
+def image_of(layer: ImageLayer, axes: str) -> Image:
+    """Return a layer as an image, its pixels untouched.
+
+    Raises
+    ------
+    BadInputError
+        For an RGB picture, or axes that do not fit.
+    """
+    if layer.rgb:
+        raise BadInputError(
+            f"{layer.name} is a color (RGB) picture. COSDD needs grey levels: split "
+            "it (right-click the layer → Split RGB) and choose one channel"
+        )
+    data = data_of(layer)
+    letters = check_axes(axes, data.shape)
+    at = dict(zip(letters, range(len(letters)), strict=True))
+    units = [str(layer.units[at[a]]) for a in "ZYX" if a in at]
+    known = units and units[-1] != "pixel"
+    size = {a: float(abs(layer.scale[at[a]])) for a in "ZYX" if a in at}
+    return Image(
+        data,
+        letters,
+        name=layer.name,
+        pixel_size=size if known else {},
+        unit=units[-1] if known else "um",
+    )
+
+
+def current_plane(
+    layer: ImageLayer, axes: str, step: Sequence[int]
+) -> tuple[slice, ...]:
+    """Return the plane of a layer that the viewer shows: one index but for C, Y, X.
+
+    Parameters
+    ----------
+    step : sequence of int
+        The viewer's position per axis of the world, aligned from the right.
+    """
+    shape = data_of(layer).shape
+    position = list(step)[-len(shape) :]
+    position = [0] * (len(shape) - len(position)) + position
+    return tuple(
+        slice(None) if letter in "CYX" else slice(min(p, n - 1), min(p, n - 1) + 1)
+        for letter, p, n in zip(axes, position, shape, strict=True)
+    )
+
+
+def place(
+    layer: ImageLayer,
+    *,
+    ndim: int | None = None,
+    offset: Sequence[float] | None = None,
+    zoom: float = 1.0,
+) -> dict[str, Any]:
+    """Return keywords that put new data where they belong on a layer.
+
+    Parameters
+    ----------
+    ndim : int, optional
+        Axes of the new data, aligned from the right; default: the layer's.
+    offset : sequence of float, optional
+        Pixel of the layer at which pixel 0 of the new data lies, per axis.
+    zoom : float
+        Pixels of the layer that one new pixel covers in y and x.
+    """
+    n = layer.ndim if ndim is None else ndim
+    last = slice(layer.ndim - n, None)
+    scale = np.array(layer.scale[last], dtype=float)
+    rotate, shear = layer.rotate[last, last], _shear_of(layer, n)
+    linear = Affine(scale=scale, rotate=rotate, shear=shear).linear_matrix
+    shift = np.zeros(n) if offset is None else np.asarray(offset, float)[-n:]
+    middle = np.zeros(n)
+    middle[-2:] = (zoom - 1) / 2  # pixel centres are whole numbers
+    factor = np.ones(n)
+    factor[-2:] = zoom
+    return {
+        "scale": scale * factor,
+        "translate": np.array(layer.translate[last]) + linear @ (shift + middle),
+        "rotate": rotate,
+        "shear": shear,
+        "affine": np.asarray(layer.affine.affine_matrix)[
+            layer.ndim - n :, layer.ndim - n :
+        ],
+        "units": layer.units[last],
+        "axis_labels": layer.axis_labels[last],
+    }
+
+
+def _shear_of(layer: ImageLayer, n: int) -> NDArray[np.float64]:
+    """Return the shear of the last `n` axes as a matrix."""
+    shear = np.asarray(layer.shear, float)
+    if shear.ndim == 1:
+        matrix = np.eye(layer.ndim)
+        matrix[np.triu_indices(layer.ndim, 1)] = shear
+        shear = matrix
+    return shear[-n:, -n:]
+
+
+def part_name(source: str, part: str) -> str:
+    """Name a result: "nuclei · mean"."""
+    return f"{source} · {part}"
+
+
+def parts_of(layers: Sequence[Any], source: str) -> dict[str, ImageLayer]:
+    """Return the results of a source by their part, in the order of the layers."""
+    found = {}
+    for layer in layers:
+        ours = layer.metadata.get(KEY, {})
+        if isinstance(layer, ImageLayer) and ours.get("source") == source:
+            found[str(ours.get("part"))] = layer
+    return found

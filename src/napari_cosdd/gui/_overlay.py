@@ -1,0 +1,69 @@
+"""The bar of autocorrelation cells that lies over the image (COSDD, figure 3)."""
+
+from typing import Any
+
+import numpy as np
+from napari.layers import Image as ImageLayer
+from napari.utils.colormaps import Colormap
+from numpy.typing import NDArray
+
+from napari_cosdd.api import NoiseReport
+from napari_cosdd.gui._layers import KEY, data_of, part_name, parts_of, place
+from napari_cosdd.gui._plots import DIVERGING
+
+#: Lags to each side, and the share of the image's longer side that a cell takes.
+LAGS, SHARE = 12, 1 / 110
+PART = "noise"
+
+
+def show_bar(viewer: Any, layer: ImageLayer, found: NoiseReport) -> None:
+    """Put the bar over the layer, in the corner where there is least to see."""
+    bar = _bar(found)
+    size = data_of(layer).shape[-2:]
+    zoom = max(1.0, round(max(size) * SHARE))
+    zoom = min(zoom, *(s / b for s, b in zip(size, bar.shape, strict=True)))
+    corner = _quiet_corner(layer, [b * zoom for b in bar.shape])
+    look = place(layer, ndim=2, offset=corner, zoom=zoom)
+    existing = parts_of(viewer.layers, layer.name).get(PART)
+    if existing is not None:
+        viewer.layers.remove(existing)
+    active = viewer.layers.selection.active
+    viewer.add_image(
+        bar,
+        name=part_name(layer.name, "noise correlation"),
+        colormap=Colormap(np.array(DIVERGING) / 255, name="cosdd correlation"),
+        contrast_limits=(-1, 1),
+        metadata={KEY: {"source": layer.name, "part": PART}},
+        **look,
+    )
+    viewer.layers.selection.active = active
+
+
+def _bar(found: NoiseReport) -> NDArray[np.float32]:
+    """Return the correlation at lags -12 to 12 along the noise's axis."""
+    values, middle = found.correlation.values, found.correlation.max_lag
+    lag = min(LAGS, middle)
+    part = slice(middle - lag, middle + lag + 1)
+    if found.advice.axis == "y":
+        return values[part, middle][:, None].astype(np.float32)
+    return values[middle, part][None].astype(np.float32)
+
+
+def _quiet_corner(layer: ImageLayer, size: list[float]) -> tuple[float, float]:
+    """Return where a box of `size` covers the least signal: one of four corners."""
+    data = data_of(layer)
+    plane = (0,) * (data.ndim - 2)
+    lengths = data.shape[-2:]
+    margin = [0.5 * min(size)] * 2
+    starts = [
+        (m, max(0.0, n - s - m)) for n, s, m in zip(lengths, size, margin, strict=True)
+    ]
+    corners = [(y, x) for y in starts[0] for x in starts[1]]
+
+    def signal(corner: tuple[float, float]) -> float:
+        box = tuple(
+            slice(int(c), int(c + s) + 1) for c, s in zip(corner, size, strict=True)
+        )
+        return float(np.nanmean(np.asarray(data[(*plane, *box)])))
+
+    return min(corners, key=signal)

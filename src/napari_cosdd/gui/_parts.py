@@ -1,0 +1,225 @@
+"""Small pieces that the docks are made of."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from napari.layers import Image as ImageLayer
+from qtpy.QtCore import QSize, Qt, Signal
+from qtpy.QtWidgets import (
+    QApplication,
+    QComboBox,
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QScrollArea,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_cosdd.gui._jobs import JobError
+from napari_cosdd.gui._layers import KEY
+
+#: Preferred width of a dock, pixels.
+WIDTH = 340
+
+
+class Dock(QScrollArea):
+    """A dock's content: scrolls when it must, and never sideways."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setWidgetResizable(True)
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setMinimumWidth(300)
+        inner = QWidget()
+        self.rows = QVBoxLayout(inner)
+        self.rows.setContentsMargins(8, 6, 8, 6)
+        self.rows.setSpacing(6)
+        self.setWidget(inner)
+
+    def sizeHint(self) -> QSize:
+        """Return the width that all docks share."""
+        return QSize(WIDTH, 640)
+
+
+def row(*widgets: QWidget, stretch: int | None = None) -> QWidget:
+    """Return widgets side by side; `stretch` is the one that takes the room."""
+    holder = QWidget()
+    line = QHBoxLayout(holder)
+    line.setContentsMargins(0, 0, 0, 0)
+    line.setSpacing(6)
+    for i, widget in enumerate(widgets):
+        line.addWidget(widget, 1 if i == stretch else 0)
+    if stretch is None:
+        line.addStretch(1)
+    return holder
+
+
+def field(label: str, *widgets: QWidget, tip: str = "") -> QWidget:
+    """Return a labelled line; labels share their width."""
+    text = QLabel(label)
+    text.setFixedWidth(62)
+    text.setToolTip(tip)
+    for widget in widgets:
+        widget.setToolTip(widget.toolTip() or tip)
+    return row(text, *widgets, stretch=1)
+
+
+def button(text: str, tip: str, slot: Callable[[], Any]) -> QPushButton:
+    """Return a push button."""
+    made = QPushButton(text)
+    made.setToolTip(tip)
+    made.clicked.connect(lambda _checked=False: slot())
+    return made
+
+
+def enable(widget: QWidget, on: bool, why_not: str = "") -> None:
+    """Enable a widget; a disabled one says why in its tooltip."""
+    if widget.property("tip") is None:
+        widget.setProperty("tip", widget.toolTip())
+    widget.setEnabled(on)
+    widget.setToolTip(widget.property("tip") if on else why_not)
+
+
+class Sentence(QLabel):
+    """Text that wraps, can be selected, and takes no more room than it needs."""
+
+    def __init__(self, text: str = "") -> None:
+        super().__init__(text)
+        self.setWordWrap(True)
+        self.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
+
+
+class Heading(QLabel):
+    """The title of a part of a dock, with a line after it."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.setStyleSheet("font-weight: bold; padding-top: 4px;")
+
+
+class Problem(QWidget):
+    """What went wrong, in words; "Copy details" has the rest. Hidden without one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        self.text = Sentence()
+        self.copy = button(
+            "Copy details", "Copy the technical details for a bug report", self._copy
+        )
+        column.addWidget(self.text)
+        column.addWidget(row(self.copy))
+        self._details = ""
+        self.hide()
+
+    def show_error(self, error: Exception | None) -> None:
+        """Show an error; None hides it."""
+        self.setVisible(error is not None)
+        if error is None:
+            return
+        self.text.setText(f"⚠ {error}")
+        self._details = error.details if isinstance(error, JobError) else str(error)
+
+    def _copy(self) -> None:
+        clipboard = QApplication.clipboard()
+        if clipboard is not None:
+            clipboard.setText(self._details)
+
+
+class LayerChoice(QComboBox):
+    """The image layers of the viewer that can be denoised; follows the active one.
+
+    RGB pictures are left out; what this plugin made is left out, too, unless
+    `results` is true.
+    """
+
+    chosen = Signal()
+
+    def __init__(self, viewer: Any, *, results: bool = False, none: str = "") -> None:
+        super().__init__()
+        self._viewer, self._results, self._none = viewer, results, none
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self._pinned = False
+        events = viewer.layers.events
+        events.inserted.connect(self._list)
+        events.removed.connect(self._list)
+        viewer.layers.selection.events.active.connect(self._follow)
+        self.activated.connect(self._pin)
+        self.currentTextChanged.connect(lambda _text: self.chosen.emit())
+        self._list()
+        self._follow()
+
+    def disconnect_viewer(self) -> None:
+        """Stop listening, before the widget is destroyed."""
+        events = self._viewer.layers.events
+        events.inserted.disconnect(self._list)
+        events.removed.disconnect(self._list)
+        self._viewer.layers.selection.events.active.disconnect(self._follow)
+
+    @property
+    def layer(self) -> ImageLayer | None:
+        """The chosen layer."""
+        found = [x for x in self._viewer.layers if x.name == self.currentText()]
+        return found[0] if found else None
+
+    def choose(self, name: str) -> None:
+        """Choose a layer by its name, and stay with it."""
+        if self.findText(name) >= 0:
+            self._pinned = True
+            self.setCurrentText(name)
+
+    def _fits(self, layer: Any) -> bool:
+        if not isinstance(layer, ImageLayer) or layer.rgb or layer.ndim < 2:
+            return False
+        part = layer.metadata.get(KEY, {}).get("part")
+        return part is None or (self._results and part != "noise")
+
+    def _names(self) -> list[str]:
+        return [layer.name for layer in self._viewer.layers if self._fits(layer)]
+
+    def _list(self, event: Any = None) -> None:
+        for layer in self._viewer.layers:
+            layer.events.name.disconnect(self._list)
+            layer.events.name.connect(self._list)
+        before, names = self.currentText(), self._names()
+        index = self.currentIndex()
+        entries = ([self._none] if self._none else []) + names
+        if entries == [self.itemText(i) for i in range(self.count())]:
+            return
+        renamed = len(entries) == self.count() and before not in entries
+        self.blockSignals(True)
+        self.clear()
+        self.addItems(entries)
+        if before in entries:
+            self.setCurrentText(before)
+        elif renamed:
+            self.setCurrentIndex(index)
+        self.blockSignals(False)
+        if self.currentText() != before:
+            self.chosen.emit()
+
+    def _follow(self, event: Any = None) -> None:
+        active = self._viewer.layers.selection.active
+        if active is None or self._none or self._pinned or not self._fits(active):
+            return
+        self.setCurrentText(active.name)
+
+    def _pin(self) -> None:
+        self._pinned = True
+
+
+def fill(choice: QComboBox, entries: Sequence[str], keep: bool = True) -> None:
+    """Offer other entries; the present choice stays where it is still offered."""
+    before = choice.currentText()
+    choice.blockSignals(True)
+    choice.clear()
+    choice.addItems(list(entries))
+    if keep and before in entries:
+        choice.setCurrentText(before)
+    choice.blockSignals(False)

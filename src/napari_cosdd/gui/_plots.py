@@ -1,0 +1,244 @@
+"""Small live plots in napari's own colours, drawn with pyqtgraph."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyqtgraph as pg
+from napari.utils.theme import get_theme
+from numpy.typing import ArrayLike, NDArray
+from pyqtgraph.exporters import ImageExporter
+from qtpy.QtCore import Qt
+from qtpy.QtGui import QFont
+from qtpy.QtWidgets import QWidget
+
+from napari_cosdd.gui._records import Curves, smoothed
+
+#: Okabe and Ito's colours, told apart by the colour-blind; dashes tell them, too.
+COLORS = ("#56b4e9", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#0072b2", "#999999")
+DASHES = (Qt.PenStyle.SolidLine, Qt.PenStyle.DashLine, Qt.PenStyle.DotLine)
+#: Red positive, white zero, blue negative.
+DIVERGING = ((5, 48, 97), (67, 147, 195), (247, 247, 247), (214, 96, 77), (103, 0, 31))
+HEIGHT = 170
+
+
+def pen(i: int, width: float = 1.6, alpha: int = 255) -> Any:
+    """Return the pen of curve `i`."""
+    color = pg.mkColor(COLORS[i % len(COLORS)])
+    color.setAlpha(alpha)
+    return pg.mkPen(color, width=width, style=DASHES[i // len(COLORS) % len(DASHES)])
+
+
+def diverging() -> pg.ColorMap:
+    """Return the colour map of correlations, -1 to 1."""
+    return pg.ColorMap(np.linspace(0, 1, len(DIVERGING)), np.array(DIVERGING))
+
+
+class Plot(pg.PlotWidget):
+    """A plot of fixed height with small labels; its size never jumps."""
+
+    def __init__(self, x: str, y: str, theme: str, parent: QWidget | None = None):
+        super().__init__(parent)
+        self.setFixedHeight(HEIGHT)
+        self.setMinimumWidth(120)
+        item = self.getPlotItem()
+        item.hideButtons()
+        item.setMenuEnabled(False)
+        self._titles = {"bottom": x, "left": y}
+        font = QFont()
+        font.setPointSize(8)
+        for side in ("left", "bottom"):
+            axis = item.getAxis(side)
+            axis.setStyle(tickFont=font, tickTextOffset=3)
+            axis.enableAutoSIPrefix(False)
+        item.getAxis("left").setWidth(42)
+        item.getAxis("bottom").setHeight(30)
+        self.set_theme(theme)
+
+    def set_theme(self, theme: str) -> None:
+        """Take napari's colours."""
+        colors = get_theme(theme)
+        text, canvas = colors.text.as_hex(), colors.background.as_hex()
+        self.setBackground(canvas)
+        for side, title in self._titles.items():
+            axis = self.getPlotItem().getAxis(side)
+            axis.setPen(text)
+            axis.setTextPen(text)
+            axis.setLabel(title, color=text, **{"font-size": "8pt"})
+        legend = self.getPlotItem().legend
+        if legend is not None:
+            legend.setLabelTextColor(text)
+
+    def write_png(self, path: str) -> None:
+        """Write the plot as a picture, three times as wide as shown."""
+        exporter = ImageExporter(self.getPlotItem())
+        exporter.parameters()["width"] = 3 * self.width()
+        exporter.export(path)
+
+
+class CurvesPlot(Plot):
+    """Curves over training steps: faint as measured, strong smoothed; validation.
+
+    Parameters
+    ----------
+    names : mapping
+        Column to label, in order; missing columns are not drawn.
+    """
+
+    def __init__(self, names: Mapping[str, str], y: str, theme: str) -> None:
+        super().__init__("step", y, theme)
+        self._names = dict(names)
+        self._items: dict[str, tuple[Any, Any, Any]] = {}
+        self._legend = self.addLegend(
+            offset=(-4, 2), labelTextSize="8pt", verSpacing=-7, colCount=2
+        )
+        self._best = pg.ScatterPlotItem(symbol="star", size=13, brush="#f0e442")
+        self.addItem(self._best)
+        self.set_theme(theme)
+
+    def show_curves(
+        self, training: Curves, validation: Curves, best_step: int | None
+    ) -> None:
+        """Draw what was told so far."""
+        shown: list[NDArray[np.float64]] = []
+        for i, (name, label) in enumerate(self._names.items()):
+            steps, values = training.get(name)
+            if not steps:
+                continue
+            raw, line, points = self._item(i, name, label)
+            smooth = smoothed(values)
+            raw.setData(steps, values)
+            line.setData(steps, smooth)
+            at, measured = validation.get(name)
+            points.setData(at, measured)
+            shown.append(np.asarray(smooth))
+            if i == 0:
+                best = [v for s, v in zip(at, measured, strict=True) if s == best_step]
+                self._best.setData([best_step] * len(best), best)
+        self._fit(shown)
+
+    def forget(self) -> None:
+        """Remove all curves, before another training."""
+        for items in self._items.values():
+            for item in items:
+                self.removeItem(item)
+        self._items.clear()
+        self._legend.clear()
+        self._best.setData([], [])
+
+    def set_log(self, on: bool) -> None:
+        """Switch the vertical axis between linear and logarithmic."""
+        self.setLogMode(y=on)
+
+    def _item(self, i: int, name: str, label: str) -> tuple[Any, Any, Any]:
+        if name not in self._items:
+            raw = self.plot([], [], pen=pen(i, 1, 60))
+            line = self.plot([], [], pen=pen(i), name=label)
+            points = self.plot(
+                [], [], pen=None, symbol="o", symbolSize=5, symbolBrush=pen(i).color()
+            )
+            points.setSymbolPen(None)
+            self._items[name] = (raw, line, points)
+            self._best.setZValue(10)
+        return self._items[name]
+
+    def _fit(self, shown: Sequence[NDArray[np.float64]]) -> None:
+        """Show the bulk of the curves: the first steps would dwarf the rest."""
+        values = np.concatenate(shown) if shown else np.zeros(0)
+        if self.getPlotItem().getAxis("left").logMode:
+            values = np.log10(values[values > 0])
+        values = values[np.isfinite(values)]
+        if values.size > 1:
+            low, high = np.quantile(values, [0, 0.98])
+            self.setYRange(low, max(high, low + 1e-3), padding=0.08)
+
+
+class ProfilePlot(Plot):
+    """Autocorrelation along rows and columns, with the band of significance."""
+
+    def __init__(self, theme: str) -> None:
+        super().__init__("lag (px)", "autocorrelation", theme)
+        self.addLegend(offset=(-4, 2), labelTextSize="8pt", verSpacing=-7)
+        self._band = pg.LinearRegionItem(
+            (0, 0), "horizontal", brush=(128, 128, 128, 70), movable=False
+        )
+        for line in self._band.lines:
+            line.setPen(None)
+        self.addItem(self._band)
+        self._rows = self.plot(
+            [], [], pen=pen(4), symbol="o", symbolSize=4, name="along rows (x)"
+        )
+        self._columns = self.plot(
+            [], [], pen=pen(5), symbol="t", symbolSize=4, name="along columns (y)"
+        )
+        for item, i in ((self._rows, 4), (self._columns, 5)):
+            item.setSymbolBrush(COLORS[i])
+            item.setSymbolPen(None)
+        self.setYRange(-0.25, 1.02)
+        self.set_theme(theme)
+
+    def show_profiles(self, x: ArrayLike, y: ArrayLike, band: float) -> None:
+        """Draw both profiles, lag 0 first, and ± `band` around zero."""
+        x, y = np.asarray(x), np.asarray(y)
+        self._rows.setData(np.arange(len(x)), x)
+        self._columns.setData(np.arange(len(y)), y)
+        self._band.setRegion((-band, band))
+        self.setYRange(min(-0.25, x.min(), y.min()), 1.02)
+
+
+class VariancePlot(Plot):
+    """Variance of the noise against the signal."""
+
+    def __init__(self, theme: str) -> None:
+        super().__init__("signal (grey levels)", "variance", theme)
+        self._points = self.plot([], [], pen=pen(2), symbol="o", symbolSize=4)
+        self._points.setSymbolBrush(COLORS[2])
+        self._points.setSymbolPen(None)
+
+    def show_variance(self, signal: ArrayLike, variance: ArrayLike) -> None:
+        """Draw variance, grey levels squared, against signal, grey levels."""
+        self._points.setData(np.asarray(signal), np.asarray(variance))
+        self.setYRange(0, float(np.max(variance)), padding=0.06)
+
+
+class CorrelationMap(Plot):
+    """The two-dimensional autocorrelation: red positive, blue negative."""
+
+    def __init__(self, theme: str) -> None:
+        super().__init__("lag x (px)", "lag y (px)", theme)
+        self._image = pg.ImageItem(axisOrder="row-major")
+        self._image.setColorMap(diverging())
+        self.addItem(self._image)
+        self.getPlotItem().setAspectLocked(True)
+        self.getPlotItem().invertY(True)
+
+    def show_map(self, values: NDArray[np.float64], shown: int = 12) -> None:
+        """Draw the middle of the map, lags up to `shown`."""
+        middle = len(values) // 2
+        lag = min(shown, middle)
+        part = slice(middle - lag, middle + lag + 1)
+        self._image.setImage(values[part, part], levels=(-1, 1))
+        self._image.setRect(-lag - 0.5, -lag - 0.5, 2 * lag + 1, 2 * lag + 1)
+        self.getPlotItem().getViewBox().autoRange(padding=0.02)
+
+
+class SampleBars(Plot):
+    """Values of the samples at one pixel, as bars over their mean."""
+
+    def __init__(self, theme: str) -> None:
+        super().__init__("sample", "grey level", theme)
+        self.setFixedHeight(110)
+        self._bars = pg.BarGraphItem(x=[], height=[], width=0.7, brush=COLORS[0])
+        self._bars.setOpts(pen=None)
+        self._mean = pg.InfiniteLine(angle=0, pen=pen(1))
+        self.addItem(self._bars)
+        self.addItem(self._mean)
+
+    def show_values(self, values: ArrayLike, mean: float) -> None:
+        """Draw one bar a sample, and the mean as a line."""
+        heights = np.asarray(values, float)
+        self._bars.setOpts(x=np.arange(1, len(heights) + 1), height=heights)
+        self._mean.setValue(mean)
+        low, high = min(heights.min(), mean), max(heights.max(), mean)
+        margin = max(1e-6, 0.15 * (high - low))
+        self.setYRange(low - margin, high + margin)

@@ -1,0 +1,103 @@
+"""The preview of a training: noisy | estimate | sample, in the dock and the viewer."""
+
+from typing import Any
+
+import numpy as np
+from napari.layers import Image as ImageLayer
+from numpy.typing import NDArray
+from qtpy.QtCore import Qt
+from qtpy.QtGui import QImage, QPixmap
+from qtpy.QtWidgets import QLabel, QSizePolicy
+
+from napari_cosdd.events import Preview
+from napari_cosdd.gui._layers import KEY, data_of, part_name, parts_of, place
+
+PART = "training preview"
+#: Pixels between the panels, and the share of the image's height that a strip takes.
+GAP, SHARE = 2, 0.3
+
+
+def strip(preview: Preview) -> NDArray[np.float32]:
+    """Return noisy, estimate and, if there is one, a sample side by side.
+
+    Of several channels the first, of a stack the middle plane is shown.
+    """
+    panels = [preview.noisy, preview.estimate]
+    if preview.sample is not None:
+        panels.append(preview.sample)
+    planes = [_plane(p) for p in panels]
+    gap = np.full((planes[0].shape[0], GAP), np.nan, np.float32)
+    parts = [planes[0]]
+    for plane in planes[1:]:
+        parts += [gap, plane]
+    return np.concatenate(parts, 1)
+
+
+def _plane(image: NDArray[np.float32]) -> NDArray[np.float32]:
+    first = image[0]
+    while first.ndim > 2:
+        first = first[len(first) // 2]
+    return first if first.ndim == 2 else first[None]
+
+
+def show_preview(viewer: Any, layer: ImageLayer, preview: Preview) -> None:
+    """Show the strip as a layer just above the image; make it, or refresh it."""
+    shown = strip(preview)
+    existing = parts_of(viewer.layers, layer.name).get(PART)
+    if existing is not None and existing.data.shape == shown.shape:
+        existing.data = shown
+        return
+    if existing is not None:
+        viewer.layers.remove(existing)
+    zoom = max(1.0, SHARE * data_of(layer).shape[-2] / shown.shape[0])
+    zoom = min(zoom, data_of(layer).shape[-1] / shown.shape[1])
+    active = viewer.layers.selection.active
+    viewer.add_image(
+        shown,
+        name=part_name(layer.name, PART),
+        colormap=layer.colormap,
+        contrast_limits=layer.contrast_limits,
+        metadata={KEY: {"source": layer.name, "part": PART}},
+        **place(layer, ndim=2, offset=(-(shown.shape[0] + 2) * zoom, 0), zoom=zoom),
+    )
+    viewer.layers.selection.active = active
+
+
+class PreviewPicture(QLabel):
+    """The strip as a picture as wide as the dock."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self.setFixedHeight(112)
+        self.setToolTip("A held-out crop: noisy, estimate now, one sample")
+        self._pixmap: QPixmap | None = None
+
+    def show_preview(self, preview: Preview) -> None:
+        """Draw it, with the contrast of the estimate."""
+        image = strip(preview)
+        low, high = np.nanquantile(_plane(preview.estimate), [0.005, 0.998])
+        scaled = np.clip((image - low) / max(high - low, 1e-6), 0, 1)
+        grey = np.ascontiguousarray(np.nan_to_num(scaled * 255, nan=128), np.uint8)
+        height, width = grey.shape
+        made = QImage(
+            grey.tobytes(), width, height, width, QImage.Format.Format_Grayscale8
+        )
+        self._pixmap = QPixmap.fromImage(made)
+        self._draw()
+
+    def resizeEvent(self, event: Any) -> None:
+        """Keep the picture as wide as the dock."""
+        super().resizeEvent(event)
+        self._draw()
+
+    def _draw(self) -> None:
+        if self._pixmap is not None:
+            self.setPixmap(
+                self._pixmap.scaled(
+                    self.size(),
+                    Qt.AspectRatioMode.KeepAspectRatio,
+                    Qt.TransformationMode.FastTransformation,
+                )
+            )

@@ -1,0 +1,177 @@
+"""What a job has told so far, in plain values: docks are drawn from these.
+
+Records outlive the docks: a dock that is closed and opened again shows the same.
+"""
+
+import csv
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from napari_cosdd.api import Prediction
+from napari_cosdd.data.files import atomic
+from napari_cosdd.events import (
+    Allocated,
+    Denoised,
+    Event,
+    Finished,
+    Preview,
+    SampleDone,
+    Saved,
+    Started,
+    StepDone,
+    TileDone,
+    Validated,
+    Warned,
+)
+
+#: Points of a curve above which every second one is dropped.
+POINTS = 4000
+
+
+class Curves:
+    """Columns of numbers over steps, thinned out as they grow long."""
+
+    def __init__(self) -> None:
+        self.steps: list[int] = []
+        self.columns: dict[str, list[float]] = {}
+        self._every = 1
+        self._seen = 0
+
+    def add(self, step: int, values: dict[str, float]) -> None:
+        """Take in one row; values that are new or missing stand as NaN."""
+        self._seen += 1
+        if self._seen % self._every:
+            return
+        for name in values.keys() | self.columns.keys():
+            column = self.columns.setdefault(name, [math.nan] * len(self.steps))
+            column.append(values.get(name, math.nan))
+        self.steps.append(step)
+        if len(self.steps) > POINTS:
+            self._every *= 2
+            self.steps = self.steps[::2]
+            self.columns = {k: v[::2] for k, v in self.columns.items()}
+
+    def get(self, name: str) -> tuple[list[int], list[float]]:
+        """Return steps and values of a column; empty if there is none."""
+        if name not in self.columns:
+            return [], []
+        return self.steps, self.columns[name]
+
+    def levels(self) -> list[str]:
+        """Return the names of the KL of each level, lowest first."""
+        return sorted(
+            (n for n in self.columns if n.startswith("kl_")),
+            key=lambda n: int(n.removeprefix("kl_")),
+        )
+
+
+@dataclass
+class TrainingRecord:
+    """A training as far as it has come."""
+
+    image: str
+    preset: str
+    training: Curves = field(default_factory=Curves)
+    validation: Curves = field(default_factory=Curves)
+    best_step: int | None = None
+    started: Started | None = None
+    last: StepDone | None = None
+    preview: Preview | None = None
+    warnings: list[str] = field(default_factory=list)
+    path: Path | None = None
+    result: Any = None
+    reason: str = ""
+
+    def take(self, event: Event) -> None:
+        """Take in one event."""
+        if isinstance(event, StepDone):
+            self.last = event
+            self.training.add(
+                event.step, dict(event.losses) | {"rate": event.learning_rate}
+            )
+        elif isinstance(event, Validated):
+            self.validation.add(event.step, dict(event.losses))
+            if event.best:
+                self.best_step = event.step
+        elif isinstance(event, Preview):
+            self.preview = event
+        elif isinstance(event, Started):
+            self.started = event
+        elif isinstance(event, Warned):
+            self.warnings.append(event.message)
+        elif isinstance(event, Saved):
+            self.path = event.path
+        elif isinstance(event, Finished):
+            self.result, self.reason = event.result, event.reason
+
+    @property
+    def progress(self) -> float:
+        """Share done, 0 to 1."""
+        return self.last.progress if self.last is not None else 0.0
+
+    def write_csv(self, path: Path) -> None:
+        """Write all curves as a table, validation columns marked as such."""
+        parts = [("", self.training), ("validation_", self.validation)]
+        rows: dict[int, dict[str, float]] = {}
+        names: list[str] = []
+        for prefix, curves in parts:
+            for name, column in sorted(curves.columns.items()):
+                names.append(prefix + name)
+                for step, value in zip(curves.steps, column, strict=True):
+                    rows.setdefault(step, {})[prefix + name] = value
+        with (
+            atomic(path) as temporary,
+            temporary.open("w", newline="", encoding="utf-8") as file,
+        ):
+            writer = csv.DictWriter(file, ["step", *names])
+            writer.writeheader()
+            writer.writerows({"step": s, **rows[s]} for s in sorted(rows))
+
+
+@dataclass
+class DenoisingRecord:
+    """A denoising as far as it has come."""
+
+    image: str
+    provenance: dict[str, Any] = field(default_factory=dict)
+    prediction: Prediction | None = None
+    done: int = 0
+    total: int = 1
+    samples: int = 0
+    samples_total: int = 1
+    remaining: float | None = None
+    complete: bool = False
+    warnings: list[str] = field(default_factory=list)
+
+    def take(self, event: Event) -> None:
+        """Take in one event."""
+        if isinstance(event, (Allocated, Denoised)):
+            self.prediction = event.result
+            self.complete = isinstance(event, Denoised)
+        elif isinstance(event, SampleDone):
+            self.samples, self.samples_total = event.n_samples, event.total
+        elif isinstance(event, TileDone):
+            self.done, self.total = event.done, event.total
+            self.samples, self.remaining = 0, event.remaining
+        elif isinstance(event, Warned):
+            self.warnings.append(event.message)
+
+    @property
+    def progress(self) -> float:
+        """Share done, 0 to 1."""
+        return min(1.0, (self.done + self.samples / self.samples_total) / self.total)
+
+
+def smoothed(values: list[float], share: float = 0.02) -> list[float]:
+    """Return an exponential average over about `share` of the points, unbiased."""
+    decay = 1 - 1 / max(1.0, share * len(values))
+    total = weight = 0.0
+    result = []
+    for value in values:
+        if math.isfinite(value):
+            total = decay * total + (1 - decay) * value
+            weight = decay * weight + (1 - decay)
+        result.append(total / weight if weight else math.nan)
+    return result

@@ -1,0 +1,127 @@
+"""Results of a denoising as layers, which appear early and fill as samples come."""
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from napari.layers import Image as ImageLayer
+
+from napari_cosdd.api import Prediction
+from napari_cosdd.events import Allocated, Denoised, Event, TileDone
+from napari_cosdd.gui._layers import KEY, part_name, parts_of, place
+
+#: Layers are drawn again at most so often, seconds.
+EVERY = 0.5
+#: Pixels that contrast limits are taken from, at most.
+LOOKED_AT = 1 << 20
+
+
+class ResultLayers:
+    """Puts a prediction into the viewer, part by part, just above its source.
+
+    Parameters
+    ----------
+    viewer : Viewer
+        Where the layers go.
+    source : Image layer
+        What is being denoised: its place, colours and contrast are taken over.
+    offset : sequence of int, optional
+        Where in the source the denoised part begins, pixels.
+    provenance : dict
+        Kept in the metadata of each layer.
+    replace : bool
+        Put new pixels into the layers of an earlier run; else add new layers.
+    """
+
+    def __init__(
+        self,
+        viewer: Any,
+        source: ImageLayer,
+        *,
+        offset: Sequence[int] | None = None,
+        provenance: dict[str, Any],
+        replace: bool = True,
+    ) -> None:
+        self.viewer, self.source, self.replace = viewer, source, replace
+        self.offset, self.provenance = offset, provenance
+        self.layers: dict[str, ImageLayer] = {}
+        self._drawn = 0.0
+
+    def take(self, event: Event) -> None:
+        """Show what an event brings."""
+        if isinstance(event, Allocated):
+            self._add_all(event.result)
+        elif isinstance(event, Denoised):
+            self._refresh(contrast=True)
+        elif time.monotonic() - self._drawn > EVERY or isinstance(event, TileDone):
+            self._refresh(contrast=isinstance(event, TileDone))
+
+    def _add_all(self, prediction: Prediction) -> None:
+        earlier = parts_of(self.viewer.layers, self.source.name)
+        made = {"mean": prediction.mean}
+        if prediction.deviation is not None:
+            made["deviation"] = prediction.deviation
+        for k, sample in reversed(list(enumerate(prediction.samples, start=1))):
+            made[f"sample {k}"] = sample
+        if self.replace:
+            for part, layer in earlier.items():
+                if part not in made and part.startswith(("sample", "difference")):
+                    self.viewer.layers.remove(layer)
+        active = self.viewer.layers.selection.active
+        for part, data in reversed(made.items()):
+            kept = earlier.get(part) if self.replace else None
+            if kept is not None:
+                self._put(kept, data)
+                self.layers[part] = kept
+            else:
+                self.layers[part] = self._add(part, data)
+        self.viewer.layers.selection.active = active
+        self._drawn = time.monotonic()
+
+    def _put(self, layer: ImageLayer, data: Any) -> None:
+        layer.data = data
+        for name, value in place(self.source, offset=self.offset).items():
+            setattr(layer, name, value)
+        layer.metadata = {KEY: layer.metadata[KEY] | self.provenance}
+
+    def _add(self, part: str, data: Any) -> ImageLayer:
+        source = self.source
+        deviation = part == "deviation"
+        limits = (0.0, 1.0) if deviation else tuple(source.contrast_limits)
+        layers = self.viewer.layers
+        layer = self.viewer.add_image(
+            data,
+            name=part_name(source.name, part),
+            colormap="magma" if deviation else source.colormap,
+            contrast_limits=limits,
+            gamma=source.gamma,
+            visible=part == "mean",
+            metadata={KEY: {"source": source.name, "part": part} | self.provenance},
+            **place(source, offset=self.offset),
+        )
+        names = [one.name for one in layers]
+        if source.name in names:
+            above = names.index(source.name) + 1 + len(self.layers)
+            layers.move(names.index(layer.name), min(above, len(layers)))
+        return layers[layer.name]
+
+    def _refresh(self, contrast: bool) -> None:
+        """Draw visible layers again; fit the deviation's contrast to what is done."""
+        self._drawn = time.monotonic()
+        if contrast and "deviation" in self.layers:
+            _fit_contrast(self.layers["deviation"])
+        for layer in self.layers.values():
+            if layer.visible:
+                layer.refresh()
+
+
+def _fit_contrast(layer: ImageLayer) -> None:
+    data = np.asarray(layer.data)
+    step = max(1, round((data.size / LOOKED_AT) ** (1 / data.ndim)))
+    thin = data[(slice(None, None, step),) * data.ndim]
+    drawn = thin[thin > 0]
+    if drawn.size:
+        high = float(np.quantile(drawn, 0.995))
+        layer.contrast_limits_range = (0.0, max(high, float(drawn.max())))
+        layer.contrast_limits = (0.0, high)

@@ -1,0 +1,174 @@
+"""What the docks of one viewer share: jobs, models, what is known of the noise."""
+
+import time
+import weakref
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from platformdirs import user_data_path
+from qtpy.QtCore import QObject, Signal
+
+from napari_cosdd.api import NoiseReport, load
+from napari_cosdd.events import Event, Finished
+from napari_cosdd.gui._jobs import Job
+from napari_cosdd.gui._records import DenoisingRecord, TrainingRecord
+
+PLUGIN = "napari-cosdd"
+SUFFIX = ".safetensors"
+#: Model files offered from earlier sessions, newest first.
+RECENT = 20
+
+
+@dataclass
+class ModelEntry:
+    """A model that can be chosen; its file is read at first use.
+
+    Attributes
+    ----------
+    name : str
+        As shown.
+    path : Path or None
+        Its file.
+    model : TrainedModel or None
+        Once it is in memory.
+    """
+
+    name: str
+    path: Path | None = None
+    model: Any = None
+
+    def load(self) -> Any:
+        """Return the model, read from its file if it was not yet.
+
+        Raises
+        ------
+        BadModelFileError
+            If the file is damaged, foreign or gone.
+        """
+        if self.model is None and self.path is not None:
+            self.model = load(self.path)
+        return self.model
+
+
+class Session(QObject):
+    """What the docks of one viewer share; it lives as long as the viewer.
+
+    Signals: `models_changed`; `training_changed` and `denoising_changed` after each
+    bundle of events; `noise_found` with the name of the layer; `use_noise` and
+    `denoise_layer`, likewise, when a dock hands over to the next.
+    """
+
+    models_changed = Signal()
+    training_changed = Signal()
+    denoising_changed = Signal()
+    noise_found = Signal(str)
+    use_noise = Signal(str)
+    denoise_layer = Signal(str)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.models: list[ModelEntry] = recent_models()
+        self.reports: dict[str, NoiseReport] = {}
+        self.training: tuple[Job, TrainingRecord] | None = None
+        self.denoising: tuple[Job, DenoisingRecord] | None = None
+
+    def add_model(self, entry: ModelEntry) -> None:
+        """Offer a model first of all, in place of one of the same file or name."""
+        key = entry.path or entry.name
+        self.models = [m for m in self.models if (m.path or m.name) != key]
+        self.models.insert(0, entry)
+        self.models_changed.emit()
+
+    def add_report(self, layer: str, report: NoiseReport) -> None:
+        """Remember what the noise of a layer is like."""
+        self.reports[layer] = report
+        self.noise_found.emit(layer)
+
+    def train(self, job: Job, record: TrainingRecord) -> None:
+        """Run a training; what it tells is kept here, whatever dock is open."""
+        self.training = (job, record)
+
+        def take(events: tuple[Event, ...]) -> None:
+            for event in events:
+                record.take(event)
+                if isinstance(event, Finished):
+                    path = record.path
+                    name = record.image if path is None else path.stem
+                    self.add_model(ModelEntry(name, path, event.result))
+            job.tell_progress(record.progress)
+            self.training_changed.emit()
+
+        job.advanced.connect(take)
+        job.changed.connect(self.training_changed)
+        job.start()
+
+    def denoise(
+        self, job: Job, record: DenoisingRecord, show: Callable[[Event], None]
+    ) -> None:
+        """Run a denoising; `show` puts its results into layers as they come."""
+        self.denoising = (job, record)
+
+        def take(events: tuple[Event, ...]) -> None:
+            for event in events:
+                record.take(event)
+                show(event)
+            job.tell_progress(record.progress)
+            self.denoising_changed.emit()
+
+        job.advanced.connect(take)
+        job.changed.connect(self.denoising_changed)
+        job.start()
+
+
+_SESSIONS: dict[int, Session] = {}
+
+
+def session_of(viewer: Any) -> Session:
+    """Return the session of a viewer, the same for all its docks."""
+    viewer = getattr(viewer, "__wrapped__", viewer)
+    key = id(viewer)
+    if key not in _SESSIONS:
+        _SESSIONS[key] = Session()
+        weakref.finalize(viewer, _SESSIONS.pop, key, None)
+    return _SESSIONS[key]
+
+
+def models_folder() -> Path:
+    """Return the folder of models: as preferred, else in the user's data folder."""
+    preferred = preference("models", "folder", "")
+    return Path(preferred) if preferred else user_data_path(PLUGIN) / "models"
+
+
+def preference(category: str, name: str, default: Any) -> Any:
+    """Return a preference of the plugin; napari before 0.9 has none."""
+    try:
+        from napari.settings import get_plugin_settings
+
+        found = getattr(get_plugin_settings(PLUGIN), category)
+        return getattr(found, name)
+    except (ImportError, AttributeError, KeyError, ValueError):
+        return default
+
+
+def recent_models() -> list[ModelEntry]:
+    """Return the model files of earlier sessions, newest first; none is opened."""
+    folder = models_folder()
+    if not folder.is_dir():
+        return []
+    files = sorted(folder.glob("*" + SUFFIX), key=lambda p: -p.stat().st_mtime)
+    return [ModelEntry(p.stem, p) for p in files[:RECENT]]
+
+
+def new_model_path(image: str, preset: str) -> Path:
+    """Return a free path for a model, named after its image, preset and time."""
+    folder = models_folder()
+    folder.mkdir(parents=True, exist_ok=True)
+    plain = "".join(c if c.isalnum() or c in "-_" else "-" for c in image).strip("-")
+    stamp = time.strftime("%Y%m%d-%H%M")
+    name = f"{plain[:60] or 'image'}-{preset}-{stamp}"
+    path, n = folder / (name + SUFFIX), 2
+    while path.exists():
+        path, n = folder / f"{name}-{n}{SUFFIX}", n + 1
+    return path

@@ -1,0 +1,150 @@
+"""How a training goes: progress, curves, preview. Drawn from a record alone."""
+
+from pathlib import Path
+
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QFileDialog,
+    QProgressBar,
+    QTabWidget,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_cosdd._words import clock
+from napari_cosdd.events import Preview
+from napari_cosdd.gui._parts import Sentence, button, row
+from napari_cosdd.gui._plots import CurvesPlot
+from napari_cosdd.gui._preview import PreviewPicture
+from napari_cosdd.gui._records import TrainingRecord
+
+LOSS = {
+    "neg_elbo": "total",
+    "nll": "neg. log-likelihood",
+    "masked_mse": "masked error",
+}
+LEVELS = {"kl": "total"} | {f"kl_{i}": f"level {i + 1}" for i in range(14)}
+SIGNAL = {"signal": "signal decoder", "direct": "direct denoiser"}
+RATE = {"rate": "learning rate"}
+REASONS = {
+    "completed": "Training is complete",
+    "stopped": "Training was stopped and kept",
+    "time limit": "The time limit was reached",
+    "plateau": "Training ended: it no longer improved",
+}
+EXPLAINED = (
+    "Loss: how badly the model describes held-out (dots) and training pixels (lines); "
+    "a star marks the model that is kept. KL: how much the latents carry, by level; "
+    "all near zero would mean that nothing is learned."
+)
+
+
+class TrainingView(QWidget):
+    """Progress, curves and preview of one training."""
+
+    def __init__(self, theme: str) -> None:
+        super().__init__()
+        self._record: TrainingRecord | None = None
+        self._seen: Preview | None = None
+        self.bar = QProgressBar()
+        self.bar.setRange(0, 1000)
+        self.bar.setFormat("")
+        self.status = Sentence()
+        self.plots = {
+            "Loss": CurvesPlot(LOSS, "nats per pixel", theme),
+            "KL": CurvesPlot(LEVELS, "nats per pixel", theme),
+            "Signal": CurvesPlot(SIGNAL, "squared error", theme),
+            "Rate": CurvesPlot(RATE, "learning rate", theme),
+        }
+        self.tabs = QTabWidget()
+        for title, plot in self.plots.items():
+            self.tabs.addTab(plot, title)
+        self.tabs.setFixedHeight(self.plots["Loss"].height() + 34)
+        self.tabs.setToolTip(EXPLAINED)
+        self.log = QCheckBox("log")
+        self.log.setToolTip("Logarithmic axis; values below zero are left out")
+        self.csv = button("CSV…", "Save all curves as a table", self._save_csv)
+        self.png = button("PNG…", "Save this plot as a picture", self._save_png)
+        self.picture = PreviewPicture()
+        self.log.toggled.connect(self._set_log)
+        self.tabs.currentChanged.connect(lambda _index: self._draw())
+        self._build()
+        self.setVisible(False)
+
+    def _build(self) -> None:
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(4)
+        column.addWidget(self.bar)
+        column.addWidget(self.status)
+        column.addWidget(self.tabs)
+        column.addWidget(row(self.log, self.csv, self.png))
+        column.addWidget(Sentence("Held-out crop: noisy, estimate now, one sample"))
+        column.addWidget(self.picture)
+
+    def set_theme(self, theme: str) -> None:
+        """Take napari's colours."""
+        for plot in self.plots.values():
+            plot.set_theme(theme)
+
+    def show_record(self, record: TrainingRecord, state: str) -> None:
+        """Draw a training as far as it has come."""
+        if record is not self._record:
+            for plot in self.plots.values():
+                plot.forget()
+            self._record, self._seen = record, None
+        self.setVisible(True)
+        self.bar.setValue(round(1000 * record.progress))
+        self.bar.setFormat(_progress_text(record, state))
+        self.status.setText(_status(record, state))
+        if record.preview is not None and record.preview is not self._seen:
+            self._seen = record.preview
+            self.picture.show_preview(record.preview)
+        self._draw()
+
+    def _draw(self) -> None:
+        """Draw the plot that is seen; the others wait until they are."""
+        record = self._record
+        if record is not None and self.isVisible():
+            plot = self.plots[self.tabs.tabText(self.tabs.currentIndex())]
+            plot.show_curves(record.training, record.validation, record.best_step)
+
+    def _set_log(self, on: bool) -> None:
+        for plot in self.plots.values():
+            plot.set_log(on)
+        self._draw()
+
+    def _save_csv(self) -> None:
+        path, _ = QFileDialog.getSaveFileName(self, "Save curves", "", "CSV (*.csv)")
+        if path and self._record is not None:
+            self._record.write_csv(Path(path).with_suffix(".csv"))
+
+    def _save_png(self) -> None:
+        path, _ = QFileDialog.getSaveFileName(self, "Save plot", "", "PNG (*.png)")
+        if path:
+            plot = self.plots[self.tabs.tabText(self.tabs.currentIndex())]
+            plot.write_png(str(Path(path).with_suffix(".png")))
+
+
+def _progress_text(record: TrainingRecord, state: str) -> str:
+    last = record.last
+    if last is None:
+        return "preparing …" if state == "running" else ""
+    if state == "paused":
+        return f"paused at step {last.step}"
+    if state == "stopping":
+        return "stopping and keeping …"
+    if state == "running":
+        return f"step {last.step} · {clock(last.remaining)} left"
+    return f"{last.step} steps in {clock(last.seconds)}"
+
+
+def _status(record: TrainingRecord, state: str) -> str:
+    parts = []
+    if record.started is not None and state in ("running", "paused", "stopping"):
+        parts.append(f"{record.started.description}, on {record.started.device}.")
+    if record.reason:
+        where = f": {record.path}" if record.path is not None else ""
+        parts.append(f"{REASONS[record.reason]}{where}.")
+    parts += [f"⚠ {w}" for w in record.warnings[-3:]]
+    return "\n".join(parts)

@@ -1,0 +1,250 @@
+"""The Denoise dock: mean, deviation and samples of a layer, and their comparison."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtWidgets import QCheckBox, QComboBox, QFileDialog, QProgressBar, QSpinBox
+
+from napari_cosdd._words import clock
+from napari_cosdd.api import Prediction, denoising, inference_config
+from napari_cosdd.errors import CosddError
+from napari_cosdd.events import Event, Saved, Warned
+from napari_cosdd.gui._compare import CompareView
+from napari_cosdd.gui._jobs import Job
+from napari_cosdd.gui._layers import axes_of, current_plane, image_of
+from napari_cosdd.gui._parts import (
+    Dock,
+    LayerChoice,
+    Problem,
+    Sentence,
+    button,
+    enable,
+    field,
+    fill,
+    row,
+)
+from napari_cosdd.gui._records import DenoisingRecord
+from napari_cosdd.gui._results import ResultLayers
+from napari_cosdd.gui._session import ModelEntry, session_of
+from napari_cosdd.inference.config import InferenceConfig
+from napari_cosdd.inference.suits import differences
+from napari_cosdd.results import FORMATS, result_paths, write_prediction
+
+if TYPE_CHECKING:
+    import napari
+
+NO_MODEL = "Train a model first, or open a model file."
+
+
+class DenoiseWidget(Dock):
+    """Denoises a layer with a model, and compares the solutions."""
+
+    def __init__(self, viewer: "napari.viewer.Viewer") -> None:
+        super().__init__()
+        self.viewer, self.session = viewer, session_of(viewer)
+        self._saving: Job | None = None
+        defaults = InferenceConfig()
+        self.model = QComboBox()
+        self.open = button("Open…", "Open a model file", self._open)
+        self.image = LayerChoice(viewer)
+        self.n_samples, self.n_kept = QSpinBox(), QSpinBox()
+        self.n_samples.setRange(2, 10_000)
+        self.n_samples.setValue(defaults.n_samples)
+        self.n_samples.setSuffix(" samples")
+        self.n_kept.setRange(0, 200)
+        self.n_kept.setValue(8)
+        self.n_kept.setSuffix(" samples")
+        self.plane = QCheckBox("current plane only")
+        self.replace = QCheckBox("replace earlier results")
+        self.replace.setChecked(True)
+        self.run = button("Denoise", "Draw clean images from the model", self._denoise)
+        self.cancel = button("Cancel", "Stop; what is done stays", self._cancel)
+        self.save = button("Save all…", "Write all results to a folder", self._save)
+        self.bar = QProgressBar()
+        self.bar.setRange(0, 1000)
+        self.bar.setFormat("")
+        self.status, self.problem = Sentence(), Problem()
+        self.compare = CompareView(viewer, viewer.theme)
+        self._build()
+        self.image.chosen.connect(self._refresh)
+        self.model.currentTextChanged.connect(lambda _text: self._refresh())
+        self.session.models_changed.connect(self._list_models)
+        self.session.denoising_changed.connect(self._refresh)
+        self.session.denoise_layer.connect(self._take_over)
+        viewer.events.theme.connect(self._theme_changed)
+        self._list_models()
+        self._refresh()
+
+    def _build(self) -> None:
+        for widget in (
+            field("Model", self.model, self.open, tip="What was trained"),
+            field("Image", self.image, tip="What to denoise"),
+            field(
+                "Mean of", self.n_samples, tip="More samples: a smoother mean (MMSE)"
+            ),
+            field(
+                "Keep", self.n_kept, tip="Single samples kept as layers of their own"
+            ),
+            row(self.plane, self.replace),
+            row(self.run, self.cancel, self.save, stretch=0),
+            self.bar,
+            self.status,
+            self.problem,
+            self.compare,
+        ):
+            self.rows.addWidget(widget)
+        self.rows.addStretch(1)
+
+    def showEvent(self, event: Any) -> None:
+        """Show how things are as soon as the dock is seen."""
+        super().showEvent(event)
+        self._refresh()
+
+    # What the user does -------------------------------------------------------
+
+    def open_model(self, path: Path) -> None:
+        """Offer a model file and choose it; what is wrong with it is shown."""
+        entry = ModelEntry(path.stem, path)
+        try:
+            entry.load()
+        except CosddError as error:
+            self.problem.show_error(error)
+            return
+        self.problem.show_error(None)
+        self.session.add_model(entry)
+        self.model.setCurrentText(entry.name)
+
+    def _denoise(self) -> None:
+        self.problem.show_error(None)
+        layer, entry = self.image.layer, self._entry()
+        if layer is None or entry is None:
+            return
+        try:
+            axes = axes_of(layer)
+            image, offset = image_of(layer, axes), None
+            config = inference_config(
+                {"n_samples": self.n_samples.value(), "n_kept": self.n_kept.value()}
+            )
+        except CosddError as error:
+            self.problem.show_error(error)
+            return
+        if self.plane.isChecked():
+            plane = current_plane(layer, axes, self.viewer.dims.current_step)
+            offset = [s.start or 0 for s in plane]
+            image = image.with_data(image.data[plane], image.name)
+        settings = config.model_dump()
+        model_name = entry.name if entry.path is None else entry.path.name
+        provenance = {"model": model_name, "settings": settings}
+        results = ResultLayers(
+            self.viewer,
+            layer,
+            offset=offset,
+            provenance=provenance,
+            replace=self.replace.isChecked(),
+        )
+
+        def work(stop: Callable[[], bool]) -> Iterator[Event]:
+            model = entry.load()
+            yield from map(Warned, differences(model, image))
+            yield from denoising(model, image, config, mask=True, stop=stop)
+
+        record = DenoisingRecord(image.name, provenance)
+        self.session.denoise(Job(f"denoising {image.name}", work), record, results.take)
+
+    def _cancel(self) -> None:
+        if self.session.denoising is not None:
+            self.session.denoising[0].stop()
+
+    def _open(self) -> None:
+        path, _ = QFileDialog.getOpenFileName(
+            self, "Open a model", "", "COSDD models (*.safetensors)"
+        )
+        if path:
+            self.open_model(Path(path))
+
+    def _save(self) -> None:
+        """Write mean, deviation and samples with axes, pixel size and provenance."""
+        done = self.session.denoising
+        if done is None or done[1].prediction is None:
+            return
+        folder = QFileDialog.getExistingDirectory(self, "Folder for the results")
+        if folder:
+            self.save_to(Path(folder), done[1].prediction, done[1].provenance)
+
+    def save_to(
+        self, folder: Path, prediction: Prediction, provenance: dict[str, Any]
+    ) -> None:
+        """Write all results into a folder, in the background; nothing is replaced."""
+        settings = inference_config(provenance["settings"])
+
+        def work(stop: Callable[[], bool]) -> Iterator[Event]:
+            name = prediction.source.name
+            paths = result_paths(folder, name, settings, FORMATS[0], overwrite=False)
+            for path in write_prediction(paths, prediction, provenance):
+                yield Saved(path, 0)
+
+        self._saving = job = Job("saving results", work)
+        job.changed.connect(lambda: self._saved(folder, job))
+        job.start()
+
+    def _saved(self, folder: Path, job: Job) -> None:
+        if job.error is not None:
+            self.problem.show_error(job.error)
+        elif not job.active:
+            self.status.setText(f"Results written to {folder}.")
+
+    def _take_over(self, name: str) -> None:
+        self.image.choose(name)
+        if self.session.models:
+            self.model.setCurrentText(self.session.models[0].name)
+
+    # What is shown ------------------------------------------------------------
+
+    def _entry(self) -> ModelEntry | None:
+        entries = {m.name: m for m in self.session.models}
+        return entries.get(self.model.currentText())
+
+    def _list_models(self) -> None:
+        fill(self.model, [m.name for m in self.session.models])
+        self._refresh()
+
+    def _refresh(self) -> None:
+        layer, entry = self.image.layer, self._entry()
+        running = self.session.denoising
+        active = running is not None and running[0].active
+        why = "A denoising is running" if active else NO_MODEL
+        if entry is not None and not active:
+            why = "Open an image first"
+        enable(self.run, layer is not None and entry is not None and not active, why)
+        enable(self.cancel, active, "Nothing is being denoised")
+        flat = layer is None or layer.ndim < 3
+        enable(self.plane, not flat, "The image has one plane only")
+        has_result = running is not None and running[1].complete
+        enable(self.save, has_result and not active, "Denoise an image first")
+        if running is None:
+            self.status.setText(NO_MODEL if entry is None else "")
+        else:
+            self._show_record(*running)
+        if layer is not None:
+            self.compare.show_source(layer.name)
+
+    def _show_record(self, job: Job, record: DenoisingRecord) -> None:
+        self.bar.setValue(round(1000 * record.progress))
+        if job.state == "running":
+            left = (
+                "" if record.remaining is None else f" · {clock(record.remaining)} left"
+            )
+            samples = f"{record.samples} of {record.samples_total} samples"
+            tiles = f", part {record.done + 1} of {record.total}"
+            self.bar.setFormat(samples + (tiles if record.total > 1 else "") + left)
+        elif job.state == "stopping":
+            self.bar.setFormat("stopping …")
+        else:
+            self.bar.setFormat("done" if record.complete else "stopped")
+        if job.error is not None:
+            self.problem.show_error(job.error)
+        self.status.setText("\n".join(f"⚠ {w}" for w in record.warnings[-3:]))
+
+    def _theme_changed(self, event: Any = None) -> None:
+        self.compare.bars.set_theme(self.viewer.theme)

@@ -1,0 +1,31 @@
+"""A model file dropped into napari opens the Denoise dock with it."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+Paths = str | list[str]
+
+
+def open_model(path: Paths) -> Callable[[Paths], list[Any]] | None:
+    """Return a reader of model files; None for other files."""
+    return _read if _first(path).suffix == ".safetensors" else None
+
+
+def _read(path: Paths) -> list[Any]:
+    """Open the Denoise dock with the model; no layer is made."""
+    import napari
+
+    from napari_cosdd.errors import BadModelFileError
+    from napari_cosdd.gui._session import PLUGIN
+
+    viewer = napari.current_viewer()
+    if viewer is None:
+        raise BadModelFileError("a model is opened in napari's window only")
+    _, widget = viewer.window.add_plugin_dock_widget(PLUGIN, "Denoise")
+    widget.open_model(_first(path))
+    return [(None,)]
+
+
+def _first(path: Paths) -> Path:
+    return Path(path[0] if isinstance(path, list) else path)

@@ -1,0 +1,264 @@
+"""The Noise dock: whether the noise is correlated, and which way."""
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from napari.layers import Image as ImageLayer
+from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import QCheckBox, QComboBox
+
+from napari_cosdd.api import NoiseReport, analyze
+from napari_cosdd.errors import BadInputError, CosddError
+from napari_cosdd.events import Analyzed, Event
+from napari_cosdd.gui._jobs import Job
+from napari_cosdd.gui._layers import axes_of, data_of, image_of, part_name, place
+from napari_cosdd.gui._overlay import show_bar
+from napari_cosdd.gui._parts import (
+    Dock,
+    Heading,
+    LayerChoice,
+    Problem,
+    Sentence,
+    button,
+    enable,
+    field,
+    row,
+)
+from napari_cosdd.gui._plots import CorrelationMap, ProfilePlot, VariancePlot
+from napari_cosdd.gui._session import PLUGIN, session_of
+
+if TYPE_CHECKING:
+    import napari
+
+AUTOMATIC, DRAWN, FRAMES = "flat patches (automatic)", "a rectangle", "repeated frames"
+NOTHING = "Open an image: File → Open, or File → Open Sample → COSDD denoising."
+#: A rectangle counts once it rests for so long, milliseconds.
+REST = 250
+
+
+class NoiseWidget(Dock):
+    """Shows how the noise of a layer is correlated, and what to do about it."""
+
+    def __init__(self, viewer: "napari.viewer.Viewer") -> None:
+        super().__init__()
+        self.viewer, self.session = viewer, session_of(viewer)
+        self._job: Job | None = None
+        self._again = False
+        theme = viewer.theme
+        self.image = LayerChoice(viewer)
+        self.where = QComboBox()
+        self.where.addItems([AUTOMATIC, DRAWN, FRAMES])
+        self.map, self.profiles = CorrelationMap(theme), ProfilePlot(theme)
+        self.variance = VariancePlot(theme)
+        self.sentence, self.problem = Sentence(NOTHING), Problem()
+        self.bar = QCheckBox("bar over the image")
+        self.bar.setChecked(True)
+        self.bar.setToolTip("Red: positive correlation, blue: negative; a cell a pixel")
+        self.use = button(
+            "Use for training →", "Open the Train dock with these findings", self._use
+        )
+        self._build()
+        self._rest = QTimer(self, singleShot=True, interval=REST)
+        self._rest.timeout.connect(self.analyze)
+        self.image.chosen.connect(self._layer_chosen)
+        self.where.currentTextChanged.connect(self._where_chosen)
+        self.bar.toggled.connect(self._show_bar)
+        viewer.events.theme.connect(self._theme_changed)
+        self.destroyed.connect(_release(viewer, self.image, self._theme_changed))
+        self._layer_chosen()
+
+    def _build(self) -> None:
+        self.rows.addWidget(field("Image", self.image, tip="What to look at"))
+        self.rows.addWidget(
+            field(
+                "Seen in",
+                self.where,
+                tip="Where there is noise and no signal: patches found automatically, "
+                "a rectangle that you draw, or differences of repeated frames",
+            )
+        )
+        self.rows.addWidget(self.sentence)
+        self.rows.addWidget(self.problem)
+        self.rows.addWidget(Heading("Autocorrelation of the noise"))
+        self.map.setFixedHeight(200)
+        self.rows.addWidget(self.map)
+        self.rows.addWidget(self.profiles)
+        self.rows.addWidget(Heading("Does it grow with the signal?"))
+        self.rows.addWidget(self.variance)
+        self.rows.addWidget(row(self.bar, self.use, stretch=0))
+        self.rows.addStretch(1)
+
+    def showEvent(self, event: Any) -> None:
+        """Look at the noise as soon as the dock is seen, unless it is known."""
+        super().showEvent(event)
+        layer = self.image.layer
+        found = None if layer is None else self.session.reports.get(layer.name)
+        if layer is not None and found is not None:
+            self._found(layer.name, found)
+        else:
+            self._rest.start()
+
+    # What the user does -------------------------------------------------------
+
+    def analyze(self) -> None:
+        """Look at the noise, in the background; the newest wish wins."""
+        layer = self.image.layer
+        if layer is None:
+            self._show_nothing()
+            return
+        if not self.isVisible():
+            return  # looked at when the dock is shown
+        if self._job is not None and self._job.active:
+            self._again = True
+            return
+        try:
+            image = image_of(layer, axes_of(layer))
+            region = self._region(layer)
+        except CosddError as error:
+            self._show_error(error)
+            return
+        frames = self.where.currentText() == FRAMES
+        name = layer.name
+
+        def work(stop: Callable[[], bool]) -> Iterator[Event]:
+            yield Analyzed(analyze(image, region=region, frames=frames, mask=True))
+
+        self.sentence.setText(f"Looking at the noise of {name} …")
+        self._job = Job(f"noise of {name}", work)
+        self._job.advanced.connect(lambda events: self._found(name, events[-1].result))
+        self._job.changed.connect(self._job_changed)
+        self._job.start()
+
+    def _layer_chosen(self) -> None:
+        layer = self.image.layer
+        repeats = layer is not None and data_of(layer).ndim > 2
+        item = self.where.model().item(2)
+        item.setEnabled(repeats)
+        if not repeats and self.where.currentText() == FRAMES:
+            self.where.setCurrentText(AUTOMATIC)
+        elif self.where.currentText() == DRAWN:
+            self._draw()
+        self.analyze()
+
+    def _where_chosen(self, where: str) -> None:
+        if where == DRAWN:
+            self._draw()
+        self.analyze()
+
+    def _use(self) -> None:
+        layer = self.image.layer
+        if layer is not None:
+            self.viewer.window.add_plugin_dock_widget(PLUGIN, "Train", tabify=True)
+            self.session.use_noise.emit(layer.name)
+
+    # The rectangle ------------------------------------------------------------
+
+    def _draw(self) -> None:
+        """Give the user a Shapes layer with a rectangle to move."""
+        layer = self.image.layer
+        if layer is None or self._shapes_name(layer) in self.viewer.layers:
+            return
+        height, width = data_of(layer).shape[-2:]
+        y, x = height / 8, width / 8
+        corners = np.array([[y, x], [y, 3 * x], [3 * y, 3 * x], [3 * y, x]])
+        shapes = self.viewer.add_shapes(
+            [corners],
+            shape_type="rectangle",
+            name=self._shapes_name(layer),
+            face_color=[0, 0, 0, 0],
+            edge_color="#e69f00",
+            edge_width=max(1, width / 300),
+            **place(layer, ndim=2),
+        )
+        shapes.mode = "select"
+        shapes.events.data.connect(lambda event: self._rest.start())
+
+    def _shapes_name(self, layer: ImageLayer) -> str:
+        return part_name(layer.name, "noise region")
+
+    def _region(self, layer: ImageLayer) -> tuple[slice, slice] | None:
+        if self.where.currentText() != DRAWN:
+            return None
+        name = self._shapes_name(layer)
+        drawn = self.viewer.layers[name].data if name in self.viewer.layers else []
+        if len(drawn) == 0:
+            raise BadInputError("Draw a rectangle where there is noise and no signal.")
+        corners = np.asarray(drawn[-1])[:, -2:]
+        size = data_of(layer).shape[-2:]
+        low = np.clip(np.ceil(corners.min(0)), 0, size).astype(int)
+        high = np.clip(np.floor(corners.max(0)) + 1, 0, size).astype(int)
+        if (high - low).min() < 12:
+            raise BadInputError(
+                "The rectangle covers less than 12 × 12 pixels of the image: draw a "
+                "larger one."
+            )
+        return slice(int(low[0]), int(high[0])), slice(int(low[1]), int(high[1]))
+
+    # What is shown ------------------------------------------------------------
+
+    def _found(self, name: str, found: NoiseReport) -> None:
+        self.session.add_report(name, found)
+        if self.image.currentText() != name:
+            return
+        self._show_error(None)
+        correlation = found.correlation
+        self.map.show_map(correlation.values)
+        self.profiles.show_profiles(
+            correlation.along_x, correlation.along_y, 2 * correlation.standard_error
+        )
+        self.variance.show_variance(found.dependence.signal, found.dependence.variance)
+        grows = (
+            "It grows with the signal."
+            if found.dependence.grows
+            else "It is about the same at every brightness."
+        )
+        self.sentence.setText(f"{found.advice.sentence} {grows}")
+        enable(self.use, True)
+        self._show_bar()
+
+    def _show_bar(self) -> None:
+        layer = self.image.layer
+        if layer is None:
+            return
+        found = self.session.reports.get(layer.name)
+        name = part_name(layer.name, "noise correlation")
+        if self.bar.isChecked() and found is not None:
+            show_bar(self.viewer, layer, found)
+        elif not self.bar.isChecked() and name in self.viewer.layers:
+            self.viewer.layers.remove(name)
+
+    def _job_changed(self) -> None:
+        job = self._job
+        if job is None or job.active:
+            return
+        if job.error is not None:
+            self._show_error(job.error)
+        if self._again:
+            self._again = False
+            self.analyze()
+
+    def _show_nothing(self) -> None:
+        self._show_error(None)
+        self.sentence.setText(NOTHING)
+        enable(self.use, False, "Open an image first")
+
+    def _show_error(self, error: Exception | None) -> None:
+        self.problem.show_error(error)
+        if error is not None:
+            self.sentence.setText("")
+            enable(self.use, False, "The noise could not be measured")
+
+    def _theme_changed(self, event: Any = None) -> None:
+        for plot in (self.map, self.profiles, self.variance):
+            plot.set_theme(self.viewer.theme)
+
+
+def _release(viewer: Any, image: LayerChoice, slot: Any) -> Callable[[], None]:
+    """Return what a destroyed dock leaves to do."""
+
+    def release() -> None:
+        viewer.events.theme.disconnect(slot)
+        image.disconnect_viewer()
+
+    return release

@@ -1,0 +1,370 @@
+"""The Train dock: from a noisy layer or folder to a model."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import QCheckBox, QComboBox, QFileDialog, QLineEdit
+from superqt import QCollapsible
+
+from napari_cosdd import api
+from napari_cosdd._words import duration, memory
+from napari_cosdd.errors import BadInputError, CosddError
+from napari_cosdd.events import Estimated, Event, Warned
+from napari_cosdd.gui._forms import ConfigForm
+from napari_cosdd.gui._jobs import Job
+from napari_cosdd.gui._layers import axes_of, data_of, image_of
+from napari_cosdd.gui._parts import (
+    Dock,
+    LayerChoice,
+    Problem,
+    Sentence,
+    button,
+    enable,
+    field,
+    fill,
+    row,
+)
+from napari_cosdd.gui._preview import show_preview
+from napari_cosdd.gui._records import TrainingRecord
+from napari_cosdd.gui._session import PLUGIN, new_model_path, session_of
+from napari_cosdd.gui._training_view import TrainingView
+from napari_cosdd.methods import METHODS, get_method
+
+if TYPE_CHECKING:
+    import napari
+
+FRESH = "random weights"
+AUTOMATIC = "automatic"
+AXES = {
+    "along rows (x)": "x",
+    "along columns (y)": "y",
+    "along z": "z",
+    "independent pixels": "none",
+}
+#: The estimate is made once the settings rest for so long, milliseconds.
+REST = 600
+#: Side of the part of the image that it is made on, pixels.
+TRIED = 256
+
+
+def presets() -> dict[str, tuple[str, str]]:
+    """Return method and preset by the name shown."""
+    return {
+        f"{get_method(name).title} · {preset}": (name, preset)
+        for name in METHODS
+        for preset in get_method(name).presets
+    }
+
+
+class TrainWidget(Dock):
+    """Trains a model on a layer or a folder, and shows how it goes."""
+
+    def __init__(self, viewer: "napari.viewer.Viewer") -> None:
+        super().__init__()
+        self.viewer, self.session = viewer, session_of(viewer)
+        self.presets = presets()
+        self.folder: Path | None = None
+        self._estimating: Job | None = None
+        self.image = LayerChoice(viewer)
+        self.browse = button(
+            "Folder…", "Train on all images of a folder instead", self._browse
+        )
+        self.axes = QLineEdit()
+        self.axes.setMaximumWidth(70)
+        self.shape = Sentence()
+        self.start = QComboBox()
+        self.preset = QComboBox()
+        self.preset.addItems(list(self.presets))
+        self.noise = QComboBox()
+        self.noise.addItems([AUTOMATIC, *AXES])
+        self.estimate = Sentence()
+        self.volume = QCheckBox("3-D: learn from whole z-stacks")
+        self.fill_missing = QCheckBox("fill missing pixels (NaN)")
+        self.advanced = QCollapsible("Advanced")
+        self.train = button("Train", "Learn from the noisy image alone", self._train)
+        self.pause = button("Pause", "Hold the training; nothing is lost", self._pause)
+        self.stop = button(
+            "Stop && keep", "End now and keep the best model so far", self._stop
+        )
+        self.view, self.problem = TrainingView(viewer.theme), Problem()
+        self.next = button(
+            "Denoise this image →", "Open the Denoise dock with this model", self._next
+        )
+        self._rest = QTimer(self, singleShot=True, interval=REST)
+        self._make_forms()
+        self._build()
+        self._connect()
+        self._layer_chosen()
+        self._refresh()
+
+    def _build(self) -> None:
+        self.train.setDefault(True)
+        for widget in (
+            field("Image", self.image, self.browse, tip="Noisy images to learn from"),
+            field(
+                "Axes",
+                self.axes,
+                self.shape,
+                tip="A letter for each axis: S samples, T time, C channels, Z, Y, X",
+            ),
+            field("Model", self.preset, tip="quick suits a laptop; small, large a GPU"),
+            field("Start", self.start, tip="Begin anew, or go on from a model"),
+            field("Noise", self.noise, tip="Axis along which the noise is correlated"),
+            self.estimate,
+            self.advanced,
+            row(self.train, self.pause, self.stop, stretch=0),
+            self.problem,
+            self.view,
+            self.next,
+        ):
+            self.rows.addWidget(widget)
+        self.rows.addStretch(1)
+
+    def _connect(self) -> None:
+        self.image.chosen.connect(self._layer_chosen)
+        self.preset.currentTextChanged.connect(lambda _text: self._make_forms())
+        for choice in (self.preset, self.noise, self.start):
+            choice.currentTextChanged.connect(lambda _text: self._rest.start())
+        self.axes.editingFinished.connect(self._rest.start)
+        self._rest.timeout.connect(self._make_estimate)
+        self.session.training_changed.connect(self._refresh)
+        self.session.models_changed.connect(self._list_models)
+        self.session.noise_found.connect(lambda _name: self._show_noise())
+        self.session.use_noise.connect(self._take_over)
+        self.viewer.events.theme.connect(self._theme_changed)
+        self._list_models()
+
+    def showEvent(self, event: Any) -> None:
+        """Show how things are as soon as the dock is seen."""
+        super().showEvent(event)
+        self._refresh()
+        self._rest.start()
+
+    # Settings -----------------------------------------------------------------
+
+    def _make_forms(self) -> None:
+        """Make the advanced forms for the chosen method and preset."""
+        recipe = api.Recipe.preset(*self.presets[self.preset.currentText()])
+        self.method_form = ConfigForm(recipe.method_config, ["noise_axis"])
+        self.training_form = ConfigForm(recipe.training, ["max_steps", "time_limit"])
+        self.length_form = ConfigForm(
+            recipe.training,
+            set(type(recipe.training).model_fields) - {"max_steps", "time_limit"},
+        )
+        inner = Dock()
+        inner.rows.setContentsMargins(0, 0, 0, 0)
+        for part in (self.length_form, self.method_form, self.training_form):
+            inner.rows.addWidget(part.widget.native)
+        inner.rows.insertWidget(0, self.volume)
+        inner.rows.insertWidget(1, self.fill_missing)
+        inner.setFixedHeight(300)
+        self.advanced.setContent(inner)
+
+    def recipe(self) -> api.Recipe:
+        """Return what the form says, checked.
+
+        Raises
+        ------
+        BadInputError
+            If a setting is out of bounds.
+        """
+        recipe = api.Recipe.preset(*self.presets[self.preset.currentText()])
+        axis = AXES.get(self.noise.currentText(), "auto")
+        settings: dict[str, Any] = {"noise_axis": axis}
+        found = self._report()
+        if axis == "auto" and found is not None:
+            settings["noise_axis"] = found.advice.axis
+            settings["receptive_field"] = found.advice.receptive_field
+        settings |= self.method_form.changes()
+        training = self.training_form.changes() | self.length_form.changes()
+        return recipe.changed(settings, training)
+
+    @property
+    def ndim(self) -> int:
+        """Spatial axes to train with."""
+        return 3 if self.volume.isChecked() and self.volume.isEnabled() else 2
+
+    def images(self) -> list[api.Image]:
+        """Return the chosen layer as an image; a folder is read by the job."""
+        layer = self.image.layer
+        if layer is None:
+            raise BadInputError("Open an image or choose a folder first.")
+        return [image_of(layer, self.axes.text().strip() or axes_of(layer))]
+
+    def _report(self) -> api.NoiseReport | None:
+        layer = self.image.layer
+        if layer is None or self.folder is not None:
+            return None
+        return self.session.reports.get(layer.name)
+
+    def _start_from(self) -> Callable[[], Any]:
+        """Return what gives the model to start from, or None."""
+        entries = {m.name: m for m in self.session.models}
+        entry = entries.get(self.start.currentText())
+        if entry is None:
+            return lambda: None
+        return entry.load
+
+    # What the user does -------------------------------------------------------
+
+    def _train(self) -> None:
+        self.problem.show_error(None)
+        try:
+            recipe = self.recipe()
+            folder, axes = self.folder, self.axes.text().strip() or None
+            images = [] if folder is not None else self.images()
+            name = folder.name if folder is not None else self.image.currentText()
+            path = new_model_path(name, self.presets[self.preset.currentText()][1])
+        except (CosddError, OSError) as error:
+            self.problem.show_error(error)
+            return
+        ndim, mask, start = self.ndim, self.fill_missing.isChecked(), self._start_from()
+
+        def work(stop: Callable[[], bool]) -> Iterator[Event]:
+            given = images if folder is None else api.as_images(folder, axes)
+            job = api.prepare_training(
+                given, recipe, ndim=ndim, mask=mask, start=start()
+            )
+            yield from map(Warned, job.warnings)
+            yield from job.run(output=path, stop=stop)
+
+        record = TrainingRecord(name, self.preset.currentText(), path=path)
+        self.session.train(Job(f"training on {name}", work), record)
+
+    def _pause(self) -> None:
+        if self.session.training is not None:
+            job = self.session.training[0]
+            (job.resume if job.state == "paused" else job.pause)()
+
+    def _stop(self) -> None:
+        if self.session.training is not None:
+            self.session.training[0].stop()
+
+    def _browse(self) -> None:
+        if self.folder is not None:
+            self.folder = None
+        else:
+            chosen = QFileDialog.getExistingDirectory(self, "Folder of noisy images")
+            self.folder = Path(chosen) if chosen else None
+        self._layer_chosen()
+
+    def _next(self) -> None:
+        self.viewer.window.add_plugin_dock_widget(PLUGIN, "Denoise", tabify=True)
+        if self.session.training is not None:
+            self.session.denoise_layer.emit(self.session.training[1].image)
+
+    def _take_over(self, name: str) -> None:
+        self.folder = None
+        self.image.choose(name)
+        self.noise.setCurrentIndex(0)
+        self._layer_chosen()
+
+    # What is shown ------------------------------------------------------------
+
+    def _layer_chosen(self) -> None:
+        layer, folder = self.image.layer, self.folder
+        enable(self.image, folder is None, "A folder is chosen")
+        self.browse.setText("Folder…" if folder is None else "× folder")
+        if folder is not None:
+            self.axes.setText("")
+            self.axes.setPlaceholderText("files")
+            self.shape.setText(f"images in {folder.name}")
+        elif layer is not None:
+            axes = axes_of(layer)
+            self.axes.setText(axes)
+            self.shape.setText(" × ".join(map(str, data_of(layer).shape)))
+        else:
+            self.axes.setText("")
+            self.shape.setText("no image open")
+        has_z = folder is not None or "Z" in self.axes.text().upper()
+        enable(self.volume, has_z, "The image has no axis Z")
+        self._show_noise()
+        self._refresh()
+        self._rest.start()
+
+    def _show_noise(self) -> None:
+        found = self._report()
+        text = AUTOMATIC
+        if found is not None:
+            axis = found.advice.axis
+            text += f" – found {'independent' if axis == 'none' else 'along ' + axis}"
+        chosen = self.noise.currentIndex()
+        fill(self.noise, [text, *AXES])
+        self.noise.setCurrentIndex(chosen)
+
+    def _list_models(self) -> None:
+        fill(self.start, [FRESH, *(m.name for m in self.session.models)])
+
+    def _refresh(self) -> None:
+        """Show the state of the training."""
+        running = self.session.training
+        active = running is not None and running[0].active
+        ready = self.folder is not None or self.image.layer is not None
+        why = "A training is running" if active else "Open an image first"
+        enable(self.train, ready and not active, why)
+        enable(self.pause, active, "Nothing is being trained")
+        enable(self.stop, active, "Nothing is being trained")
+        if running is None:
+            enable(self.next, False, "Train a model first")
+            return
+        job, record = running
+        self.pause.setText("Continue" if job.state == "paused" else "Pause")
+        self.estimate.setVisible(not active)
+        self.view.show_record(record, job.state)
+        if job.error is not None:
+            self.problem.show_error(job.error)
+        enable(self.next, record.result is not None, "Wait until training is done")
+        layers = self.viewer.layers
+        if record.preview is not None and active and record.image in layers:
+            show_preview(self.viewer, layers[record.image], record.preview)
+
+    def _make_estimate(self) -> None:
+        """Try a few steps in the background, for the time and the memory."""
+        training = self.session.training
+        busy = training is not None and training[0].active
+        if busy or not self.isVisible() or self.folder is not None:
+            return
+        if self._estimating is not None and self._estimating.active:
+            self._rest.start()
+            return
+        try:
+            image, recipe = _middle(self.images()[0]), self.recipe()
+        except CosddError:
+            self.estimate.setText("")
+            return
+        ndim = self.ndim
+
+        def work(stop: Callable[[], bool]) -> Iterator[Event]:
+            job = api.prepare_training([image], recipe, ndim=ndim, mask=True)
+            yield Estimated(job.estimate())
+
+        self.estimate.setText("Trying how long it will take …")
+        self._estimating = job = Job("trying a few steps", work)
+        job.advanced.connect(lambda events: self._show_estimate(events[-1].result))
+        job.changed.connect(lambda: self._estimate_failed(job))
+        job.start()
+
+    def _show_estimate(self, found: Any) -> None:
+        self.estimate.setText(
+            f"About {duration(found.seconds)} and {memory(found.memory)} "
+            f"on {found.device}."
+        )
+
+    def _estimate_failed(self, job: Job) -> None:
+        if job.error is not None:
+            self.estimate.setText(f"⚠ {job.error}")
+
+    def _theme_changed(self, event: Any = None) -> None:
+        self.view.set_theme(self.viewer.theme)
+
+
+def _middle(image: api.Image) -> api.Image:
+    """Return the middle of an image, large enough to try a few steps on."""
+    at = []
+    for letter, n in zip(image.axes, image.data.shape, strict=True):
+        keep = {"Y": TRIED, "X": TRIED, "C": n, "Z": min(n, 32)}.get(letter, 1)
+        first = max(0, (n - keep) // 2)
+        at.append(slice(first, first + keep))
+    return image.with_data(image.data[tuple(at)], image.name)

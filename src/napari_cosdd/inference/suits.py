@@ -1,0 +1,70 @@
+"""Whether an image looks like what a model was trained on."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_cosdd.data.image import Image
+from napari_cosdd.training.checkpoint import TrainedModel
+
+#: Planes and pixels that are looked at.
+PLANES, PIXELS = 8, 1 << 18
+#: Shift of the median, in units of the training data's 1 to 99 % range, and factor
+#: of the range, from which an image counts as different.
+SHIFT, FACTOR = 0.5, 2.0
+
+
+def differences(model: TrainedModel, image: Image) -> list[str]:
+    """Say in what an image differs from the training data: brightness, contrast.
+
+    Parameters
+    ----------
+    model : TrainedModel
+        Remembers the 1, 50 and 99 % quantiles of its training data.
+    image : Image
+        To be denoised.
+
+    Returns
+    -------
+    list of str
+        Warnings; empty if it looks alike or nothing is remembered.
+    """
+    levels = model.trained_on.get("levels_1_50_99")
+    if not levels:
+        return []
+    low, middle, high = levels
+    span = max(high - low, 1e-12)
+    found = np.quantile(_some_pixels(image), [0.01, 0.5, 0.99])
+    ratio = max(float(found[2] - found[0]), 1e-12) / span
+    warnings = []
+    if abs(found[1] - middle) > SHIFT * span:
+        warnings.append(
+            f"the image's median is {found[1]:.4g} grey levels, that of the training "
+            f"data {middle:.4g}"
+        )
+    if not 1 / FACTOR < ratio < FACTOR:
+        warnings.append(
+            f"the image's contrast is {ratio:.2g} times that of the training data"
+        )
+    if warnings:
+        names = ", ".join(model.trained_on.get("names", [])[:3])
+        warnings[-1] += (
+            f" ({names}): the model may not fit; train on this image if in doubt"
+        )
+    return warnings
+
+
+def _some_pixels(image: Image) -> NDArray[Any]:
+    """Return finite pixels of some planes, thinned out."""
+    data = image.data
+    lead = data.shape[:-2]
+    n = int(np.prod(lead)) if lead else 1
+    values = []
+    for i in np.unique(np.linspace(0, n - 1, PLANES).astype(int)):
+        plane = np.asarray(data[np.unravel_index(i, lead)] if lead else data[:])
+        flat = plane.reshape(-1)
+        values.append(flat[:: max(1, flat.size // (PIXELS // PLANES))])
+    together = np.concatenate(values).astype(np.float64)
+    finite = together[np.isfinite(together)]
+    return finite if finite.size else np.zeros(1)

@@ -1,0 +1,90 @@
+"""How long a training will take and what it needs, by trying a few small steps."""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from napari_cosdd.data.patches import Patches
+from napari_cosdd.devices import describe_device
+from napari_cosdd.methods.base import Method
+from napari_cosdd.training.config import TrainingConfig
+from napari_cosdd.training.learner import Crops, Learner
+from napari_cosdd.training.memory import estimate_memory
+
+#: Steps tried after the first, and the largest crop they are tried on, pixels.
+TRIED, SIDE = 3, 64
+#: Pixels of a step that are tried at most: a `quick` step, an instant on a laptop.
+PIXELS = 8 * 64 * 64
+
+
+@dataclass(frozen=True)
+class TrainingEstimate:
+    """What a training will take.
+
+    Attributes
+    ----------
+    device : str
+        In words.
+    seconds : float
+        For all steps, or the time limit if that comes first.
+    memory : int
+        Bytes, the program included.
+    """
+
+    device: str
+    seconds: float
+    memory: int
+
+
+def estimate_training(
+    build: Callable[[], Method],
+    patches: Patches,
+    config: TrainingConfig,
+    device: torch.device,
+) -> TrainingEstimate:
+    """Time some steps of at most a `quick` step's size, and scale by the pixels.
+
+    Parameters
+    ----------
+    build : callable
+        Makes the method.
+    patches : Patches
+        Training crops.
+    config : TrainingConfig
+        Settings.
+    device : torch.device
+        Where it is to be computed.
+    """
+    method = build()
+    micro_batch = config.micro_batch or config.batch_size
+    memory = estimate_memory(method, patches.crop, micro_batch)
+    learner = Learner(method, config, device, seed=0)
+    step = config.batch_size * math.prod(patches.crop)
+    batch = _small_batch(patches, config)
+    seconds = []
+    for _ in range(1 + TRIED):
+        began = time.perf_counter()
+        for _ in learner.update(batch, 1.0, 1e-6):
+            pass
+        seconds.append(time.perf_counter() - began)
+    per_step = min(seconds[1:]) * step / batch[:, 0].size
+    total = config.max_steps * per_step
+    if config.time_limit is not None:
+        total = min(total, 60 * config.time_limit)
+    return TrainingEstimate(describe_device(device), total, memory)
+
+
+def _small_batch(patches: Patches, config: TrainingConfig) -> Crops:
+    """Return crops of the training, cut down to a small step's size."""
+    batch = patches.batch(config.batch_size, np.random.default_rng(config.seed))
+    multiples = patches.multiple
+    cut = tuple(
+        slice(0, min(s, max(m, SIDE // m * m)))
+        for s, m in zip(patches.crop, multiples, strict=True)
+    )
+    batch = batch[(slice(None), slice(None), *cut)]
+    return batch[: max(1, PIXELS // math.prod(batch.shape[2:]))]
