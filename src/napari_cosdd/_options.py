@@ -64,7 +64,8 @@ def _parameter(name: str, field: FieldInfo, panel: str) -> inspect.Parameter:
     flag = name.replace("_", "-")
     extra = field.json_schema_extra
     unit = f" [{extra['unit']}]" if isinstance(extra, dict) and "unit" in extra else ""
-    default = "measured" if field.default is None else field.default
+    empty = extra.get("empty", "automatic") if isinstance(extra, dict) else "automatic"
+    default = empty if field.default is None else field.default
     kind = _plain_type(field.annotation)
     names = [f"--{flag}/--no-{flag}"] if kind is bool else [f"--{flag}"]
     option = typer.Option(

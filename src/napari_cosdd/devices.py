@@ -46,7 +46,8 @@ def describe_device(device: torch.device) -> str:
         return f"{torch.cuda.get_device_name(device)}, {total / 2**30:.0f} GB"
     if device.type == "mps":
         return "Apple GPU (MPS)"
-    return f"CPU, {torch.get_num_threads()} threads"
+    n = torch.get_num_threads()
+    return f"CPU, {n} thread{'s' if n > 1 else ''}"
 
 
 def is_out_of_memory(error: BaseException) -> bool:

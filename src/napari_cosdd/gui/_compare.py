@@ -60,6 +60,7 @@ class CompareView(QWidget):
         made = QPushButton(text)
         made.setToolTip(tip)
         made.setCheckable(checkable)
+        made.setMinimumWidth(30)
         return made
 
     def _build(self) -> None:

@@ -7,8 +7,8 @@ from magicgui.widgets import CheckBox, ComboBox, Container, LineEdit, SpinBox, W
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-#: What an empty optional field means.
-OPEN = "measured"
+#: What an empty optional field means, where the field does not say.
+OPEN = "automatic"
 
 
 class ConfigForm:
@@ -73,7 +73,8 @@ def _widget(info: FieldInfo, value: Any) -> Widget:
         return SpinBox(value=value, min=low, max=high, **words)
     edit = LineEdit(value=_typed(value), **words)
     if type(None) in get_args(annotation):
-        edit.native.setPlaceholderText(OPEN)
+        empty = extra.get("empty", OPEN) if isinstance(extra, dict) else OPEN
+        edit.native.setPlaceholderText(str(empty))
     return edit
 
 

@@ -69,7 +69,9 @@ class Job(QObject):
         """Begin in a background thread."""
         work, control = self._work, self
         self._bar = progress(total=100, desc=self.title)
-        self._worker = worker = create_worker(_bundled, work, control)
+        self._worker = worker = create_worker(
+            _bundled, work, control, _ignore_errors=True
+        )
         worker.yielded.connect(self.advanced)
         worker.errored.connect(self._failed)
         worker.finished.connect(self._ended)

@@ -12,8 +12,10 @@ from napari_cosdd.gui._layers import KEY, data_of, part_name, parts_of, place
 from napari_cosdd.gui._plots import DIVERGING
 
 #: Lags to each side, and the share of the image's longer side that a cell takes.
-LAGS, SHARE = 12, 1 / 110
+LAGS, SHARE = 10, 1 / 80
 PART = "noise"
+#: Distance from the border, as a share: the view's border may cut the image's.
+INSET = 0.12
 
 
 def show_bar(viewer: Any, layer: ImageLayer, found: NoiseReport) -> None:
@@ -54,7 +56,7 @@ def _quiet_corner(layer: ImageLayer, size: list[float]) -> tuple[float, float]:
     data = data_of(layer)
     plane = (0,) * (data.ndim - 2)
     lengths = data.shape[-2:]
-    margin = [0.5 * min(size)] * 2
+    margin = [INSET * n for n in lengths]
     starts = [
         (m, max(0.0, n - s - m)) for n, s, m in zip(lengths, size, margin, strict=True)
     ]

@@ -33,7 +33,7 @@ class Dock(QScrollArea):
         self.setWidgetResizable(True)
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.setMinimumWidth(300)
+        self.setMinimumWidth(320)
         inner = QWidget()
         self.rows = QVBoxLayout(inner)
         self.rows.setContentsMargins(8, 6, 8, 6)
@@ -43,6 +43,14 @@ class Dock(QScrollArea):
     def sizeHint(self) -> QSize:
         """Return the width that all docks share."""
         return QSize(WIDTH, 640)
+
+
+def choice(*entries: str) -> QComboBox:
+    """Return a combo box that takes the width there is, however long its entries."""
+    made = QComboBox()
+    made.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+    made.addItems(list(entries))
+    return made
 
 
 def row(*widgets: QWidget, stretch: int | None = None) -> QWidget:

@@ -51,12 +51,13 @@ class Plot(pg.PlotWidget):
             axis = item.getAxis(side)
             axis.setStyle(tickFont=font, tickTextOffset=3)
             axis.enableAutoSIPrefix(False)
-        item.getAxis("left").setWidth(42)
+        item.getAxis("left").setWidth(54)
         item.getAxis("bottom").setHeight(30)
         self.set_theme(theme)
 
     def set_theme(self, theme: str) -> None:
         """Take napari's colours."""
+        self._theme = theme
         colors = get_theme(theme)
         text, canvas = colors.text.as_hex(), colors.background.as_hex()
         self.setBackground(canvas)
@@ -68,6 +69,8 @@ class Plot(pg.PlotWidget):
         legend = self.getPlotItem().legend
         if legend is not None:
             legend.setLabelTextColor(text)
+            for _, label in legend.items:
+                label.setText(label.text)  # the color counts from the next text on
 
     def write_png(self, path: str) -> None:
         """Write the plot as a picture, three times as wide as shown."""
@@ -134,6 +137,7 @@ class CurvesPlot(Plot):
         if name not in self._items:
             raw = self.plot([], [], pen=pen(i, 1, 60))
             line = self.plot([], [], pen=pen(i), name=label)
+            self.set_theme(self._theme)
             points = self.plot(
                 [], [], pen=None, symbol="o", symbolSize=5, symbolBrush=pen(i).color()
             )
@@ -230,6 +234,7 @@ class SampleBars(Plot):
         self.setFixedHeight(110)
         self._bars = pg.BarGraphItem(x=[], height=[], width=0.7, brush=COLORS[0])
         self._bars.setOpts(pen=None)
+        self.hide()  # until there is something to show
         self._mean = pg.InfiniteLine(angle=0, pen=pen(1))
         self.addItem(self._bars)
         self.addItem(self._mean)
@@ -237,6 +242,7 @@ class SampleBars(Plot):
     def show_values(self, values: ArrayLike, mean: float) -> None:
         """Draw one bar a sample, and the mean as a line."""
         heights = np.asarray(values, float)
+        self.show()
         self._bars.setOpts(x=np.arange(1, len(heights) + 1), height=heights)
         self._mean.setValue(mean)
         low, high = min(heights.min(), mean), max(heights.max(), mean)

@@ -50,8 +50,8 @@ class Curves:
         self.steps.append(step)
         if len(self.steps) > POINTS:
             self._every *= 2
-            self.steps = self.steps[::2]
-            self.columns = {k: v[::2] for k, v in self.columns.items()}
+            self.steps = self.steps[1::2]
+            self.columns = {k: v[1::2] for k, v in self.columns.items()}
 
     def get(self, name: str) -> tuple[list[int], list[float]]:
         """Return steps and values of a column; empty if there is none."""

@@ -62,7 +62,7 @@ class ResultLayers:
         made = {"mean": prediction.mean}
         if prediction.deviation is not None:
             made["deviation"] = prediction.deviation
-        for k, sample in reversed(list(enumerate(prediction.samples, start=1))):
+        for k, sample in enumerate(prediction.samples, start=1):
             made[f"sample {k}"] = sample
         if self.replace:
             for part, layer in earlier.items():

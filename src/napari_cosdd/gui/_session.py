@@ -103,6 +103,7 @@ class Session(QObject):
         job.advanced.connect(take)
         job.changed.connect(self.training_changed)
         job.start()
+        self.training_changed.emit()
 
     def denoise(
         self, job: Job, record: DenoisingRecord, show: Callable[[Event], None]
@@ -120,6 +121,7 @@ class Session(QObject):
         job.advanced.connect(take)
         job.changed.connect(self.denoising_changed)
         job.start()
+        self.denoising_changed.emit()
 
 
 _SESSIONS: dict[int, Session] = {}
@@ -133,6 +135,11 @@ def session_of(viewer: Any) -> Session:
         _SESSIONS[key] = Session()
         weakref.finalize(viewer, _SESSIONS.pop, key, None)
     return _SESSIONS[key]
+
+
+def open_dock(viewer: Any, name: str) -> Any:
+    """Open one of our docks beside the others; return its widget."""
+    return viewer.window.add_plugin_dock_widget(PLUGIN, name, tabify=True)[1]
 
 
 def models_folder() -> Path:

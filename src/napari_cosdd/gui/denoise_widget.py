@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtWidgets import QCheckBox, QComboBox, QFileDialog, QProgressBar, QSpinBox
+from qtpy.QtWidgets import QCheckBox, QFileDialog, QProgressBar, QSpinBox
 
 from napari_cosdd._words import clock
 from napari_cosdd.api import Prediction, denoising, inference_config
@@ -19,6 +19,7 @@ from napari_cosdd.gui._parts import (
     Problem,
     Sentence,
     button,
+    choice,
     enable,
     field,
     fill,
@@ -45,10 +46,12 @@ class DenoiseWidget(Dock):
         self.viewer, self.session = viewer, session_of(viewer)
         self._saving: Job | None = None
         defaults = InferenceConfig()
-        self.model = QComboBox()
+        self.model = choice()
         self.open = button("Open…", "Open a model file", self._open)
         self.image = LayerChoice(viewer)
         self.n_samples, self.n_kept = QSpinBox(), QSpinBox()
+        for spin in (self.n_samples, self.n_kept):
+            spin.setMinimumWidth(60)
         self.n_samples.setRange(2, 10_000)
         self.n_samples.setValue(defaults.n_samples)
         self.n_samples.setSuffix(" samples")
@@ -87,11 +90,12 @@ class DenoiseWidget(Dock):
                 "Keep", self.n_kept, tip="Single samples kept as layers of their own"
             ),
             row(self.plane, self.replace),
-            row(self.run, self.cancel, self.save, stretch=0),
+            row(self.run, self.cancel, stretch=0),
             self.bar,
             self.status,
             self.problem,
             self.compare,
+            self.save,
         ):
             self.rows.addWidget(widget)
         self.rows.addStretch(1)
@@ -129,6 +133,7 @@ class DenoiseWidget(Dock):
         except CosddError as error:
             self.problem.show_error(error)
             return
+        self.image.choose(layer.name)  # stay with it, whatever layer is active
         if self.plane.isChecked():
             plane = current_plane(layer, axes, self.viewer.dims.current_step)
             offset = [s.start or 0 for s in plane]

@@ -17,13 +17,12 @@ def _read(path: Paths) -> list[Any]:
     import napari
 
     from napari_cosdd.errors import BadModelFileError
-    from napari_cosdd.gui._session import PLUGIN
+    from napari_cosdd.gui._session import open_dock
 
     viewer = napari.current_viewer()
     if viewer is None:
         raise BadModelFileError("a model is opened in napari's window only")
-    _, widget = viewer.window.add_plugin_dock_widget(PLUGIN, "Denoise")
-    widget.open_model(_first(path))
+    open_dock(viewer, "Denoise").open_model(_first(path))
     return [(None,)]
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from napari.layers import Image as ImageLayer
 from qtpy.QtCore import QTimer
-from qtpy.QtWidgets import QCheckBox, QComboBox
+from qtpy.QtWidgets import QCheckBox
 
 from napari_cosdd.api import NoiseReport, analyze
 from napari_cosdd.errors import BadInputError, CosddError
@@ -21,12 +21,13 @@ from napari_cosdd.gui._parts import (
     Problem,
     Sentence,
     button,
+    choice,
     enable,
     field,
     row,
 )
 from napari_cosdd.gui._plots import CorrelationMap, ProfilePlot, VariancePlot
-from napari_cosdd.gui._session import PLUGIN, session_of
+from napari_cosdd.gui._session import open_dock, session_of
 
 if TYPE_CHECKING:
     import napari
@@ -47,8 +48,7 @@ class NoiseWidget(Dock):
         self._again = False
         theme = viewer.theme
         self.image = LayerChoice(viewer)
-        self.where = QComboBox()
-        self.where.addItems([AUTOMATIC, DRAWN, FRAMES])
+        self.where = choice(AUTOMATIC, DRAWN, FRAMES)
         self.map, self.profiles = CorrelationMap(theme), ProfilePlot(theme)
         self.variance = VariancePlot(theme)
         self.sentence, self.problem = Sentence(NOTHING), Problem()
@@ -149,7 +149,7 @@ class NoiseWidget(Dock):
     def _use(self) -> None:
         layer = self.image.layer
         if layer is not None:
-            self.viewer.window.add_plugin_dock_widget(PLUGIN, "Train", tabify=True)
+            open_dock(self.viewer, "Train")
             self.session.use_noise.emit(layer.name)
 
     # The rectangle ------------------------------------------------------------

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QTimer
-from qtpy.QtWidgets import QCheckBox, QComboBox, QFileDialog, QLineEdit
+from qtpy.QtWidgets import QCheckBox, QFileDialog, QLineEdit
 from superqt import QCollapsible
 
 from napari_cosdd import api
@@ -21,6 +21,7 @@ from napari_cosdd.gui._parts import (
     Problem,
     Sentence,
     button,
+    choice,
     enable,
     field,
     fill,
@@ -28,7 +29,7 @@ from napari_cosdd.gui._parts import (
 )
 from napari_cosdd.gui._preview import show_preview
 from napari_cosdd.gui._records import TrainingRecord
-from napari_cosdd.gui._session import PLUGIN, new_model_path, session_of
+from napari_cosdd.gui._session import new_model_path, open_dock, session_of
 from napari_cosdd.gui._training_view import TrainingView
 from napari_cosdd.methods import METHODS, get_method
 
@@ -74,15 +75,12 @@ class TrainWidget(Dock):
         self.axes = QLineEdit()
         self.axes.setMaximumWidth(70)
         self.shape = Sentence()
-        self.start = QComboBox()
-        self.preset = QComboBox()
-        self.preset.addItems(list(self.presets))
-        self.noise = QComboBox()
-        self.noise.addItems([AUTOMATIC, *AXES])
+        self.start, self.preset = choice(FRESH), choice(*self.presets)
+        self.noise = choice(AUTOMATIC, *AXES)
         self.estimate = Sentence()
         self.volume = QCheckBox("3-D: learn from whole z-stacks")
         self.fill_missing = QCheckBox("fill missing pixels (NaN)")
-        self.advanced = QCollapsible("Advanced")
+        self.advanced, self.settings = QCollapsible("Advanced"), Dock()
         self.train = button("Train", "Learn from the noisy image alone", self._train)
         self.pause = button("Pause", "Hold the training; nothing is lost", self._pause)
         self.stop = button(
@@ -93,6 +91,8 @@ class TrainWidget(Dock):
             "Denoise this image →", "Open the Denoise dock with this model", self._next
         )
         self._rest = QTimer(self, singleShot=True, interval=REST)
+        for box in (self.volume, self.fill_missing):
+            self.settings.rows.addWidget(box)
         self._make_forms()
         self._build()
         self._connect()
@@ -101,6 +101,8 @@ class TrainWidget(Dock):
 
     def _build(self) -> None:
         self.train.setDefault(True)
+        self.settings.setFixedHeight(280)
+        self.advanced.addWidget(self.settings)
         for widget in (
             field("Image", self.image, self.browse, tip="Noisy images to learn from"),
             field(
@@ -125,8 +127,8 @@ class TrainWidget(Dock):
     def _connect(self) -> None:
         self.image.chosen.connect(self._layer_chosen)
         self.preset.currentTextChanged.connect(lambda _text: self._make_forms())
-        for choice in (self.preset, self.noise, self.start):
-            choice.currentTextChanged.connect(lambda _text: self._rest.start())
+        for box in (self.preset, self.noise, self.start):
+            box.currentTextChanged.connect(lambda _text: self._rest.start())
         self.axes.editingFinished.connect(self._rest.start)
         self._rest.timeout.connect(self._make_estimate)
         self.session.training_changed.connect(self._refresh)
@@ -153,14 +155,11 @@ class TrainWidget(Dock):
             recipe.training,
             set(type(recipe.training).model_fields) - {"max_steps", "time_limit"},
         )
-        inner = Dock()
-        inner.rows.setContentsMargins(0, 0, 0, 0)
+        rows = self.settings.rows
+        for _ in range(rows.count() - 2):
+            rows.takeAt(2).widget().deleteLater()
         for part in (self.length_form, self.method_form, self.training_form):
-            inner.rows.addWidget(part.widget.native)
-        inner.rows.insertWidget(0, self.volume)
-        inner.rows.insertWidget(1, self.fill_missing)
-        inner.setFixedHeight(300)
-        self.advanced.setContent(inner)
+            rows.addWidget(part.widget.native)
 
     def recipe(self) -> api.Recipe:
         """Return what the form says, checked.
@@ -251,7 +250,7 @@ class TrainWidget(Dock):
         self._layer_chosen()
 
     def _next(self) -> None:
-        self.viewer.window.add_plugin_dock_widget(PLUGIN, "Denoise", tabify=True)
+        open_dock(self.viewer, "Denoise")
         if self.session.training is not None:
             self.session.denoise_layer.emit(self.session.training[1].image)
 

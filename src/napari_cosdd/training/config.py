@@ -22,7 +22,7 @@ class TrainingConfig(BaseModel):
         gt=0,
         title="Time limit",
         description="End in good order after this time; the schedule adapts to it",
-        json_schema_extra={"unit": "min"},
+        json_schema_extra={"unit": "min", "empty": "none"},
     )
     crop_size: int = Field(
         default=64,

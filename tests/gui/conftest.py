@@ -1,0 +1,65 @@
+import numpy as np
+import pytest
+
+pytest.importorskip("pytestqt")
+
+from napari.components import ViewerModel
+from napari_cosdd.gui import _session
+from napari_cosdd.gui._session import session_of
+
+#: Of a job on tiny images, milliseconds.
+PATIENCE = 60_000
+
+
+@pytest.fixture(autouse=True)
+def own_models_folder(tmp_path, monkeypatch):
+    """Keep the user's models out of the tests, and the tests' out of theirs."""
+    folder = tmp_path / "models"
+    monkeypatch.setattr(_session, "models_folder", lambda: folder)
+    return folder
+
+
+@pytest.fixture
+def viewer(qapp):
+    return ViewerModel()
+
+
+@pytest.fixture
+def session(viewer):
+    return session_of(viewer)
+
+
+@pytest.fixture
+def stripes(viewer, noisy):
+    """The noisy phantom as a layer with a pixel size and a place of its own."""
+    return viewer.add_image(
+        noisy.astype(np.float32),
+        name="cells",
+        scale=(0.5, 0.25),
+        translate=(10, 20),
+        units=("um", "um"),
+        axis_labels=("y", "x"),
+    )
+
+
+@pytest.fixture
+def wait(qtbot):
+    """Wait until a condition holds, while the window goes on."""
+
+    def until(condition):
+        qtbot.waitUntil(condition, timeout=PATIENCE)
+
+    return until
+
+
+@pytest.fixture
+def shown(qtbot):
+    """Show a widget as a dock would."""
+
+    def show(widget):
+        qtbot.addWidget(widget)
+        widget.show()
+        qtbot.waitExposed(widget)
+        return widget
+
+    return show

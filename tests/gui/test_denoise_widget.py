@@ -1,0 +1,261 @@
+import dask.array as da
+import numpy as np
+import pytest
+import tifffile
+from napari.layers import Image as ImageLayer
+
+from napari_cosdd import api
+from napari_cosdd.gui._layers import KEY, parts_of
+from napari_cosdd.gui._session import ModelEntry
+from napari_cosdd.gui.denoise_widget import DenoiseWidget
+
+
+@pytest.fixture
+def dock(viewer, session, stripes, model, shown):
+    session.add_model(ModelEntry("ours", None, model))
+    widget = shown(DenoiseWidget(viewer))
+    widget.n_samples.setValue(6)
+    widget.n_kept.setValue(2)
+    return widget
+
+
+@pytest.fixture
+def denoised(dock, session, wait):
+    dock.run.click()
+    wait(lambda: not session.denoising[0].active)
+    assert session.denoising[0].error is None
+    return dock
+
+
+def test_without_model_or_image_it_says_why_not(viewer, shown):
+    widget = shown(DenoiseWidget(viewer))
+    assert not widget.run.isEnabled()
+    assert "Train a model first" in widget.run.toolTip()
+    assert not widget.save.isEnabled()
+
+
+def test_results_line_up_with_their_source(denoised, viewer, stripes, noisy, model):
+    names = [layer.name for layer in viewer.layers]
+    assert names == [
+        "cells",
+        "cells · sample 2",
+        "cells · sample 1",
+        "cells · deviation",
+        "cells · mean",
+    ]
+    for name in names[1:]:
+        layer = viewer.layers[name]
+        np.testing.assert_allclose(layer.scale, stripes.scale)
+        np.testing.assert_allclose(layer.translate, stripes.translate)
+        assert layer.units == stripes.units
+        assert layer.axis_labels == stripes.axis_labels
+        assert layer.metadata[KEY]["model"] == "ours"
+        assert layer.metadata[KEY]["settings"]["n_samples"] == 6
+        assert layer.visible == name.endswith("mean")
+    mean = viewer.layers["cells · mean"]
+    np.testing.assert_allclose(mean.contrast_limits, stripes.contrast_limits)
+    expected = api.denoise(noisy.astype(np.float32), model, n_samples=6, n_kept=2)
+    np.testing.assert_array_equal(mean.data, expected.mean)
+    np.testing.assert_array_equal(
+        viewer.layers["cells · sample 2"].data, expected.samples[1]
+    )
+    deviation = viewer.layers["cells · deviation"]
+    assert 0 < deviation.contrast_limits[1] <= expected.deviation.max()
+
+
+def test_running_again_replaces_or_adds(denoised, viewer, session, wait):
+    limits = viewer.layers["cells · mean"].contrast_limits = (0.0, 5.0)
+    before = viewer.layers["cells · mean"]
+    denoised.n_kept.setValue(1)
+    denoised.run.click()
+    wait(lambda: not session.denoising[0].active)
+    names = [layer.name for layer in viewer.layers]
+    assert "cells · sample 2" not in names
+    assert viewer.layers["cells · mean"] is before
+    assert tuple(before.contrast_limits) == limits
+    denoised.replace.setChecked(False)
+    denoised.run.click()
+    wait(lambda: not session.denoising[0].active)
+    assert "cells · mean [1]" in [layer.name for layer in viewer.layers]
+
+
+def test_cancel_keeps_what_is_there(dock, session, wait, viewer):
+    dock.n_samples.setValue(10_000)
+    dock.run.click()
+    wait(lambda: "cells · mean" in viewer.layers)
+    wait(lambda: session.denoising[1].samples > 4)
+    dock.cancel.click()
+    wait(lambda: not session.denoising[0].active)
+    assert not session.denoising[1].complete
+    assert np.ptp(viewer.layers["cells · mean"].data) > 0
+    assert dock.bar.format() == "stopped"
+    assert dock.run.isEnabled()
+
+
+@pytest.fixture
+def movie(viewer, noisy):
+    frames = da.stack([da.from_array(noisy + k, chunks=(96, 128)) for k in range(3)])
+    return viewer.add_image(
+        frames.astype(np.float32),
+        name="movie",
+        scale=(2, 0.5, 0.25),
+        translate=(5, 6, 7),
+        contrast_limits=(0, 1000),
+    )
+
+
+def test_the_current_plane_only(dock, movie, viewer, session, wait):
+    dock.image.choose("movie")
+    viewer.dims.set_current_step(0, 2)
+    assert dock.plane.isEnabled()
+    dock.plane.setChecked(True)
+    dock.run.click()
+    wait(lambda: not session.denoising[0].active)
+    mean = viewer.layers["movie · mean"]
+    assert mean.data.shape == (1, 96, 128)
+    np.testing.assert_allclose(
+        mean.data_to_world((0, 0, 0)), movie.data_to_world((2, 0, 0))
+    )
+
+
+def test_a_lazy_movie_is_denoised_whole(dock, movie, viewer, session, wait):
+    dock.image.choose("movie")
+    dock.run.click()
+    wait(lambda: not session.denoising[0].active)
+    assert session.denoising[0].error is None
+    assert viewer.layers["movie · sample 1"].data.shape == (3, 96, 128)
+
+
+def test_an_image_unlike_the_training_data_is_warned_of(
+    dock, viewer, noisy, session, wait
+):
+    viewer.add_image(20 * noisy + 9e4, name="bright")
+    dock.image.choose("bright")
+    dock.run.click()
+    wait(lambda: not session.denoising[0].active)
+    assert "median is" in dock.status.text()
+    assert "contrast is 20 times" in dock.status.text()
+
+
+def test_all_is_saved_with_pixel_size_and_provenance(denoised, session, wait, tmp_path):
+    folder = tmp_path / "out"
+    folder.mkdir()
+    record = session.denoising[1]
+    denoised.save_to(folder, record.prediction, record.provenance)
+    wait(lambda: "written" in denoised.status.text())
+    names = sorted(p.name for p in folder.iterdir())
+    assert names == [
+        "cells-deviation.tif",
+        "cells-mean.tif",
+        "cells-sample-1.tif",
+        "cells-sample-2.tif",
+    ]
+    with tifffile.TiffFile(folder / "cells-mean.tif") as file:
+        assert 'PhysicalSizeX="0.25"' in file.ome_metadata
+        assert "ours" in file.ome_metadata
+    denoised.save_to(folder, record.prediction, record.provenance)
+    wait(lambda: denoised.problem.isVisible())
+    assert "exists" in denoised.problem.text.text()
+
+
+def test_a_bad_model_file_is_told_in_words(dock, tmp_path):
+    path = tmp_path / "bad.safetensors"
+    path.write_bytes(b"nothing")
+    dock.open_model(path)
+    assert "bad.safetensors" in dock.problem.text.text()
+    assert dock.model.currentText() == "ours"
+
+
+def test_a_model_file_is_opened_and_chosen(dock, tmp_path, model):
+    model.save(tmp_path / "other.safetensors")
+    dock.open_model(tmp_path / "other.safetensors")
+    assert dock.model.currentText() == "other"
+    assert not dock.problem.isVisible()
+
+
+# Compare ------------------------------------------------------------------------
+
+
+def visible(viewer):
+    return [layer.name for layer in viewer.layers if layer.visible]
+
+
+def test_one_steps_through_the_solutions(denoised, viewer):
+    compare = denoised.compare
+    compare.forth.click()
+    assert visible(viewer) == ["cells", "cells · sample 1"]
+    assert compare.label.text() == "sample 1 of 2"
+    compare.forth.click()
+    compare.forth.click()
+    assert visible(viewer) == ["cells", "cells · mean"]
+    compare.back.click()
+    assert visible(viewer) == ["cells", "cells · sample 2"]
+
+
+def test_the_film_plays_samples_only(denoised, qtbot):
+    compare, seen = denoised.compare, set()
+    compare.film.click()
+    qtbot.waitUntil(lambda: seen.add(compare.at) or len(seen) >= 3, timeout=3000)
+    compare.film.click()
+    at = compare.at
+    qtbot.wait(500)
+    assert compare.at == at
+    assert seen == {0, 1, 2}
+
+
+def test_the_difference_is_sample_minus_mean(denoised, viewer):
+    compare = denoised.compare
+    compare.difference.click()
+    compare.forth.click()
+    layer = parts_of(viewer.layers, "cells")["difference"]
+    sample, mean = (viewer.layers[f"cells · {p}"].data for p in ("sample 1", "mean"))
+    np.testing.assert_allclose(layer.data, sample - mean)
+    compare.forth.click()
+    assert len([x for x in viewer.layers if "difference" in x.name]) == 1
+    sample = viewer.layers["cells · sample 2"].data
+    np.testing.assert_allclose(layer.data, sample - mean)
+
+
+def test_the_grid_links_contrast_and_gives_it_back(denoised, viewer):
+    before = visible(viewer)
+    denoised.compare.grid.click()
+    assert viewer.canvas.grid.enabled
+    viewer.layers["cells · mean"].contrast_limits = (1, 700)
+    assert tuple(viewer.layers["cells · sample 2"].contrast_limits) == (1, 700)
+    denoised.compare.grid.click()
+    assert not viewer.canvas.grid.enabled
+    assert visible(viewer) == before
+    viewer.layers["cells · mean"].contrast_limits = (2, 600)
+    assert tuple(viewer.layers["cells · sample 2"].contrast_limits) == (1, 700)
+
+
+def test_the_probe_reads_mean_and_deviation(denoised, viewer, stripes):
+    viewer.cursor.position = tuple(stripes.data_to_world((30, 40)))
+    mean = viewer.layers["cells · mean"].data[30, 40]
+    deviation = viewer.layers["cells · deviation"].data[30, 40]
+    assert f"{mean:.0f}" in denoised.compare.probe.text()
+    assert f"± {deviation:.3g}" in denoised.compare.probe.text()
+    assert denoised.compare.bars.isVisible()
+
+
+def test_a_truth_gives_scores(denoised, viewer, pair):
+    viewer.add_image(pair[0], name="truth")
+    denoised.compare.reference.setCurrentText("truth")
+    text = denoised.compare.scores.text()
+    assert "mean:" in text
+    assert "noisy:" in text
+    assert "dB" in text
+    viewer.add_image(np.zeros((5, 5)), name="small")
+    denoised.compare.reference.setCurrentText("small")
+    assert "another shape" in denoised.compare.scores.text()
+
+
+def test_layers_removed_meanwhile_do_no_harm(denoised, viewer):
+    denoised.compare.grid.click()
+    for name in ("cells · mean", "cells · sample 1"):
+        viewer.layers.remove(name)
+    denoised.compare.grid.click()
+    denoised.compare.forth.click()
+    viewer.layers.clear()
+    assert not any(isinstance(x, ImageLayer) for x in viewer.layers)
+    assert not denoised.run.isEnabled()

@@ -1,0 +1,148 @@
+import numpy as np
+import pytest
+
+from napari_cosdd.gui import noise_widget
+from napari_cosdd.gui._layers import parts_of
+from napari_cosdd.gui._overlay import PART
+from napari_cosdd.gui.noise_widget import DRAWN, FRAMES, NoiseWidget
+
+
+@pytest.fixture
+def look(viewer, session, shown, wait):
+    """Open the dock and wait for what it finds."""
+
+    def open_dock(name):
+        widget = shown(NoiseWidget(viewer))
+        wait(lambda: name in session.reports)
+        return widget
+
+    return open_dock
+
+
+def test_with_nothing_open_it_says_what_to_do(viewer, shown):
+    widget = shown(NoiseWidget(viewer))
+    assert "Open an image" in widget.sentence.text()
+    assert not widget.use.isEnabled()
+    assert widget.use.toolTip() == "Open an image first"
+
+
+def test_an_open_image_is_looked_at_by_itself(look, stripes, session, viewer):
+    widget = look("cells")
+    report = session.reports["cells"]
+    assert report.advice.axis == "x"
+    assert report.advice.sentence in widget.sentence.text()
+    assert widget.use.isEnabled()
+
+
+def test_the_bar_lies_over_the_image_and_can_be_hidden(look, stripes, viewer):
+    widget = look("cells")
+    bar = parts_of(viewer.layers, "cells")[PART]
+    assert bar.data.shape[0] == 1  # along x
+    assert bar.data[0, bar.data.shape[1] // 2] == pytest.approx(1)
+    low, high = bar.extent.world
+    inside_low, inside_high = stripes.extent.world
+    assert (low >= inside_low).all()
+    assert (high <= inside_high).all()
+    assert viewer.layers.selection.active is stripes
+    widget.bar.setChecked(False)
+    assert PART not in parts_of(viewer.layers, "cells")
+    widget.bar.setChecked(True)
+    assert PART in parts_of(viewer.layers, "cells")
+
+
+def test_the_bar_of_noise_along_columns_stands_upright(look, noisy, viewer):
+    viewer.add_image(noisy.T.copy(), name="turned")
+    look("turned")
+    bar = parts_of(viewer.layers, "turned")[PART]
+    assert bar.data.shape[1] == 1
+
+
+def test_a_moved_rectangle_is_measured_again(look, stripes, session, viewer, wait):
+    widget = look("cells")
+    widget.where.setCurrentText(DRAWN)
+    wait(lambda: session.reports["cells"].source == "region")
+    shapes = viewer.layers["cells · noise region"]
+    np.testing.assert_allclose(shapes.scale, stripes.scale)
+    first = session.reports["cells"]
+    shapes.data = [np.array([[40, 60], [40, 120], [90, 120], [90, 60]])]
+    wait(lambda: session.reports["cells"] is not first)
+    assert session.reports["cells"].correlation.n_pixels == 51 * 61
+    shapes.data = [np.array([[40, 60], [40, 64], [44, 64], [44, 60]])]
+    wait(lambda: widget.problem.isVisible())
+    assert "12 × 12" in widget.problem.text.text()
+    assert not widget.use.isEnabled()
+
+
+def test_frames_are_offered_for_stacks_only(
+    look, stripes, noisy, viewer, session, wait
+):
+    widget = look("cells")
+    item = widget.where.model().item(2)
+    assert not item.isEnabled()
+    rng = np.random.default_rng(0)
+    viewer.add_image(rng.normal(size=(4, 96, 96)), name="repeats")
+    wait(lambda: "repeats" in session.reports)
+    assert item.isEnabled()
+    widget.where.setCurrentText(FRAMES)
+    wait(lambda: session.reports["repeats"].source == "frame differences")
+
+
+def test_color_pictures_and_results_are_not_offered(viewer, shown, stripes):
+    viewer.add_image(np.zeros((8, 8, 3), np.uint8), rgb=True, name="photo")
+    viewer.add_points(np.zeros((1, 2)))
+    widget = shown(NoiseWidget(viewer))
+    names = [widget.image.itemText(i) for i in range(widget.image.count())]
+    assert names == ["cells"]
+
+
+def test_it_follows_the_active_layer_until_one_is_chosen(viewer, stripes, shown, noisy):
+    widget = shown(NoiseWidget(viewer))
+    other = viewer.add_image(noisy, name="other")
+    assert widget.image.currentText() == "other"
+    viewer.layers.selection.active = stripes
+    assert widget.image.currentText() == "cells"
+    widget.image.choose("other")
+    viewer.layers.selection.active = other
+    viewer.layers.selection.active = stripes
+    assert widget.image.currentText() == "other"
+
+
+def test_renamed_and_removed_layers_are_followed(viewer, stripes, shown):
+    widget = shown(NoiseWidget(viewer))
+    stripes.name = "renamed"
+    assert widget.image.currentText() == "renamed"
+    assert widget.image.layer is stripes
+    viewer.layers.remove(stripes)
+    assert widget.image.layer is None
+    assert "Open an image" in widget.sentence.text()
+
+
+def test_a_constant_image_is_told_in_words(viewer, shown, wait, monkeypatch):
+    monkeypatch.setattr(
+        "napari.utils.notifications.notification_manager.receive_error",
+        lambda *args: None,
+    )
+    viewer.add_image(np.ones((64, 64)), name="flat")
+    widget = shown(NoiseWidget(viewer))
+    wait(lambda: widget.problem.isVisible())
+    assert "constant" in widget.problem.text.text()
+    assert "Traceback" in widget.problem._details
+
+
+def test_plots_take_the_theme(viewer, shown):
+    widget = shown(NoiseWidget(viewer))
+    dark = widget.profiles.backgroundBrush().color().name()
+    viewer.theme = "light"
+    assert widget.profiles.backgroundBrush().color().name() != dark
+
+
+def test_training_takes_the_findings_over(look, stripes, session, monkeypatch):
+    widget = look("cells")
+    opened, handed = [], []
+    monkeypatch.setattr(
+        noise_widget, "open_dock", lambda viewer, name: opened.append(name)
+    )
+    session.use_noise.connect(handed.append)
+    widget.use.click()
+    assert opened == ["Train"]
+    assert handed == ["cells"]

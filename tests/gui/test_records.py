@@ -1,0 +1,88 @@
+import csv
+import math
+
+import pytest
+
+from napari_cosdd.events import (
+    Finished,
+    SampleDone,
+    StepDone,
+    TileDone,
+    Validated,
+    Warned,
+)
+from napari_cosdd.gui._records import (
+    POINTS,
+    Curves,
+    DenoisingRecord,
+    TrainingRecord,
+    smoothed,
+)
+
+
+def step(n, **losses):
+    return StepDone(n, n / 10, losses, 0.01 * n, float(n), 10.0 - n)
+
+
+def test_long_curves_are_thinned_and_keep_their_ends():
+    curves = Curves()
+    for n in range(5 * POINTS):
+        curves.add(n, {"nll": float(n)})
+    steps, values = curves.get("nll")
+    assert POINTS / 2 <= len(steps) <= POINTS
+    assert [float(s) for s in steps] == values
+    assert steps[-1] > 4.9 * POINTS
+    gaps = {b - a for a, b in zip(steps, steps[1:], strict=False)}
+    assert len(gaps) == 1
+
+
+def test_columns_that_come_late_are_padded():
+    curves = Curves()
+    curves.add(1, {"a": 1.0})
+    curves.add(2, {"a": 2.0, "b": 5.0})
+    steps, values = curves.get("b")
+    assert steps == [1, 2]
+    assert math.isnan(values[0])
+    assert values[1] == 5
+    assert curves.get("c") == ([], [])
+
+
+def test_smoothing_is_an_average_from_the_first_point_on():
+    assert smoothed([3.0] * 500)[0] == pytest.approx(3)
+    assert smoothed([3.0] * 500)[-1] == pytest.approx(3)
+    rough = [1.0, -1.0] * 500
+    assert abs(smoothed(rough)[-1]) < 0.1
+    assert smoothed([math.nan, 2.0])[-1] == pytest.approx(2)
+
+
+def test_a_training_is_remembered_and_written_as_a_table(tmp_path):
+    record = TrainingRecord("cells", "COSDD · quick")
+    record.take(step(1, nll=3.0, kl_0=0.1, kl_1=0.2, kl_10=0.3))
+    record.take(step(2, nll=2.0, kl_0=0.1, kl_1=0.2, kl_10=0.3))
+    record.take(Validated(2, {"nll": 2.5, "loss": 2.5}, best=True))
+    record.take(Warned("careful"))
+    record.take(Finished("stopped", 2, "model"))
+    assert record.best_step == 2
+    assert record.progress == pytest.approx(0.2)
+    assert record.training.levels() == ["kl_0", "kl_1", "kl_10"]
+    assert (record.result, record.reason, record.warnings) == (
+        "model",
+        "stopped",
+        ["careful"],
+    )
+    record.write_csv(tmp_path / "curves.csv")
+    with (tmp_path / "curves.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [r["step"] for r in rows] == ["1", "2"]
+    assert rows[1]["nll"] == "2.0"
+    assert rows[1]["validation_nll"] == "2.5"
+    assert rows[0]["validation_nll"] == ""
+
+
+def test_progress_of_a_denoising_counts_tiles_and_samples():
+    record = DenoisingRecord("cells")
+    region = (slice(0, 8), slice(0, 8))
+    record.take(TileDone(0, region, 1, 4, 1.0, 3.0))
+    record.take(SampleDone(0, region, 5, 10))
+    assert record.progress == pytest.approx(1.5 / 4)
+    assert record.remaining == 3.0

@@ -1,0 +1,208 @@
+import numpy as np
+import pytest
+import tifffile
+
+from napari_cosdd import api
+from napari_cosdd.errors import BadModelFileError
+from napari_cosdd.gui._session import recent_models
+from napari_cosdd.gui.train_widget import FRESH, TrainWidget
+
+FAST = {"max_steps": 40, "batch_size": 2, "crop_size": 32, "validation_every": 10}
+SMALL = {"n_levels": 2, "n_channels": 8, "n_latents": 2, "receptive_field": "5"}
+
+
+def hurry(widget, **settings):
+    """Fill the forms with what trains in a second."""
+    for form in (widget.length_form, widget.training_form, widget.method_form):
+        for name, value in {**FAST, **SMALL, **settings}.items():
+            if name in form._widgets:
+                form._widgets[name].value = value
+    widget.noise.setCurrentIndex(1)  # along rows
+
+
+@pytest.fixture
+def dock(viewer, stripes, shown):
+    return shown(TrainWidget(viewer))
+
+
+def test_everything_is_filled_in(dock):
+    assert dock.image.currentText() == "cells"
+    assert dock.axes.text() == "YX"
+    assert dock.shape.text() == "96 × 128"
+    assert dock.train.isEnabled()
+    assert not dock.stop.isEnabled()
+    assert dock.stop.toolTip() == "Nothing is being trained"
+    assert not dock.volume.isEnabled()
+
+
+def test_the_estimate_says_time_memory_and_device(dock, wait):
+    hurry(dock)
+    wait(lambda: "About" in dock.estimate.text())
+    assert "GB on CPU" in dock.estimate.text()
+
+
+def test_findings_are_taken_over(dock, session, noisy):
+    found = api.analyze(noisy, axes="YX")
+    session.add_report("cells", found)
+    assert dock.noise.currentText() == "automatic – found along x"
+    config = dock.recipe().method_config
+    assert config.noise_axis == "x"
+    assert config.receptive_field == found.advice.receptive_field
+    dock.noise.setCurrentText("along columns (y)")
+    assert dock.recipe().method_config.noise_axis == "y"
+
+
+def test_training_fills_curves_preview_and_the_list_of_models(
+    dock, session, wait, viewer, own_models_folder
+):
+    hurry(dock)
+    dock.train.click()
+    job, record = session.training
+    assert not dock.train.isEnabled()
+    assert dock.stop.isEnabled()
+    wait(lambda: not job.active)
+    assert job.error is None
+    assert record.last.step == 40
+    assert len(record.training.get("nll")[0]) == 40
+    assert record.training.levels() == ["kl_0", "kl_1"]
+    assert len(record.validation.steps) == 4
+    assert record.best_step in record.validation.steps
+    assert record.path.parent == own_models_folder
+    assert api.load(record.path).history["step"]
+    assert session.models[0].model is record.result
+    assert dock.start.itemText(1) == record.path.stem
+    assert dock.next.isEnabled()
+    assert "complete" in dock.view.status.text()
+    for index in range(dock.view.tabs.count()):
+        dock.view.tabs.setCurrentIndex(index)
+    item = dock.view.plots["KL"]._items["kl_1"][1]
+    assert len(item.getData()[0]) == 40
+
+
+def test_stop_and_keep_gives_a_model(dock, session, wait):
+    hurry(dock, max_steps=100_000)
+    dock.train.click()
+    job, record = session.training
+    wait(lambda: record.last is not None and record.last.step > 20)
+    dock.stop.click()
+    wait(lambda: not job.active)
+    assert record.reason == "stopped"
+    assert record.result is not None
+    assert "stopped and kept" in dock.view.status.text()
+
+
+def test_a_pause_holds_and_goes_on(dock, session, wait, qtbot):
+    hurry(dock, max_steps=100_000)
+    dock.train.click()
+    job, record = session.training
+    wait(lambda: record.last is not None)
+    dock.pause.click()
+    assert dock.pause.text() == "Continue"
+    qtbot.wait(500)
+    held = record.last.step
+    qtbot.wait(500)
+    assert record.last.step == held
+    assert f"paused at step {held}" in dock.view.bar.format()
+    dock.pause.click()
+    wait(lambda: record.last.step > held)
+    dock.stop.click()
+    wait(lambda: not job.active)
+
+
+def test_a_closed_dock_loses_nothing_and_a_new_one_shows_it(
+    dock, viewer, session, wait, shown
+):
+    hurry(dock)
+    dock.train.click()
+    dock.close()
+    job, record = session.training
+    wait(lambda: not job.active)
+    assert record.result is not None
+    again = shown(TrainWidget(viewer))
+    assert again.view.isVisible()
+    assert "complete" in again.view.status.text()
+    assert again.next.isEnabled()
+
+
+def test_the_layer_may_be_removed_while_training(dock, session, wait, viewer):
+    hurry(dock)
+    dock.train.click()
+    viewer.layers.clear()
+    job, record = session.training
+    wait(lambda: not job.active)
+    assert job.error is None
+    assert record.result is not None
+    assert not dock.train.isEnabled()
+
+
+def test_a_wrong_setting_is_told_and_nothing_starts(dock, session):
+    hurry(dock, learning_rate="fast")
+    dock.train.click()
+    assert session.training is None
+    assert "learning_rate" in dock.problem.text.text()
+    dock.training_form._widgets["learning_rate"].value = "0.01"
+    dock.axes.setText("TYX")
+    dock.train.click()
+    assert "name 3 axes, but the image has 2" in dock.problem.text.text()
+
+
+def test_a_failed_training_is_told_in_words(dock, session, wait, monkeypatch):
+    monkeypatch.setattr(
+        "napari.utils.notifications.notification_manager.receive_error",
+        lambda *args: None,
+    )
+    hurry(dock, crop_size=512)
+    dock.train.click()
+    wait(lambda: not session.training[0].active)
+    assert "smaller than the crop" in dock.problem.text.text()
+    assert dock.train.isEnabled()
+
+
+def test_training_goes_on_from_a_model(dock, session, wait):
+    hurry(dock)
+    dock.train.click()
+    wait(lambda: not session.training[0].active)
+    before = session.training[1]
+    dock.start.setCurrentIndex(1)
+    dock.train.click()
+    wait(lambda: not session.training[0].active)
+    after = session.training[1]
+    assert session.training[0].error is None
+    assert after.path != before.path
+    assert after.training.get("nll")[1][0] < before.training.get("nll")[1][0]
+    assert dock.start.itemText(0) == FRESH
+
+
+def test_a_folder_is_trained_on(dock, session, wait, tmp_path, noisy, monkeypatch):
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for k in range(2):
+        tifffile.imwrite(folder / f"{k}.tif", noisy.astype(np.float32))
+    monkeypatch.setattr(
+        "napari_cosdd.gui.train_widget.QFileDialog.getExistingDirectory",
+        lambda *args: str(folder),
+    )
+    dock.browse.click()
+    hurry(dock)
+    assert "images in images" in dock.shape.text()
+    dock.train.click()
+    wait(lambda: not session.training[0].active)
+    result = session.training[1].result
+    assert result.trained_on["n_images"] == 2
+
+
+def test_models_of_earlier_sessions_are_offered(model, own_models_folder):
+    own_models_folder.mkdir()
+    model.save(own_models_folder / "old.safetensors")
+    (own_models_folder / "bad.safetensors").write_bytes(b"nothing")
+    entries = {m.name: m for m in recent_models()}
+    assert entries["old"].model is None
+    assert entries["old"].load().name == "cosdd"
+    with pytest.raises(BadModelFileError):
+        entries["bad"].load()
+
+
+def test_every_preset_has_its_forms(dock):
+    for name in dock.presets:
+        dock.preset.setCurrentText(name)
+        assert dock.recipe().method in ("cosdd", "n2v")
