@@ -4,9 +4,12 @@ import pytest
 pytest.importorskip("pytestqt")
 
 from napari.components import ViewerModel
+
 from napari_cosdd.gui import _session
 from napari_cosdd.gui._session import session_of
 
+FAST = {"max_steps": 40, "batch_size": 2, "crop_size": 32, "validation_every": 10}
+SMALL = {"n_levels": 2, "n_channels": 8, "n_latents": 2, "receptive_field": "5"}
 #: Of a job on tiny images, milliseconds.
 PATIENCE = 60_000
 
@@ -63,3 +66,17 @@ def shown(qtbot):
         return widget
 
     return show
+
+
+@pytest.fixture
+def hurry():
+    """Fill the forms of a Train dock with what trains in a second."""
+
+    def fill_in(widget, **settings):
+        for form in (widget.length_form, widget.training_form, widget.method_form):
+            for name, value in {**FAST, **SMALL, **settings}.items():
+                if name in form._widgets:
+                    form._widgets[name].value = value
+        widget.noise.setCurrentIndex(1)  # along rows
+
+    return fill_in

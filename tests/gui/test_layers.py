@@ -2,6 +2,7 @@ import dask.array as da
 import numpy as np
 import pytest
 from napari.layers import Image as ImageLayer
+
 from napari_cosdd.errors import BadInputError
 from napari_cosdd.gui._layers import (
     axes_of,

@@ -1,4 +1,5 @@
 import csv
+import itertools
 import math
 
 import pytest
@@ -32,7 +33,7 @@ def test_long_curves_are_thinned_and_keep_their_ends():
     assert POINTS / 2 <= len(steps) <= POINTS
     assert [float(s) for s in steps] == values
     assert steps[-1] > 4.9 * POINTS
-    gaps = {b - a for a, b in zip(steps, steps[1:], strict=False)}
+    gaps = {b - a for a, b in itertools.pairwise(steps)}
     assert len(gaps) == 1
 
 

@@ -7,18 +7,6 @@ from napari_cosdd.errors import BadModelFileError
 from napari_cosdd.gui._session import recent_models
 from napari_cosdd.gui.train_widget import FRESH, TrainWidget
 
-FAST = {"max_steps": 40, "batch_size": 2, "crop_size": 32, "validation_every": 10}
-SMALL = {"n_levels": 2, "n_channels": 8, "n_latents": 2, "receptive_field": "5"}
-
-
-def hurry(widget, **settings):
-    """Fill the forms with what trains in a second."""
-    for form in (widget.length_form, widget.training_form, widget.method_form):
-        for name, value in {**FAST, **SMALL, **settings}.items():
-            if name in form._widgets:
-                form._widgets[name].value = value
-    widget.noise.setCurrentIndex(1)  # along rows
-
 
 @pytest.fixture
 def dock(viewer, stripes, shown):
@@ -35,7 +23,7 @@ def test_everything_is_filled_in(dock):
     assert not dock.volume.isEnabled()
 
 
-def test_the_estimate_says_time_memory_and_device(dock, wait):
+def test_the_estimate_says_time_memory_and_device(hurry, dock, wait):
     hurry(dock)
     wait(lambda: "About" in dock.estimate.text())
     assert "GB on CPU" in dock.estimate.text()
@@ -53,7 +41,7 @@ def test_findings_are_taken_over(dock, session, noisy):
 
 
 def test_training_fills_curves_preview_and_the_list_of_models(
-    dock, session, wait, viewer, own_models_folder
+    hurry, dock, session, wait, viewer, own_models_folder
 ):
     hurry(dock)
     dock.train.click()
@@ -79,7 +67,7 @@ def test_training_fills_curves_preview_and_the_list_of_models(
     assert len(item.getData()[0]) == 40
 
 
-def test_stop_and_keep_gives_a_model(dock, session, wait):
+def test_stop_and_keep_gives_a_model(hurry, dock, session, wait):
     hurry(dock, max_steps=100_000)
     dock.train.click()
     job, record = session.training
@@ -91,7 +79,7 @@ def test_stop_and_keep_gives_a_model(dock, session, wait):
     assert "stopped and kept" in dock.view.status.text()
 
 
-def test_a_pause_holds_and_goes_on(dock, session, wait, qtbot):
+def test_a_pause_holds_and_goes_on(hurry, dock, session, wait, qtbot):
     hurry(dock, max_steps=100_000)
     dock.train.click()
     job, record = session.training
@@ -110,7 +98,7 @@ def test_a_pause_holds_and_goes_on(dock, session, wait, qtbot):
 
 
 def test_a_closed_dock_loses_nothing_and_a_new_one_shows_it(
-    dock, viewer, session, wait, shown
+    hurry, dock, viewer, session, wait, shown
 ):
     hurry(dock)
     dock.train.click()
@@ -124,7 +112,7 @@ def test_a_closed_dock_loses_nothing_and_a_new_one_shows_it(
     assert again.next.isEnabled()
 
 
-def test_the_layer_may_be_removed_while_training(dock, session, wait, viewer):
+def test_the_layer_may_be_removed_while_training(hurry, dock, session, wait, viewer):
     hurry(dock)
     dock.train.click()
     viewer.layers.clear()
@@ -135,7 +123,7 @@ def test_the_layer_may_be_removed_while_training(dock, session, wait, viewer):
     assert not dock.train.isEnabled()
 
 
-def test_a_wrong_setting_is_told_and_nothing_starts(dock, session):
+def test_a_wrong_setting_is_told_and_nothing_starts(hurry, dock, session):
     hurry(dock, learning_rate="fast")
     dock.train.click()
     assert session.training is None
@@ -146,7 +134,7 @@ def test_a_wrong_setting_is_told_and_nothing_starts(dock, session):
     assert "name 3 axes, but the image has 2" in dock.problem.text.text()
 
 
-def test_a_failed_training_is_told_in_words(dock, session, wait, monkeypatch):
+def test_a_failed_training_is_told_in_words(hurry, dock, session, wait, monkeypatch):
     monkeypatch.setattr(
         "napari.utils.notifications.notification_manager.receive_error",
         lambda *args: None,
@@ -158,7 +146,7 @@ def test_a_failed_training_is_told_in_words(dock, session, wait, monkeypatch):
     assert dock.train.isEnabled()
 
 
-def test_training_goes_on_from_a_model(dock, session, wait):
+def test_training_goes_on_from_a_model(hurry, dock, session, wait):
     hurry(dock)
     dock.train.click()
     wait(lambda: not session.training[0].active)
@@ -173,7 +161,11 @@ def test_training_goes_on_from_a_model(dock, session, wait):
     assert dock.start.itemText(0) == FRESH
 
 
-def test_a_folder_is_trained_on(dock, session, wait, tmp_path, noisy, monkeypatch):
+def test_a_folder_is_trained_on(
+    hurry, dock, session, wait, tmp_path, noisy, monkeypatch
+):
+    hurry, dock, session, wait, tmp_path, noisy, monkeypatch
+):
     folder = tmp_path / "images"
     folder.mkdir()
     for k in range(2):

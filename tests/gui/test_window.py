@@ -1,0 +1,95 @@
+"""The whole plugin in napari's real window; needs a display, Xvfb will do."""
+
+import os
+import sys
+
+import numpy as np
+import pytest
+
+from napari_cosdd import api
+from napari_cosdd.gui._session import open_dock, session_of
+
+pytestmark = [
+    pytest.mark.skipif(
+        sys.platform.startswith("linux")
+        and (
+            not os.environ.get("DISPLAY")
+            or os.environ.get("QT_QPA_PLATFORM") == "offscreen"
+        ),
+        reason="no display: run under xvfb-run with QT_QPA_PLATFORM=xcb",
+    ),
+    pytest.mark.filterwarnings("default"),
+    pytest.mark.filterwarnings("error::FutureWarning"),
+]
+
+
+@pytest.fixture
+def window(make_napari_viewer_proxy):
+    return make_napari_viewer_proxy(show=True)
+
+
+def test_from_the_sample_to_the_solutions(window, wait, hurry):
+    window.open_sample("napari-cosdd", "stripes")
+    window.layers.selection.active = window.layers["stripes"]
+    session = session_of(window)
+    noise = open_dock(window, "Noise")
+    wait(lambda: "stripes" in session.reports)
+    assert session.reports["stripes"].advice.axis == "x"
+    noise.use.click()
+    train = open_dock(window, "Train")
+    assert train.image.currentText() == "stripes"
+    assert "found along x" in train.noise.currentText()
+    hurry(train)
+    train.train.click()
+    wait(lambda: not session.training[0].active)
+    assert session.training[0].error is None
+    assert "stripes · training preview" in [x.name for x in window.layers]
+    train.next.click()
+    denoise = open_dock(window, "Denoise")
+    denoise.n_samples.setValue(4)
+    denoise.n_kept.setValue(2)
+    denoise.run.click()
+    wait(lambda: not session.denoising[0].active)
+    assert session.denoising[0].error is None
+    names = [layer.name for layer in window.layers]
+    for part in ("mean", "deviation", "sample 1", "sample 2", "noise correlation"):
+        assert f"stripes · {part}" in names
+    denoise.compare.grid.click()
+    denoise.compare.grid.click()
+    denoise.compare.difference.click()
+    denoise.compare.forth.click()
+    shot = window.screenshot(canvas_only=False, flash=False)
+    assert shot.std() > 0
+
+
+def test_closing_the_window_saves_the_training(
+    make_napari_viewer, noisy, wait, own_models_folder, hurry
+):
+    viewer = make_napari_viewer(show=True)
+    viewer.add_image(noisy.astype(np.float32), name="cells")
+    session = session_of(viewer)
+    train = open_dock(viewer, "Train")
+    hurry(train, max_steps=100_000)
+    train.train.click()
+    job, record = session.training
+    wait(lambda: record.last is not None and record.last.step > 20)
+    job._worker.quit()  # as the window does once the user has confirmed
+    wait(lambda: not job.active)
+    (file,) = own_models_folder.glob("*.safetensors")
+    assert api.load(file).history["step"]
+
+
+def test_a_model_file_dropped_in_opens_the_dock(window, model, tmp_path):
+    model.save(tmp_path / "mine.safetensors")
+    window.open(str(tmp_path / "mine.safetensors"), plugin="napari-cosdd")
+    assert len(window.layers) == 0
+    assert open_dock(window, "Denoise").model.currentText() == "mine"
+
+
+def test_docks_are_one_each_and_can_be_opened_again(window, wait):
+    first = open_dock(window, "Train")
+    assert open_dock(window, "Train") is first
+    window.window.remove_dock_widget(first.parent())
+    again = open_dock(window, "Train")
+    wait(again.isVisible)
+    assert again is not first
