@@ -164,8 +164,6 @@ def test_training_goes_on_from_a_model(hurry, dock, session, wait):
 def test_a_folder_is_trained_on(
     hurry, dock, session, wait, tmp_path, noisy, monkeypatch
 ):
-    hurry, dock, session, wait, tmp_path, noisy, monkeypatch
-):
     folder = tmp_path / "images"
     folder.mkdir()
     for k in range(2):
