@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: quality, limit, receptive-field, real."""
+"""`python -m benchmarks`: quality, limit, receptive-field, real, gui."""
 
 from typing import Annotated
 
@@ -6,7 +6,7 @@ import torch
 import typer
 from rich.console import Console
 
-from benchmarks import limit, quality, real, receptive_field, table
+from benchmarks import gui, limit, quality, real, receptive_field, table
 from benchmarks.common import NOISES, SETS
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
@@ -57,6 +57,15 @@ def receptive_field_command(
 def real_command(minutes: Minutes = 5.0, what: str = "nuclei,twophoton,tirf") -> None:
     """Real images: repeats of a static scene, and the bundled nuclei."""
     real.run(console, minutes, what.split(","))
+
+
+@app.command("gui")
+def gui_command(
+    seconds: Annotated[float, typer.Option(help="Of each training.")] = 20.0,
+    rounds: int = 3,
+) -> None:
+    """Gaps of the event loop and speed while training in napari's window."""
+    gui.run(console, seconds, rounds)
 
 
 @app.command("table")

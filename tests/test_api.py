@@ -1,12 +1,14 @@
 import numpy as np
 import pytest
+import torch
 
 import napari_cosdd
 from conftest import TINY, TRAINING, tiny_recipe
 from napari_cosdd import api
 from napari_cosdd.data.image import Image
 from napari_cosdd.data.io import write_image
-from napari_cosdd.errors import BadInputError
+from napari_cosdd.errors import BadInputError, BadModelFileError
+from napari_cosdd.inference.suits import differences
 from napari_cosdd.recipe import Recipe
 
 
@@ -123,3 +125,47 @@ def test_a_recipe_can_be_written_edited_and_used(tmp_path):
     path.write_text("{")
     with pytest.raises(BadInputError, match=r"r\.json"):
         Recipe.read(path)
+
+
+def test_training_goes_on_from_a_model_in_its_own_scale(model, noisy):
+    recipe = tiny_recipe(max_steps=1, learning_rate=1e-9, warmup_steps=0)
+    image = api.as_images(3 * noisy + 100, "YX")
+    job = api.prepare_training(image, recipe, start=model)
+    assert job.patches.spec == model.spec
+    assert job.recipe.settings["kl_warmup"] == 0
+    *_, last = job.run()
+    before, after = model.method.state_dict(), last.result.method.state_dict()
+    for key, value in before.items():
+        torch.testing.assert_close(after[key], value, atol=1e-6, rtol=1e-4)
+
+
+def test_going_on_needs_images_of_the_same_channels(model, noisy):
+    image = api.as_images(np.stack([noisy, noisy]), "CYX")
+    with pytest.raises(BadModelFileError, match="for 1 channels, the image has 2"):
+        api.prepare_training(image, tiny_recipe(), start=model)
+
+
+def test_the_estimate_counts_all_steps(noisy):
+    short, long = (
+        api.prepare_training(
+            api.as_images(noisy, "YX"), tiny_recipe(max_steps=n)
+        ).estimate()
+        for n in (100, 100_000)
+    )
+    assert long.seconds > 100 * short.seconds
+    assert long.memory == short.memory > 1e8
+    limited = api.prepare_training(
+        api.as_images(noisy, "YX"), tiny_recipe(max_steps=10**7, time_limit=2.0)
+    )
+    assert limited.estimate().seconds == 120
+
+
+def test_an_image_unlike_the_training_data_is_told(model, noisy):
+    alike = api.as_images(noisy, "YX")[0]
+    assert differences(model, alike) == []
+    stack = api.as_images(np.stack([noisy, noisy]), "TYX")[0]
+    assert differences(model, stack) == []
+    shifted = api.as_images(noisy + 1e4, "YX")[0]
+    assert "median" in differences(model, shifted)[0]
+    flat = api.as_images(noisy / 10 + float(np.median(noisy)), "YX")[0]
+    assert "contrast is 0.1 times" in differences(model, flat)[-1]

@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from conftest import TINY, TRAINING
-from napari_cosdd import cli
+from napari_cosdd import __version__, cli
 from napari_cosdd.data.image import Image
 from napari_cosdd.data.io import read_image, write_image
 from napari_cosdd.inference.config import InferenceConfig
@@ -43,6 +43,18 @@ def trained(image, tmp_path):
     assert "COSDD for noise along x" in output
     assert "training completed after 6 steps" in output
     return path
+
+
+def test_the_version_is_said():
+    assert run("--version").strip() == f"napari-cosdd {__version__}"
+
+
+def test_training_starts_from_a_model(image, trained, tmp_path):
+    path = tmp_path / "more.safetensors"
+    wanted = ["--start-from", trained, "--max-steps", 3, "--crop-size", 32]
+    output = run("train", image, "--output", path, *wanted)
+    assert "COSDD for noise along x, receptive field 5 px" in output
+    assert "training completed after 3 steps" in output
 
 
 def test_analyze_tells_and_writes(image, tmp_path):

@@ -1,5 +1,7 @@
 """The manifest as napari reads it, and what `npe2 validate` does not catch."""
 
+import subprocess
+import sys
 from importlib import import_module
 from pathlib import Path
 
@@ -25,7 +27,37 @@ def test_every_command_can_be_imported(manifest):
 
 def test_every_contribution_names_a_declared_command(manifest):
     declared = {c.id for c in manifest.contributions.commands}
-    assert {s.command for s in manifest.contributions.sample_data} <= declared
+    contributions = manifest.contributions
+    named = [*contributions.sample_data, *contributions.widgets, *contributions.readers]
+    named += [item for items in contributions.menus.values() for item in items]
+    assert {contribution.command for contribution in named} == declared
+
+
+def test_menus_are_open_to_plugins(manifest):
+    from napari._app_model.constants import MenuId
+
+    open_to_plugins = {menu.value for menu in MenuId.contributables()}
+    assert set(manifest.contributions.menus) <= open_to_plugins
+
+
+def test_listing_the_plugin_loads_neither_torch_nor_qt():
+    code = (
+        "import sys; from npe2 import PluginManifest; "
+        "PluginManifest.from_distribution('napari-cosdd'); import napari_cosdd; "
+        "print([m for m in ('torch', 'qtpy', 'pyqtgraph') if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"
+
+
+def test_only_model_files_are_read():
+    from napari_cosdd.gui.model_reader import open_model
+
+    assert open_model("a.safetensors") is not None
+    assert open_model(["a.safetensors"]) is not None
+    assert open_model("a.tif") is None
 
 
 def test_the_link_at_the_top_is_the_manifest_of_the_package():

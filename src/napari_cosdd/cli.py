@@ -15,11 +15,13 @@ from rich.console import Console
 
 from napari_cosdd._options import field_options
 from napari_cosdd._progress import show_denoising, show_training
+from napari_cosdd._version import __version__
 from napari_cosdd.errors import CosddError
 
 app = typer.Typer(
     help="Remove noise that runs along rows or columns, from noisy images alone "
     "(COSDD, WACV 2025).",
+    invoke_without_command=True,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
@@ -42,6 +44,18 @@ MaskOption = Annotated[
 OverwriteOption = Annotated[
     bool, typer.Option("--overwrite", help="Write over files that exist.")
 ]
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Say which version this is.")
+    ] = False,
+) -> None:
+    """Remove noise that runs along rows or columns, from noisy images alone."""
+    if version:
+        console.print(f"napari-cosdd {__version__}", highlight=False)
+        raise typer.Exit
 
 
 @contextmanager

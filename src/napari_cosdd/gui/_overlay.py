@@ -14,17 +14,18 @@ from napari_cosdd.gui._plots import DIVERGING
 #: Lags to each side, and the share of the image's longer side that a cell takes.
 LAGS, SHARE = 10, 1 / 80
 PART = "noise"
-#: Distance from the border, as a share: the view's border may cut the image's.
-INSET = 0.12
+#: Distance from the upper or lower border, and where along the other axis a bar may
+#: begin: shares of the image. Corners may lie outside the view.
+INSET, PLACES = 0.03, (0.15, 0.4, 0.65)
 
 
 def show_bar(viewer: Any, layer: ImageLayer, found: NoiseReport) -> None:
-    """Put the bar over the layer, in the corner where there is least to see."""
+    """Put the bar over the layer, near a border, where there is least to see."""
     bar = _bar(found)
     size = data_of(layer).shape[-2:]
     zoom = max(1.0, round(max(size) * SHARE))
     zoom = min(zoom, *(s / b for s, b in zip(size, bar.shape, strict=True)))
-    corner = _quiet_corner(layer, [b * zoom for b in bar.shape])
+    corner = _quiet_place(layer, [b * zoom for b in bar.shape])
     look = place(layer, ndim=2, offset=corner, zoom=zoom)
     existing = parts_of(viewer.layers, layer.name).get(PART)
     if existing is not None:
@@ -51,16 +52,19 @@ def _bar(found: NoiseReport) -> NDArray[np.float32]:
     return values[middle, part][None].astype(np.float32)
 
 
-def _quiet_corner(layer: ImageLayer, size: list[float]) -> tuple[float, float]:
-    """Return where a box of `size` covers the least signal: one of four corners."""
+def _quiet_place(layer: ImageLayer, size: list[float]) -> tuple[float, float]:
+    """Return where a box of `size` covers the least signal, near a border."""
     data = data_of(layer)
     plane = (0,) * (data.ndim - 2)
-    lengths = data.shape[-2:]
-    margin = [INSET * n for n in lengths]
-    starts = [
-        (m, max(0.0, n - s - m)) for n, s, m in zip(lengths, size, margin, strict=True)
-    ]
-    corners = [(y, x) for y in starts[0] for x in starts[1]]
+    height, width = data.shape[-2:]
+    tall, wide = size
+    if tall > wide:
+        ys = [p * height for p in PLACES]
+        xs = [INSET * width, width - wide - INSET * width]
+    else:
+        ys = [INSET * height, height - tall - INSET * height]
+        xs = [p * width for p in PLACES]
+    corners = [(min(y, height - tall), min(x, width - wide)) for y in ys for x in xs]
 
     def signal(corner: tuple[float, float]) -> float:
         box = tuple(

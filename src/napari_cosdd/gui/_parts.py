@@ -33,12 +33,17 @@ class Dock(QScrollArea):
         self.setWidgetResizable(True)
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.setMinimumWidth(320)
         inner = QWidget()
         self.rows = QVBoxLayout(inner)
         self.rows.setContentsMargins(8, 6, 8, 6)
         self.rows.setSpacing(6)
         self.setWidget(inner)
+
+    def showEvent(self, event: Any) -> None:
+        """Be at least as wide as the content, so that nothing is cut off."""
+        super().showEvent(event)
+        inner, bar = self.widget(), self.verticalScrollBar()
+        self.setMinimumWidth(inner.minimumSizeHint().width() + bar.sizeHint().width())
 
     def sizeHint(self) -> QSize:
         """Return the width that all docks share."""

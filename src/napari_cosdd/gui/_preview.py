@@ -49,6 +49,7 @@ def show_preview(viewer: Any, layer: ImageLayer, preview: Preview) -> None:
         return
     if existing is not None:
         viewer.layers.remove(existing)
+    # The camera stays: Home (the house below the list) shows image and strip.
     zoom = max(1.0, SHARE * data_of(layer).shape[-2] / shown.shape[0])
     zoom = min(zoom, data_of(layer).shape[-1] / shown.shape[1])
     active = viewer.layers.selection.active

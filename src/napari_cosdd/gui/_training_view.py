@@ -79,7 +79,7 @@ class TrainingView(QWidget):
         column.addWidget(self.status)
         column.addWidget(self.tabs)
         column.addWidget(row(self.log, self.csv, self.png))
-        column.addWidget(Sentence("Held-out crop: noisy, estimate now, one sample"))
+        column.addWidget(Sentence("Held out: noisy · estimate now · one sample"))
         column.addWidget(self.picture)
 
     def set_theme(self, theme: str) -> None:
@@ -97,6 +97,7 @@ class TrainingView(QWidget):
         self.bar.setValue(round(1000 * record.progress))
         self.bar.setFormat(_progress_text(record, state))
         self.status.setText(_status(record, state))
+        self.status.setToolTip(str(record.path or ""))
         if record.preview is not None and record.preview is not self._seen:
             self._seen = record.preview
             self.picture.show_preview(record.preview)
@@ -144,7 +145,7 @@ def _status(record: TrainingRecord, state: str) -> str:
     if record.started is not None and state in ("running", "paused", "stopping"):
         parts.append(f"{record.started.description}, on {record.started.device}.")
     if record.reason:
-        where = f": {record.path}" if record.path is not None else ""
-        parts.append(f"{REASONS[record.reason]}{where}.")
+        kept = f"; kept as {record.path.stem}" if record.path is not None else ""
+        parts.append(f"{REASONS[record.reason]}{kept}.")
     parts += [f"⚠ {w}" for w in record.warnings[-3:]]
     return "\n".join(parts)

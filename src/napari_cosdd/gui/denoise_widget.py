@@ -216,6 +216,7 @@ class DenoiseWidget(Dock):
 
     def _refresh(self) -> None:
         layer, entry = self.image.layer, self._entry()
+        self.model.setToolTip(str(entry.path or "") if entry is not None else "")
         running = self.session.denoising
         active = running is not None and running[0].active
         why = "A denoising is running" if active else NO_MODEL

@@ -22,30 +22,17 @@ def show_prediction(prediction: Prediction) -> None:
     """Open napari with noisy, mean, deviation and samples as layers."""
     import napari
 
+    from napari_cosdd.events import Allocated, Denoised
+    from napari_cosdd.gui._results import ResultLayers
+
     source = prediction.source
-    scale = [source.pixel_size.get(a, 1.0) for a in source.axes]
     viewer = napari.Viewer(title="COSDD demo")
-    noisy = viewer.add_image(source.data, name=source.name, scale=scale)
-    limits = noisy.contrast_limits
-    for k, sample in enumerate(prediction.samples, start=1):
-        viewer.add_image(
-            sample,
-            name=f"{source.name} · sample {k}",
-            scale=scale,
-            contrast_limits=limits,
-            visible=False,
-        )
-    viewer.add_image(
-        prediction.deviation,
-        name=f"{source.name} · deviation",
-        scale=scale,
-        colormap="magma",
-        visible=False,
+    layer = viewer.add_image(
+        source.data,
+        name=source.name,
+        scale=[source.pixel_size.get(a, 1.0) for a in source.axes],
     )
-    viewer.add_image(
-        prediction.mean,
-        name=f"{source.name} · mean",
-        scale=scale,
-        contrast_limits=limits,
-    )
+    results = ResultLayers(viewer, layer, provenance={"model": "demo"})
+    results.take(Allocated(prediction))
+    results.take(Denoised(prediction))
     napari.run()

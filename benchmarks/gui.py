@@ -1,0 +1,88 @@
+"""The window while it trains: how long it is deaf, and what the plugin costs."""
+
+import time
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+
+from benchmarks.common import save
+from napari_cosdd import api
+from napari_cosdd.data.samples import nuclei
+from napari_cosdd.events import StepDone
+from napari_cosdd.recipe import Recipe
+
+#: Interval of the timer whose delays are measured, seconds.
+TICK = 0.005
+#: Start of a training that is not measured, seconds.
+SETTLE = 3.0
+
+
+def run(console: Console, seconds: float, rounds: int) -> None:
+    """Train in turn headless and in the plugin; print and save gaps and speeds."""
+    import napari
+
+    viewer = napari.Viewer()
+    viewer.open_sample("napari-cosdd", "nuclei")
+    headless, plugin, gaps = [], [], []
+    for _ in range(rounds):
+        headless.append(_headless(seconds))
+        speed, delays = _in_plugin(viewer, seconds)
+        plugin.append(speed)
+        gaps.append(delays)
+    together = 1000 * np.concatenate(gaps)
+    result = {
+        "seconds": seconds,
+        "rounds": rounds,
+        "headless_steps_per_s": np.round(headless, 2).tolist(),
+        "plugin_steps_per_s": np.round(plugin, 2).tolist(),
+        "ratio": round(float(np.median(np.divide(plugin, headless))), 3),
+        "gap_ms_median": round(float(np.median(together)), 1),
+        "gap_ms_99": round(float(np.quantile(together, 0.99)), 1),
+        "gap_ms_longest": round(float(together.max()), 1),
+    }
+    console.print(result)
+    save("gui", {"quick on the nuclei": result})
+    viewer.close()
+
+
+def _headless(seconds: float) -> float:
+    """Return steps per second of a training without a window's help."""
+    recipe = Recipe.preset().changed(training={"time_limit": (SETTLE + seconds) / 60})
+    job = api.prepare_training([nuclei()], recipe)
+    return _speed([e for e in job.run() if isinstance(e, StepDone)])
+
+
+def _in_plugin(viewer: Any, seconds: float) -> tuple[float, Any]:
+    """Train in the dock; return steps per second and the gaps of the event loop."""
+    from qtpy.QtCore import QTimer
+    from qtpy.QtWidgets import QApplication
+
+    from napari_cosdd.gui._session import open_dock, session_of
+
+    session, dock = session_of(viewer), open_dock(viewer, "Train")
+    limit = dock.length_form._widgets["time_limit"]
+    limit.value = f"{(SETTLE + seconds) / 60:.4f}"
+    dock._train()
+    assert session.training is not None
+    job, _ = session.training
+    steps: list[StepDone] = []
+    ticks: list[float] = []
+    job.advanced.connect(lambda es: steps.extend(e for e in es if type(e) is StepDone))
+    timer = QTimer(interval=round(1000 * TICK))
+    timer.timeout.connect(lambda: ticks.append(time.perf_counter()))
+    application = QApplication.instance()
+    while job.active:
+        application.processEvents()
+        time.sleep(0.001)
+        if not timer.isActive() and steps and steps[-1].seconds > SETTLE:
+            timer.start()
+        if timer.isActive() and steps[-1].progress > 0.98:
+            timer.stop()  # the end of the training is not its course
+    return _speed(steps), np.maximum(0, np.diff(ticks) - TICK)
+
+
+def _speed(steps: list[StepDone]) -> float:
+    """Return steps per second of the training's own clock, after it has settled."""
+    settled = [s for s in steps if s.seconds > SETTLE]
+    return len(settled) / (settled[-1].seconds - SETTLE)

@@ -1,0 +1,99 @@
+"""`python -m docs.screenshots`: the pictures of the README, from the real plugin.
+
+Needs a display; `xvfb-run -a -s "-screen 0 1400x900x24"` gives one.
+"""
+
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import napari
+import typer
+from qtpy.QtWidgets import QApplication
+
+from napari_cosdd.gui import _session
+from napari_cosdd.gui._session import open_dock, session_of
+
+IMAGES = Path(__file__).parent / "images"
+SIZE = (1280, 800)
+
+
+def wait(seconds: float, until: Callable[[], bool] = lambda: False) -> None:
+    """Let the window live for some time, or until something is so."""
+    application = QApplication.instance()
+    end = time.monotonic() + seconds
+    while time.monotonic() < end and not until():
+        application.processEvents()
+        time.sleep(0.01)
+
+
+def shoot(viewer: Any, name: str, folder: Path) -> None:
+    """Save the whole window as a picture."""
+    wait(1.0)
+    viewer.window.screenshot(
+        str(folder / f"{name}.png"), canvas_only=False, flash=False
+    )
+
+
+def look_closer(viewer: Any) -> None:
+    """Zoom in on some nuclei, as a user would, and brighten the dark parts."""
+    viewer.scene.camera.zoom = 2.6
+    viewer.scene.camera.center = (0, 470, 560)
+    layer = viewer.layers["nuclei"]
+    low = float(layer.data.min())
+    layer.contrast_limits = (low, low + 0.35 * (float(layer.data.max()) - low))
+
+
+def main(
+    minutes: Annotated[float, typer.Option(help="Of the training.")] = 4.0,
+    theme: str = "dark",
+    folder: Path = IMAGES,
+) -> None:
+    """Drive the plugin on the nuclei: noise, training, solutions."""
+    folder.mkdir(parents=True, exist_ok=True)
+    models = Path(tempfile.mkdtemp())
+    _session.models_folder = lambda: models
+    viewer = napari.Viewer()
+    viewer.theme = theme
+    viewer.window.resize(*SIZE)
+    viewer.open_sample("napari-cosdd", "nuclei")
+    session = session_of(viewer)
+    noise = open_dock(viewer, "Noise")
+    wait(60, lambda: "nuclei" in session.reports)
+    shoot(viewer, "noise", folder)
+    noise.use.click()
+    train = open_dock(viewer, "Train")
+    wait(30, lambda: "About" in train.estimate.text())
+    look_closer(viewer)
+    train.length_form._widgets["time_limit"].value = str(minutes)
+    train.train.click()
+    assert session.training is not None
+    job, _ = session.training
+    wait(36 * minutes, lambda: not job.active)
+    shoot(viewer, "training", folder)
+    wait(120 * minutes + 60, lambda: not job.active)
+    train.view.tabs.setCurrentIndex(1)
+    shoot(viewer, "trained", folder)
+    train.next.click()
+    denoise = open_dock(viewer, "Denoise")
+    denoise.n_samples.setValue(30)
+    denoise.run.click()
+    wait(600, lambda: session.denoising is not None and session.denoising[1].complete)
+    viewer.layers["nuclei · noise correlation"].visible = False
+    viewer.cursor.position = (470.0, 560.0)
+    shoot(viewer, "denoised", folder)
+    denoise.compare.forth.click()
+    shoot(viewer, "sample", folder)
+    denoise.compare.grid.click()
+    viewer.reset_view()
+    shoot(viewer, "grid", folder)
+    denoise.compare.grid.click()
+    os.sync()
+    viewer.close()
+
+
+if __name__ == "__main__":
+    typer.run(main)

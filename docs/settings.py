@@ -1,0 +1,62 @@
+"""`python -m docs.settings`: writes settings.md from the fields of the configs."""
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from napari_cosdd.inference.config import InferenceConfig
+from napari_cosdd.methods import METHODS, get_method
+from napari_cosdd.training.config import TrainingConfig
+
+PAGE = Path(__file__).with_name("settings.md")
+HEAD = """# Settings
+
+Written by `python -m docs.settings` from the code: the docks, the command line
+(`--learning-rate`) and Python (`learning_rate=`) have the same ones. An option that is
+not given is decided by the preset.
+"""
+
+
+def page() -> str:
+    """Return all tables as Markdown."""
+    parts = [HEAD, table("Training", TrainingConfig)]
+    for name in METHODS:
+        method = get_method(name)
+        parts.append(table(f"Method {method.title}", method.Config))
+        parts.append(presets(name))
+    parts.append(table("Denoising", InferenceConfig))
+    return "\n".join(parts)
+
+
+def table(title: str, config: type[BaseModel]) -> str:
+    """Return the fields of a config."""
+    lines = [
+        f"## {title}",
+        "",
+        "| name | title | default | meaning |",
+        "|---|---|---|---|",
+    ]
+    for name, field in config.model_fields.items():
+        extra: dict[str, Any] = (
+            field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
+        )
+        unit = f" {extra['unit']}" if "unit" in extra else ""
+        empty = extra.get("empty", "automatic")
+        default = empty if field.default is None else f"{field.default}{unit}"
+        lines.append(f"| `{name}` | {field.title} | {default} | {field.description} |")
+    return "\n".join([*lines, ""])
+
+
+def presets(name: str) -> str:
+    """Return what each preset of a method changes."""
+    lines = []
+    for preset, parts in get_method(name).presets.items():
+        changed = {**parts["method"], **parts["training"]}
+        words = ", ".join(f"`{k}` {v}" for k, v in changed.items()) or "the defaults"
+        lines.append(f"- Preset **{preset}**: {words}.")
+    return "\n".join([*lines, ""])
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")
