@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -167,5 +169,6 @@ def test_an_image_unlike_the_training_data_is_told(model, noisy):
     assert differences(model, stack) == []
     shifted = api.as_images(noisy + 1e4, "YX")[0]
     assert "median" in differences(model, shifted)[0]
-    flat = api.as_images(noisy / 10 + float(np.median(noisy)), "YX")[0]
-    assert "contrast is 0.1 times" in differences(model, flat)[-1]
+    middle = float(np.median(noisy))
+    flat = api.as_images((noisy - middle) / 10 + middle, "YX")[0]
+    assert re.search(r"contrast is 0\.(1|09\d*) times", differences(model, flat)[0])

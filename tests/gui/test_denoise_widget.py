@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 import tifffile
 from napari.layers import Image as ImageLayer
+from qtpy.QtCore import Qt
 
 from napari_cosdd import api
 from napari_cosdd.gui._layers import KEY, parts_of
@@ -77,6 +78,12 @@ def test_running_again_replaces_or_adds(denoised, viewer, session, wait):
     denoised.run.click()
     wait(lambda: not session.denoising[0].active)
     assert "cells · mean [1]" in [layer.name for layer in viewer.layers]
+
+
+def test_enter_starts_it(dock, session, wait, qtbot):
+    qtbot.keyClick(dock, Qt.Key.Key_Return)
+    wait(lambda: session.denoising is not None and not session.denoising[0].active)
+    assert session.denoising[1].complete
 
 
 def test_cancel_keeps_what_is_there(dock, session, wait, viewer):
@@ -259,3 +266,10 @@ def test_layers_removed_meanwhile_do_no_harm(denoised, viewer):
     viewer.layers.clear()
     assert not any(isinstance(x, ImageLayer) for x in viewer.layers)
     assert not denoised.run.isEnabled()
+
+
+def test_arrow_keys_step_through_the_solutions(denoised, qtbot):
+    qtbot.keyClick(denoised.compare, Qt.Key.Key_Right)
+    assert denoised.compare.label.text() == "sample 1 of 2"
+    qtbot.keyClick(denoised.compare, Qt.Key.Key_Left)
+    assert denoised.compare.label.text() == "mean"

@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from conftest import awaken
+from napari_cosdd.nets.blocks import upsample
 from napari_cosdd.nets.ladder_vae import LadderVAE
 
 
@@ -63,3 +64,15 @@ def test_samples_differ_and_follow_the_noise():
     again = net.sample_posterior(features, normal(0)).code
     assert torch.equal(a, again)
     assert not torch.allclose(a, b)
+
+
+@pytest.mark.parametrize("ndim", [1, 2, 3])
+def test_doubling_begins_as_a_repetition_of_pixels(ndim):
+    torch.manual_seed(0)
+    x = torch.randn(2, 3, *(4,) * ndim)
+    doubled = upsample(ndim, 3, 5)(x)
+    repeats = (1, 2, 2) if ndim == 3 else (2,) * ndim
+    thinned = doubled[(..., *(slice(None, None, r) for r in repeats))]
+    for axis, repeat in enumerate(repeats, start=2):
+        thinned = thinned.repeat_interleave(repeat, axis)
+    torch.testing.assert_close(doubled, thinned)

@@ -26,10 +26,19 @@ WIDTH = 340
 
 
 class Dock(QScrollArea):
-    """A dock's content: scrolls when it must, and never sideways."""
+    """A dock's content: scrolls when it must, and never sideways.
+
+    Attributes
+    ----------
+    rows : QVBoxLayout
+        Where its parts go.
+    main : QPushButton or None
+        Pressed by Enter.
+    """
 
     def __init__(self) -> None:
         super().__init__()
+        self.main: QPushButton | None = None
         self.setWidgetResizable(True)
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
@@ -44,6 +53,13 @@ class Dock(QScrollArea):
         super().showEvent(event)
         inner, bar = self.widget(), self.verticalScrollBar()
         self.setMinimumWidth(inner.minimumSizeHint().width() + bar.sizeHint().width())
+
+    def keyPressEvent(self, event: Any) -> None:
+        """Press the main button with Enter."""
+        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and self.main:
+            self.main.click()
+        else:
+            super().keyPressEvent(event)
 
     def sizeHint(self) -> QSize:
         """Return the width that all docks share."""

@@ -69,6 +69,7 @@ class DenoiseWidget(Dock):
         self.bar.setFormat("")
         self.status, self.problem = Sentence(), Problem()
         self.compare = CompareView(viewer, viewer.theme)
+        self.main = self.run
         self._build()
         self.image.chosen.connect(self._refresh)
         self.model.currentTextChanged.connect(lambda _text: self._refresh())

@@ -58,6 +58,7 @@ class NoiseWidget(Dock):
         self.use = button(
             "Use for training →", "Open the Train dock with these findings", self._use
         )
+        self.main = self.use
         self._build()
         self._rest = QTimer(self, singleShot=True, interval=REST)
         self._rest.timeout.connect(self.analyze)

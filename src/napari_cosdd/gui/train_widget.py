@@ -100,7 +100,7 @@ class TrainWidget(Dock):
         self._refresh()
 
     def _build(self) -> None:
-        self.train.setDefault(True)
+        self.main = self.train
         self.settings.setFixedHeight(280)
         self.advanced.addWidget(self.settings)
         for widget in (

@@ -38,7 +38,7 @@ class COSDDConfig(MethodConfig):
         default=32, ge=4, le=512, title="Channels", description="Features of a layer"
     )
     n_latents: int = Field(
-        default=6, ge=1, le=512, title="Latents", description="Latents of a level"
+        default=2, ge=1, le=512, title="Latents", description="Latents of a level"
     )
     n_code: int = Field(
         default=8, ge=2, le=512, title="Code", description="Channels of the code"

@@ -49,9 +49,17 @@ def downsample(ndim: int, n_in: int, n_out: int) -> nn.Module:
 
 
 def upsample(ndim: int, n_in: int, n_out: int) -> nn.Module:
-    """Return a learned doubling of y and x."""
+    """Return a learned doubling of y and x.
+
+    It begins as a repetition of pixels: the kernel's taps start equal, or random
+    ones would lay a grid of period 2 over the image that training has to unlearn.
+    """
     step = strides(ndim, 2)
-    return TRANSPOSED[ndim](n_in, n_out, step, stride=step)
+    made = TRANSPOSED[ndim](n_in, n_out, step, stride=step)
+    with torch.no_grad():
+        first = made.weight[(..., *(slice(0, 1),) * ndim)]
+        made.weight.copy_(first.clone().expand_as(made.weight))
+    return made
 
 
 def channels_last(tensor: Tensor) -> Tensor:

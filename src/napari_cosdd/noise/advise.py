@@ -14,7 +14,7 @@ MATTERS = 0.05
 SIGNIFICANT = 4.0
 #: If the weaker axis has more than this share of the stronger, both are correlated.
 BOTH = 0.5
-SHORTEST, LONGEST, USUAL = 9, 120, 40
+SHORTEST, LONGEST, USUAL = 5, 120, 40
 
 
 @dataclass(frozen=True)
