@@ -61,7 +61,7 @@ def _in_plugin(viewer: Any, seconds: float) -> tuple[float, Any]:
     from napari_cosdd.gui._session import open_dock, session_of
 
     session, dock = session_of(viewer), open_dock(viewer, "Train")
-    limit = dock.length_form._widgets["time_limit"]
+    limit = dock.form.length_form._widgets["time_limit"]
     limit.value = f"{(SETTLE + seconds) / 60:.4f}"
     dock._train()
     assert session.training is not None

@@ -68,7 +68,7 @@ def main(
     train = open_dock(viewer, "Train")
     wait(30, lambda: "About" in train.estimate.text())
     look_closer(viewer)
-    train.length_form._widgets["time_limit"].value = str(minutes)
+    train.form.length_form._widgets["time_limit"].value = str(minutes)
     train.train.click()
     assert session.training is not None
     job, _ = session.training

@@ -73,10 +73,14 @@ def hurry():
     """Fill the forms of a Train dock with what trains in a second."""
 
     def fill_in(widget, **settings):
-        for form in (widget.length_form, widget.training_form, widget.method_form):
+        for form in (
+            widget.form.length_form,
+            widget.form.training_form,
+            widget.form.method_form,
+        ):
             for name, value in {**FAST, **SMALL, **settings}.items():
                 if name in form._widgets:
                     form._widgets[name].value = value
-        widget.noise.setCurrentIndex(1)  # along rows
+        widget.form.noise.setCurrentIndex(1)  # along rows
 
     return fill_in

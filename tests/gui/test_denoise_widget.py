@@ -6,6 +6,7 @@ from napari.layers import Image as ImageLayer
 from qtpy.QtCore import Qt
 
 from napari_cosdd import api
+from napari_cosdd.gui._compare import _number
 from napari_cosdd.gui._layers import KEY, parts_of
 from napari_cosdd.gui._session import ModelEntry
 from napari_cosdd.gui.denoise_widget import DenoiseWidget
@@ -240,8 +241,8 @@ def test_the_probe_reads_mean_and_deviation(denoised, viewer, stripes):
     viewer.cursor.position = tuple(stripes.data_to_world((30, 40)))
     mean = viewer.layers["cells · mean"].data[30, 40]
     deviation = viewer.layers["cells · deviation"].data[30, 40]
-    assert f"{mean:.0f}" in denoised.compare.probe.text()
-    assert f"± {deviation:.3g}" in denoised.compare.probe.text()
+    assert _number(mean) in denoised.compare.probe.text()
+    assert f"± {_number(deviation)}" in denoised.compare.probe.text()
     assert denoised.compare.bars.isVisible()
 
 

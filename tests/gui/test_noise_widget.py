@@ -95,6 +95,14 @@ def test_color_pictures_and_results_are_not_offered(viewer, shown, stripes):
     assert names == ["cells"]
 
 
+def test_a_color_picture_alone_is_refused_kindly(viewer, shown):
+    widget = shown(NoiseWidget(viewer))
+    viewer.add_image(np.zeros((8, 8, 3), np.uint8), rgb=True, name="photo")
+    assert "photo is a color (RGB) picture" in widget.sentence.text()
+    viewer.layers.clear()
+    assert "Open an image" in widget.sentence.text()
+
+
 def test_it_follows_the_active_layer_until_one_is_chosen(viewer, stripes, shown, noisy):
     widget = shown(NoiseWidget(viewer))
     other = viewer.add_image(noisy, name="other")

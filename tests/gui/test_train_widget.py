@@ -20,7 +20,7 @@ def test_everything_is_filled_in(dock):
     assert dock.train.isEnabled()
     assert not dock.stop.isEnabled()
     assert dock.stop.toolTip() == "Nothing is being trained"
-    assert not dock.volume.isEnabled()
+    assert not dock.form.volume.isEnabled()
 
 
 def test_the_estimate_says_time_memory_and_device(hurry, dock, wait):
@@ -32,12 +32,12 @@ def test_the_estimate_says_time_memory_and_device(hurry, dock, wait):
 def test_findings_are_taken_over(dock, session, noisy):
     found = api.analyze(noisy, axes="YX")
     session.add_report("cells", found)
-    assert dock.noise.currentText() == "automatic – found along x"
-    config = dock.recipe().method_config
+    assert dock.form.noise.currentText() == "automatic – found along x"
+    config = dock.form.recipe(dock._report()).method_config
     assert config.noise_axis == "x"
     assert config.receptive_field == found.advice.receptive_field
-    dock.noise.setCurrentText("along columns (y)")
-    assert dock.recipe().method_config.noise_axis == "y"
+    dock.form.noise.setCurrentText("along columns (y)")
+    assert dock.form.recipe(dock._report()).method_config.noise_axis == "y"
 
 
 def test_training_fills_curves_preview_and_the_list_of_models(
@@ -128,7 +128,7 @@ def test_a_wrong_setting_is_told_and_nothing_starts(hurry, dock, session):
     dock.train.click()
     assert session.training is None
     assert "learning_rate" in dock.problem.text.text()
-    dock.training_form._widgets["learning_rate"].value = "0.01"
+    dock.form.training_form._widgets["learning_rate"].value = "0.01"
     dock.axes.setText("TYX")
     dock.train.click()
     assert "name 3 axes, but the image has 2" in dock.problem.text.text()
@@ -193,6 +193,6 @@ def test_models_of_earlier_sessions_are_offered(model, own_models_folder):
 
 
 def test_every_preset_has_its_forms(dock):
-    for name in dock.presets:
-        dock.preset.setCurrentText(name)
-        assert dock.recipe().method in ("cosdd", "n2v")
+    for name in dock.form.presets:
+        dock.form.preset.setCurrentText(name)
+        assert dock.form.recipe(dock._report()).method in ("cosdd", "n2v")

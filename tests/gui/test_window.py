@@ -38,7 +38,7 @@ def test_from_the_sample_to_the_solutions(window, wait, hurry):
     noise.use.click()
     train = open_dock(window, "Train")
     assert train.image.currentText() == "stripes"
-    assert "found along x" in train.noise.currentText()
+    assert "found along x" in train.form.noise.currentText()
     hurry(train)
     train.train.click()
     wait(lambda: not session.training[0].active)

@@ -32,7 +32,8 @@ def test_the_average_follows_and_can_be_swapped():
 
 @pytest.mark.parametrize("scale", [1e-4, 1.0, 1e4])
 @pytest.mark.parametrize(
-    ("gradient", "moved"), [(1.0, 1.0), (20.0, 5.0), (1e3, 0.0), (np.nan, 0.0)]
+    ("gradient", "moved"),
+    [(1.0, 1.0), (20.0, 5.0), (1e3, 5.0), (1e6, 0.0), (np.nan, 0.0)],
 )
 def test_exploding_and_undefined_gradients_change_nothing(scale, gradient, moved):
     """Relative to the usual gradient, which differs a lot between images."""

@@ -200,6 +200,25 @@ def test_bad_updates_are_skipped_rolled_back_and_at_last_given_up(
     assert all(torch.isfinite(w).all() for w in model.method.state_dict().values())
 
 
+def test_updates_left_out_are_counted_and_told(noisy, monkeypatch):
+    original, calls = COSDD.losses, 0
+
+    def odd(self, batch, generator, progress=1.0):
+        nonlocal calls
+        losses = original(self, batch, generator, progress)
+        if torch.is_grad_enabled():
+            calls += 1
+            if calls in (4, 6):
+                losses.objectives["signal"] *= float("nan")
+        return losses
+
+    training = job(noisy, max_steps=12, validation_every=6)
+    monkeypatch.setattr(COSDD, "losses", odd)
+    *_, warned, last = (e for e in training.run() if isinstance(e, (Warned, Finished)))
+    assert "2 of 12 updates were left out" in warned.message
+    assert last.reason == "completed"
+
+
 def test_collapse_restarts_with_another_seed_and_is_never_delivered(noisy, monkeypatch):
     monkeypatch.setattr(COSDD, "collapsed", lambda self, losses: True)
     monkeypatch.setattr(run, "JUDGED_STEP", 3)

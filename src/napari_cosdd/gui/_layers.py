@@ -85,20 +85,22 @@ def image_of(layer: ImageLayer, axes: str) -> Image:
 
 
 def current_plane(
-    layer: ImageLayer, axes: str, step: Sequence[int]
+    layer: ImageLayer, axes: str, step: Sequence[int], keep: str = "CYX"
 ) -> tuple[slice, ...]:
-    """Return the plane of a layer that the viewer shows: one index but for C, Y, X.
+    """Return the part of a layer that the viewer shows.
 
     Parameters
     ----------
     step : sequence of int
         The viewer's position per axis of the world, aligned from the right.
+    keep : str
+        Axes that are kept whole; of the others one index is.
     """
     shape = data_of(layer).shape
     position = list(step)[-len(shape) :]
     position = [0] * (len(shape) - len(position)) + position
     return tuple(
-        slice(None) if letter in "CYX" else slice(min(p, n - 1), min(p, n - 1) + 1)
+        slice(None) if letter in keep else slice(min(p, n - 1), min(p, n - 1) + 1)
         for letter, p, n in zip(axes, position, shape, strict=True)
     )
 

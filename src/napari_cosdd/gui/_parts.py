@@ -169,6 +169,7 @@ class LayerChoice(QComboBox):
     """
 
     chosen = Signal()
+    emptied = Signal()
 
     def __init__(self, viewer: Any, *, results: bool = False, none: str = "") -> None:
         super().__init__()
@@ -197,6 +198,16 @@ class LayerChoice(QComboBox):
         found = [x for x in self._viewer.layers if x.name == self.currentText()]
         return found[0] if found else None
 
+    def why_empty(self) -> str:
+        """Say why there is nothing to choose, if color pictures are open."""
+        colored = [x.name for x in self._viewer.layers if getattr(x, "rgb", False)]
+        if not colored or self.count():
+            return ""
+        return (
+            f"{colored[0]} is a color (RGB) picture; grey levels are needed: "
+            "right-click the layer → Split RGB, and choose one channel."
+        )
+
     def choose(self, name: str) -> None:
         """Choose a layer by its name, and stay with it."""
         if self.findText(name) >= 0:
@@ -219,6 +230,8 @@ class LayerChoice(QComboBox):
         before, names = self.currentText(), self._names()
         index = self.currentIndex()
         entries = ([self._none] if self._none else []) + names
+        if not entries:
+            self.emptied.emit()  # what is open may have changed all the same
         if entries == [self.itemText(i) for i in range(self.count())]:
             return
         renamed = len(entries) == self.count() and before not in entries

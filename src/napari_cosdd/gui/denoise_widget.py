@@ -128,6 +128,7 @@ class DenoiseWidget(Dock):
         try:
             axes = axes_of(layer)
             image, offset = image_of(layer, axes), None
+            model = entry.load()
             config = inference_config(
                 {"n_samples": self.n_samples.value(), "n_kept": self.n_kept.value()}
             )
@@ -136,7 +137,8 @@ class DenoiseWidget(Dock):
             return
         self.image.choose(layer.name)  # stay with it, whatever layer is active
         if self.plane.isChecked():
-            plane = current_plane(layer, axes, self.viewer.dims.current_step)
+            keep = "CZYX" if model.spec.ndim == 3 else "CYX"
+            plane = current_plane(layer, axes, self.viewer.dims.current_step, keep)
             offset = [s.start or 0 for s in plane]
             image = image.with_data(image.data[plane], image.name)
         settings = config.model_dump()
@@ -151,7 +153,6 @@ class DenoiseWidget(Dock):
         )
 
         def work(stop: Callable[[], bool]) -> Iterator[Event]:
-            model = entry.load()
             yield from map(Warned, differences(model, image))
             yield from denoising(model, image, config, mask=True, stop=stop)
 

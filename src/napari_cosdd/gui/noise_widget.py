@@ -63,6 +63,7 @@ class NoiseWidget(Dock):
         self._rest = QTimer(self, singleShot=True, interval=REST)
         self._rest.timeout.connect(self.analyze)
         self.image.chosen.connect(self._layer_chosen)
+        self.image.emptied.connect(self._show_nothing)
         self.where.currentTextChanged.connect(self._where_chosen)
         self.bar.toggled.connect(self._show_bar)
         viewer.events.theme.connect(self._theme_changed)
@@ -241,7 +242,7 @@ class NoiseWidget(Dock):
 
     def _show_nothing(self) -> None:
         self._show_error(None)
-        self.sentence.setText(NOTHING)
+        self.sentence.setText(self.image.why_empty() or NOTHING)
         enable(self.use, False, "Open an image first")
 
     def _show_error(self, error: Exception | None) -> None:

@@ -5,14 +5,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QTimer
-from qtpy.QtWidgets import QCheckBox, QFileDialog, QLineEdit
-from superqt import QCollapsible
+from qtpy.QtWidgets import QFileDialog, QLineEdit
 
 from napari_cosdd import api
 from napari_cosdd._words import duration, memory
 from napari_cosdd.errors import BadInputError, CosddError
 from napari_cosdd.events import Estimated, Event, Warned
-from napari_cosdd.gui._forms import ConfigForm
 from napari_cosdd.gui._jobs import Job
 from napari_cosdd.gui._layers import axes_of, data_of, image_of
 from napari_cosdd.gui._parts import (
@@ -28,35 +26,19 @@ from napari_cosdd.gui._parts import (
     row,
 )
 from napari_cosdd.gui._preview import show_preview
+from napari_cosdd.gui._recipe_form import RecipeForm
 from napari_cosdd.gui._records import TrainingRecord
 from napari_cosdd.gui._session import new_model_path, open_dock, session_of
 from napari_cosdd.gui._training_view import TrainingView
-from napari_cosdd.methods import METHODS, get_method
 
 if TYPE_CHECKING:
     import napari
 
 FRESH = "random weights"
-AUTOMATIC = "automatic"
-AXES = {
-    "along rows (x)": "x",
-    "along columns (y)": "y",
-    "along z": "z",
-    "independent pixels": "none",
-}
 #: The estimate is made once the settings rest for so long, milliseconds.
 REST = 600
 #: Side of the part of the image that it is made on, pixels.
 TRIED = 256
-
-
-def presets() -> dict[str, tuple[str, str]]:
-    """Return method and preset by the name shown."""
-    return {
-        f"{get_method(name).title} · {preset}": (name, preset)
-        for name in METHODS
-        for preset in get_method(name).presets
-    }
 
 
 class TrainWidget(Dock):
@@ -65,7 +47,6 @@ class TrainWidget(Dock):
     def __init__(self, viewer: "napari.viewer.Viewer") -> None:
         super().__init__()
         self.viewer, self.session = viewer, session_of(viewer)
-        self.presets = presets()
         self.folder: Path | None = None
         self._estimating: Job | None = None
         self.image = LayerChoice(viewer)
@@ -75,12 +56,8 @@ class TrainWidget(Dock):
         self.axes = QLineEdit()
         self.axes.setMaximumWidth(70)
         self.shape = Sentence()
-        self.start, self.preset = choice(FRESH), choice(*self.presets)
-        self.noise = choice(AUTOMATIC, *AXES)
+        self.start, self.form = choice(FRESH), RecipeForm()
         self.estimate = Sentence()
-        self.volume = QCheckBox("3-D: learn from whole z-stacks")
-        self.fill_missing = QCheckBox("fill missing pixels (NaN)")
-        self.advanced, self.settings = QCollapsible("Advanced"), Dock()
         self.train = button("Train", "Learn from the noisy image alone", self._train)
         self.pause = button("Pause", "Hold the training; nothing is lost", self._pause)
         self.stop = button(
@@ -91,9 +68,6 @@ class TrainWidget(Dock):
             "Denoise this image →", "Open the Denoise dock with this model", self._next
         )
         self._rest = QTimer(self, singleShot=True, interval=REST)
-        for box in (self.volume, self.fill_missing):
-            self.settings.rows.addWidget(box)
-        self._make_forms()
         self._build()
         self._connect()
         self._layer_chosen()
@@ -101,8 +75,6 @@ class TrainWidget(Dock):
 
     def _build(self) -> None:
         self.main = self.train
-        self.settings.setFixedHeight(280)
-        self.advanced.addWidget(self.settings)
         for widget in (
             field("Image", self.image, self.browse, tip="Noisy images to learn from"),
             field(
@@ -111,11 +83,9 @@ class TrainWidget(Dock):
                 self.shape,
                 tip="A letter for each axis: S samples, T time, C channels, Z, Y, X",
             ),
-            field("Model", self.preset, tip="quick suits a laptop; small, large a GPU"),
             field("Start", self.start, tip="Begin anew, or go on from a model"),
-            field("Noise", self.noise, tip="Axis along which the noise is correlated"),
+            self.form,
             self.estimate,
-            self.advanced,
             row(self.train, self.pause, self.stop, stretch=0),
             self.problem,
             self.view,
@@ -126,14 +96,16 @@ class TrainWidget(Dock):
 
     def _connect(self) -> None:
         self.image.chosen.connect(self._layer_chosen)
-        self.preset.currentTextChanged.connect(lambda _text: self._make_forms())
-        for box in (self.preset, self.noise, self.start):
-            box.currentTextChanged.connect(lambda _text: self._rest.start())
+        self.form.changed.connect(self._rest.start)
+        self.start.currentTextChanged.connect(lambda _text: self._rest.start())
+        self.axes.textChanged.connect(lambda _text: self._allow_volume())
         self.axes.editingFinished.connect(self._rest.start)
         self._rest.timeout.connect(self._make_estimate)
         self.session.training_changed.connect(self._refresh)
         self.session.models_changed.connect(self._list_models)
-        self.session.noise_found.connect(lambda _name: self._show_noise())
+        self.session.noise_found.connect(
+            lambda _name: self.form.show_noise(self._report())
+        )
         self.session.use_noise.connect(self._take_over)
         self.viewer.events.theme.connect(self._theme_changed)
         self._list_models()
@@ -145,45 +117,6 @@ class TrainWidget(Dock):
         self._rest.start()
 
     # Settings -----------------------------------------------------------------
-
-    def _make_forms(self) -> None:
-        """Make the advanced forms for the chosen method and preset."""
-        recipe = api.Recipe.preset(*self.presets[self.preset.currentText()])
-        self.method_form = ConfigForm(recipe.method_config, ["noise_axis"])
-        self.training_form = ConfigForm(recipe.training, ["max_steps", "time_limit"])
-        self.length_form = ConfigForm(
-            recipe.training,
-            set(type(recipe.training).model_fields) - {"max_steps", "time_limit"},
-        )
-        rows = self.settings.rows
-        for _ in range(rows.count() - 2):
-            rows.takeAt(2).widget().deleteLater()
-        for part in (self.length_form, self.method_form, self.training_form):
-            rows.addWidget(part.widget.native)
-
-    def recipe(self) -> api.Recipe:
-        """Return what the form says, checked.
-
-        Raises
-        ------
-        BadInputError
-            If a setting is out of bounds.
-        """
-        recipe = api.Recipe.preset(*self.presets[self.preset.currentText()])
-        axis = AXES.get(self.noise.currentText(), "auto")
-        settings: dict[str, Any] = {"noise_axis": axis}
-        found = self._report()
-        if axis == "auto" and found is not None:
-            settings["noise_axis"] = found.advice.axis
-            settings["receptive_field"] = found.advice.receptive_field
-        settings |= self.method_form.changes()
-        training = self.training_form.changes() | self.length_form.changes()
-        return recipe.changed(settings, training)
-
-    @property
-    def ndim(self) -> int:
-        """Spatial axes to train with."""
-        return 3 if self.volume.isChecked() and self.volume.isEnabled() else 2
 
     def images(self) -> list[api.Image]:
         """Return the chosen layer as an image; a folder is read by the job."""
@@ -211,15 +144,16 @@ class TrainWidget(Dock):
     def _train(self) -> None:
         self.problem.show_error(None)
         try:
-            recipe = self.recipe()
+            recipe = self.form.recipe(self._report())
             folder, axes = self.folder, self.axes.text().strip() or None
             images = [] if folder is not None else self.images()
             name = folder.name if folder is not None else self.image.currentText()
-            path = new_model_path(name, self.presets[self.preset.currentText()][1])
+            path = new_model_path(name, self.form.preset_name)
         except (CosddError, OSError) as error:
             self.problem.show_error(error)
             return
-        ndim, mask, start = self.ndim, self.fill_missing.isChecked(), self._start_from()
+        form, start = self.form, self._start_from()
+        ndim, mask = form.ndim, form.fill_missing.isChecked()
 
         def work(stop: Callable[[], bool]) -> Iterator[Event]:
             given = images if folder is None else api.as_images(folder, axes)
@@ -229,7 +163,7 @@ class TrainWidget(Dock):
             yield from map(Warned, job.warnings)
             yield from job.run(output=path, stop=stop)
 
-        record = TrainingRecord(name, self.preset.currentText(), path=path)
+        record = TrainingRecord(name, form.preset.currentText(), path=path)
         self.session.train(Job(f"training on {name}", work), record)
 
     def _pause(self) -> None:
@@ -257,7 +191,7 @@ class TrainWidget(Dock):
     def _take_over(self, name: str) -> None:
         self.folder = None
         self.image.choose(name)
-        self.noise.setCurrentIndex(0)
+        self.form.noise.setCurrentIndex(0)
         self._layer_chosen()
 
     # What is shown ------------------------------------------------------------
@@ -277,21 +211,14 @@ class TrainWidget(Dock):
         else:
             self.axes.setText("")
             self.shape.setText("no image open")
-        has_z = folder is not None or "Z" in self.axes.text().upper()
-        enable(self.volume, has_z, "The image has no axis Z")
-        self._show_noise()
+        self._allow_volume()
+        self.form.show_noise(self._report())
         self._refresh()
         self._rest.start()
 
-    def _show_noise(self) -> None:
-        found = self._report()
-        text = AUTOMATIC
-        if found is not None:
-            axis = found.advice.axis
-            text += f" – found {'independent' if axis == 'none' else 'along ' + axis}"
-        chosen = self.noise.currentIndex()
-        fill(self.noise, [text, *AXES])
-        self.noise.setCurrentIndex(chosen)
+    def _allow_volume(self) -> None:
+        has_z = self.folder is not None or "Z" in self.axes.text().upper()
+        self.form.allow_volume(has_z)
 
     def _list_models(self) -> None:
         fill(self.start, [FRESH, *(m.name for m in self.session.models)])
@@ -329,11 +256,11 @@ class TrainWidget(Dock):
             self._rest.start()
             return
         try:
-            image, recipe = _middle(self.images()[0]), self.recipe()
+            image, recipe = _middle(self.images()[0]), self.form.recipe(self._report())
         except CosddError:
             self.estimate.setText("")
             return
-        ndim = self.ndim
+        ndim = self.form.ndim
 
         def work(stop: Callable[[], bool]) -> Iterator[Event]:
             job = api.prepare_training([image], recipe, ndim=ndim, mask=True)

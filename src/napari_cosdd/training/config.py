@@ -73,7 +73,7 @@ class TrainingConfig(BaseModel):
         ge=1,
         title="Gradient limit",
         description="Norm, in units of the usual one, above which a gradient is "
-        "shortened; ten times that or not a number, and the step is skipped",
+        "shortened; one that is not finite is left out",
     )
     averaging: float = Field(
         default=0.999,

@@ -54,6 +54,10 @@ class AveragedWeights:
         self.n_updates = 0
 
 
+#: Times the longest gradient allowed, above which a step is not taken.
+EXPLODED = 1e4
+
+
 class GradientGuard:
     """Shortens long gradients, and holds back steps whose gradient explodes.
 
@@ -63,8 +67,10 @@ class GradientGuard:
     Parameters
     ----------
     limit : float
-        Gradients longer than this times the usual norm are shortened to it; ten
-        times longer still, or not finite, and the step is not taken.
+        Gradients longer than this times the usual norm are shortened to it. Only
+        those that are not finite, or `EXPLODED` times longer still, are left out:
+        leaving out more would starve whatever is rare and bright, which has the
+        longest gradients because it is not yet learned.
     """
 
     def __init__(self, limit: float) -> None:
@@ -79,7 +85,7 @@ class GradientGuard:
         norm: Tensor = nn.utils.get_total_norm(gradients)
         value = float(norm)
         longest = self.limit * self.usual
-        if not math.isfinite(value) or value > 10 * longest:
+        if not math.isfinite(value) or value > EXPLODED * longest:
             return False, value
         if value > longest:
             nn.utils.clip_grads_with_norm_(parameters, longest, norm)

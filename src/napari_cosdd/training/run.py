@@ -314,6 +314,11 @@ class TrainingRun:
         steps = self.history["step"]
         if not steps or steps[-1] != self.step_count:
             yield from self.validate(final=True)
+        if self.skipped:
+            yield Warned(
+                f"{self.skipped} of {self.step_count} updates were left out, for "
+                "their gradients were not finite or exploded"
+            )
         model = self._model()
         if self.output is not None:
             model.save(self.output)

@@ -1,0 +1,126 @@
+"""The part of the Train dock that says what to train: preset, noise, settings."""
+
+from typing import Any
+
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QCheckBox, QVBoxLayout, QWidget
+from superqt import QCollapsible
+
+from napari_cosdd import api
+from napari_cosdd.gui._forms import ConfigForm
+from napari_cosdd.gui._parts import Dock, choice, enable, field, fill
+from napari_cosdd.methods import METHODS, get_method
+
+AUTOMATIC = "automatic"
+AXES = {
+    "along rows (x)": "x",
+    "along columns (y)": "y",
+    "along z": "z",
+    "independent pixels": "none",
+}
+#: Settings of the training that come first.
+LENGTH = {"max_steps", "time_limit"}
+
+
+def presets() -> dict[str, tuple[str, str]]:
+    """Return method and preset by the name shown."""
+    return {
+        f"{get_method(name).title} · {preset}": (name, preset)
+        for name in METHODS
+        for preset in get_method(name).presets
+    }
+
+
+class RecipeForm(QWidget):
+    """Preset, noise axis and, folded away, every setting of both configs.
+
+    Signals: `changed` when another preset or axis is chosen.
+    """
+
+    changed = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.presets = presets()
+        self.preset = choice(*self.presets)
+        self.noise = choice(AUTOMATIC, *AXES)
+        self.volume = QCheckBox("3-D: learn from whole z-stacks")
+        self.fill_missing = QCheckBox("fill missing pixels (NaN)")
+        self.advanced, self.settings = QCollapsible("Advanced"), Dock()
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(6)
+        tip = "quick suits a laptop; small and large a GPU"
+        column.addWidget(field("Model", self.preset, tip=tip))
+        tip = "Axis along which the noise is correlated"
+        column.addWidget(field("Noise", self.noise, tip=tip))
+        column.addWidget(self.advanced)
+        self.settings.setFixedHeight(280)
+        self.advanced.addWidget(self.settings)
+        for box in (self.volume, self.fill_missing):
+            self.settings.rows.addWidget(box)
+        self._make_forms()
+        self.preset.currentTextChanged.connect(lambda _text: self._make_forms())
+        for box in (self.preset, self.noise):
+            box.currentTextChanged.connect(lambda _text: self.changed.emit())
+
+    def recipe(self, found: api.NoiseReport | None) -> api.Recipe:
+        """Return what the form says, checked.
+
+        Parameters
+        ----------
+        found : NoiseReport or None
+            Decides the axis and the receptive field where they are automatic; None
+            leaves that to the training.
+
+        Raises
+        ------
+        BadInputError
+            If a setting is out of bounds.
+        """
+        recipe = api.Recipe.preset(*self.presets[self.preset.currentText()])
+        axis = AXES.get(self.noise.currentText(), "auto")
+        settings: dict[str, Any] = {"noise_axis": axis}
+        if axis == "auto" and found is not None:
+            settings["noise_axis"] = found.advice.axis
+            settings["receptive_field"] = found.advice.receptive_field
+        settings |= self.method_form.changes()
+        training = self.training_form.changes() | self.length_form.changes()
+        return recipe.changed(settings, training)
+
+    @property
+    def preset_name(self) -> str:
+        """The preset's own name, such as "quick"."""
+        return self.presets[self.preset.currentText()][1]
+
+    @property
+    def ndim(self) -> int:
+        """Spatial axes to train with."""
+        return 3 if self.volume.isChecked() and self.volume.isEnabled() else 2
+
+    def allow_volume(self, has_z: bool) -> None:
+        """Offer 3-D where there is an axis Z."""
+        enable(self.volume, has_z, "The image has no axis Z")
+
+    def show_noise(self, found: api.NoiseReport | None) -> None:
+        """Say what "automatic" means for this image."""
+        text = AUTOMATIC
+        if found is not None:
+            axis = found.advice.axis
+            text += f" – found {'independent' if axis == 'none' else 'along ' + axis}"
+        chosen = self.noise.currentIndex()
+        fill(self.noise, [text, *AXES])
+        self.noise.setCurrentIndex(chosen)
+
+    def _make_forms(self) -> None:
+        """Make the advanced forms for the chosen method and preset."""
+        recipe = api.Recipe.preset(*self.presets[self.preset.currentText()])
+        rest = set(type(recipe.training).model_fields) - LENGTH
+        self.length_form = ConfigForm(recipe.training, leave_out=rest)
+        self.method_form = ConfigForm(recipe.method_config, leave_out=["noise_axis"])
+        self.training_form = ConfigForm(recipe.training, leave_out=LENGTH)
+        rows = self.settings.rows
+        for _ in range(rows.count() - 2):  # all but the two boxes
+            rows.takeAt(2).widget().deleteLater()
+        for part in (self.length_form, self.method_form, self.training_form):
+            rows.addWidget(part.widget.native)
