@@ -274,3 +274,27 @@ def test_arrow_keys_step_through_the_solutions(denoised, qtbot):
     assert denoised.compare.label.text() == "sample 1 of 2"
     qtbot.keyClick(denoised.compare, Qt.Key.Key_Left)
     assert denoised.compare.label.text() == "mean"
+
+
+def test_missing_pixels_are_told(dock, viewer, noisy, session, wait):
+    holed = noisy.copy()
+    holed[:8] = np.nan
+    viewer.add_image(holed, name="holed")
+    dock.image.choose("holed")
+    dock.run.click()
+    wait(lambda: not session.denoising[0].active)
+    assert "are missing (NaN)" in dock.status.text()
+
+
+def test_a_run_with_fewer_samples_steps_on_without_gaps(
+    denoised, viewer, session, wait
+):
+    denoised.compare.forth.click()
+    denoised.compare.forth.click()
+    denoised.n_kept.setValue(1)
+    denoised.run.click()
+    wait(lambda: not session.denoising[0].active)
+    assert denoised.compare.label.text() == "sample 1 of 1"
+    viewer.layers.remove("cells · mean")
+    denoised.compare.difference.click()
+    denoised.compare.grid.click()

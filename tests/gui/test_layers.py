@@ -5,6 +5,7 @@ from napari.layers import Image as ImageLayer
 
 from napari_cosdd.errors import BadInputError
 from napari_cosdd.gui._layers import (
+    axes_for,
     axes_of,
     current_plane,
     data_of,
@@ -28,6 +29,14 @@ from napari_cosdd.gui._layers import (
 def test_axes_come_from_the_labels_else_from_the_shape(labels, axes):
     layer = ImageLayer(np.zeros((3, 4, 5)), axis_labels=labels)
     assert axes_of(layer) == axes
+
+
+def test_a_model_of_stacks_takes_an_unknown_axis_for_z():
+    stack = ImageLayer(np.zeros((3, 4, 5)))
+    assert axes_for(stack, 2) == "TYX"
+    assert axes_for(stack, 3) == "ZYX"
+    movie = ImageLayer(np.zeros((2, 3, 4, 5)))
+    assert axes_for(movie, 3) == "TZYX"
 
 
 def test_pixel_size_and_unit_are_taken_over():
@@ -93,9 +102,11 @@ def test_they_do_on_a_rotated_and_sheared_layer_too():
 
 
 def test_the_current_plane_keeps_channels_and_pixels():
-    layer = ImageLayer(np.zeros((6, 2, 8, 9)))
-    plane = current_plane(layer, "TCYX", (0, 4, 1, 3, 3))
+    layer = ImageLayer(
+        np.zeros((6, 2, 8, 9)), scale=(2, 1, 0.5, 0.5), translate=(10, 0, 0, 0)
+    )
+    plane = current_plane(layer, "TCYX", (0, 18.0, 1, 3, 3))
     assert layer.data[plane].shape == (1, 2, 8, 9)
     assert plane[0] == slice(4, 5)
-    beyond = current_plane(layer, "TCYX", (99, 0, 0, 0))
+    beyond = current_plane(layer, "TCYX", (99.0, 0, 0, 0))
     assert beyond[0] == slice(5, 6)

@@ -4,7 +4,7 @@ import tifffile
 
 from napari_cosdd import api
 from napari_cosdd.errors import BadModelFileError
-from napari_cosdd.gui._session import recent_models
+from napari_cosdd.gui._session import ModelEntry, recent_models
 from napari_cosdd.gui.train_widget import FRESH, TrainWidget
 
 
@@ -196,3 +196,46 @@ def test_every_preset_has_its_forms(dock):
     for name in dock.form.presets:
         dock.form.preset.setCurrentText(name)
         assert dock.form.recipe(dock._report()).method in ("cosdd", "n2v")
+
+
+def test_stopping_before_the_first_step_leaves_no_model(
+    hurry, dock, session, wait, own_models_folder
+):
+    hurry(dock)
+    dock.train.click()
+    session.training[0].stop()
+    wait(lambda: not session.training[0].active)
+    if session.training[1].last is None:  # it was stopped while preparing
+        assert session.training[1].result is None
+        assert list(own_models_folder.glob("*.safetensors")) == []
+        assert not dock.next.isEnabled()
+
+
+def test_a_preset_keeps_what_it_decides(dock, session, noisy):
+    session.add_report("cells", api.analyze(noisy, axes="YX"))
+    dock.form.preset.setCurrentText("Noise2Void · point")
+    assert dock.form.recipe(dock._report()).method_config.noise_axis == "none"
+    dock.form.preset.setCurrentText("COSDD · large")
+    assert dock.form.recipe(dock._report()).method_config.receptive_field == 40
+
+
+def test_what_a_model_decides_is_switched_off(hurry, dock, session, wait):
+    hurry(dock)
+    dock.train.click()
+    wait(lambda: not session.training[0].active)
+    dock.start.setCurrentIndex(1)
+    assert not dock.form.noise.isEnabled()
+    assert "model under Start" in dock.form.noise.toolTip()
+    dock.start.setCurrentIndex(0)
+    assert dock.form.noise.isEnabled()
+
+
+def test_models_of_one_name_are_told_apart(session, model, tmp_path):
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        path = tmp_path / folder / "model.safetensors"
+        model.save(path)
+        session.add_model(ModelEntry(path.stem, path))
+    assert [m.name for m in session.models] == ["model (b)", "model"]
+    session.add_model(ModelEntry("model", tmp_path / "a" / "model.safetensors"))
+    assert [m.name for m in session.models] == ["model", "model (b)"]

@@ -6,10 +6,19 @@ import numpy as np
 from napari.experimental import link_layers, unlink_layers
 from napari.layers import Image as ImageLayer
 from napari.utils.colormaps import Colormap
+from numpy.typing import NDArray
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QLabel, QPushButton, QVBoxLayout, QWidget
 
-from napari_cosdd.gui._layers import KEY, part_name, parts_of, place
+from napari_cosdd.errors import CosddError
+from napari_cosdd.gui._layers import (
+    KEY,
+    current_plane,
+    data_of,
+    part_name,
+    parts_of,
+    place,
+)
 from napari_cosdd.gui._parts import Heading, LayerChoice, Sentence, enable, field, row
 from napari_cosdd.gui._plots import DIVERGING, SampleBars
 from napari_cosdd.metrics import score
@@ -52,7 +61,7 @@ class CompareView(QWidget):
         self.film.toggled.connect(self._play)
         self.grid.toggled.connect(self._show_grid)
         self.difference.toggled.connect(lambda _on: self.show_at(self.at))
-        self.reference.chosen.connect(self._score)
+        self.reference.chosen.connect(self.update_scores)
         viewer.cursor.events.position.connect(self._probe)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
 
@@ -87,8 +96,8 @@ class CompareView(QWidget):
             self.film.setChecked(False)
             self.grid.setChecked(False)
             self.source, self.at = source, 0
+            self.update_scores()
         self._describe()
-        self._score()
 
     def step(self, by: int) -> None:
         """Go to the next or previous; after the last comes the first."""
@@ -119,6 +128,11 @@ class CompareView(QWidget):
         else:
             super().keyPressEvent(event)
 
+    def hideEvent(self, event: Any) -> None:
+        """Stop the film: what nobody watches need not be played."""
+        super().hideEvent(event)
+        self.film.setChecked(False)
+
     def parts(self) -> dict[str, ImageLayer]:
         """Return the result layers of the source by part."""
         return parts_of(self.viewer.layers, self.source)
@@ -136,6 +150,7 @@ class CompareView(QWidget):
 
     def _describe(self) -> None:
         n = len(self.samples())
+        self.at = min(self.at, n)
         self.label.setText("mean" if self.at == 0 else f"sample {self.at} of {n}")
         why = "Denoise with samples to keep first"
         for widget in (self.back, self.forth, self.film, self.grid, self.difference):
@@ -159,6 +174,8 @@ class CompareView(QWidget):
             return
         self.film.setChecked(False)
         parts = self.parts()
+        if "mean" not in parts:
+            return
         shown = [*self.samples(), parts["mean"]]
         if self.source in self.viewer.layers:
             shown.append(self.viewer.layers[self.source])
@@ -174,6 +191,8 @@ class CompareView(QWidget):
         canvas.grid.enabled = True
 
     def _make_difference(self, parts: dict[str, ImageLayer], part: str) -> None:
+        if not {"mean", part} <= parts.keys():
+            return
         mean, sample = parts["mean"], parts[part]
         if mean.data.size > LARGEST:
             self.probe.setText("The image is too large for a difference layer.")
@@ -208,33 +227,42 @@ class CompareView(QWidget):
         if not inside:
             return
         text = f"At the cursor: {_number(mean.data[index])}"
-        if "deviation" in parts:
+        if "deviation" in parts and parts["deviation"].data.shape == mean.data.shape:
             text += f" ± {_number(parts['deviation'].data[index])} grey levels"
         self.probe.setText(text)
-        values = [float(s.data[index]) for s in self.samples()]
+        shape = mean.data.shape
+        same = [s for s in self.samples() if s.data.shape == shape]
+        values = [float(s.data[index]) for s in same]
         if values:
             self.bars.show_values(values, float(mean.data[index]))
 
-    def _score(self) -> None:
-        """Score mean and first sample against the reference, planes as shown."""
+    def update_scores(self) -> None:
+        """Score noisy, mean and first sample against the truth, the plane shown."""
         truth, parts = self.reference.layer, self.parts()
         if truth is None or "mean" not in parts:
             self.scores.setText("")
             return
+        if self.source in self.viewer.layers:
+            parts = {"noisy": self.viewer.layers[self.source], **parts}
         lines = []
-        given = (
-            {"noisy": self.viewer.layers[self.source]}
-            if (self.source in self.viewer.layers)
-            else {}
-        )
-        for name, layer in {**given, **parts}.items():
-            if name in ("noisy", "mean", "sample 1"):
-                if layer.data.shape != truth.data.shape:
-                    self.scores.setText("The truth has another shape.")
-                    return
-                found = score(np.asarray(layer.data), np.asarray(truth.data))
-                lines.append(f"{name}: {found.psnr:.1f} dB, SSIM {found.ssim:.2f}")
+        for name in ("noisy", "mean", "sample 1"):
+            if name not in parts:
+                continue
+            try:
+                found = score(self._plane(parts[name]), self._plane(truth))
+            except CosddError as error:
+                self.scores.setText(str(error))
+                return
+            lines.append(f"{name}: {found.psnr:.1f} dB, SSIM {found.ssim:.2f}")
         self.scores.setText("\n".join(lines))
+
+    def _plane(self, layer: ImageLayer) -> NDArray[Any]:
+        """Return the last two axes of a layer where the viewer stands."""
+        data = data_of(layer)
+        plane = current_plane(
+            layer, "S" * (data.ndim - 2) + "YX", self.viewer.dims.point
+        )
+        return np.asarray(data[plane]).reshape(data.shape[-2:])
 
 
 def _number(value: float) -> str:

@@ -49,6 +49,18 @@ def axes_of(layer: ImageLayer) -> str:
     return guess_axes(shape)
 
 
+def axes_for(layer: ImageLayer, ndim: int, given: str = "") -> str:
+    """Return the axes as a model of `ndim` spatial axes needs them.
+
+    What the user has `given` counts if it fits the layer. A stack of which nothing
+    is known passes for a time series; a model that learned from z-stacks knows
+    better.
+    """
+    fits = len(given) == data_of(layer).ndim
+    letters = given.upper() if fits else axes_of(layer)
+    return letters.replace("T", "Z") if ndim == 3 and "Z" not in letters else letters
+
+
 def _letter(label: str) -> str | None:
     word = label.strip().lower()
     if word.upper() in LETTERS and len(word) == 1:
@@ -85,23 +97,26 @@ def image_of(layer: ImageLayer, axes: str) -> Image:
 
 
 def current_plane(
-    layer: ImageLayer, axes: str, step: Sequence[int], keep: str = "CYX"
+    layer: ImageLayer, axes: str, point: Sequence[float], keep: str = "CYX"
 ) -> tuple[slice, ...]:
     """Return the part of a layer that the viewer shows.
 
     Parameters
     ----------
-    step : sequence of int
+    point : sequence of float
         The viewer's position per axis of the world, aligned from the right.
     keep : str
         Axes that are kept whole; of the others one index is.
     """
     shape = data_of(layer).shape
-    position = list(step)[-len(shape) :]
-    position = [0] * (len(shape) - len(position)) + position
+    world = [0.0] * layer.ndim
+    known = list(point)[-layer.ndim :]
+    world[layer.ndim - len(known) :] = known
+    position = np.round(layer.world_to_data(world)).astype(int)
+    at = [int(np.clip(p, 0, n - 1)) for p, n in zip(position, shape, strict=True)]
     return tuple(
-        slice(None) if letter in keep else slice(min(p, n - 1), min(p, n - 1) + 1)
-        for letter, p, n in zip(axes, position, shape, strict=True)
+        slice(None) if letter in keep else slice(i, i + 1)
+        for letter, i in zip(axes, at, strict=True)
     )
 
 

@@ -164,16 +164,15 @@ class Problem(QWidget):
 class LayerChoice(QComboBox):
     """The image layers of the viewer that can be denoised; follows the active one.
 
-    RGB pictures are left out; what this plugin made is left out, too, unless
-    `results` is true.
+    RGB pictures are left out, and so is what this plugin made.
     """
 
     chosen = Signal()
     emptied = Signal()
 
-    def __init__(self, viewer: Any, *, results: bool = False, none: str = "") -> None:
+    def __init__(self, viewer: Any, *, none: str = "") -> None:
         super().__init__()
-        self._viewer, self._results, self._none = viewer, results, none
+        self._viewer, self._none = viewer, none
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self._pinned = False
         events = viewer.layers.events
@@ -217,8 +216,7 @@ class LayerChoice(QComboBox):
     def _fits(self, layer: Any) -> bool:
         if not isinstance(layer, ImageLayer) or layer.rgb or layer.ndim < 2:
             return False
-        part = layer.metadata.get(KEY, {}).get("part")
-        return part is None or (self._results and part != "noise")
+        return KEY not in layer.metadata
 
     def _names(self) -> list[str]:
         return [layer.name for layer in self._viewer.layers if self._fits(layer)]

@@ -61,6 +61,7 @@ class RecipeForm(QWidget):
             self.settings.rows.addWidget(box)
         self._make_forms()
         self.preset.currentTextChanged.connect(lambda _text: self._make_forms())
+        self.volume.toggled.connect(lambda _on: self.changed.emit())
         for box in (self.preset, self.noise):
             box.currentTextChanged.connect(lambda _text: self.changed.emit())
 
@@ -79,11 +80,15 @@ class RecipeForm(QWidget):
             If a setting is out of bounds.
         """
         recipe = api.Recipe.preset(*self.presets[self.preset.currentText()])
+        preset = recipe.method_config
         axis = AXES.get(self.noise.currentText(), "auto")
-        settings: dict[str, Any] = {"noise_axis": axis}
-        if axis == "auto" and found is not None:
+        settings: dict[str, Any] = {}
+        if axis != "auto":
+            settings["noise_axis"] = axis
+        elif preset.noise_axis == "auto" and found is not None:
             settings["noise_axis"] = found.advice.axis
-            settings["receptive_field"] = found.advice.receptive_field
+            if preset.receptive_field is None:
+                settings["receptive_field"] = found.advice.receptive_field
         settings |= self.method_form.changes()
         training = self.training_form.changes() | self.length_form.changes()
         return recipe.changed(settings, training)
@@ -97,6 +102,12 @@ class RecipeForm(QWidget):
     def ndim(self) -> int:
         """Spatial axes to train with."""
         return 3 if self.volume.isChecked() and self.volume.isEnabled() else 2
+
+    def leave_to_model(self, on: bool) -> None:
+        """Switch off what a model to start from decides."""
+        why = "The model under Start decides this"
+        for widget in (self.noise, self.method_form.widget.native):
+            enable(widget, not on, why)
 
     def allow_volume(self, has_z: bool) -> None:
         """Offer 3-D where there is an axis Z."""
@@ -124,3 +135,4 @@ class RecipeForm(QWidget):
             rows.takeAt(2).widget().deleteLater()
         for part in (self.length_form, self.method_form, self.training_form):
             rows.addWidget(part.widget.native)
+            part.widget.changed.connect(lambda *_: self.changed.emit())

@@ -8,7 +8,7 @@ import numpy as np
 from napari.layers import Image as ImageLayer
 
 from napari_cosdd.api import Prediction
-from napari_cosdd.events import Allocated, Denoised, Event, TileDone
+from napari_cosdd.events import Allocated, Denoised, Event
 from napari_cosdd.gui._layers import KEY, part_name, parts_of, place
 
 #: Layers are drawn again at most so often, seconds.
@@ -47,15 +47,18 @@ class ResultLayers:
         self.offset, self.provenance = offset, provenance
         self.layers: dict[str, ImageLayer] = {}
         self._drawn = 0.0
+        self._limits: list[float] | None = None
 
     def take(self, event: Event) -> None:
         """Show what an event brings."""
         if isinstance(event, Allocated):
             self._add_all(event.result)
-        elif isinstance(event, Denoised):
+        elif isinstance(event, Denoised) or time.monotonic() - self._drawn > EVERY:
             self._refresh(contrast=True)
-        elif time.monotonic() - self._drawn > EVERY or isinstance(event, TileDone):
-            self._refresh(contrast=isinstance(event, TileDone))
+
+    def finish(self) -> None:
+        """Draw the last of it, however the job ended."""
+        self._refresh(contrast=True)
 
     def _add_all(self, prediction: Prediction) -> None:
         earlier = parts_of(self.viewer.layers, self.source.name)
@@ -109,8 +112,12 @@ class ResultLayers:
     def _refresh(self, contrast: bool) -> None:
         """Draw visible layers again; fit the deviation's contrast to what is done."""
         self._drawn = time.monotonic()
-        if contrast and "deviation" in self.layers:
-            _fit_contrast(self.layers["deviation"])
+        deviation = self.layers.get("deviation")
+        if contrast and deviation is not None:
+            ours = self._limits is None or deviation.contrast_limits == self._limits
+            if ours:  # else the user has set others
+                _fit_contrast(deviation)
+                self._limits = list(deviation.contrast_limits)
         for layer in self.layers.values():
             if layer.visible:
                 layer.refresh()

@@ -2,7 +2,6 @@
 
 import time
 import weakref
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from napari_cosdd.api import NoiseReport, load
 from napari_cosdd.events import Event, Finished
 from napari_cosdd.gui._jobs import Job
 from napari_cosdd.gui._records import DenoisingRecord, TrainingRecord
+from napari_cosdd.gui._results import ResultLayers
 
 PLUGIN = "napari-cosdd"
 SUFFIX = ".safetensors"
@@ -71,6 +71,7 @@ class Session(QObject):
         super().__init__()
         self.models: list[ModelEntry] = recent_models()
         self.reports: dict[str, NoiseReport] = {}
+        self.axes: dict[str, str] = {}  # of layers, as the user has given them
         self.training: tuple[Job, TrainingRecord] | None = None
         self.denoising: tuple[Job, DenoisingRecord] | None = None
 
@@ -78,6 +79,12 @@ class Session(QObject):
         """Offer a model first of all, in place of one of the same file or name."""
         key = entry.path or entry.name
         self.models = [m for m in self.models if (m.path or m.name) != key]
+        names = {m.name for m in self.models}
+        if entry.name in names and entry.path is not None:
+            entry.name = f"{entry.name} ({entry.path.parent.name})"
+        plain, n = entry.name, 2
+        while entry.name in names:
+            entry.name, n = f"{plain} {n}", n + 1
         self.models.insert(0, entry)
         self.models_changed.emit()
 
@@ -100,26 +107,35 @@ class Session(QObject):
             job.tell_progress(record.progress)
             self.training_changed.emit()
 
+        def change() -> None:
+            path = record.path
+            if job.state == "failed" and path is not None and path.exists():
+                self.add_model(ModelEntry(path.stem, path))  # the last good one
+            self.training_changed.emit()
+
         job.advanced.connect(take)
-        job.changed.connect(self.training_changed)
+        job.changed.connect(change)
         job.start()
         self.training_changed.emit()
 
-    def denoise(
-        self, job: Job, record: DenoisingRecord, show: Callable[[Event], None]
-    ) -> None:
-        """Run a denoising; `show` puts its results into layers as they come."""
+    def denoise(self, job: Job, record: DenoisingRecord, results: ResultLayers) -> None:
+        """Run a denoising; its results become layers as they come."""
         self.denoising = (job, record)
 
         def take(events: tuple[Event, ...]) -> None:
             for event in events:
                 record.take(event)
-                show(event)
+                results.take(event)
             job.tell_progress(record.progress)
             self.denoising_changed.emit()
 
+        def change() -> None:
+            if not job.active:
+                results.finish()
+            self.denoising_changed.emit()
+
         job.advanced.connect(take)
-        job.changed.connect(self.denoising_changed)
+        job.changed.connect(change)
         job.start()
         self.denoising_changed.emit()
 
@@ -138,8 +154,11 @@ def session_of(viewer: Any) -> Session:
 
 
 def open_dock(viewer: Any, name: str) -> Any:
-    """Open one of our docks beside the others; return its widget."""
-    return viewer.window.add_plugin_dock_widget(PLUGIN, name, tabify=True)[1]
+    """Open one of our docks, or bring it to the front; return its widget."""
+    dock, widget = viewer.window.add_plugin_dock_widget(PLUGIN, name, tabify=True)
+    dock.show()
+    dock.raise_()
+    return widget
 
 
 def models_folder() -> Path:
@@ -168,13 +187,17 @@ def recent_models() -> list[ModelEntry]:
     return [ModelEntry(p.stem, p) for p in files[:RECENT]]
 
 
+def plain_name(name: str) -> str:
+    """Return a layer's name as every file system takes it."""
+    plain = "".join(c if c.isalnum() or c in "-_." else "-" for c in name)
+    return plain.strip("-.")[:60] or "image"
+
+
 def new_model_path(image: str, preset: str) -> Path:
     """Return a free path for a model, named after its image, preset and time."""
     folder = models_folder()
     folder.mkdir(parents=True, exist_ok=True)
-    plain = "".join(c if c.isalnum() or c in "-_" else "-" for c in image).strip("-")
-    stamp = time.strftime("%Y%m%d-%H%M")
-    name = f"{plain[:60] or 'image'}-{preset}-{stamp}"
+    name = f"{plain_name(image)}-{preset}-{time.strftime('%Y%m%d-%H%M')}"
     path, n = folder / (name + SUFFIX), 2
     while path.exists():
         path, n = folder / f"{name}-{n}{SUFFIX}", n + 1

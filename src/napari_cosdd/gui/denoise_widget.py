@@ -12,7 +12,7 @@ from napari_cosdd.errors import CosddError
 from napari_cosdd.events import Event, Saved, Warned
 from napari_cosdd.gui._compare import CompareView
 from napari_cosdd.gui._jobs import Job
-from napari_cosdd.gui._layers import axes_of, current_plane, image_of
+from napari_cosdd.gui._layers import axes_for, current_plane, image_of
 from napari_cosdd.gui._parts import (
     Dock,
     LayerChoice,
@@ -27,7 +27,7 @@ from napari_cosdd.gui._parts import (
 )
 from napari_cosdd.gui._records import DenoisingRecord
 from napari_cosdd.gui._results import ResultLayers
-from napari_cosdd.gui._session import ModelEntry, session_of
+from napari_cosdd.gui._session import ModelEntry, plain_name, session_of
 from napari_cosdd.inference.config import InferenceConfig
 from napari_cosdd.inference.suits import differences
 from napari_cosdd.results import FORMATS, result_paths, write_prediction
@@ -45,6 +45,7 @@ class DenoiseWidget(Dock):
         super().__init__()
         self.viewer, self.session = viewer, session_of(viewer)
         self._saving: Job | None = None
+        self._scored: DenoisingRecord | None = None
         defaults = InferenceConfig()
         self.model = choice()
         self.open = button("Open…", "Open a model file", self._open)
@@ -126,9 +127,11 @@ class DenoiseWidget(Dock):
         if layer is None or entry is None:
             return
         try:
-            axes = axes_of(layer)
-            image, offset = image_of(layer, axes), None
             model = entry.load()
+            axes = axes_for(
+                layer, model.spec.ndim, self.session.axes.get(layer.name, "")
+            )
+            image, offset = image_of(layer, axes), None
             config = inference_config(
                 {"n_samples": self.n_samples.value(), "n_kept": self.n_kept.value()}
             )
@@ -138,7 +141,7 @@ class DenoiseWidget(Dock):
         self.image.choose(layer.name)  # stay with it, whatever layer is active
         if self.plane.isChecked():
             keep = "CZYX" if model.spec.ndim == 3 else "CYX"
-            plane = current_plane(layer, axes, self.viewer.dims.current_step, keep)
+            plane = current_plane(layer, axes, self.viewer.dims.point, keep)
             offset = [s.start or 0 for s in plane]
             image = image.with_data(image.data[plane], image.name)
         settings = config.model_dump()
@@ -157,7 +160,7 @@ class DenoiseWidget(Dock):
             yield from denoising(model, image, config, mask=True, stop=stop)
 
         record = DenoisingRecord(image.name, provenance)
-        self.session.denoise(Job(f"denoising {image.name}", work), record, results.take)
+        self.session.denoise(Job(f"denoising {image.name}", work), record, results)
 
     def _cancel(self) -> None:
         if self.session.denoising is not None:
@@ -186,7 +189,7 @@ class DenoiseWidget(Dock):
         settings = inference_config(provenance["settings"])
 
         def work(stop: Callable[[], bool]) -> Iterator[Event]:
-            name = prediction.source.name
+            name = plain_name(prediction.source.name)
             paths = result_paths(folder, name, settings, FORMATS[0], overwrite=False)
             for path in write_prediction(paths, prediction, provenance):
                 yield Saved(path, 0)
@@ -210,7 +213,7 @@ class DenoiseWidget(Dock):
 
     def _entry(self) -> ModelEntry | None:
         entries = {m.name: m for m in self.session.models}
-        return entries.get(self.model.currentText())
+        return entries.get(self.model.currentText())  # names differ, see add_model
 
     def _list_models(self) -> None:
         fill(self.model, [m.name for m in self.session.models])
@@ -250,6 +253,9 @@ class DenoiseWidget(Dock):
             self.bar.setFormat("stopping …")
         else:
             self.bar.setFormat("done" if record.complete else "stopped")
+        if not job.active and record is not self._scored:
+            self._scored = record
+            self.compare.update_scores()
         if job.error is not None:
             self.problem.show_error(job.error)
         self.status.setText("\n".join(f"⚠ {w}" for w in record.warnings[-3:]))

@@ -97,7 +97,7 @@ class NoiseWidget(Dock):
         layer = self.image.layer
         found = None if layer is None else self.session.reports.get(layer.name)
         if layer is not None and found is not None:
-            self._found(layer.name, found)
+            self._show_report(layer.name, found)
         else:
             self._rest.start()
 
@@ -139,7 +139,7 @@ class NoiseWidget(Dock):
         item.setEnabled(repeats)
         if not repeats and self.where.currentText() == FRAMES:
             self.where.setCurrentText(AUTOMATIC)
-        elif self.where.currentText() == DRAWN:
+        elif self.where.currentText() == DRAWN and self.isVisible():
             self._draw()
         self.analyze()
 
@@ -201,8 +201,11 @@ class NoiseWidget(Dock):
 
     def _found(self, name: str, found: NoiseReport) -> None:
         self.session.add_report(name, found)
-        if self.image.currentText() != name:
-            return
+        if self.image.currentText() == name:
+            self._show_report(name, found)
+            self._show_bar()
+
+    def _show_report(self, name: str, found: NoiseReport) -> None:
         self._show_error(None)
         correlation = found.correlation
         self.map.show_map(correlation.values)
@@ -217,7 +220,6 @@ class NoiseWidget(Dock):
         )
         self.sentence.setText(f"{found.advice.sentence} {grows}")
         enable(self.use, True)
-        self._show_bar()
 
     def _show_bar(self) -> None:
         layer = self.image.layer

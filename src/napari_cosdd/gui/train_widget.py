@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 FRESH = "random weights"
 #: The estimate is made once the settings rest for so long, milliseconds.
 REST = 600
-#: Side of the part of the image that it is made on, pixels.
+#: Least side of the part of the image that it is made on, pixels.
 TRIED = 256
 
 
@@ -49,6 +49,7 @@ class TrainWidget(Dock):
         self.viewer, self.session = viewer, session_of(viewer)
         self.folder: Path | None = None
         self._estimating: Job | None = None
+        self._previewed: Any = None
         self.image = LayerChoice(viewer)
         self.browse = button(
             "Folder…", "Train on all images of a folder instead", self._browse
@@ -97,7 +98,7 @@ class TrainWidget(Dock):
     def _connect(self) -> None:
         self.image.chosen.connect(self._layer_chosen)
         self.form.changed.connect(self._rest.start)
-        self.start.currentTextChanged.connect(lambda _text: self._rest.start())
+        self.start.currentTextChanged.connect(self._start_chosen)
         self.axes.textChanged.connect(lambda _text: self._allow_volume())
         self.axes.editingFinished.connect(self._rest.start)
         self._rest.timeout.connect(self._make_estimate)
@@ -146,9 +147,14 @@ class TrainWidget(Dock):
         try:
             recipe = self.form.recipe(self._report())
             folder, axes = self.folder, self.axes.text().strip() or None
-            images = [] if folder is not None else self.images()
             name = folder.name if folder is not None else self.image.currentText()
-            path = new_model_path(name, self.form.preset_name)
+            images = [] if folder is not None else self.images()
+            layer = self.image.layer
+            if images and layer is not None and axes != axes_of(layer):
+                self.session.axes[name] = images[0].axes
+            fresh = self.start.currentText() == FRESH
+            kind = self.form.preset_name if fresh else "continued"
+            path = new_model_path(name, kind)
         except (CosddError, OSError) as error:
             self.problem.show_error(error)
             return
@@ -220,6 +226,11 @@ class TrainWidget(Dock):
         has_z = self.folder is not None or "Z" in self.axes.text().upper()
         self.form.allow_volume(has_z)
 
+    def _start_chosen(self, start: str) -> None:
+        """Leave to the model what it decides: networks, axis, dimensions."""
+        self.form.leave_to_model(start != FRESH)
+        self._rest.start()
+
     def _list_models(self) -> None:
         fill(self.start, [FRESH, *(m.name for m in self.session.models)])
 
@@ -243,27 +254,37 @@ class TrainWidget(Dock):
             self.problem.show_error(job.error)
         enable(self.next, record.result is not None, "Wait until training is done")
         layers = self.viewer.layers
-        if record.preview is not None and active and record.image in layers:
-            show_preview(self.viewer, layers[record.image], record.preview)
+        preview = record.preview
+        if preview is None or preview is self._previewed or not active:
+            return
+        self._previewed = preview
+        if record.image in layers:
+            show_preview(self.viewer, layers[record.image], preview)
 
     def _make_estimate(self) -> None:
         """Try a few steps in the background, for the time and the memory."""
         training = self.session.training
         busy = training is not None and training[0].active
+        if self.folder is not None:
+            self.estimate.setText("")
         if busy or not self.isVisible() or self.folder is not None:
             return
         if self._estimating is not None and self._estimating.active:
             self._rest.start()
             return
         try:
-            image, recipe = _middle(self.images()[0]), self.form.recipe(self._report())
+            recipe = self.form.recipe(self._report())
+            side = max(TRIED, 2 * recipe.training.crop_size)
+            image = _middle(self.images()[0], side)
         except CosddError:
             self.estimate.setText("")
             return
-        ndim = self.form.ndim
+        ndim, start = self.form.ndim, self._start_from()
 
         def work(stop: Callable[[], bool]) -> Iterator[Event]:
-            job = api.prepare_training([image], recipe, ndim=ndim, mask=True)
+            job = api.prepare_training(
+                [image], recipe, ndim=ndim, mask=True, start=start()
+            )
             yield Estimated(job.estimate())
 
         self.estimate.setText("Trying how long it will take …")
@@ -286,11 +307,11 @@ class TrainWidget(Dock):
         self.view.set_theme(self.viewer.theme)
 
 
-def _middle(image: api.Image) -> api.Image:
+def _middle(image: api.Image, side: int) -> api.Image:
     """Return the middle of an image, large enough to try a few steps on."""
     at = []
     for letter, n in zip(image.axes, image.data.shape, strict=True):
-        keep = {"Y": TRIED, "X": TRIED, "C": n, "Z": min(n, 32)}.get(letter, 1)
+        keep = {"Y": side, "X": side, "C": n, "Z": min(n, 32)}.get(letter, 1)
         first = max(0, (n - keep) // 2)
         at.append(slice(first, first + keep))
     return image.with_data(image.data[tuple(at)], image.name)

@@ -30,14 +30,27 @@ def differences(model: TrainedModel, image: Image) -> list[str]:
     list of str
         Warnings; empty if it looks alike or nothing is remembered.
     """
+    pixels = _some_pixels(image)
+    missing = _missing_share(pixels)
+    told = (
+        [
+            f"about {100 * missing:.2g} % of the pixels are missing (NaN); they are "
+            "filled from their neighbours, and results there mean nothing"
+        ]
+        if missing
+        else []
+    )
     levels = model.trained_on.get("levels_1_50_99")
     if not levels:
-        return []
+        return told
     low, middle, high = levels
     span = max(high - low, 1e-12)
-    found = np.quantile(_some_pixels(image), [0.01, 0.5, 0.99])
+    finite = pixels[np.isfinite(pixels)]
+    if not finite.size:
+        return told
+    found = np.quantile(finite, [0.01, 0.5, 0.99])
     ratio = max(float(found[2] - found[0]), 1e-12) / span
-    warnings = []
+    warnings = told
     if abs(found[1] - middle) > SHIFT * span:
         warnings.append(
             f"the image's median is {found[1]:.4g} grey levels, that of the training "
@@ -47,7 +60,7 @@ def differences(model: TrainedModel, image: Image) -> list[str]:
         warnings.append(
             f"the image's contrast is {ratio:.2g} times that of the training data"
         )
-    if warnings:
+    if len(warnings) > (missing > 0):
         names = ", ".join(model.trained_on.get("names", [])[:3])
         warnings[-1] += (
             f" ({names}): the model may not fit; train on this image if in doubt"
@@ -56,7 +69,7 @@ def differences(model: TrainedModel, image: Image) -> list[str]:
 
 
 def _some_pixels(image: Image) -> NDArray[Any]:
-    """Return finite pixels of some planes, thinned out."""
+    """Return pixels of some planes, thinned out."""
     data = image.data
     lead = data.shape[:-2]
     n = int(np.prod(lead)) if lead else 1
@@ -65,6 +78,8 @@ def _some_pixels(image: Image) -> NDArray[Any]:
         plane = np.asarray(data[np.unravel_index(i, lead)] if lead else data[:])
         flat = plane.reshape(-1)
         values.append(flat[:: max(1, flat.size // (PIXELS // PLANES))])
-    together = np.concatenate(values).astype(np.float64)
-    finite = together[np.isfinite(together)]
-    return finite if finite.size else np.zeros(1)
+    return np.concatenate(values).astype(np.float64)
+
+
+def _missing_share(pixels: NDArray[Any]) -> float:
+    return 1 - float(np.isfinite(pixels).mean())

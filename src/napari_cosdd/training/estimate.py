@@ -62,7 +62,7 @@ def estimate_training(
     method = build()
     micro_batch = config.micro_batch or config.batch_size
     memory = estimate_memory(method, patches.crop, micro_batch)
-    learner = Learner(method, config, device, seed=0)
+    learner = Learner.seeded(lambda: method, config, device, seed=0)
     step = config.batch_size * math.prod(patches.crop)
     batch = _small_batch(patches, config)
     seconds = []

@@ -218,6 +218,8 @@ class TrainingRun:
         )
         late = self.progress > RESTART_UNTIL
         if late or not possible or self.restarts == RESTARTS_ALLOWED:
+            if self.output is not None:  # it may hold what had collapsed already
+                self.output.unlink(missing_ok=True)
             raise PosteriorCollapseError(
                 f"the posterior collapsed after {self.restarts} fresh starts: "
                 f"{numbers}. "
@@ -308,7 +310,13 @@ class TrainingRun:
         }
 
     def finish(self, reason: Reason) -> Iterator[Event]:
-        """Validate once more, write the files and hand over the model."""
+        """Validate once more, write the files and hand over the model.
+
+        Stopped before the first step there is no model: random weights are no
+        result.
+        """
+        if reason == "stopped" and self.step_count == 0:
+            return
         if reason == "stopped" and self.output is not None:
             self.save_progress()  # before a validation that the schedule knows not of
         steps = self.history["step"]
