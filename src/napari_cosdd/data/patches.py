@@ -12,7 +12,10 @@ from napari_cosdd.spec import DataSpec
 
 #: From this many images on, whole images are held out; below, a strip of each.
 WHOLE_IMAGES = 10
-VALIDATION_CROPS = 8
+#: Validation crops, and how much larger than training crops they are in y and x, up
+#: to so many pixels: a network that only ever sees small crops, all of which have
+#: borders, may fail inside of large images, and only large crops tell.
+VALIDATION_CROPS, LARGER, LARGEST = 4, 4, 512
 
 
 @dataclass(frozen=True)
@@ -179,11 +182,16 @@ class Patches:
         return np.stack([self._flipped(c, rng) for c in crops])
 
     def validation(self, seed: int = 0) -> NDArray[np.float32]:
-        """Return the fixed validation crops, normalized, (n, c, *size)."""
+        """Return the fixed validation crops, normalized, (n, c, *size).
+
+        They are as large as the blocks allow, up to four training crops wide.
+        """
         rng = np.random.default_rng(seed)
         sizes = np.array([b.size for b in self.parts.validation])
         multiple = np.array(self.multiple)
-        fits = np.minimum(sizes.min(0), self.crop) // multiple * multiple
+        wanted = np.array(self.crop)
+        wanted[-2:] = np.maximum(wanted[-2:], np.minimum(LARGER * wanted[-2:], LARGEST))
+        fits = np.minimum(sizes.min(0), wanted) // multiple * multiple
         size = tuple(int(s) for s in np.maximum(fits, multiple))
         n = len(self.parts.validation)
         order = [int(i) for i in rng.permutation(n)]

@@ -32,7 +32,7 @@ class COSDDConfig(MethodConfig):
     """Sizes of the four networks, and the warm-up of the KL term."""
 
     n_levels: int = Field(
-        default=5, ge=1, le=20, title="Levels", description="Levels of latents"
+        default=4, ge=1, le=20, title="Levels", description="Levels of latents"
     )
     n_channels: int = Field(
         default=32, ge=4, le=512, title="Channels", description="Features of a layer"

@@ -18,7 +18,8 @@ from napari_cosdd.training.config import TrainingConfig
 from napari_cosdd.training.optim import AveragedWeights, GradientGuard
 
 Crops = NDArray[np.float32]
-PREVIEW_SAMPLES = 4
+#: Samples of a preview, and its largest side in pixels.
+PREVIEW_SAMPLES, SHOWN = 4, 128
 #: Of Adam. The short memory of the second suits trainings of a few thousand steps.
 BETAS = (0.9, 0.99)
 
@@ -133,10 +134,9 @@ class Learner:
         """Return the losses on crops, always with the same latent noise."""
         generator = torch.Generator(self.device).manual_seed(seed)
         totals: dict[str, float] = {"loss": 0.0}
-        for start in range(0, len(crops), self.micro_batch):
-            part = crops[start : start + self.micro_batch]
-            losses = self.method.losses(Batch(self.tensor(part)), generator)
-            weight = len(part) / len(crops)
+        for crop in crops:  # one by one: they are larger than those of a step
+            losses = self.method.losses(Batch(self.tensor(crop[None])), generator)
+            weight = 1 / len(crops)
             for key, value in {**losses.objectives, **losses.metrics}.items():
                 totals[key] = totals.get(key, 0.0) + weight * float(value)
             totals["loss"] += weight * sum(map(float, losses.objectives.values()))
@@ -145,7 +145,13 @@ class Learner:
     @torch.no_grad()
     def preview(self, crops: Crops) -> tuple[Crops, Crops, Crops | None]:
         """Return a crop, its estimate and a sample, grey levels, (c, *spatial)."""
-        method, x = self.method, self.tensor(crops)
+        method = self.method
+        steps = (None, None, *method.tile_multiple())
+        cut = tuple(
+            slice(None) if m is None or s <= SHOWN else slice(0, SHOWN // m * m)
+            for m, s in zip(steps, crops.shape, strict=True)
+        )
+        x = self.tensor(crops[cut])
         generator = torch.Generator(self.device).manual_seed(0)
 
         def noise(level: int, shape: torch.Size) -> Tensor:
