@@ -89,3 +89,12 @@ def test_small_images_are_refused_with_a_size_that_fits():
         split(stacks((24, 99)), (32, 32), (8, 8), 0, 0.1, rng)
     with pytest.raises(BadInputError, match=r"no room for validation.*at most 32"):
         split(stacks((40, 99)), (40, 40), (8, 8), 0, 0.1, rng)
+
+
+def test_validation_looks_at_crops_as_large_as_a_tile():
+    images = stacks(*[(200, 160)] * 10)  # whole images are held out
+    parts = split(images, (32, 32), (8, 8), 0, 0.1, np.random.default_rng(0))
+    patches = Patches(images, SPEC, parts, (32, 32), (8, 8), ())
+    assert patches.validation().shape == (4, 1, 128, 128)
+    large = Patches(images, SPEC, parts, (160, 160), (8, 8), ())
+    assert large.validation().shape == (4, 1, 200, 160)

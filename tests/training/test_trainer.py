@@ -288,9 +288,16 @@ def test_a_save_that_fails_does_not_end_the_training(noisy, monkeypatch, tmp_pat
     assert (tmp_path / "m.safetensors").exists()
 
 
+def test_stopped_before_the_first_step_there_is_no_model(noisy, tmp_path):
+    events = list(job(noisy).run(output=tmp_path / "m", stop=lambda: True))
+    assert not kinds(events, Finished)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_another_seed_splits_otherwise_and_is_not_resumed(noisy, tmp_path):
     path = tmp_path / "m.safetensors"
-    list(job(noisy).run(output=path, stop=lambda: True))
+    polled = iter([False, False, True])
+    list(job(noisy).run(output=path, stop=lambda: next(polled)))
     with pytest.raises(BadModelFileError, match="other settings"):
         list(job(noisy, seed=4).run(output=path, resume=True))
 
