@@ -5,7 +5,7 @@ import pytest
 import torch
 
 import napari_cosdd
-from conftest import TINY, TRAINING, tiny_recipe
+from helpers import TINY, TRAINING, tiny_recipe
 from napari_cosdd import api
 from napari_cosdd.data.image import Image
 from napari_cosdd.data.io import write_image

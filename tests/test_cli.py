@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from conftest import TINY, TRAINING
+from helpers import TINY, TRAINING
 from napari_cosdd import __version__, cli
 from napari_cosdd.data.image import Image
 from napari_cosdd.data.io import read_image, write_image

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import napari_cosdd
-from conftest import TINY, TRAINING
+from helpers import TINY, TRAINING
 from napari_cosdd import api
 from napari_cosdd.data.image import Image
 from napari_cosdd.data.io import write_image

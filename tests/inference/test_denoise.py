@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import zarr
 
-from conftest import build
+from helpers import build
 from napari_cosdd import api
 from napari_cosdd.data.image import Image
 from napari_cosdd.errors import BadInputError, BadModelFileError

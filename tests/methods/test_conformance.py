@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from conftest import TINY, TRAINING, awaken, build, tiny_recipe
+from helpers import TINY, TRAINING, awaken, build, tiny_recipe
 from napari_cosdd import api
 from napari_cosdd.axes import Stack
 from napari_cosdd.inference.config import InferenceConfig

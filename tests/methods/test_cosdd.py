@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from conftest import awaken, build
+from helpers import awaken, build
 from napari_cosdd.errors import BadInputError
 from napari_cosdd.methods.base import Batch
 

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from conftest import build
+from helpers import build
 from napari_cosdd.methods.n2v import _neighbours
 
 

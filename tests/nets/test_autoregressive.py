@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from conftest import awaken
+from helpers import awaken
 from napari_cosdd.nets.autoregressive import (
     AutoregressiveDecoder,
     covered,

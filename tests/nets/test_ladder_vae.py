@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from conftest import awaken
+from helpers import awaken
 from napari_cosdd.nets.blocks import upsample
 from napari_cosdd.nets.ladder_vae import LadderVAE
 

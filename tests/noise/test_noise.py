@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from conftest import SHARED
+from helpers import SHARED
 from napari_cosdd import api
 from napari_cosdd.data.samples import nuclei
 from napari_cosdd.data.simulate import ar1, cells, gaussian_field, stripes

@@ -1,4 +1,4 @@
-from conftest import build
+from helpers import build
 from napari_cosdd import api
 from napari_cosdd.training.memory import BASE, estimate_memory
 

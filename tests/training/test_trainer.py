@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from conftest import tiny_recipe
+from helpers import tiny_recipe
 from napari_cosdd import api
 from napari_cosdd.errors import (
     BadModelFileError,
