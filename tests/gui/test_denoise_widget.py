@@ -255,7 +255,7 @@ def test_a_truth_gives_scores(denoised, viewer, pair):
     assert "dB" in text
     viewer.add_image(np.zeros((5, 5)), name="small")
     denoised.compare.reference.setCurrentText("small")
-    assert "another shape" in denoised.compare.scores.text()
+    assert "differ in shape" in denoised.compare.scores.text()
 
 
 def test_layers_removed_meanwhile_do_no_harm(denoised, viewer):
