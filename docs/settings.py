@@ -1,10 +1,10 @@
 """`python -m docs.settings`: writes settings.md from the fields of the configs."""
 
 from pathlib import Path
-from typing import Any
 
 from pydantic import BaseModel
 
+from napari_cosdd._fields import default_of, unit_of
 from napari_cosdd.inference.config import InferenceConfig
 from napari_cosdd.methods import METHODS, get_method
 from napari_cosdd.training.config import TrainingConfig
@@ -38,12 +38,9 @@ def table(title: str, config: type[BaseModel]) -> str:
         "|---|---|---|---|",
     ]
     for name, field in config.model_fields.items():
-        extra: dict[str, Any] = (
-            field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
-        )
-        unit = f" {extra['unit']}" if "unit" in extra else ""
-        empty = extra.get("empty", "automatic")
-        default = empty if field.default is None else f"{field.default}{unit}"
+        default = default_of(field)
+        if field.default is not None:
+            default = f"{default} {unit_of(field)}".strip()
         lines.append(f"| `{name}` | {field.title} | {default} | {field.description} |")
     return "\n".join([*lines, ""])
 

@@ -8,6 +8,8 @@ import typer
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from napari_cosdd._fields import default_of, unit_of
+
 Command = Callable[..., None]
 
 
@@ -62,10 +64,8 @@ def _configs(kinds: tuple[str, ...]) -> list[tuple[str, type[BaseModel]]]:
 
 def _parameter(name: str, field: FieldInfo, panel: str) -> inspect.Parameter:
     flag = name.replace("_", "-")
-    extra = field.json_schema_extra
-    unit = f" [{extra['unit']}]" if isinstance(extra, dict) and "unit" in extra else ""
-    empty = extra.get("empty", "automatic") if isinstance(extra, dict) else "automatic"
-    default = empty if field.default is None else field.default
+    unit = f" [{unit_of(field)}]" if unit_of(field) else ""
+    default = default_of(field)
     kind = _plain_type(field.annotation)
     names = [f"--{flag}/--no-{flag}"] if kind is bool else [f"--{flag}"]
     option = typer.Option(

@@ -48,13 +48,6 @@ def test_an_emptied_optional_field_is_open_again(qapp, recipe):
     assert form.changes() == {"time_limit": None}
 
 
-def test_another_preset_is_shown_as_its_own_values(form):
-    large = Recipe.preset("cosdd", "large").training
-    form.show(large)
-    assert form._widgets["crop_size"].value == 256
-    assert form.changes() == {}
-
-
 def test_fields_can_be_left_out(qapp, recipe):
     form = ConfigForm(recipe.training, leave_out=["seed", "device"])
     assert "seed" not in form._widgets

@@ -57,7 +57,7 @@ def test_smoothing_is_an_average_from_the_first_point_on():
 
 
 def test_a_training_is_remembered_and_written_as_a_table(tmp_path):
-    record = TrainingRecord("cells", "COSDD · quick")
+    record = TrainingRecord("cells")
     record.take(step(1, nll=3.0, kl_0=0.1, kl_1=0.2, kl_10=0.3))
     record.take(step(2, nll=2.0, kl_0=0.1, kl_1=0.2, kl_10=0.3))
     record.take(Validated(2, {"nll": 2.5, "loss": 2.5}, best=True))

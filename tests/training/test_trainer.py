@@ -230,6 +230,20 @@ def test_collapse_restarts_with_another_seed_and_is_never_delivered(noisy, monke
     assert not kinds(events, Finished)
 
 
+@pytest.mark.parametrize("save_every", [1e-9, 60])
+def test_a_collapsed_model_leaves_no_file_but_that_of_others(
+    noisy, monkeypatch, tmp_path, save_every
+):
+    path = tmp_path / "m.safetensors"
+    path.write_bytes(b"another model")
+    monkeypatch.setattr(COSDD, "collapsed", lambda self, losses: True)
+    monkeypatch.setattr(run, "JUDGED_STEP", 3)
+    training = job(noisy, max_steps=60, save_every=save_every)
+    _, error = until_error(training.run(output=path))
+    assert isinstance(error, PosteriorCollapseError)
+    assert path.exists() == (save_every > 1)  # else it wrote over it before
+
+
 def test_a_decoder_that_ignores_the_latents_is_noticed(noisy):
     """Cut the code off: what is left is what a collapsed posterior delivers."""
     training = job(noisy, max_steps=30, learning_rate=0.01)

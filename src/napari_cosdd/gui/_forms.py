@@ -7,8 +7,7 @@ from magicgui.widgets import CheckBox, ComboBox, Container, LineEdit, SpinBox, W
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-#: What an empty optional field means, where the field does not say.
-OPEN = "automatic"
+from napari_cosdd._fields import empty_means, unit_of
 
 
 class ConfigForm:
@@ -32,13 +31,6 @@ class ConfigForm:
         self.widget = Container(widgets=list(self._widgets.values()), labels=True)
         self.widget.margins = (0, 0, 0, 0)
 
-    def show(self, config: BaseModel) -> None:
-        """Show the values of another config, of a preset for instance."""
-        self._config = config
-        for name, widget in self._widgets.items():
-            value = getattr(config, name)
-            widget.value = _typed(value) if isinstance(widget, LineEdit) else value
-
     def changes(self) -> dict[str, Any]:
         """Return the settings that were changed, as typed; the config checks them."""
         changed = {}
@@ -57,8 +49,7 @@ class ConfigForm:
 
 
 def _widget(info: FieldInfo, value: Any) -> Widget:
-    extra = info.json_schema_extra
-    unit = f" ({extra['unit']})" if isinstance(extra, dict) and "unit" in extra else ""
+    unit = f" ({unit_of(info)})" if unit_of(info) else ""
     words: dict[str, Any] = {
         "label": f"{info.title}{unit}",
         "tooltip": f"{info.description}{unit}",
@@ -73,8 +64,7 @@ def _widget(info: FieldInfo, value: Any) -> Widget:
         return SpinBox(value=value, min=low, max=high, **words)
     edit = LineEdit(value=_typed(value), **words)
     if type(None) in get_args(annotation):
-        empty = extra.get("empty", OPEN) if isinstance(extra, dict) else OPEN
-        edit.native.setPlaceholderText(str(empty))
+        edit.native.setPlaceholderText(empty_means(info))
     return edit
 
 
@@ -87,10 +77,7 @@ def _bounds(info: FieldInfo) -> tuple[int, int]:
 
 
 def _typed(value: Any) -> str:
-    return (
-        ""
-        if value is None
-        else f"{value:g}"
-        if isinstance(value, float)
-        else str(value)
-    )
+    """Return a value as one would type it."""
+    if value is None:
+        return ""
+    return f"{value:g}" if isinstance(value, float) else str(value)

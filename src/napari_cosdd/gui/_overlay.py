@@ -25,8 +25,8 @@ def show_bar(viewer: Any, layer: ImageLayer, found: NoiseReport) -> None:
     size = data_of(layer).shape[-2:]
     zoom = max(1.0, round(max(size) * SHARE))
     zoom = min(zoom, *(s / b for s, b in zip(size, bar.shape, strict=True)))
-    corner = _quiet_place(layer, [b * zoom for b in bar.shape])
-    look = place(layer, ndim=2, offset=corner, zoom=zoom)
+    start = _quiet_place(layer, [b * zoom for b in bar.shape])
+    look = place(layer, ndim=2, offset=start, zoom=zoom)
     existing = parts_of(viewer.layers, layer.name).get(PART)
     if existing is not None:
         viewer.layers.remove(existing)
@@ -43,7 +43,7 @@ def show_bar(viewer: Any, layer: ImageLayer, found: NoiseReport) -> None:
 
 
 def _bar(found: NoiseReport) -> NDArray[np.float32]:
-    """Return the correlation at lags -12 to 12 along the noise's axis."""
+    """Return the correlation at lags up to `LAGS` either way along the noise's axis."""
     values, middle = found.correlation.values, found.correlation.max_lag
     lag = min(LAGS, middle)
     part = slice(middle - lag, middle + lag + 1)
@@ -64,12 +64,12 @@ def _quiet_place(layer: ImageLayer, size: list[float]) -> tuple[float, float]:
     else:
         ys = [INSET * height, height - tall - INSET * height]
         xs = [p * width for p in PLACES]
-    corners = [(min(y, height - tall), min(x, width - wide)) for y in ys for x in xs]
+    places = [(min(y, height - tall), min(x, width - wide)) for y in ys for x in xs]
 
-    def signal(corner: tuple[float, float]) -> float:
+    def signal(place: tuple[float, float]) -> float:
         box = tuple(
-            slice(int(c), int(c + s) + 1) for c, s in zip(corner, size, strict=True)
+            slice(int(c), int(c + s) + 1) for c, s in zip(place, size, strict=True)
         )
         return float(np.nanmean(np.asarray(data[(*plane, *box)])))
 
-    return min(corners, key=signal)
+    return min(places, key=signal)

@@ -124,7 +124,7 @@ class Sentence(QLabel):
 
 
 class Heading(QLabel):
-    """The title of a part of a dock, with a line after it."""
+    """The title of a part of a dock."""
 
     def __init__(self, text: str) -> None:
         super().__init__(text)
@@ -254,12 +254,12 @@ class LayerChoice(QComboBox):
         self._pinned = True
 
 
-def fill(choice: QComboBox, entries: Sequence[str], keep: bool = True) -> None:
+def fill(choice: QComboBox, entries: Sequence[str]) -> None:
     """Offer other entries; the present choice stays where it is still offered."""
     before = choice.currentText()
     choice.blockSignals(True)
     choice.clear()
     choice.addItems(list(entries))
-    if keep and before in entries:
+    if before in entries:
         choice.setCurrentText(before)
     choice.blockSignals(False)

@@ -90,7 +90,7 @@ class CurvesPlot(Plot):
 
     def __init__(self, names: Mapping[str, str], y: str, theme: str) -> None:
         super().__init__("step", y, theme)
-        self._names = dict(names)
+        self.names = dict(names)
         self._items: dict[str, tuple[Any, Any, Any]] = {}
         self._legend = self.addLegend(
             offset=(-4, 2), labelTextSize="8pt", verSpacing=-7, colCount=2
@@ -104,7 +104,7 @@ class CurvesPlot(Plot):
     ) -> None:
         """Draw what was told so far."""
         shown: list[NDArray[np.float64]] = []
-        for i, (name, label) in enumerate(self._names.items()):
+        for i, (name, label) in enumerate(self.names.items()):
             steps, values = training.get(name)
             if not steps:
                 continue

@@ -72,7 +72,6 @@ class TrainingRecord:
     """A training as far as it has come."""
 
     image: str
-    preset: str
     training: Curves = field(default_factory=Curves)
     validation: Curves = field(default_factory=Curves)
     best_step: int | None = None

@@ -8,7 +8,7 @@ import numpy as np
 from napari.layers import Image as ImageLayer
 
 from napari_cosdd.api import Prediction
-from napari_cosdd.events import Allocated, Denoised, Event
+from napari_cosdd.events import Allocated, Event
 from napari_cosdd.gui._layers import KEY, part_name, parts_of, place
 
 #: Layers are drawn again at most so often, seconds.
@@ -53,12 +53,12 @@ class ResultLayers:
         """Show what an event brings."""
         if isinstance(event, Allocated):
             self._add_all(event.result)
-        elif isinstance(event, Denoised) or time.monotonic() - self._drawn > EVERY:
-            self._refresh(contrast=True)
+        elif time.monotonic() - self._drawn > EVERY:
+            self._refresh()
 
     def finish(self) -> None:
         """Draw the last of it, however the job ended."""
-        self._refresh(contrast=True)
+        self._refresh()
 
     def _add_all(self, prediction: Prediction) -> None:
         earlier = parts_of(self.viewer.layers, self.source.name)
@@ -109,11 +109,11 @@ class ResultLayers:
             layers.move(names.index(layer.name), min(above, len(layers)))
         return layers[layer.name]
 
-    def _refresh(self, contrast: bool) -> None:
+    def _refresh(self) -> None:
         """Draw visible layers again; fit the deviation's contrast to what is done."""
         self._drawn = time.monotonic()
         deviation = self.layers.get("deviation")
-        if contrast and deviation is not None:
+        if deviation is not None:
             ours = self._limits is None or deviation.contrast_limits == self._limits
             if ours:  # else the user has set others
                 _fit_contrast(deviation)

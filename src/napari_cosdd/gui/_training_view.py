@@ -23,7 +23,7 @@ LOSS = {
     "nll": "neg. log-likelihood",
     "masked_mse": "masked error",
 }
-LEVELS = {"kl": "total"} | {f"kl_{i}": f"level {i + 1}" for i in range(14)}
+KL = {"kl": "total"}
 SIGNAL = {"signal": "signal decoder", "direct": "direct denoiser"}
 RATE = {"rate": "learning rate"}
 REASONS = {
@@ -52,7 +52,7 @@ class TrainingView(QWidget):
         self.status = Sentence()
         self.plots = {
             "Loss": CurvesPlot(LOSS, "nats per pixel", theme),
-            "KL": CurvesPlot(LEVELS, "nats per pixel", theme),
+            "KL": CurvesPlot(KL, "nats per pixel", theme),
             "Signal": CurvesPlot(SIGNAL, "squared error", theme),
             "Rate": CurvesPlot(RATE, "learning rate", theme),
         }
@@ -107,7 +107,11 @@ class TrainingView(QWidget):
         """Draw the plot that is seen; the others wait until they are."""
         record = self._record
         if record is not None and self.isVisible():
-            plot = self.plots[self.tabs.tabText(self.tabs.currentIndex())]
+            title = self.tabs.tabText(self.tabs.currentIndex())
+            plot = self.plots[title]
+            if title == "KL":
+                levels = enumerate(record.training.levels(), start=1)
+                plot.names = KL | {name: f"level {i}" for i, name in levels}
             plot.show_curves(record.training, record.validation, record.best_step)
 
     def _set_log(self, on: bool) -> None:

@@ -22,7 +22,7 @@ def show_prediction(prediction: Prediction) -> None:
     """Open napari with noisy, mean, deviation and samples as layers."""
     import napari
 
-    from napari_cosdd.events import Allocated, Denoised
+    from napari_cosdd.events import Allocated
     from napari_cosdd.gui._results import ResultLayers
 
     source = prediction.source
@@ -34,5 +34,5 @@ def show_prediction(prediction: Prediction) -> None:
     )
     results = ResultLayers(viewer, layer, provenance={"model": "demo"})
     results.take(Allocated(prediction))
-    results.take(Denoised(prediction))
+    results.finish()
     napari.run()

@@ -169,7 +169,7 @@ class TrainWidget(Dock):
             yield from map(Warned, job.warnings)
             yield from job.run(output=path, stop=stop)
 
-        record = TrainingRecord(name, form.preset.currentText(), path=path)
+        record = TrainingRecord(name, path=path)
         self.session.train(Job(f"training on {name}", work), record)
 
     def _pause(self) -> None:

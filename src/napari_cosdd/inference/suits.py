@@ -16,7 +16,7 @@ SHIFT, FACTOR = 0.5, 2.0
 
 
 def differences(model: TrainedModel, image: Image) -> list[str]:
-    """Say in what an image differs from the training data: brightness, contrast.
+    """Say in what an image differs from the training data, and what it lacks.
 
     Parameters
     ----------
@@ -31,41 +31,43 @@ def differences(model: TrainedModel, image: Image) -> list[str]:
         Warnings; empty if it looks alike or nothing is remembered.
     """
     pixels = _some_pixels(image)
-    missing = _missing_share(pixels)
-    told = (
-        [
-            f"about {100 * missing:.2g} % of the pixels are missing (NaN); they are "
-            "filled from their neighbours, and results there mean nothing"
-        ]
-        if missing
-        else []
-    )
-    levels = model.trained_on.get("levels_1_50_99")
-    if not levels:
-        return told
-    low, middle, high = levels
-    span = max(high - low, 1e-12)
     finite = pixels[np.isfinite(pixels)]
-    if not finite.size:
-        return told
-    found = np.quantile(finite, [0.01, 0.5, 0.99])
-    ratio = max(float(found[2] - found[0]), 1e-12) / span
-    warnings = told
-    if abs(found[1] - middle) > SHIFT * span:
+    warnings = []
+    if finite.size < pixels.size:
         warnings.append(
+            f"about {100 * (1 - finite.size / pixels.size):.2g} % of the pixels are "
+            "missing (NaN); they are filled from their neighbours, and results there "
+            "mean nothing"
+        )
+    levels = model.trained_on.get("levels_1_50_99")
+    if not levels or not finite.size:
+        return warnings
+    unlike = _unlike(finite, *levels)
+    if unlike:
+        names = ", ".join(model.trained_on.get("names", [])[:3])
+        warnings.append(
+            f"{' and '.join(unlike)} ({names}): the model may not fit; train on this "
+            "image if in doubt"
+        )
+    return warnings
+
+
+def _unlike(pixels: NDArray[Any], low: float, middle: float, high: float) -> list[str]:
+    """Compare quantiles with those of the training data, and say what differs."""
+    span = max(high - low, 1e-12)
+    found = np.quantile(pixels, [0.01, 0.5, 0.99])
+    ratio = max(float(found[2] - found[0]), 1e-12) / span
+    unlike = []
+    if abs(found[1] - middle) > SHIFT * span:
+        unlike.append(
             f"the image's median is {found[1]:.4g} grey levels, that of the training "
             f"data {middle:.4g}"
         )
     if not 1 / FACTOR < ratio < FACTOR:
-        warnings.append(
+        unlike.append(
             f"the image's contrast is {ratio:.2g} times that of the training data"
         )
-    if len(warnings) > (missing > 0):
-        names = ", ".join(model.trained_on.get("names", [])[:3])
-        warnings[-1] += (
-            f" ({names}): the model may not fit; train on this image if in doubt"
-        )
-    return warnings
+    return unlike
 
 
 def _some_pixels(image: Image) -> NDArray[Any]:
@@ -79,7 +81,3 @@ def _some_pixels(image: Image) -> NDArray[Any]:
         flat = plane.reshape(-1)
         values.append(flat[:: max(1, flat.size // (PIXELS // PLANES))])
     return np.concatenate(values).astype(np.float64)
-
-
-def _missing_share(pixels: NDArray[Any]) -> float:
-    return 1 - float(np.isfinite(pixels).mean())

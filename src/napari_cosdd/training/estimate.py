@@ -59,10 +59,8 @@ def estimate_training(
     device : torch.device
         Where it is to be computed.
     """
-    method = build()
-    micro_batch = config.micro_batch or config.batch_size
-    memory = estimate_memory(method, patches.crop, micro_batch)
-    learner = Learner.seeded(lambda: method, config, device, seed=0)
+    learner = Learner.seeded(build, config, device, seed=0)
+    memory = estimate_memory(learner.method, patches.crop, learner.micro_batch)
     step = config.batch_size * math.prod(patches.crop)
     batch = _small_batch(patches, config)
     seconds = []

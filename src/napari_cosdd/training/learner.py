@@ -146,12 +146,8 @@ class Learner:
     def preview(self, crops: Crops) -> tuple[Crops, Crops, Crops | None]:
         """Return a crop, its estimate and a sample, grey levels, (c, *spatial)."""
         method = self.method
-        steps = (None, None, *method.tile_multiple())
-        cut = tuple(
-            slice(None) if m is None or s <= SHOWN else slice(0, SHOWN // m * m)
-            for m, s in zip(steps, crops.shape, strict=True)
-        )
-        x = self.tensor(crops[cut])
+        cut = [slice(0, max(m, SHOWN // m * m)) for m in method.tile_multiple()]
+        x = self.tensor(crops[(slice(None), slice(None), *cut)])
         generator = torch.Generator(self.device).manual_seed(0)
 
         def noise(level: int, shape: torch.Size) -> Tensor:

@@ -77,6 +77,7 @@ class TrainingRun:
         self.crops = np.random.default_rng(config.seed)
         self.validation_crops = patches.validation(config.seed)
         self.last_save = time.monotonic()
+        self.wrote_model = False
         self._begin(config.seed)
 
     def _begin(self, seed: int) -> None:
@@ -218,8 +219,8 @@ class TrainingRun:
         )
         late = self.progress > RESTART_UNTIL
         if late or not possible or self.restarts == RESTARTS_ALLOWED:
-            if self.output is not None:  # it may hold what had collapsed already
-                self.output.unlink(missing_ok=True)
+            if self.output is not None and self.wrote_model:
+                self.output.unlink(missing_ok=True)  # it may have collapsed already
             raise PosteriorCollapseError(
                 f"the posterior collapsed after {self.restarts} fresh starts: "
                 f"{numbers}. "
@@ -257,6 +258,7 @@ class TrainingRun:
         "history",
         "best_weights",
         "good",
+        "wrote_model",
     )
 
     def save_or_warn(self) -> Iterator[Event]:
@@ -278,6 +280,7 @@ class TrainingRun:
         save_state(resume_path(self.output), state)
         if math.isfinite(self.best):
             self._model().save(self.output)
+            self.wrote_model = True
         self.last_save = time.monotonic()
 
     def resume(self) -> None:
