@@ -62,7 +62,7 @@ def main(
     viewer.open_sample("napari-cosdd", "nuclei")
     session = session_of(viewer)
     noise = open_dock(viewer, "Noise")
-    wait(60, lambda: "nuclei" in session.reports)
+    wait(60, lambda: session.report(viewer.layers["nuclei"]) is not None)
     shoot(viewer, "noise", folder)
     noise.use.click()
     train = open_dock(viewer, "Train")

@@ -9,6 +9,10 @@ class BadInputError(CosddError, ValueError):
     """The image, the axes, a setting or a path is not what is needed."""
 
 
+class StoppedError(CosddError):
+    """The user stopped it before there was anything to keep."""
+
+
 class BadModelFileError(CosddError, ValueError):
     """A model file is damaged, foreign or does not fit the image."""
 

@@ -12,13 +12,7 @@ from napari_cosdd.axes import Stack
 from napari_cosdd.data.files import check_writable
 from napari_cosdd.data.image import Image
 from napari_cosdd.data.inputs import stack_of
-from napari_cosdd.data.inspect import (
-    check_channels,
-    check_finite,
-    pixels,
-    saturation,
-    summary,
-)
+from napari_cosdd.data.inspect import Survey, check_channels
 from napari_cosdd.data.patches import Patches, split
 from napari_cosdd.devices import choose_device
 from napari_cosdd.errors import BadInputError
@@ -120,6 +114,7 @@ def prepare_training(
     ndim: int = 2,
     mask: bool = False,
     start: TrainedModel | None = None,
+    stop: Callable[[], bool] = lambda: False,
 ) -> TrainingJob:
     """Check the images, decide what is open, split the data.
 
@@ -130,6 +125,8 @@ def prepare_training(
     ------
     BadInputError
         With what was expected and what came; nothing has been written.
+    StoppedError
+        If `stop` said so while the images were being read.
     """
     if start is not None:
         recipe, ndim = _continued(recipe, start), start.spec.ndim
@@ -138,9 +135,9 @@ def prepare_training(
     check_channels(stacks, names)
     if start is not None:
         check_fits(start, stacks[0])
-    if not mask:
-        check_finite(stacks)
-    warnings = [w for w in [saturation(stacks)] if w]
+    survey = Survey()
+    normalization = Normalization.fit(survey.look(stacks, stop))
+    warnings = [w for w in [survey.saturation()] if w]
     warnings += [image.note for image in images if image.note]
     warnings += [
         f"{image.name}: axes {image.axes} are a guess from the shape "
@@ -151,7 +148,7 @@ def prepare_training(
     recipe, noise = _resolved(images[0], recipe, ndim, mask)
     if noise is not None and not noise.advice.fits:
         warnings.append(noise.advice.sentence)
-    spec = start.spec if start is not None else _spec(stacks, images[0])
+    spec = start.spec if start else _spec(stacks[0], normalization)
     with torch.device("meta"):  # only its geometry is asked for
         method = get_method(recipe.method)(recipe.method_config, spec)
     crop = _crop_size(recipe, stacks, method.tile_multiple())
@@ -168,16 +165,16 @@ def prepare_training(
     patches = Patches(
         stacks, spec, parts, crop, method.tile_multiple(), method.symmetries()
     )
-    trained_on = summary(stacks, names)
+    trained_on = survey.summary(stacks, names)
     return TrainingJob(recipe, patches, tuple(warnings), noise, trained_on, start)
 
 
-def _spec(stacks: Sequence[Stack], first: Image) -> DataSpec:
+def _spec(stack: Stack, normalization: Normalization) -> DataSpec:
     return DataSpec(
-        ndim=len(stacks[0].size),
-        n_channels=stacks[0].n_channels,
-        normalization=Normalization.fit(pixels(stacks)),
-        grey_step=1.0 if np.dtype(first.data.dtype).kind in "ui" else 0.0,
+        ndim=len(stack.size),
+        n_channels=stack.n_channels,
+        normalization=normalization,
+        grey_step=1.0 if np.dtype(stack.data.dtype).kind in "ui" else 0.0,
     )
 
 

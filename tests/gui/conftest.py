@@ -57,15 +57,18 @@ def wait(qtbot):
 
 @pytest.fixture
 def shown(qtbot):
-    """Show a widget as a dock would."""
+    """Show a widget as a dock would, which holds it as long as it is seen."""
+    held = []
 
     def show(widget):
+        held.append(widget)
         qtbot.addWidget(widget)
         widget.show()
         qtbot.waitExposed(widget)
         return widget
 
-    return show
+    yield show
+    held.clear()
 
 
 @pytest.fixture

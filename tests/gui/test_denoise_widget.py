@@ -81,6 +81,17 @@ def test_running_again_replaces_or_adds(denoised, viewer, session, wait):
     assert "cells · mean [1]" in [layer.name for layer in viewer.layers]
 
 
+def test_results_stay_with_a_source_that_was_renamed(
+    denoised, viewer, stripes, session, wait
+):
+    mean = viewer.layers["cells · mean"]
+    stripes.name = "renamed"
+    assert denoised.compare.parts()["mean"] is mean
+    denoised.run.click()
+    wait(lambda: not session.denoising[0].active)
+    assert [x.name for x in viewer.layers if x.name.endswith("mean")] == [mean.name]
+
+
 def test_enter_starts_it(dock, session, wait, qtbot):
     qtbot.keyClick(dock, Qt.Key.Key_Return)
     wait(lambda: session.denoising is not None and not session.denoising[0].active)
@@ -113,7 +124,7 @@ def movie(viewer, noisy):
 
 
 def test_the_current_plane_only(dock, movie, viewer, session, wait):
-    dock.image.choose("movie")
+    dock.image.choose(viewer.layers["movie"])
     viewer.dims.set_current_step(0, 2)
     assert dock.plane.isEnabled()
     dock.plane.setChecked(True)
@@ -127,7 +138,7 @@ def test_the_current_plane_only(dock, movie, viewer, session, wait):
 
 
 def test_a_lazy_movie_is_denoised_whole(dock, movie, viewer, session, wait):
-    dock.image.choose("movie")
+    dock.image.choose(viewer.layers["movie"])
     dock.run.click()
     wait(lambda: not session.denoising[0].active)
     assert session.denoising[0].error is None
@@ -138,7 +149,7 @@ def test_an_image_unlike_the_training_data_is_warned_of(
     dock, viewer, noisy, session, wait
 ):
     viewer.add_image(20 * noisy + 9e4, name="bright")
-    dock.image.choose("bright")
+    dock.image.choose(viewer.layers["bright"])
     dock.run.click()
     wait(lambda: not session.denoising[0].active)
     assert "median is" in dock.status.text()
@@ -215,7 +226,7 @@ def test_the_difference_is_sample_minus_mean(denoised, viewer):
     compare = denoised.compare
     compare.difference.click()
     compare.forth.click()
-    layer = parts_of(viewer.layers, "cells")["difference"]
+    layer = parts_of(viewer.layers, viewer.layers["cells"])["difference"]
     sample, mean = (viewer.layers[f"cells · {p}"].data for p in ("sample 1", "mean"))
     np.testing.assert_allclose(layer.data, sample - mean)
     compare.forth.click()
@@ -280,7 +291,7 @@ def test_missing_pixels_are_told(dock, viewer, noisy, session, wait):
     holed = noisy.copy()
     holed[:8] = np.nan
     viewer.add_image(holed, name="holed")
-    dock.image.choose("holed")
+    dock.image.choose(viewer.layers["holed"])
     dock.run.click()
     wait(lambda: not session.denoising[0].active)
     assert "are missing (NaN)" in dock.status.text()

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from napari_cosdd.gui import noise_widget
-from napari_cosdd.gui._layers import parts_of
+from napari_cosdd.gui._layers import key_of, parts_of
 from napari_cosdd.gui._overlay import PART
 from napari_cosdd.gui.noise_widget import DRAWN, FRAMES, NoiseWidget
 
@@ -13,7 +13,7 @@ def look(viewer, session, shown, wait):
 
     def open_dock(name):
         widget = shown(NoiseWidget(viewer))
-        wait(lambda: name in session.reports)
+        wait(lambda: session.report(viewer.layers[name]) is not None)
         return widget
 
     return open_dock
@@ -28,7 +28,7 @@ def test_with_nothing_open_it_says_what_to_do(viewer, shown):
 
 def test_an_open_image_is_looked_at_by_itself(look, stripes, session, viewer):
     widget = look("cells")
-    report = session.reports["cells"]
+    report = session.report(viewer.layers["cells"])
     assert report.advice.axis == "x"
     assert report.advice.sentence in widget.sentence.text()
     assert widget.use.isEnabled()
@@ -36,7 +36,7 @@ def test_an_open_image_is_looked_at_by_itself(look, stripes, session, viewer):
 
 def test_the_bar_lies_over_the_image_and_can_be_hidden(look, stripes, viewer):
     widget = look("cells")
-    bar = parts_of(viewer.layers, "cells")[PART]
+    bar = parts_of(viewer.layers, viewer.layers["cells"])[PART]
     assert bar.data.shape[0] == 1  # along x
     assert bar.data[0, bar.data.shape[1] // 2] == pytest.approx(1)
     low, high = bar.extent.world
@@ -45,28 +45,28 @@ def test_the_bar_lies_over_the_image_and_can_be_hidden(look, stripes, viewer):
     assert (high <= inside_high).all()
     assert viewer.layers.selection.active is stripes
     widget.bar.setChecked(False)
-    assert PART not in parts_of(viewer.layers, "cells")
+    assert PART not in parts_of(viewer.layers, viewer.layers["cells"])
     widget.bar.setChecked(True)
-    assert PART in parts_of(viewer.layers, "cells")
+    assert PART in parts_of(viewer.layers, viewer.layers["cells"])
 
 
 def test_the_bar_of_noise_along_columns_stands_upright(look, noisy, viewer):
     viewer.add_image(noisy.T.copy(), name="turned")
     look("turned")
-    bar = parts_of(viewer.layers, "turned")[PART]
+    bar = parts_of(viewer.layers, viewer.layers["turned"])[PART]
     assert bar.data.shape[1] == 1
 
 
 def test_a_moved_rectangle_is_measured_again(look, stripes, session, viewer, wait):
     widget = look("cells")
     widget.where.setCurrentText(DRAWN)
-    wait(lambda: session.reports["cells"].source == "region")
+    wait(lambda: session.report(viewer.layers["cells"]).source == "region")
     shapes = viewer.layers["cells · noise region"]
     np.testing.assert_allclose(shapes.scale, stripes.scale)
-    first = session.reports["cells"]
+    first = session.report(viewer.layers["cells"])
     shapes.data = [np.array([[40, 60], [40, 120], [90, 120], [90, 60]])]
-    wait(lambda: session.reports["cells"] is not first)
-    assert session.reports["cells"].correlation.n_pixels == 51 * 61
+    wait(lambda: session.report(viewer.layers["cells"]) is not first)
+    assert session.report(viewer.layers["cells"]).correlation.n_pixels == 51 * 61
     shapes.data = [np.array([[40, 60], [40, 64], [44, 64], [44, 60]])]
     wait(lambda: widget.problem.isVisible())
     assert "12 × 12" in widget.problem.text.text()
@@ -81,10 +81,10 @@ def test_frames_are_offered_for_stacks_only(
     assert not item.isEnabled()
     rng = np.random.default_rng(0)
     viewer.add_image(rng.normal(size=(4, 96, 96)), name="repeats")
-    wait(lambda: "repeats" in session.reports)
+    wait(lambda: session.report(viewer.layers["repeats"]) is not None)
     assert item.isEnabled()
     widget.where.setCurrentText(FRAMES)
-    wait(lambda: session.reports["repeats"].source == "frame differences")
+    wait(lambda: session.report(viewer.layers["repeats"]).source == "frame differences")
 
 
 def test_color_pictures_and_results_are_not_offered(viewer, shown, stripes):
@@ -109,7 +109,7 @@ def test_it_follows_the_active_layer_until_one_is_chosen(viewer, stripes, shown,
     assert widget.image.currentText() == "other"
     viewer.layers.selection.active = stripes
     assert widget.image.currentText() == "cells"
-    widget.image.choose("other")
+    widget.image.choose(viewer.layers["other"])
     viewer.layers.selection.active = other
     viewer.layers.selection.active = stripes
     assert widget.image.currentText() == "other"
@@ -123,6 +123,23 @@ def test_renamed_and_removed_layers_are_followed(viewer, stripes, shown):
     viewer.layers.remove(stripes)
     assert widget.image.layer is None
     assert "Open an image" in widget.sentence.text()
+
+
+def test_a_renamed_layer_keeps_its_findings_and_its_bar(look, stripes, session, viewer):
+    widget = look("cells")
+    found = session.report(stripes)
+    stripes.name = "renamed"
+    assert session.report(stripes) is found
+    widget.bar.setChecked(False)
+    assert PART not in parts_of(viewer.layers, stripes)
+
+
+def test_another_layer_of_the_same_name_has_no_findings(look, stripes, session, viewer):
+    widget = look("cells")
+    widget.hide()  # so that it does not look at the next one
+    viewer.layers.remove(stripes)
+    other = viewer.add_image(np.zeros((64, 64)), name="cells")
+    assert session.report(other) is None
 
 
 def test_a_constant_image_is_told_in_words(viewer, shown, wait, monkeypatch):
@@ -153,4 +170,4 @@ def test_training_takes_the_findings_over(look, stripes, session, monkeypatch):
     session.use_noise.connect(handed.append)
     widget.use.click()
     assert opened == ["Train"]
-    assert handed == ["cells"]
+    assert handed == [key_of(stripes)]

@@ -1,3 +1,5 @@
+import threading
+
 import numpy as np
 import pytest
 import tifffile
@@ -31,7 +33,7 @@ def test_the_estimate_says_time_memory_and_device(hurry, dock, wait):
 
 def test_findings_are_taken_over(dock, session, noisy):
     found = api.analyze(noisy, axes="YX")
-    session.add_report("cells", found)
+    session.add_report(dock.image.layer, found)
     assert dock.form.noise.currentText() == "automatic – found along x"
     config = dock.form.recipe(dock._report()).method_config
     assert config.noise_axis == "x"
@@ -199,24 +201,56 @@ def test_every_preset_has_its_forms(dock):
 
 
 def test_stopping_before_the_first_step_leaves_no_model(
-    hurry, dock, session, wait, own_models_folder
+    hurry, dock, session, wait, own_models_folder, monkeypatch
 ):
+    stopped, prepare = threading.Event(), api.prepare_training
+
+    def prepare_late(*args, **settings):
+        assert stopped.wait(30)
+        return prepare(*args, **settings)
+
+    monkeypatch.setattr(api, "prepare_training", prepare_late)
     hurry(dock)
     dock.train.click()
     session.training[0].stop()
+    stopped.set()
     wait(lambda: not session.training[0].active)
-    if session.training[1].last is None:  # it was stopped while preparing
-        assert session.training[1].result is None
-        assert list(own_models_folder.glob("*.safetensors")) == []
-        assert not dock.next.isEnabled()
+    assert session.training[0].error is None
+    assert session.training[1].last is None
+    assert session.training[1].result is None
+    assert list(own_models_folder.glob("*.safetensors")) == []
+    assert not dock.next.isEnabled()
 
 
 def test_a_preset_keeps_what_it_decides(dock, session, noisy):
-    session.add_report("cells", api.analyze(noisy, axes="YX"))
+    session.add_report(dock.image.layer, api.analyze(noisy, axes="YX"))
     dock.form.preset.setCurrentText("Noise2Void · point")
     assert dock.form.recipe(dock._report()).method_config.noise_axis == "none"
     dock.form.preset.setCurrentText("COSDD · large")
     assert dock.form.recipe(dock._report()).method_config.receptive_field == 40
+
+
+def test_another_preset_leaves_to_the_model_what_it_decides(dock, session, model):
+    session.add_model(ModelEntry("ours", None, model))
+    dock.start.setCurrentText("ours")
+    assert not dock.form.method_form.widget.native.isEnabled()
+    dock.form.preset.setCurrentText("COSDD · small")
+    assert not dock.form.method_form.widget.native.isEnabled()
+    dock.start.setCurrentIndex(0)
+    assert dock.form.method_form.widget.native.isEnabled()
+
+
+def test_a_renamed_layer_keeps_its_preview(hurry, dock, session, wait, viewer):
+    hurry(dock, max_steps=100_000)
+    dock.train.click()
+    wait(lambda: session.training[1].preview is not None)
+    dock.image.layer.name = "renamed"
+    before = session.training[1].preview
+    wait(lambda: session.training[1].preview is not before)
+    dock.stop.click()
+    wait(lambda: not session.training[0].active)
+    made = [x.name for x in viewer.layers if "preview" in x.name]
+    assert len(made) == 1
 
 
 def test_what_a_model_decides_is_switched_off(hurry, dock, session, wait):

@@ -33,8 +33,8 @@ def test_from_the_sample_to_the_solutions(window, wait, hurry):
     window.layers.selection.active = window.layers["stripes"]
     session = session_of(window)
     noise = open_dock(window, "Noise")
-    wait(lambda: "stripes" in session.reports)
-    assert session.reports["stripes"].advice.axis == "x"
+    wait(lambda: session.report(window.layers["stripes"]) is not None)
+    assert session.report(window.layers["stripes"]).advice.axis == "x"
     noise.use.click()
     train = open_dock(window, "Train")
     assert train.image.currentText() == "stripes"

@@ -1,14 +1,15 @@
 """Looking at the images before any work: what to refuse, what to warn of."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_cosdd.axes import Region, Stack
-from napari_cosdd.errors import BadInputError
+from napari_cosdd.errors import BadInputError, StoppedError
 
 #: Images are read in boxes of at most so many pixels per axis, by spatial axes.
 BOX = {1: 1 << 22, 2: 2048, 3: 160}
@@ -52,10 +53,7 @@ def check_finite(stacks: Sequence[Stack]) -> None:
         bad += int(np.count_nonzero(~np.isfinite(part)))
         total += part.size
     if bad:
-        raise BadInputError(
-            f"{bad} of {total} pixels are not finite (NaN or infinite); mask them "
-            "(--mask, mask=True) to fill each with its nearest neighbour"
-        )
+        raise _not_finite(bad, total)
 
 
 def check_channels(stacks: Sequence[Stack], names: Sequence[str]) -> None:
@@ -69,36 +67,77 @@ def check_channels(stacks: Sequence[Stack], names: Sequence[str]) -> None:
         raise BadInputError(f"images must have equal channels: {listed:.300}")
 
 
-def saturation(stacks: Sequence[Stack]) -> str | None:
-    """Return a warning if many pixels share the highest grey level."""
-    top, count, total = -np.inf, 0, 0
-    for part in pixels(stacks):
+class Survey:
+    """What one look at every pixel tells: defects, saturation, levels, hash.
+
+    Files may be larger than memory and slow to read, so there is one look only.
+    """
+
+    def __init__(self) -> None:
+        self.n_pixels = self.not_finite = 0
+        self._top, self._at_top = -math.inf, 0
+        self._digest = hashlib.sha256()
+        self._some: list[NDArray[Any]] = []
+
+    def look(
+        self, stacks: Sequence[Stack], stop: Callable[[], bool] = lambda: False
+    ) -> Iterator[NDArray[Any]]:
+        """Take in all pixels; yield them on the way, box by box, (c, *spatial).
+
+        Raises
+        ------
+        BadInputError
+            At the end, if pixels are not finite.
+        StoppedError
+            Once `stop` says so.
+        """
+        for part in pixels(stacks):
+            if stop():
+                raise StoppedError("stopped while the images were being read")
+            bad = int(np.count_nonzero(~np.isfinite(part)))
+            self.n_pixels += part.size
+            self.not_finite += bad
+            if not bad:
+                self._take(part)
+                yield part
+        if self.not_finite:
+            raise _not_finite(self.not_finite, self.n_pixels)
+
+    def _take(self, part: NDArray[Any]) -> None:
         highest = float(part.max())
-        if highest > top:
-            top, count = highest, 0
-        count += int(np.count_nonzero(part == top)) if highest == top else 0
-        total += part.size
-    if count / total < SATURATED:
-        return None
-    return (
-        f"{100 * count / total:.1f} % of the pixels have the highest grey level "
-        f"({top:g}): the image looks saturated, and what was cut off cannot be restored"
+        if highest > self._top:
+            self._top, self._at_top = highest, 0
+        if highest == self._top:
+            self._at_top += int(np.count_nonzero(part == highest))
+        self._digest.update(np.ascontiguousarray(part).data)
+        self._some.append(part.reshape(-1)[:: max(1, part.size // 4096)].copy())
+
+    def saturation(self) -> str | None:
+        """Return a warning if many pixels share the highest grey level."""
+        share = self._at_top / self.n_pixels
+        if share < SATURATED:
+            return None
+        return (
+            f"{100 * share:.1f} % of the pixels have the highest grey level "
+            f"({self._top:g}): the image looks saturated, and what was cut off "
+            "cannot be restored"
+        )
+
+    def summary(self, stacks: Sequence[Stack], names: Sequence[str]) -> dict[str, Any]:
+        """Describe the images for the model file: names, shapes, levels, hash."""
+        levels = np.quantile(np.concatenate(self._some), [0.01, 0.5, 0.99])
+        return {
+            "names": list(names)[:100],
+            "n_images": sum(s.n_images for s in stacks),
+            "shapes": [list(s.data.shape) for s in stacks][:100],
+            "dtype": str(stacks[0].data.dtype),
+            "levels_1_50_99": [float(v) for v in levels],
+            "sha256": self._digest.hexdigest(),
+        }
+
+
+def _not_finite(bad: int, total: int) -> BadInputError:
+    return BadInputError(
+        f"{bad} of {total} pixels are not finite (NaN or infinite); mask them "
+        "(--mask, mask=True) to fill each with its nearest neighbour"
     )
-
-
-def summary(stacks: Sequence[Stack], names: Sequence[str]) -> dict[str, Any]:
-    """Describe the training data for the model file: names, shapes, levels, hash."""
-    digest = hashlib.sha256()
-    values = []
-    for part in pixels(stacks):
-        digest.update(np.ascontiguousarray(part).data)
-        values.append(part.reshape(-1)[:: max(1, part.size // 4096)])
-    levels = np.quantile(np.concatenate(values), [0.01, 0.5, 0.99])
-    return {
-        "names": list(names)[:100],
-        "n_images": sum(s.n_images for s in stacks),
-        "shapes": [list(s.data.shape) for s in stacks][:100],
-        "dtype": str(stacks[0].data.dtype),
-        "levels_1_50_99": [float(v) for v in levels],
-        "sha256": digest.hexdigest(),
-    }

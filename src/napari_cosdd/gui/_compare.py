@@ -12,9 +12,10 @@ from qtpy.QtWidgets import QLabel, QPushButton, QVBoxLayout, QWidget
 
 from napari_cosdd.errors import CosddError
 from napari_cosdd.gui._layers import (
-    KEY,
     current_plane,
     data_of,
+    key_of,
+    mark,
     part_name,
     parts_of,
     place,
@@ -36,7 +37,7 @@ class CompareView(QWidget):
     def __init__(self, viewer: Any, theme: str) -> None:
         super().__init__()
         self.viewer = viewer
-        self.source = ""
+        self.source: ImageLayer | None = None
         self.at = 0  # 0: the mean, k: sample k
         self._linked: list[ImageLayer] = []
         self._shown_before: dict[str, bool] = {}
@@ -90,9 +91,9 @@ class CompareView(QWidget):
 
     # What the user does -------------------------------------------------------
 
-    def show_source(self, source: str) -> None:
+    def show_source(self, source: ImageLayer) -> None:
         """Compare the results of another source."""
-        if source != self.source:
+        if self.source is None or key_of(source) != key_of(self.source):
             self.film.setChecked(False)
             self.grid.setChecked(False)
             self.source, self.at = source, 0
@@ -135,6 +136,8 @@ class CompareView(QWidget):
 
     def parts(self) -> dict[str, ImageLayer]:
         """Return the result layers of the source by part."""
+        if self.source is None:
+            return {}
         return parts_of(self.viewer.layers, self.source)
 
     def samples(self) -> list[ImageLayer]:
@@ -177,8 +180,8 @@ class CompareView(QWidget):
         if "mean" not in parts:
             return
         shown = [*self.samples(), parts["mean"]]
-        if self.source in self.viewer.layers:
-            shown.append(self.viewer.layers[self.source])
+        if self.source is not None and self.source in self.viewer.layers:
+            shown.append(self.source)
         self._shown_before = {one.name: one.visible for one in self.viewer.layers}
         names = {one.name for one in shown}
         for layer in self.viewer.layers:
@@ -191,7 +194,7 @@ class CompareView(QWidget):
         canvas.grid.enabled = True
 
     def _make_difference(self, parts: dict[str, ImageLayer], part: str) -> None:
-        if not {"mean", part} <= parts.keys():
+        if self.source is None or not {"mean", part} <= parts.keys():
             return
         mean, sample = parts["mean"], parts[part]
         if mean.data.size > LARGEST:
@@ -207,10 +210,10 @@ class CompareView(QWidget):
         active = self.viewer.layers.selection.active
         self.viewer.add_image(
             values,
-            name=part_name(self.source, "difference"),
+            name=part_name(self.source.name, "difference"),
             colormap=Colormap(np.array(DIVERGING) / 255, name="cosdd difference"),
             contrast_limits=(-spread, spread),
-            metadata={KEY: {"source": self.source, "part": "difference"}},
+            metadata=mark(self.source, "difference"),
             **place(mean),
         )
         self.viewer.layers.selection.active = active
@@ -242,8 +245,8 @@ class CompareView(QWidget):
         if truth is None or "mean" not in parts:
             self.scores.setText("")
             return
-        if self.source in self.viewer.layers:
-            parts = {"noisy": self.viewer.layers[self.source], **parts}
+        if self.source is not None and self.source in self.viewer.layers:
+            parts = {"noisy": self.source, **parts}
         lines = []
         for name in ("noisy", "mean", "sample 1"):
             if name not in parts:

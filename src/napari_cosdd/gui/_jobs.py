@@ -9,7 +9,7 @@ from napari.qt.threading import create_worker
 from napari.utils import progress
 from qtpy.QtCore import QObject, Signal
 
-from napari_cosdd.errors import CosddError
+from napari_cosdd.errors import CosddError, StoppedError
 from napari_cosdd.events import Event
 
 State = Literal["running", "paused", "stopping", "done", "failed"]
@@ -55,7 +55,7 @@ class Job(QObject):
         self.title = title
         self.state: State = "running"
         self.error: JobError | None = None
-        self._work = work
+        self._work: Work | None = work
         self._stop = self._pause = False
         self._worker: Any = None
         self._bar: Any = None
@@ -67,10 +67,9 @@ class Job(QObject):
 
     def start(self) -> None:
         """Begin in a background thread."""
-        work, control = self._work, self
         self._bar = progress(total=100, desc=self.title)
         self._worker = worker = create_worker(
-            _bundled, work, control, _ignore_errors=True
+            _bundled, self._work, self, _ignore_errors=True
         )
         worker.yielded.connect(self.advanced)
         worker.errored.connect(self._failed)
@@ -127,6 +126,12 @@ class Job(QObject):
         self._bar.close()
         if self.state != "failed":
             self._set("done")
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Forget work and listeners: they hold images, layers and the viewer."""
+        self._work = self._worker = None
+        self.deleteLater()  # Qt's part, all connections with it; `state` stays
 
     def _set(self, state: State) -> None:
         self.state = state
@@ -148,6 +153,8 @@ def _bundled(work: Work, job: Job) -> Iterator[tuple[Event, ...]]:
             if time.monotonic() - last > INTERVAL and not job.closing:
                 yield tuple(pending)
                 pending, last = [], time.monotonic()
+    except StoppedError:
+        pass  # as the user wanted
     except Exception as error:  # noqa: BLE001 - a worker swallows RuntimeErrors
         if pending and not job.closing:
             yield tuple(pending)

@@ -171,16 +171,31 @@ def _shear_of(layer: ImageLayer, n: int) -> NDArray[np.float64]:
     return shear[-n:, -n:]
 
 
+def key_of(layer: Any) -> str:
+    """Return what tells a layer from all others, whatever it is called."""
+    return str(layer.unique_id)
+
+
+def layer_with(layers: Sequence[Any], key: str) -> ImageLayer | None:
+    """Return the layer of that key, if it is still in the viewer."""
+    return next((layer for layer in layers if key_of(layer) == key), None)
+
+
 def part_name(source: str, part: str) -> str:
     """Name a result: "nuclei · mean"."""
     return f"{source} · {part}"
 
 
-def parts_of(layers: Sequence[Any], source: str) -> dict[str, ImageLayer]:
-    """Return the results of a source by their part, in the order of the layers."""
+def mark(source: ImageLayer, part: str) -> dict[str, Any]:
+    """Return the metadata of a layer that this plugin makes for another."""
+    return {KEY: {"source": source.name, "source_key": key_of(source), "part": part}}
+
+
+def parts_of(layers: Sequence[Any], source: ImageLayer) -> dict[str, ImageLayer]:
+    """Return what was made for a source by its part, in the order of the layers."""
     found = {}
     for layer in layers:
         ours = layer.metadata.get(KEY, {})
-        if isinstance(layer, ImageLayer) and ours.get("source") == source:
+        if isinstance(layer, ImageLayer) and ours.get("source_key") == key_of(source):
             found[str(ours.get("part"))] = layer
     return found

@@ -8,7 +8,7 @@ from napari.utils.colormaps import Colormap
 from numpy.typing import NDArray
 
 from napari_cosdd.api import NoiseReport
-from napari_cosdd.gui._layers import KEY, data_of, part_name, parts_of, place
+from napari_cosdd.gui._layers import data_of, mark, part_name, parts_of, place
 from napari_cosdd.gui._plots import DIVERGING
 
 #: Lags to each side, and the share of the image's longer side that a cell takes.
@@ -27,19 +27,24 @@ def show_bar(viewer: Any, layer: ImageLayer, found: NoiseReport) -> None:
     zoom = min(zoom, *(s / b for s, b in zip(size, bar.shape, strict=True)))
     start = _quiet_place(layer, [b * zoom for b in bar.shape])
     look = place(layer, ndim=2, offset=start, zoom=zoom)
-    existing = parts_of(viewer.layers, layer.name).get(PART)
-    if existing is not None:
-        viewer.layers.remove(existing)
+    hide_bar(viewer, layer)
     active = viewer.layers.selection.active
     viewer.add_image(
         bar,
         name=part_name(layer.name, "noise correlation"),
         colormap=Colormap(np.array(DIVERGING) / 255, name="cosdd correlation"),
         contrast_limits=(-1, 1),
-        metadata={KEY: {"source": layer.name, "part": PART}},
+        metadata=mark(layer, PART),
         **look,
     )
     viewer.layers.selection.active = active
+
+
+def hide_bar(viewer: Any, layer: ImageLayer) -> None:
+    """Take the bar away, if there is one."""
+    existing = parts_of(viewer.layers, layer).get(PART)
+    if existing is not None:
+        viewer.layers.remove(existing)
 
 
 def _bar(found: NoiseReport) -> NDArray[np.float32]:

@@ -207,11 +207,11 @@ class LayerChoice(QComboBox):
             "right-click the layer → Split RGB, and choose one channel."
         )
 
-    def choose(self, name: str) -> None:
-        """Choose a layer by its name, and stay with it."""
-        if self.findText(name) >= 0:
+    def choose(self, layer: ImageLayer | None) -> None:
+        """Choose a layer and stay with it; one that is not offered changes nothing."""
+        if layer is not None and self.findText(layer.name) >= 0:
             self._pinned = True
-            self.setCurrentText(name)
+            self.setCurrentText(layer.name)
 
     def _fits(self, layer: Any) -> bool:
         if not isinstance(layer, ImageLayer) or layer.rgb or layer.ndim < 2:

@@ -10,7 +10,7 @@ from qtpy.QtGui import QImage, QPixmap
 from qtpy.QtWidgets import QLabel, QSizePolicy
 
 from napari_cosdd.events import Preview
-from napari_cosdd.gui._layers import KEY, data_of, part_name, parts_of, place
+from napari_cosdd.gui._layers import data_of, mark, part_name, parts_of, place
 
 PART = "training preview"
 #: Pixels between the panels, and the share of the image's height that a strip takes.
@@ -43,7 +43,7 @@ def _plane(image: NDArray[np.float32]) -> NDArray[np.float32]:
 def show_preview(viewer: Any, layer: ImageLayer, preview: Preview) -> None:
     """Show the strip as a layer just above the image; make it, or refresh it."""
     shown = strip(preview)
-    existing = parts_of(viewer.layers, layer.name).get(PART)
+    existing = parts_of(viewer.layers, layer).get(PART)
     if existing is not None and existing.data.shape == shown.shape:
         existing.data = shown
         return
@@ -58,7 +58,7 @@ def show_preview(viewer: Any, layer: ImageLayer, preview: Preview) -> None:
         name=part_name(layer.name, PART),
         colormap=layer.colormap,
         contrast_limits=layer.contrast_limits,
-        metadata={KEY: {"source": layer.name, "part": PART}},
+        metadata=mark(layer, PART),
         **place(layer, ndim=2, offset=(-(shown.shape[0] + 2) * zoom, 0), zoom=zoom),
     )
     viewer.layers.selection.active = active

@@ -72,6 +72,7 @@ class TrainingRecord:
     """A training as far as it has come."""
 
     image: str
+    source: str = ""  # key of the layer, empty for a folder
     training: Curves = field(default_factory=Curves)
     validation: Curves = field(default_factory=Curves)
     best_step: int | None = None

@@ -9,7 +9,7 @@ from napari.layers import Image as ImageLayer
 
 from napari_cosdd.api import Prediction
 from napari_cosdd.events import Allocated, Event
-from napari_cosdd.gui._layers import KEY, part_name, parts_of, place
+from napari_cosdd.gui._layers import KEY, mark, part_name, parts_of, place
 
 #: Layers are drawn again at most so often, seconds.
 EVERY = 0.5
@@ -61,7 +61,7 @@ class ResultLayers:
         self._refresh()
 
     def _add_all(self, prediction: Prediction) -> None:
-        earlier = parts_of(self.viewer.layers, self.source.name)
+        earlier = parts_of(self.viewer.layers, self.source)
         made = {"mean": prediction.mean}
         if prediction.deviation is not None:
             made["deviation"] = prediction.deviation
@@ -100,7 +100,7 @@ class ResultLayers:
             contrast_limits=limits,
             gamma=source.gamma,
             visible=part == "mean",
-            metadata={KEY: {"source": source.name, "part": part} | self.provenance},
+            metadata={KEY: mark(source, part)[KEY] | self.provenance},
             **place(source, offset=self.offset),
         )
         names = [one.name for one in layers]

@@ -12,11 +12,12 @@ from qtpy.QtCore import QObject, Signal
 from napari_cosdd.api import NoiseReport, load
 from napari_cosdd.events import Event, Finished
 from napari_cosdd.gui._jobs import Job
+from napari_cosdd.gui._layers import key_of
 from napari_cosdd.gui._records import DenoisingRecord, TrainingRecord
 from napari_cosdd.gui._results import ResultLayers
+from napari_cosdd.gui.model_reader import SUFFIX
 
 PLUGIN = "napari-cosdd"
-SUFFIX = ".safetensors"
 #: Model files offered from earlier sessions, newest first.
 RECENT = 20
 
@@ -56,22 +57,23 @@ class Session(QObject):
     """What the docks of one viewer share; it lives as long as the viewer.
 
     Signals: `models_changed`; `training_changed` and `denoising_changed` after each
-    bundle of events; `noise_found` with the name of the layer; `use_noise` and
-    `denoise_layer`, likewise, when a dock hands over to the next.
+    bundle of events; `noise_found`; `use_noise` and `denoise_layer`, with the key of
+    the layer, when a dock hands over to the next.
     """
 
     models_changed = Signal()
     training_changed = Signal()
     denoising_changed = Signal()
-    noise_found = Signal(str)
+    noise_found = Signal()
     use_noise = Signal(str)
     denoise_layer = Signal(str)
 
     def __init__(self) -> None:
         super().__init__()
         self.models: list[ModelEntry] = recent_models()
+        # By the key of a layer: its noise, and its axes as the user has given them.
         self.reports: dict[str, NoiseReport] = {}
-        self.axes: dict[str, str] = {}  # of layers, as the user has given them
+        self.axes: dict[str, str] = {}
         self.training: tuple[Job, TrainingRecord] | None = None
         self.denoising: tuple[Job, DenoisingRecord] | None = None
 
@@ -88,10 +90,14 @@ class Session(QObject):
         self.models.insert(0, entry)
         self.models_changed.emit()
 
-    def add_report(self, layer: str, report: NoiseReport) -> None:
+    def report(self, layer: Any) -> NoiseReport | None:
+        """Return what is known of the noise of a layer."""
+        return None if layer is None else self.reports.get(key_of(layer))
+
+    def add_report(self, layer: Any, report: NoiseReport) -> None:
         """Remember what the noise of a layer is like."""
-        self.reports[layer] = report
-        self.noise_found.emit(layer)
+        self.reports[key_of(layer)] = report
+        self.noise_found.emit()
 
     def train(self, job: Job, record: TrainingRecord) -> None:
         """Run a training; what it tells is kept here, whatever dock is open."""

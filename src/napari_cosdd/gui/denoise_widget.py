@@ -12,7 +12,13 @@ from napari_cosdd.errors import CosddError
 from napari_cosdd.events import Event, Saved, Warned
 from napari_cosdd.gui._compare import CompareView
 from napari_cosdd.gui._jobs import Job
-from napari_cosdd.gui._layers import axes_for, current_plane, image_of
+from napari_cosdd.gui._layers import (
+    axes_for,
+    current_plane,
+    image_of,
+    key_of,
+    layer_with,
+)
 from napari_cosdd.gui._parts import (
     Dock,
     LayerChoice,
@@ -28,6 +34,7 @@ from napari_cosdd.gui._parts import (
 from napari_cosdd.gui._records import DenoisingRecord
 from napari_cosdd.gui._results import ResultLayers
 from napari_cosdd.gui._session import ModelEntry, plain_name, session_of
+from napari_cosdd.gui.model_reader import SUFFIX
 from napari_cosdd.inference.config import InferenceConfig
 from napari_cosdd.inference.suits import differences
 from napari_cosdd.results import FORMATS, result_paths, write_prediction
@@ -128,9 +135,8 @@ class DenoiseWidget(Dock):
             return
         try:
             model = entry.load()
-            axes = axes_for(
-                layer, model.spec.ndim, self.session.axes.get(layer.name, "")
-            )
+            given = self.session.axes.get(key_of(layer), "")
+            axes = axes_for(layer, model.spec.ndim, given)
             image, offset = image_of(layer, axes), None
             config = inference_config(
                 {"n_samples": self.n_samples.value(), "n_kept": self.n_kept.value()}
@@ -138,7 +144,7 @@ class DenoiseWidget(Dock):
         except CosddError as error:
             self.problem.show_error(error)
             return
-        self.image.choose(layer.name)  # stay with it, whatever layer is active
+        self.image.choose(layer)  # stay with it, whatever layer is active
         if self.plane.isChecked():
             keep = "CZYX" if model.spec.ndim == 3 else "CYX"
             plane = current_plane(layer, axes, self.viewer.dims.point, keep)
@@ -168,7 +174,7 @@ class DenoiseWidget(Dock):
 
     def _open(self) -> None:
         path, _ = QFileDialog.getOpenFileName(
-            self, "Open a model", "", "COSDD models (*.safetensors)"
+            self, "Open a model", "", f"COSDD models (*{SUFFIX})"
         )
         if path:
             self.open_model(Path(path))
@@ -204,8 +210,8 @@ class DenoiseWidget(Dock):
         elif not job.active:
             self.status.setText(f"Results written to {folder}.")
 
-    def _take_over(self, name: str) -> None:
-        self.image.choose(name)
+    def _take_over(self, key: str) -> None:
+        self.image.choose(layer_with(self.viewer.layers, key))
         if self.session.models:
             self.model.setCurrentText(self.session.models[0].name)
 
@@ -238,7 +244,7 @@ class DenoiseWidget(Dock):
         else:
             self._show_record(*running)
         if layer is not None:
-            self.compare.show_source(layer.name)
+            self.compare.show_source(layer)
 
     def _show_record(self, job: Job, record: DenoisingRecord) -> None:
         self.bar.setValue(round(1000 * record.progress))

@@ -4,12 +4,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+#: Of a model file. Kept here: napari asks about every file, so this loads nothing.
+SUFFIX = ".safetensors"
+
 Paths = str | list[str]
 
 
 def open_model(path: Paths) -> Callable[[Paths], list[Any]] | None:
     """Return a reader of model files; None for other files."""
-    return _read if _first(path).suffix == ".safetensors" else None
+    return _read if _first(path).suffix == SUFFIX else None
 
 
 def _read(path: Paths) -> list[Any]:

@@ -12,8 +12,15 @@ from napari_cosdd.api import NoiseReport, analyze
 from napari_cosdd.errors import BadInputError, CosddError
 from napari_cosdd.events import Analyzed, Event
 from napari_cosdd.gui._jobs import Job
-from napari_cosdd.gui._layers import axes_of, data_of, image_of, part_name, place
-from napari_cosdd.gui._overlay import show_bar
+from napari_cosdd.gui._layers import (
+    axes_of,
+    data_of,
+    image_of,
+    key_of,
+    part_name,
+    place,
+)
+from napari_cosdd.gui._overlay import hide_bar, show_bar
 from napari_cosdd.gui._parts import (
     Dock,
     Heading,
@@ -95,9 +102,9 @@ class NoiseWidget(Dock):
         """Look at the noise as soon as the dock is seen, unless it is known."""
         super().showEvent(event)
         layer = self.image.layer
-        found = None if layer is None else self.session.reports.get(layer.name)
-        if layer is not None and found is not None:
-            self._show_report(layer.name, found)
+        found = self.session.report(layer)
+        if found is not None:
+            self._show_report(found)
         else:
             self._rest.start()
 
@@ -121,14 +128,13 @@ class NoiseWidget(Dock):
             self._show_error(error)
             return
         frames = self.where.currentText() == FRAMES
-        name = layer.name
 
         def work(stop: Callable[[], bool]) -> Iterator[Event]:
             yield Analyzed(analyze(image, region=region, frames=frames, mask=True))
 
-        self.sentence.setText(f"Looking at the noise of {name} …")
-        self._job = Job(f"noise of {name}", work)
-        self._job.advanced.connect(lambda events: self._found(name, events[-1].result))
+        self.sentence.setText(f"Looking at the noise of {layer.name} …")
+        self._job = Job(f"noise of {layer.name}", work)
+        self._job.advanced.connect(lambda events: self._found(layer, events[-1].result))
         self._job.changed.connect(self._job_changed)
         self._job.start()
 
@@ -152,7 +158,7 @@ class NoiseWidget(Dock):
         layer = self.image.layer
         if layer is not None:
             open_dock(self.viewer, "Train")
-            self.session.use_noise.emit(layer.name)
+            self.session.use_noise.emit(key_of(layer))
 
     # The rectangle ------------------------------------------------------------
 
@@ -199,13 +205,14 @@ class NoiseWidget(Dock):
 
     # What is shown ------------------------------------------------------------
 
-    def _found(self, name: str, found: NoiseReport) -> None:
-        self.session.add_report(name, found)
-        if self.image.currentText() == name:
-            self._show_report(name, found)
+    def _found(self, layer: ImageLayer, found: NoiseReport) -> None:
+        self.session.add_report(layer, found)
+        chosen = self.image.layer
+        if chosen is not None and key_of(chosen) == key_of(layer):
+            self._show_report(found)
             self._show_bar()
 
-    def _show_report(self, name: str, found: NoiseReport) -> None:
+    def _show_report(self, found: NoiseReport) -> None:
         self._show_error(None)
         correlation = found.correlation
         self.map.show_map(correlation.values)
@@ -225,12 +232,11 @@ class NoiseWidget(Dock):
         layer = self.image.layer
         if layer is None:
             return
-        found = self.session.reports.get(layer.name)
-        name = part_name(layer.name, "noise correlation")
+        found = self.session.report(layer)
         if self.bar.isChecked() and found is not None:
             show_bar(self.viewer, layer, found)
-        elif not self.bar.isChecked() and name in self.viewer.layers:
-            self.viewer.layers.remove(name)
+        elif not self.bar.isChecked():
+            hide_bar(self.viewer, layer)
 
     def _job_changed(self) -> None:
         job = self._job

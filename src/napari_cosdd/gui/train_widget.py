@@ -4,15 +4,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QFileDialog, QLineEdit
 
 from napari_cosdd import api
-from napari_cosdd._words import duration, memory
 from napari_cosdd.errors import BadInputError, CosddError
-from napari_cosdd.events import Estimated, Event, Warned
+from napari_cosdd.events import Event, Warned
+from napari_cosdd.gui._estimate import EstimateLine, Trial
 from napari_cosdd.gui._jobs import Job
-from napari_cosdd.gui._layers import axes_of, data_of, image_of
+from napari_cosdd.gui._layers import axes_of, data_of, image_of, key_of, layer_with
 from napari_cosdd.gui._parts import (
     Dock,
     LayerChoice,
@@ -35,10 +34,6 @@ if TYPE_CHECKING:
     import napari
 
 FRESH = "random weights"
-#: The estimate is made once the settings rest for so long, milliseconds.
-REST = 600
-#: Least side of the part of the image that it is made on, pixels.
-TRIED = 256
 
 
 class TrainWidget(Dock):
@@ -48,7 +43,6 @@ class TrainWidget(Dock):
         super().__init__()
         self.viewer, self.session = viewer, session_of(viewer)
         self.folder: Path | None = None
-        self._estimating: Job | None = None
         self._previewed: Any = None
         self.image = LayerChoice(viewer)
         self.browse = button(
@@ -58,7 +52,7 @@ class TrainWidget(Dock):
         self.axes.setMaximumWidth(70)
         self.shape = Sentence()
         self.start, self.form = choice(FRESH), RecipeForm()
-        self.estimate = Sentence()
+        self.estimate = EstimateLine(self._to_try)
         self.train = button("Train", "Learn from the noisy image alone", self._train)
         self.pause = button("Pause", "Hold the training; nothing is lost", self._pause)
         self.stop = button(
@@ -68,7 +62,6 @@ class TrainWidget(Dock):
         self.next = button(
             "Denoise this image →", "Open the Denoise dock with this model", self._next
         )
-        self._rest = QTimer(self, singleShot=True, interval=REST)
         self._build()
         self._connect()
         self._layer_chosen()
@@ -97,16 +90,13 @@ class TrainWidget(Dock):
 
     def _connect(self) -> None:
         self.image.chosen.connect(self._layer_chosen)
-        self.form.changed.connect(self._rest.start)
-        self.start.currentTextChanged.connect(self._start_chosen)
+        self.form.changed.connect(self._form_changed)
+        self.start.currentTextChanged.connect(self._form_changed)
         self.axes.textChanged.connect(lambda _text: self._allow_volume())
-        self.axes.editingFinished.connect(self._rest.start)
-        self._rest.timeout.connect(self._make_estimate)
+        self.axes.editingFinished.connect(self.estimate.soon)
         self.session.training_changed.connect(self._refresh)
         self.session.models_changed.connect(self._list_models)
-        self.session.noise_found.connect(
-            lambda _name: self.form.show_noise(self._report())
-        )
+        self.session.noise_found.connect(self._show_noise)
         self.session.use_noise.connect(self._take_over)
         self.viewer.events.theme.connect(self._theme_changed)
         self._list_models()
@@ -115,7 +105,7 @@ class TrainWidget(Dock):
         """Show how things are as soon as the dock is seen."""
         super().showEvent(event)
         self._refresh()
-        self._rest.start()
+        self.estimate.soon()
 
     # Settings -----------------------------------------------------------------
 
@@ -127,10 +117,7 @@ class TrainWidget(Dock):
         return [image_of(layer, self.axes.text().strip() or axes_of(layer))]
 
     def _report(self) -> api.NoiseReport | None:
-        layer = self.image.layer
-        if layer is None or self.folder is not None:
-            return None
-        return self.session.reports.get(layer.name)
+        return self.session.report(None if self.folder else self.image.layer)
 
     def _start_from(self) -> Callable[[], Any]:
         """Return what gives the model to start from, or None."""
@@ -149,9 +136,9 @@ class TrainWidget(Dock):
             folder, axes = self.folder, self.axes.text().strip() or None
             name = folder.name if folder is not None else self.image.currentText()
             images = [] if folder is not None else self.images()
-            layer = self.image.layer
-            if images and layer is not None and axes != axes_of(layer):
-                self.session.axes[name] = images[0].axes
+            source = "" if folder is not None else key_of(self.image.layer)
+            if images and axes is not None:
+                self.session.axes[source] = images[0].axes
             fresh = self.start.currentText() == FRESH
             kind = self.form.preset_name if fresh else "continued"
             path = new_model_path(name, kind)
@@ -164,12 +151,12 @@ class TrainWidget(Dock):
         def work(stop: Callable[[], bool]) -> Iterator[Event]:
             given = images if folder is None else api.as_images(folder, axes)
             job = api.prepare_training(
-                given, recipe, ndim=ndim, mask=mask, start=start()
+                given, recipe, ndim=ndim, mask=mask, start=start(), stop=stop
             )
             yield from map(Warned, job.warnings)
             yield from job.run(output=path, stop=stop)
 
-        record = TrainingRecord(name, path=path)
+        record = TrainingRecord(name, source, path=path)
         self.session.train(Job(f"training on {name}", work), record)
 
     def _pause(self) -> None:
@@ -192,11 +179,11 @@ class TrainWidget(Dock):
     def _next(self) -> None:
         open_dock(self.viewer, "Denoise")
         if self.session.training is not None:
-            self.session.denoise_layer.emit(self.session.training[1].image)
+            self.session.denoise_layer.emit(self.session.training[1].source)
 
-    def _take_over(self, name: str) -> None:
+    def _take_over(self, key: str) -> None:
         self.folder = None
-        self.image.choose(name)
+        self.image.choose(layer_with(self.viewer.layers, key))
         self.form.noise.setCurrentIndex(0)
         self._layer_chosen()
 
@@ -218,18 +205,21 @@ class TrainWidget(Dock):
             self.axes.setText("")
             self.shape.setText("no image open")
         self._allow_volume()
-        self.form.show_noise(self._report())
+        self._show_noise()
         self._refresh()
-        self._rest.start()
+        self.estimate.soon()
+
+    def _show_noise(self) -> None:
+        self.form.show_noise(self._report())
 
     def _allow_volume(self) -> None:
         has_z = self.folder is not None or "Z" in self.axes.text().upper()
         self.form.allow_volume(has_z)
 
-    def _start_chosen(self, start: str) -> None:
-        """Leave to the model what it decides: networks, axis, dimensions."""
-        self.form.leave_to_model(start != FRESH)
-        self._rest.start()
+    def _form_changed(self) -> None:
+        """Leave to a model to start from what it decides: networks and noise axis."""
+        self.form.leave_to_model(self.start.currentText() != FRESH)
+        self.estimate.soon()
 
     def _list_models(self) -> None:
         fill(self.start, [FRESH, *(m.name for m in self.session.models)])
@@ -253,65 +243,22 @@ class TrainWidget(Dock):
         if job.error is not None:
             self.problem.show_error(job.error)
         enable(self.next, record.result is not None, "Wait until training is done")
-        layers = self.viewer.layers
         preview = record.preview
         if preview is None or preview is self._previewed or not active:
             return
         self._previewed = preview
-        if record.image in layers:
-            show_preview(self.viewer, layers[record.image], preview)
+        layer = layer_with(self.viewer.layers, record.source)
+        if layer is not None:
+            show_preview(self.viewer, layer, preview)
 
-    def _make_estimate(self) -> None:
-        """Try a few steps in the background, for the time and the memory."""
+    def _to_try(self) -> Trial | None:
+        """Return what the estimate is about; there is none for a folder."""
         training = self.session.training
         busy = training is not None and training[0].active
-        if self.folder is not None:
-            self.estimate.setText("")
-        if busy or not self.isVisible() or self.folder is not None:
-            return
-        if self._estimating is not None and self._estimating.active:
-            self._rest.start()
-            return
-        try:
-            recipe = self.form.recipe(self._report())
-            side = max(TRIED, 2 * recipe.training.crop_size)
-            image = _middle(self.images()[0], side)
-        except CosddError:
-            self.estimate.setText("")
-            return
-        ndim, start = self.form.ndim, self._start_from()
-
-        def work(stop: Callable[[], bool]) -> Iterator[Event]:
-            job = api.prepare_training(
-                [image], recipe, ndim=ndim, mask=True, start=start()
-            )
-            yield Estimated(job.estimate())
-
-        self.estimate.setText("Trying how long it will take …")
-        self._estimating = job = Job("trying a few steps", work)
-        job.advanced.connect(lambda events: self._show_estimate(events[-1].result))
-        job.changed.connect(lambda: self._estimate_failed(job))
-        job.start()
-
-    def _show_estimate(self, found: Any) -> None:
-        self.estimate.setText(
-            f"About {duration(found.seconds)} and {memory(found.memory)} "
-            f"on {found.device}."
-        )
-
-    def _estimate_failed(self, job: Job) -> None:
-        if job.error is not None:
-            self.estimate.setText(f"⚠ {job.error}")
+        if busy or self.folder is not None or not self.isVisible():
+            return None
+        recipe = self.form.recipe(self._report())
+        return recipe, self.images()[0], self.form.ndim, self._start_from()
 
     def _theme_changed(self, event: Any = None) -> None:
         self.view.set_theme(self.viewer.theme)
-
-
-def _middle(image: api.Image, side: int) -> api.Image:
-    """Return the middle of an image, large enough to try a few steps on."""
-    at = []
-    for letter, n in zip(image.axes, image.data.shape, strict=True):
-        keep = {"Y": side, "X": side, "C": n, "Z": min(n, 32)}.get(letter, 1)
-        first = max(0, (n - keep) // 2)
-        at.append(slice(first, first + keep))
-    return image.with_data(image.data[tuple(at)], image.name)

@@ -239,7 +239,7 @@ class COSDD(GenerativeMethod):
         latents = self.ladder.sample_posterior(
             self.ladder.encode(x), _fresh(generator, x)
         )  # z ~ q(z|x)
-        nll = -self._likelihood(x, latents.code).log_prob(self.decoder.rows(x)).mean()
+        nll = -self.likelihood(x, latents.code).log_prob(self.decoder.rows(x)).mean()
         kl_by_level = [kl.mean() / x[0].numel() for kl in latents.kl]
         kl = torch.stack(kl_by_level).sum()
         s = self.signal(latents.code.detach()).float()
@@ -314,8 +314,8 @@ class COSDD(GenerativeMethod):
             f"receptive field {self.decoder.receptive_field} px"
         )
 
-    def _likelihood(self, x: Tensor, code: Tensor) -> GaussianMixture:
-        """Return p(x | z), rows last."""
+    def likelihood(self, x: Tensor, code: Tensor) -> GaussianMixture:
+        """Return p(x | z) of each pixel given those before it, rows last."""
         location, parameters = self.decoder(x, code)
         return GaussianMixture.from_parameters(location, parameters, self._floor(x))
 

@@ -1,0 +1,87 @@
+"""How long a training will take, and how much memory: tried in the background."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from qtpy.QtCore import QTimer
+
+from napari_cosdd import api
+from napari_cosdd._words import duration, memory
+from napari_cosdd.errors import CosddError
+from napari_cosdd.events import Estimated, Event
+from napari_cosdd.gui._jobs import Job
+from napari_cosdd.gui._parts import Sentence
+
+#: The estimate is made once the settings rest for so long, milliseconds.
+REST = 600
+#: Least side of the part of the image that it is made on, pixels.
+TRIED = 256
+#: Recipe, image, spatial axes, and what gives the model to start from.
+Trial = tuple[api.Recipe, api.Image, int, Callable[[], Any]]
+
+
+class EstimateLine(Sentence):
+    """Tries a few small steps of what is set, and says what all will take.
+
+    Parameters
+    ----------
+    wanted : callable
+        Returns what to try, or None where there is nothing to say.
+    """
+
+    def __init__(self, wanted: Callable[[], Trial | None]) -> None:
+        super().__init__()
+        self._wanted = wanted
+        self._job: Job | None = None
+        self._rest = QTimer(self, singleShot=True, interval=REST)
+        self._rest.timeout.connect(self._try)
+
+    def soon(self) -> None:
+        """Make the estimate anew, once nobody has asked for a while."""
+        self._rest.start()
+
+    def _try(self) -> None:
+        if self._job is not None and self._job.active:
+            self.soon()
+            return
+        try:
+            wanted = self._wanted()
+        except CosddError:
+            wanted = None  # the Train button will say what is wrong
+        if wanted is None:
+            self.setText("")
+            return
+        recipe, whole, ndim, start = wanted
+        image = _middle(whole, max(TRIED, 2 * recipe.training.crop_size))
+
+        def work(stop: Callable[[], bool]) -> Iterator[Event]:
+            job = api.prepare_training(
+                [image], recipe, ndim=ndim, mask=True, start=start(), stop=stop
+            )
+            yield Estimated(job.estimate())
+
+        self.setText("Trying how long it will take …")
+        self._job = job = Job("trying a few steps", work)
+        job.advanced.connect(lambda events: self._show(events[-1].result))
+        job.changed.connect(lambda: self._show_error(job))
+        job.start()
+
+    def _show(self, found: Any) -> None:
+        self.setText(
+            f"About {duration(found.seconds)} and {memory(found.memory)} "
+            f"on {found.device}."
+        )
+
+    def _show_error(self, job: Job) -> None:
+        if job.error is not None:
+            self.setText(f"⚠ {job.error}")
+
+
+def _middle(image: api.Image, side: int) -> api.Image:
+    """Return the middle of an image, large enough to try a few steps on."""
+    at = []
+    for letter, n in zip(image.axes, image.data.shape, strict=True):
+        keep = {"Y": side, "X": side, "C": n, "Z": min(n, 32)}.get(letter, 1)
+        first = max(0, (n - keep) // 2)
+        at.append(slice(first, first + keep))
+    return image.with_data(image.data[tuple(at)], image.name)

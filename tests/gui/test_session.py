@@ -1,0 +1,49 @@
+import gc
+import weakref
+
+import numpy as np
+from napari.components import ViewerModel
+from qtpy.QtCore import QCoreApplication, QEvent
+
+from napari_cosdd.api import Image, denoising
+from napari_cosdd.gui import _session
+from napari_cosdd.gui._jobs import Job
+from napari_cosdd.gui._records import DenoisingRecord
+from napari_cosdd.gui._results import ResultLayers
+from napari_cosdd.gui._session import ModelEntry, session_of
+from napari_cosdd.inference.config import InferenceConfig
+
+
+def test_all_docks_of_a_viewer_share_its_session(viewer):
+    assert session_of(viewer) is session_of(viewer)
+    assert session_of(viewer) is not session_of(ViewerModel())
+
+
+def test_models_of_one_name_can_be_told_apart(session, tmp_path):
+    for folder in ("a", "b"):
+        session.add_model(ModelEntry("cells", tmp_path / folder / "cells.safetensors"))
+    assert [m.name for m in session.models] == ["cells (b)", "cells"]
+
+
+def test_a_viewer_and_its_session_are_let_go_after_a_denoising(qapp, model, wait):
+    def use_viewer():
+        viewer = ViewerModel()
+        layer = viewer.add_image(np.random.default_rng(0).random((64, 64)), name="a")
+        image, config = Image(layer.data, "YX"), InferenceConfig(n_samples=2, n_kept=1)
+        job = Job("denoising", lambda stop: denoising(model, image, config, stop=stop))
+        results = ResultLayers(viewer, layer, provenance={})
+        session_of(viewer).denoise(job, DenoisingRecord("a"), results)
+        wait(lambda: not job.active)
+        assert "a · mean" in viewer.layers
+        return weakref.ref(viewer)
+
+    known = len(_session._SESSIONS)
+    viewer = use_viewer()
+
+    def gone():  # the worker's thread may hold it a moment longer
+        QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete.value)
+        gc.collect()
+        return viewer() is None
+
+    wait(gone)
+    assert len(_session._SESSIONS) <= known
