@@ -30,7 +30,7 @@ from napari_cosdd.training.learner import BETAS
 from napari_cosdd.training.optim import AveragedWeights, cosine_rate
 from napari_cosdd.training.run import TrainingRun
 
-METHODS = ("cosdd", "supervised", "sn2v", "n2v")
+METHODS = ("cosdd", "cosdd-cold", "supervised", "sn2v", "n2v")
 #: Points of the curve over time, samples of a point and of the end.
 POINTS, FEW, MANY = 10, 16, 100
 #: Crops of 64 pixels in a step of the supervised network.
@@ -84,12 +84,18 @@ def train_and_score(
     """Train one method for some minutes; return its curve and final scores."""
     if method == "supervised":
         return _supervised(task, minutes, seed)
-    name = "cosdd" if method == "cosdd" else "n2v"
+    name = "cosdd" if method.startswith("cosdd") else "n2v"
     settings: dict[str, Any] = {} if method != "n2v" else {"noise_axis": "none"}
     if method == "sn2v" and task.name.endswith("checkerboard"):
         settings["half_length"] = 4096  # as the papers: whole columns
     recipe = Recipe.preset(name).changed(
-        settings, {"time_limit": minutes, "max_steps": 10**7, "seed": seed}
+        settings,
+        {
+            "time_limit": minutes,
+            "max_steps": 10**7,
+            "seed": seed,
+            "pretrained": method != "cosdd-cold",
+        },
     )
     job = api.prepare_training([api.Image(task.noisy, "SYX")], recipe)
     curve: Curve = []

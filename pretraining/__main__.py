@@ -22,7 +22,7 @@ from napari_cosdd.training.optim import AveragedWeights, GradientGuard, cosine_r
 from pretraining.noises import add_noise
 from pretraining.scenes import scene
 
-OUTPUT = Path(__file__).parents[1] / "src/napari_cosdd/weights/quick.safetensors"
+OUTPUT = Path(__file__).parents[1] / "src/napari_cosdd/weights/cosdd.safetensors"
 #: Scenes held at a time, and their side, pixels. One is drawn anew at each step.
 POOL, SIDE = 160, 192
 #: Crops of a step: number and side. Wide ones show the network a large image's inside.

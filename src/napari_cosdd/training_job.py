@@ -1,12 +1,13 @@
 """A training whose input has been checked and whose open settings are decided."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from napari_cosdd.axes import Stack
 from napari_cosdd.data.files import check_writable
@@ -27,6 +28,7 @@ from napari_cosdd.recipe import Recipe
 from napari_cosdd.spec import DataSpec
 from napari_cosdd.training.checkpoint import TrainedModel
 from napari_cosdd.training.estimate import TrainingEstimate, estimate_training
+from napari_cosdd.training.pretrained import pretrained
 from napari_cosdd.training.trainer import train
 
 
@@ -46,8 +48,8 @@ class TrainingJob:
         What the noise axis was decided on.
     trained_on : dict
         Summary of the images, for the model file.
-    start : TrainedModel or None
-        Where the weights begin; None: at random.
+    weights : mapping of str to Tensor or None
+        Where the networks begin, parts missing or not; None: at random.
     """
 
     recipe: Recipe
@@ -55,15 +57,15 @@ class TrainingJob:
     warnings: tuple[str, ...]
     noise: NoiseReport | None
     trained_on: dict[str, Any]
-    start: TrainedModel | None = None
+    weights: Mapping[str, Tensor] | None = None
 
     def build(self) -> Method:
-        """Make the method, with random weights or those of `start`."""
+        """Make the method, with random weights or those to start from."""
         method: Method = get_method(self.recipe.method)(
             self.recipe.method_config, self.patches.spec
         )
-        if self.start is not None:
-            method.load_state_dict(self.start.method.state_dict())
+        if self.weights is not None:
+            method.load_state_dict(self.weights, strict=False)
         return method
 
     def estimate(self) -> TrainingEstimate:
@@ -151,6 +153,9 @@ def prepare_training(
     spec = start.spec if start else _spec(stacks[0], normalization)
     with torch.device("meta"):  # only its geometry is asked for
         method = get_method(recipe.method)(recipe.method_config, spec)
+    weights, origin = _first_weights(method, recipe, start)
+    if weights is not None:
+        recipe = _without_warmup(recipe)
     crop = _crop_size(recipe, stacks, method.tile_multiple())
     across = [a for a in range(ndim) if a != method.noise_axis]
     rng = np.random.default_rng(recipe.training.seed)
@@ -165,8 +170,8 @@ def prepare_training(
     patches = Patches(
         stacks, spec, parts, crop, method.tile_multiple(), method.symmetries()
     )
-    trained_on = survey.summary(stacks, names)
-    return TrainingJob(recipe, patches, tuple(warnings), noise, trained_on, start)
+    trained_on = survey.summary(stacks, names) | {"start": origin}
+    return TrainingJob(recipe, patches, tuple(warnings), noise, trained_on, weights)
 
 
 def _spec(stack: Stack, normalization: Normalization) -> DataSpec:
@@ -179,11 +184,31 @@ def _spec(stack: Stack, normalization: Normalization) -> DataSpec:
 
 
 def _continued(recipe: Recipe, start: TrainedModel) -> Recipe:
-    """Return the recipe for a model's networks, without another KL warm-up."""
+    """Return the recipe for a model's networks."""
     settings = start.method.config.model_dump()
-    if "kl_warmup" in settings:
-        settings["kl_warmup"] = 0.0
     return Recipe(method=start.name).changed(settings, recipe.training.model_dump())
+
+
+def _first_weights(
+    method: Method, recipe: Recipe, start: TrainedModel | None
+) -> tuple[Mapping[str, Tensor] | None, str]:
+    """Return the weights to start from, None for random ones, and their origin."""
+    if start is not None:
+        known = start.trained_on.get("sha256", "")[:12]
+        return (
+            start.method.state_dict(),
+            f"a model trained on {known or 'other images'}",
+        )
+    shipped = pretrained(recipe.method) if recipe.training.pretrained else None
+    weights = method.weights_from(shipped.method) if shipped else None
+    return weights, "random weights" if weights is None else "the pretrained network"
+
+
+def _without_warmup(recipe: Recipe) -> Recipe:
+    """Return the recipe for networks whose latents carry the signal already."""
+    if not hasattr(recipe.method_config, "kl_warmup"):
+        return recipe
+    return recipe.changed({"kl_warmup": 0.0})
 
 
 def _resolved(

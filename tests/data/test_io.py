@@ -36,6 +36,17 @@ def test_npy_is_guessed_and_says_so(tmp_path, data):
     np.testing.assert_array_equal(np.asarray(back.data), data[0])
 
 
+@pytest.mark.parametrize("suffix", ["ome.tif", "zarr"])
+def test_names_of_channels_survive_the_round_trip(tmp_path, data, suffix):
+    names = tuple(f'stain "{i}" <µ>' for i in range(data.shape[1]))
+    image = Image(data, "ZCYX", "a", channels=names)
+    write_image(tmp_path / f"a.{suffix}", image)
+    assert read_image(tmp_path / f"a.{suffix}").channels == names
+    one = image.with_data(data[:, :1], "one")
+    write_image(tmp_path / f"one.{suffix}", one)
+    assert read_image(tmp_path / f"one.{suffix}").channels == ()
+
+
 def test_imagej_pixel_size_is_in_micrometres(tmp_path, data):
     tifffile.imwrite(
         tmp_path / "a.tif",

@@ -28,6 +28,8 @@ class Image:
         Physical size per spatial axis letter, where known.
     unit : str
         Unit of the pixel size, such as "um".
+    channels : tuple of str
+        Names of the channels, where known; empty or one for each.
     path : Path or None
         Where it was read from.
     note : str
@@ -40,13 +42,22 @@ class Image:
     axes_from: str = "user"
     pixel_size: Mapping[str, float] = field(default_factory=dict)
     unit: str = "um"
+    channels: tuple[str, ...] = ()
     path: Path | None = None
     note: str = ""
 
     def with_data(self, data: ArrayLike, name: str, axes: str | None = None) -> "Image":
         """Return a result made from this image: same axes and pixel size."""
+        letters = axes or self.axes
+        n = data.shape[letters.index("C")] if "C" in letters else 1
         return replace(
-            self, data=data, name=name, axes=axes or self.axes, path=None, note=""
+            self,
+            data=data,
+            name=name,
+            axes=letters,
+            channels=self.channels if len(self.channels) == n else (),
+            path=None,
+            note="",
         )
 
 

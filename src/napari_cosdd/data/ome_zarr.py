@@ -46,7 +46,16 @@ def read_zarr(path: Path, name: str) -> Image:
         size = {}  # what is written where no size is known
     short = {long: s for s, long in ZARR_UNITS.items()}
     unit = short.get(units[0], units[0]) if units else "um"
-    return Image(array, axes, name, "file", size, unit, path)
+    channels = _channels(attributes.get("ome", attributes), axes, array.shape)
+    return Image(array, axes, name, "file", size, unit, channels, path)
+
+
+def _channels(ome: Any, axes: str, shape: tuple[int, ...]) -> tuple[str, ...]:
+    """Return the names of the channels, if each has one."""
+    described = ome.get("omero", {}).get("channels", [])
+    names = tuple(str(channel.get("label", "")) for channel in described)
+    expected = shape[axes.index("C")] if "C" in axes else 1
+    return names if all(names) and len(names) == expected else ()
 
 
 def write_zarr(path: Path, image: Image, extra: Mapping[str, Any]) -> None:
@@ -87,5 +96,8 @@ def create_zarr(
         "coordinateTransformations": [{"type": "scale", "scale": scale}],
     }
     multiscales: Any = [{"name": image.name, "axes": axes, "datasets": [level]}]
-    group.attrs["ome"] = {"version": "0.5", "multiscales": multiscales}
+    ome: Any = {"version": "0.5", "multiscales": multiscales}
+    if image.channels:
+        ome["omero"] = {"channels": [{"label": name} for name in image.channels]}
+    group.attrs["ome"] = ome
     return array

@@ -1,5 +1,6 @@
 """TIFF, OME-TIFF and BigTIFF, with axes and pixel size."""
 
+import html
 import json
 import re
 import weakref
@@ -41,11 +42,12 @@ def read_tiff(path: Path, name: str, lazy: bool) -> Image:
         data,
         axes,
         name,
-        origin,
-        pixel_size,
-        unit,
-        path,
-        note if others else "",
+        axes_from=origin,
+        pixel_size=pixel_size,
+        unit=unit,
+        channels=_channels(tiff.ome_metadata or "", axes, series.shape),
+        path=path,
+        note=note if others else "",
     )
 
 
@@ -95,6 +97,14 @@ def _tiff_pixel_size(tiff: tifffile.TiffFile) -> tuple[dict[str, float], str]:
     return size, "um"
 
 
+def _channels(ome: str, axes: str, shape: tuple[int, ...]) -> tuple[str, ...]:
+    """Return the names of the channels of the first image, if each has one."""
+    first = ome.split("</Pixels>")[0]
+    names = re.findall(r'<Channel[^>]*\bName="([^"]*)"', first)
+    expected = shape[axes.index("C")] if "C" in axes and len(axes) == len(shape) else 1
+    return tuple(map(html.unescape, names)) if len(names) == expected else ()
+
+
 def _ome_order(data: NDArray[Any], axes: str) -> tuple[NDArray[Any], str]:
     """Return pixels with axes that OME knows: Y X last, samples as time points."""
     if "Y" not in axes:
@@ -117,6 +127,8 @@ def write_tiff(path: Path, image: Image, extra: Mapping[str, Any]) -> None:
     kind = OME_TYPES.get(data.dtype.name)
     data = data.astype(kind) if kind else data
     metadata: dict[str, Any] = {"axes": axes, "Name": image.name}
+    if image.channels:
+        metadata["Channel"] = {"Name": list(image.channels)}
     if extra:
         metadata["Description"] = json.dumps(dict(extra))
     for letter, size in image.pixel_size.items():

@@ -33,7 +33,7 @@ from napari_cosdd.gui._training_view import TrainingView
 if TYPE_CHECKING:
     import napari
 
-FRESH = "random weights"
+FRESH = "anew"
 
 
 class TrainWidget(Dock):

@@ -143,6 +143,14 @@ class Method(nn.Module, ABC):
     def noise_axis(self) -> int | None:
         """Spatial axis of the correlated noise, or None."""
 
+    def weights_from(self, other: "Method") -> dict[str, Tensor] | None:
+        """Return the weights of another model of this method as they fit this one.
+
+        They may be turned to another noise axis, and some may be missing; None if
+        the sizes of the networks differ.
+        """
+        return None
+
     def collapsed(self, losses: Mapping[str, float]) -> bool:
         """Tell from validation losses whether the model has stopped learning."""
         return False

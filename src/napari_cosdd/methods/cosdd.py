@@ -16,11 +16,13 @@ from napari_cosdd.methods.base import (
     Batch,
     GenerativeMethod,
     Losses,
+    Method,
     MethodConfig,
 )
 from napari_cosdd.nets.autoregressive import AutoregressiveDecoder, layers_for
 from napari_cosdd.nets.ladder_vae import LadderVAE, LatentNoise
 from napari_cosdd.nets.signal_decoder import SignalDecoder
+from napari_cosdd.nets.transfer import fitted
 from napari_cosdd.nets.unet import UNet
 from napari_cosdd.spec import DataSpec
 
@@ -314,6 +316,34 @@ class COSDD(GenerativeMethod):
             f"receptive field {self.decoder.receptive_field} px"
         )
 
+    def weights_from(self, other: Method) -> dict[str, Tensor] | None:
+        """Return the weights of another COSDD model as they fit this one.
+
+        The networks of the signal must have equal sizes; they are turned to this
+        noise axis, and those for planes also serve volumes. The autoregressive
+        decoder takes what its receptive field leaves equal and begins the rest anew.
+        """
+        along_z = self.spec.ndim == 3 and self.noise_axis == 0
+        if not isinstance(other, COSDD) or other.spec.ndim != 2 or along_z:
+            return None
+        turned = None not in (self.noise_axis, other.noise_axis) and (
+            self.config.noise_axis != other.config.noise_axis
+        )
+        taken: dict[str, Tensor] = {}
+        given = other.state_dict()
+        for name, own in self.state_dict().items():
+            in_decoder = name.startswith("decoder.") and "location" not in name
+            weights = given.get(name)
+            if weights is not None and "decoder.condition" in name:
+                weights = _with_rows(weights, own.shape)  # of more layers
+            if weights is not None:
+                weights = fitted(weights, own.shape, turned=turned and not in_decoder)
+            if weights is not None:
+                taken[name] = weights
+            elif not in_decoder and not name.startswith("direct."):
+                return None
+        return taken
+
     def likelihood(self, x: Tensor, code: Tensor) -> GaussianMixture:
         """Return p(x | z) of each pixel given those before it, rows last."""
         location, parameters = self.decoder(x, code)
@@ -363,6 +393,12 @@ class COSDD(GenerativeMethod):
             "explainable": pairs.mean(),
             "explainable_error": rows.std() / rows.numel() ** 0.5,
         }
+
+
+def _with_rows(weights: Tensor, shape: Sequence[int]) -> Tensor:
+    """Return weights for at least as many outputs; the further ones are zero."""
+    missing = max(0, shape[0] - len(weights))
+    return torch.cat([weights, weights.new_zeros(missing, *weights.shape[1:])])
 
 
 def _fresh(generator: torch.Generator, x: Tensor) -> LatentNoise:

@@ -109,6 +109,12 @@ class TrainingConfig(BaseModel):
         description="Time between two saves of the state for resuming",
         json_schema_extra={"unit": "min"},
     )
+    pretrained: bool = Field(
+        default=True,
+        title="Pretrained",
+        description="Start from the small network that comes with the package, where "
+        "its sizes fit; else from random weights",
+    )
     seed: int = Field(
         default=0,
         ge=0,

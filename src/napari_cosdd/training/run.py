@@ -96,8 +96,12 @@ class TrainingRun:
             memory=estimate_memory(method, self.patches.crop, learner.micro_batch),
             first_step=self.step_count,
             max_steps=self.config.max_steps,
-            description=method.describe(),
+            description=f"{method.describe()}, from {self._origin}",
         )
+
+    @property
+    def _origin(self) -> str:
+        return str(self.trained_on.get("start", "random weights"))
 
     @property
     def progress(self) -> float:
