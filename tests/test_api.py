@@ -2,6 +2,7 @@ import re
 
 import numpy as np
 import pytest
+import tifffile
 import torch
 
 import napari_cosdd
@@ -172,3 +173,17 @@ def test_an_image_unlike_the_training_data_is_told(model, noisy):
     middle = float(np.median(noisy))
     flat = api.as_images((noisy - middle) / 10 + middle, "YX")[0]
     assert re.search(r"contrast is 0\.(1|09\d*) times", differences(model, flat)[0])
+
+
+def test_frames_may_be_a_file_each(tmp_path):
+    rng = np.random.default_rng(0)
+    scene = rng.normal(100, 30, (64, 64))
+    frames = [scene + rng.normal(0, 3, scene.shape) for _ in range(4)]
+    for i, frame in enumerate(frames):
+        tifffile.imwrite(tmp_path / f"{i}.tif", frame.astype(np.float32))
+    together = api.analyze(np.stack(frames).astype(np.float32), axes="TYX", frames=True)
+    apart = api.analyze(tmp_path, frames=True)
+    np.testing.assert_allclose(apart.correlation.values, together.correlation.values)
+    tifffile.imwrite(tmp_path / "other.tif", np.zeros((32, 64), np.float32))
+    with pytest.raises(BadInputError, match=r"single planes of one size.*32, 64"):
+        api.analyze(tmp_path, frames=True)

@@ -12,6 +12,7 @@ from napari_cosdd.axes import Stack
 from napari_cosdd.data.image import Image
 from napari_cosdd.data.inputs import (
     ImageLike,
+    as_frames,
     as_images,
     distinct_names,
     stack_of,
@@ -41,7 +42,7 @@ def load(path: Path | str) -> TrainedModel:
 
 
 def analyze(
-    image: ImageLike,
+    image: ImageLike | Sequence[ImageLike],
     *,
     axes: str | None = None,
     region: tuple[slice, slice] | None = None,
@@ -54,7 +55,8 @@ def analyze(
     Parameters
     ----------
     image : array, path or Image
-        Any axes; planes of y and x are looked at.
+        Any axes; planes of y and x are looked at. With `frames` also a folder or a
+        sequence of single planes.
     axes : str, optional
         Letters of "STCZYX"; default: as the file says, or guessed from the shape.
     region : tuple of two slices (y, x), optional
@@ -77,7 +79,8 @@ def analyze(
     >>> analyze(rng.normal(size=(256, 256))).advice.axis
     'none'
     """
-    opened = as_images(image, axes)[0]
+    images = as_images(image, axes)
+    opened = as_frames(images) if frames else images[0]
     if frames and "Z" in opened.axes:
         raise BadInputError(
             f"axes {opened.axes}: planes at different depths are no repeats of a scene"

@@ -86,7 +86,11 @@ def analyze(
         typer.Option(help="Where there is only noise: y0:y1,x0:x1 in pixels."),
     ] = None,
     frames: Annotated[
-        bool, typer.Option("--frames", help="The images repeat a static scene.")
+        bool,
+        typer.Option(
+            "--frames",
+            help="Repeats of a static scene: a series, or a file for each frame.",
+        ),
     ] = False,
     model: Annotated[
         Path | None, typer.Option(help="Look at the residual of this model instead.")
@@ -103,12 +107,17 @@ def analyze(
     box = _region(region)
     paths = [p for given in images for p in api.find_images(given)]
     names = api.distinct_names(paths)
-    targets = [_numbered(output, name, len(paths) > 1) for name in names]
+    looks: list[tuple[str, list[Path]]] = [
+        (name, [path]) for name, path in zip(names, paths, strict=True)
+    ]
+    if frames and len(paths) > 1:
+        looks = [(f"{len(paths)} frames", paths)]
+    targets = [_numbered(output, name, len(looks) > 1) for name, _ in looks]
     for target in targets:
         pictures.check_report(target, overwrite)
-    for path, name, target in zip(paths, names, targets, strict=True):
+    for (name, files), target in zip(looks, targets, strict=True):
         found = api.analyze(
-            path, axes=axes, region=box, frames=frames, model=model, mask=mask
+            files, axes=axes, region=box, frames=frames, model=model, mask=mask
         )
         console.print(f"[bold]{name}[/] ({found.source})")
         console.print(found.advice.sentence)

@@ -46,6 +46,28 @@ def as_images(
     return [image]
 
 
+def as_frames(images: Sequence[Image]) -> Image:
+    """Return repeats of a scene as one time series, also from a file for each.
+
+    Raises
+    ------
+    BadInputError
+        If several images differ in shape, or are series themselves.
+    """
+    first = images[0]
+    if len(images) == 1:
+        return first
+    kinds = {(image.axes, tuple(image.data.shape)) for image in images}
+    if len(kinds) > 1 or set(first.axes) & set("TSZ"):
+        listed = ", ".join(f"{axes} {shape}" for axes, shape in sorted(kinds))
+        raise BadInputError(
+            "repeats in files of their own must be single planes of one size; got "
+            f"{listed:.200}"
+        )
+    frames = np.stack([np.asarray(image.data) for image in images])
+    return first.with_data(frames, f"{len(images)} frames", "T" + first.axes)
+
+
 def stack_of(image: Image, ndim: int, mask: bool) -> Stack:
     """Return an image as a stack; `mask` fills pixels that are not finite."""
     return (FilledStack if mask else Stack)(image.data, image.axes, ndim)
