@@ -1,7 +1,7 @@
 """Progress bars of the command line."""
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import (
@@ -26,7 +26,7 @@ from napari_cosdd.events import (
 )
 
 if TYPE_CHECKING:
-    from napari_cosdd.api import Prediction, TrainingJob
+    from napari_cosdd.api import TrainingJob
     from napari_cosdd.training.checkpoint import TrainedModel
 
 REASONS = {
@@ -94,17 +94,14 @@ def _show(console: Console, bar: Progress, task: TaskID, event: Event) -> None:
         console.print(f"[yellow]Note:[/] {event.message}", highlight=False)
 
 
-def show_denoising(
-    console: Console, name: str, events: Iterator[Event]
-) -> "Prediction | None":
+def show_denoising(console: Console, name: str, events: Iterator[Event]) -> Any:
     """Show the events of a denoising; return its result, None if it was stopped."""
     with _bar(console) as bar:
         task = bar.add_task(name, total=1.0, left="", info="")
         done, total = 0, 1
         for event in events:
             if isinstance(event, Denoised):
-                result: Prediction = event.result
-                return result
+                return event.result
             if isinstance(event, TileDone):
                 done, total = event.done, event.total
                 left = clock(event.remaining) + " left"

@@ -80,10 +80,7 @@ def denoising(
     check_fits(model, source, config.direct)
     if not mask:
         check_finite([source])
-    shape = image.data.shape
-    if dtype not in DTYPES:
-        raise BadInputError(f"type {dtype!r}: expected {' or '.join(DTYPES)}")
-    kind = np.dtype(image.data.dtype if dtype == "same" else dtype)
+    shape, kind = image.data.shape, result_type(image, dtype)
     generative = not config.direct and hasattr(model.method, "sample_posterior")
     mean = _room(shape, kind)
     deviation = _room(shape, np.dtype(np.float32)) if generative else None
@@ -98,6 +95,13 @@ def denoising(
     yield Allocated(prediction)
     for event in denoise_stack(model, source, outputs, config, stop=stop):
         yield Denoised(prediction) if isinstance(event, Denoised) else event
+
+
+def result_type(image: Image, dtype: str) -> np.dtype[Any]:
+    """Return the type of mean and samples."""
+    if dtype not in DTYPES:
+        raise BadInputError(f"type {dtype!r}: expected {' or '.join(DTYPES)}")
+    return np.dtype(image.data.dtype if dtype == "same" else dtype)
 
 
 def _room(shape: tuple[int, ...], kind: np.dtype[Any]) -> NDArray[Any]:

@@ -56,7 +56,7 @@ def write_prediction(
 ) -> list[Path]:
     """Write mean, deviation and samples; return the files written."""
     source: Image = prediction.source
-    extra = {"napari_cosdd": __version__, "source": source.name, **provenance}
+    extra = provenance_of(source, provenance)
     parts = [(paths.mean, prediction.mean, "mean")]
     if prediction.deviation is not None:
         parts.append((paths.deviation, prediction.deviation, "deviation"))
@@ -68,6 +68,11 @@ def write_prediction(
         image = source.with_data(data, f"{source.name} · {part}")
         write_image(path, image, extra | {"part": part})
     return [path for path, _, _ in parts]
+
+
+def provenance_of(source: Image, provenance: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a result says of where it comes from."""
+    return {"napari_cosdd": __version__, "source": source.name, **provenance}
 
 
 def check_outputs(folder: Path, names: Sequence[str], overwrite: bool) -> list[Path]:

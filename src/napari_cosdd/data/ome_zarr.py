@@ -1,7 +1,7 @@
 """Zarr arrays and OME-Zarr images, with axes and pixel size."""
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -60,27 +60,40 @@ def _channels(ome: Any, axes: str, shape: tuple[int, ...]) -> tuple[str, ...]:
 
 def write_zarr(path: Path, image: Image, extra: Mapping[str, Any]) -> None:
     """Write an OME-Zarr, in place of one that is there."""
-    temporary, old = beside(path), beside(path)
+    temporary = beside(path)
     try:
-        kind = np.dtype(image.data.dtype)
-        array = create_zarr(temporary, image, image.data.shape, kind)
+        array = create_zarr(temporary, image, np.dtype(image.data.dtype))
         array[...] = np.asarray(image.data)
         group = zarr.open_group(temporary, mode="r+")
         group.attrs["napari_cosdd"] = dict(extra)
-        if path.exists():
-            path.rename(old)
-        temporary.rename(path)
+        replace_folder(temporary, path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
+
+
+def replace_folder(new: Path, path: Path) -> None:
+    """Give a folder its name; one that has it is removed once that is done."""
+    old = beside(path)
+    if path.exists():
+        path.rename(old)
+    new.rename(path)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def create_zarr(
-    path: Path, image: Image, shape: tuple[int, ...], dtype: np.dtype[Any]
+    path: Path,
+    image: Image,
+    dtype: np.dtype[Any],
+    chunk: Sequence[int] = (512, 512),
 ) -> Any:
-    """Make an OME-Zarr (version 0.5) with one level; return its array."""
+    """Make an empty OME-Zarr (version 0.5) with one level; return its array.
+
+    It has axes, sizes and names of `image`; `chunk` is that of the last axes of its
+    spatial ones, in pixels.
+    """
     group = zarr.open_group(path, mode="w")
-    spatial = {"Z": 1, "Y": 512, "X": 512}
+    shape = image.data.shape
+    spatial = dict(zip("ZYX"[3 - len(chunk) :], chunk, strict=True))
     chunks = tuple(
         min(n, spatial.get(a, 1)) for a, n in zip(image.axes, shape, strict=True)
     )

@@ -1,7 +1,7 @@
 """The denoiser: a generator of events over tiles and posterior samples."""
 
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -46,6 +46,8 @@ def denoise(
     outputs: Outputs,
     config: InferenceConfig,
     *,
+    work: Sequence[tuple[int, Tile]] | None = None,
+    live: bool = True,
     stop: Callable[[], bool] = lambda: False,
 ) -> Iterator[Event]:
     """Denoise every image of `source` into `outputs`.
@@ -63,6 +65,11 @@ def denoise(
         Written tile by tile.
     config : InferenceConfig
         Settings.
+    work : sequence of (image, tile), optional
+        What to denoise, of the tiles that `tiles_for` gives; default: everything.
+    live : bool
+        Write mean and deviation after each batch of samples; else once, with the
+        last: writing to disk is slow.
     stop : callable
         Polled between batches of samples; True ends without Denoised.
 
@@ -77,10 +84,12 @@ def denoise(
     device = choose_device(config.device)
     method = model.method.to(device)
     weights_channels_last(method)
-    tiles = tiles_for(model, source, config)
+    if work is None:
+        tiles = tiles_for(model, source, config)
+        work = [(n, tile) for n in range(source.n_images) for tile in tiles]
     try:
         finished = yield from _denoise_all(
-            method, model, source, outputs, config, tiles, device, stop
+            method, model, source, outputs, config, work, live, device, stop
         )
     finally:
         method.to("cpu")
@@ -95,26 +104,25 @@ def _denoise_all(
     source: Stack,
     outputs: Outputs,
     config: InferenceConfig,
-    tiles: list[Tile],
+    work: Sequence[tuple[int, Tile]],
+    live: bool,
     device: torch.device,
     stop: Callable[[], bool],
 ) -> Generator[Event, None, bool]:
-    """Denoise every tile of every image; return False if stopped before the end."""
+    """Denoise tile after tile; return False if stopped before the end."""
     began = time.perf_counter()
-    total = len(tiles) * source.n_images
-    done = 0
-    for image in range(source.n_images):
-        for tile in tiles:
-            x = channels_last(read_tile(model, source, image, tile).to(device))
-            whole = not stop() and (
-                yield from _denoise_tile(method, x, image, tile, outputs, config, stop)
+    for done, (image, tile) in enumerate(work, start=1):
+        x = channels_last(read_tile(model, source, image, tile).to(device))
+        whole = not stop() and (
+            yield from _denoise_tile(
+                method, x, image, tile, outputs, config, live, stop
             )
-            if not whole:
-                return False
-            done += 1
-            spent = time.perf_counter() - began
-            rest = spent * (total - done) / done
-            yield TileDone(image, tile.core, done, total, spent, rest)
+        )
+        if not whole:
+            return False
+        spent = time.perf_counter() - began
+        rest = spent * (len(work) - done) / done
+        yield TileDone(image, tile.core, done, len(work), spent, rest)
     return True
 
 
@@ -177,9 +185,10 @@ def _denoise_tile(
     tile: Tile,
     outputs: Outputs,
     config: InferenceConfig,
+    live: bool,
     stop: Callable[[], bool],
 ) -> Generator[Event, None, bool]:
-    """Denoise a tile, written after each batch of samples; False if stopped."""
+    """Denoise a tile, written as `live` says; return False if stopped."""
     spec = method.spec
     inner = (slice(None), *tile.inner)
 
@@ -222,9 +231,10 @@ def _denoise_tile(
         for k, sample in zip(indices, samples, strict=True):
             if k < len(outputs.samples):
                 write(outputs.samples[k], sample)
-        write(outputs.mean, moments.mean)
-        if outputs.deviation is not None:
-            write(outputs.deviation, moments.deviation, scale_only=True)
+        if live or moments.n == config.n_samples:
+            write(outputs.mean, moments.mean)
+            if outputs.deviation is not None:
+                write(outputs.deviation, moments.deviation, scale_only=True)
         yield SampleDone(image, tile.core, moments.n, config.n_samples)
         if stop() and moments.n < config.n_samples:
             return False

@@ -1,5 +1,6 @@
 """The model file: one safetensors file, safe to open from a stranger."""
 
+import hashlib
 import json
 import math
 from collections.abc import Mapping
@@ -79,6 +80,17 @@ class TrainedModel:
     def spec(self) -> DataSpec:
         """What the data were like."""
         return self.method.spec
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of the networks, their settings and their scale: of what they do."""
+        digest = hashlib.sha256(self.method.config.model_dump_json().encode())
+        digest.update(self.spec.model_dump_json().encode())
+        for key, value in sorted(self.method.state_dict().items()):
+            digest.update(key.encode())
+            plain = value.detach().to("cpu", torch.float32).contiguous()
+            digest.update(plain.numpy().tobytes())
+        return digest.hexdigest()
 
     def save(self, path: Path | str) -> None:
         """Write the model file; it appears whole or not at all."""

@@ -1,0 +1,27 @@
+"""The command line: a thin reader of the same events as the docks."""
+
+import sys
+
+from rich.console import Console
+
+# The order of import is that of `napari-cosdd --help`.
+from napari_cosdd.cli import analyze, train, denoise, evaluate, demo  # isort: skip  # noqa: F401
+from napari_cosdd.cli._app import app
+from napari_cosdd.errors import CosddError
+
+
+def main() -> None:
+    """Run a command; errors of ours become one sentence and exit code 1."""
+    try:
+        app()
+    except CosddError as error:
+        Console(stderr=True).print(f"[red]Error:[/] {error}", highlight=False)
+        sys.exit(1)
+    except OSError as error:
+        Console(stderr=True).print(
+            f"[red]Error:[/] a file could not be read or written: {error}",
+            highlight=False,
+        )
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,71 @@
+"""What the commands share: the application, common options, Ctrl-C."""
+
+import signal
+import types
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from napari_cosdd._version import __version__
+
+app = typer.Typer(
+    help="Remove noise that runs along rows or columns, from noisy images alone "
+    "(COSDD, WACV 2025).",
+    invoke_without_command=True,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+console = Console()
+
+ImagesArgument = Annotated[
+    list[Path], typer.Argument(help="Images (TIFF, zarr, npy) or folders of them.")
+]
+AxesOption = Annotated[
+    str | None,
+    typer.Option(
+        help="A letter per axis: S samples, T time, C channels, Z, Y, X. "
+        "Default: as the file says, else guessed."
+    ),
+]
+MaskOption = Annotated[
+    bool, typer.Option("--mask", help="Fill pixels that are not finite (NaN).")
+]
+OverwriteOption = Annotated[
+    bool, typer.Option("--overwrite", help="Write over files that exist.")
+]
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Say which version this is.")
+    ] = False,
+) -> None:
+    """Remove noise that runs along rows or columns, from noisy images alone."""
+    if version:
+        console.print(f"napari-cosdd {__version__}", highlight=False)
+        raise typer.Exit
+
+
+@contextmanager
+def stoppable() -> Iterator[Callable[[], bool]]:
+    """Give a predicate that Ctrl-C makes true; a second Ctrl-C ends at once."""
+    pressed = False
+
+    def press(number: int, frame: types.FrameType | None) -> None:
+        nonlocal pressed
+        if pressed:
+            raise KeyboardInterrupt
+        pressed = True
+        console.print("\n[yellow]stopping in good order; Ctrl-C again to end at once")
+
+    before = signal.signal(signal.SIGINT, press)
+    try:
+        yield lambda: pressed
+    finally:
+        signal.signal(signal.SIGINT, before)

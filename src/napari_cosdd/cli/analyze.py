@@ -1,0 +1,86 @@
+"""`napari-cosdd analyze`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from napari_cosdd.cli._app import (
+    AxesOption,
+    ImagesArgument,
+    MaskOption,
+    OverwriteOption,
+    app,
+    console,
+)
+
+
+@app.command()
+def analyze(
+    images: ImagesArgument,
+    axes: AxesOption = None,
+    region: Annotated[
+        str | None,
+        typer.Option(help="Where there is only noise: y0:y1,x0:x1 in pixels."),
+    ] = None,
+    frames: Annotated[
+        bool,
+        typer.Option(
+            "--frames",
+            help="Repeats of a static scene: a series, or a file for each frame.",
+        ),
+    ] = False,
+    model: Annotated[
+        Path | None, typer.Option(help="Look at the residual of this model instead.")
+    ] = None,
+    mask: MaskOption = False,
+    output: Annotated[
+        Path | None, typer.Option(help="Write the numbers (.json) or a picture (.png).")
+    ] = None,
+    overwrite: OverwriteOption = False,
+) -> None:
+    """Tell whether the noise runs along rows, columns or not at all."""
+    from napari_cosdd import api, pictures
+
+    box = _region(region)
+    paths = [p for given in images for p in api.find_images(given)]
+    names = api.distinct_names(paths)
+    looks: list[tuple[str, list[Path]]] = [
+        (name, [path]) for name, path in zip(names, paths, strict=True)
+    ]
+    if frames and len(paths) > 1:
+        looks = [(f"{len(paths)} frames", paths)]
+    targets = [_numbered(output, name, len(looks) > 1) for name, _ in looks]
+    for target in targets:
+        pictures.check_report(target, overwrite)
+    for (name, files), target in zip(looks, targets, strict=True):
+        found = api.analyze(
+            files, axes=axes, region=box, frames=frames, model=model, mask=mask
+        )
+        console.print(f"[bold]{name}[/] ({found.source})")
+        console.print(found.advice.sentence)
+        error = found.correlation.standard_error
+        for line, profile in (
+            ("rows   ", found.correlation.along_x),
+            ("columns", found.correlation.along_y),
+        ):
+            values = " ".join(f"{v:6.2f}" for v in profile[1:9])
+            console.print(f"  {line}: {values}   (± {error:.3f})", highlight=False)
+        if target is not None:
+            pictures.write_report(target, found)
+
+
+def _region(text: str | None) -> tuple[slice, slice] | None:
+    if text is None:
+        return None
+    try:
+        y, x = (slice(*map(int, part.split(":"))) for part in text.split(","))
+    except (ValueError, TypeError) as error:
+        raise typer.BadParameter(f"expected y0:y1,x0:x1, got {text!r}") from error
+    return y, x
+
+
+def _numbered(path: Path | None, name: str, several: bool) -> Path | None:
+    if path is None:
+        return None
+    return path.with_name(f"{path.stem}-{name}{path.suffix}") if several else path

@@ -1,0 +1,58 @@
+"""`napari-cosdd evaluate`."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+
+from napari_cosdd.cli._app import (
+    OverwriteOption,
+    app,
+    console,
+)
+
+
+@app.command()
+def evaluate(
+    image: Annotated[Path, typer.Argument(help="Denoised image.")],
+    reference: Annotated[Path, typer.Argument(help="Clean image of the same scene.")],
+    noisy: Annotated[
+        Path | None, typer.Option(help="Noisy image: judges the residual, too.")
+    ] = None,
+    peak: Annotated[
+        float | None, typer.Option(help="Peak for PSNR; default: reference's range.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Write the numbers (.json).")
+    ] = None,
+    overwrite: OverwriteOption = False,
+) -> None:
+    """Score a denoised image against a reference: PSNR, SSIM, residual."""
+    from napari_cosdd import api
+    from napari_cosdd.data.files import check_output, write_json
+    from napari_cosdd.metrics import score
+    from napari_cosdd.noise.autocorrelation import autocorrelation
+
+    if output is not None:
+        check_output(output, overwrite)
+    a = np.asarray(api.as_images(image)[0].data)
+    b = np.asarray(api.as_images(reference)[0].data)
+    scores = score(a, b, peak)
+    numbers: dict[str, Any] = scores._asdict()
+    console.print(f"PSNR                        {scores.psnr:.2f} dB")
+    console.print(f"PSNR after gain and offset  {scores.psnr_affine:.2f} dB")
+    console.print(f"SSIM                        {scores.ssim:.4f}")
+    if noisy is not None:
+        x = np.asarray(api.as_images(noisy)[0].data).astype(np.float64)
+        before = score(x, b, peak)
+        console.print(f"PSNR of the noisy image     {before.psnr:.2f} dB")
+        planes = (x - a).reshape(-1, *x.shape[-2:])
+        found = autocorrelation(planes, min(25, min(planes.shape[1:]) // 2))
+        for name, profile in (("row", found.along_x), ("column", found.along_y)):
+            values = " ".join(f"{v:.2f}" for v in profile[1:6])
+            console.print(f"residual along a {name:7}   {values}", highlight=False)
+            numbers[f"residual_{name}"] = profile[1:6].tolist()
+        numbers["psnr_noisy"] = before.psnr
+    if output is not None:
+        write_json(output, numbers)

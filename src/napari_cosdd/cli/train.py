@@ -1,0 +1,77 @@
+"""`napari-cosdd train`."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from napari_cosdd._options import field_options
+from napari_cosdd._progress import show_training
+from napari_cosdd.cli._app import (
+    AxesOption,
+    ImagesArgument,
+    MaskOption,
+    OverwriteOption,
+    app,
+    console,
+    stoppable,
+)
+
+
+@app.command()
+@field_options("method", "training")
+def train(
+    images: ImagesArgument,
+    output: Annotated[
+        Path, typer.Option(help="Model file to write.", show_default=True)
+    ] = Path("model.safetensors"),
+    method: Annotated[str, typer.Option(help="cosdd or n2v.")] = "cosdd",
+    preset: Annotated[
+        str,
+        typer.Option(
+            help="cosdd: quick (laptop), small, large (GPU); n2v: quick, point."
+        ),
+    ] = "quick",
+    recipe: Annotated[
+        Path | None, typer.Option(help="Settings from a file instead of a preset.")
+    ] = None,
+    write_recipe: Annotated[
+        Path | None, typer.Option(help="Write the settings to a file and stop.")
+    ] = None,
+    axes: AxesOption = None,
+    ndim: Annotated[
+        int, typer.Option(help="2: planes one by one; 3: stacks with z; 1: lines.")
+    ] = 2,
+    mask: MaskOption = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with an interrupted training.")
+    ] = False,
+    start_from: Annotated[
+        Path | None,
+        typer.Option(help="Begin with the weights of this model, not at random."),
+    ] = None,
+    overwrite: OverwriteOption = False,
+    **settings: Any,
+) -> None:
+    """Train a denoiser on noisy images alone. Ctrl-C stops and keeps the model."""
+    from napari_cosdd import api
+    from napari_cosdd.data.files import check_output
+    from napari_cosdd.recipe import Recipe
+
+    chosen = Recipe.read(recipe) if recipe else Recipe.preset(method, preset)
+    chosen = api.with_settings(chosen, settings)
+    if write_recipe is not None:
+        check_output(write_recipe, overwrite)
+        chosen.write(write_recipe)
+        console.print(f"wrote {write_recipe}")
+        return
+    if not resume:
+        check_output(output, overwrite)
+    opened = [i for path in images for i in api.as_images(path, axes)]
+    start = None if start_from is None else api.load(start_from)
+    job = api.prepare_training(opened, chosen, ndim=ndim, mask=mask, start=start)
+    with stoppable() as stop:
+        events = job.run(output=output, resume=resume, stop=stop)
+        show_training(console, job, events)
+        if stop():
+            raise typer.Exit(130)

@@ -1,0 +1,228 @@
+"""Predictions larger than memory: OME-Zarr images, filled tile by tile on disk.
+
+One process, or several that share a disk, fill one folder `NAME.partial`, each with
+tiles of its own. A file marks each tile that is done, so an interrupted run goes on
+where it was. Whoever finds all tiles done gives the images their names.
+"""
+
+import json
+import math
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+
+from napari_cosdd.axes import Stack
+from napari_cosdd.data.files import beside, write_json
+from napari_cosdd.data.image import Image
+from napari_cosdd.data.inputs import stack_of
+from napari_cosdd.data.ome_zarr import create_zarr, replace_folder
+from napari_cosdd.errors import BadInputError, SavingError
+from napari_cosdd.events import Denoised, Event, TileDone, Warned
+from napari_cosdd.inference.config import InferenceConfig
+from napari_cosdd.inference.denoise import Outputs, check_fits, denoise, tiles_for
+from napari_cosdd.inference.tiler import Tile
+from napari_cosdd.prediction import result_type
+from napari_cosdd.results import ResultPaths, provenance_of
+from napari_cosdd.training.checkpoint import TrainedModel
+
+#: Chunks are as wide as tiles, so that no two tiles write to one; or a whole part of
+#: the tile, beyond so many pixels.
+WIDEST = 2048
+
+
+@dataclass(frozen=True)
+class Part:
+    """A share of the tiles: number `index` of `count`, counted from 1."""
+
+    index: int = 1
+    count: int = 1
+
+    @classmethod
+    def parse(cls, text: str) -> "Part":
+        """Read "2/8".
+
+        Raises
+        ------
+        BadInputError
+            If it is not two numbers, the first within the second.
+        """
+        numbers = text.split("/")
+        if len(numbers) == 2 and all(n.strip().isdecimal() for n in numbers):
+            index, count = map(int, numbers)
+            if 1 <= index <= count:
+                return cls(index, count)
+        raise BadInputError(f"part {text!r}: expected two numbers such as 2/8")
+
+    def holds(self, i: int) -> bool:
+        """Whether this part is to do tile `i`."""
+        return i % self.count == self.index - 1
+
+
+def denoising_on_disk(
+    model: TrainedModel,
+    image: Image,
+    paths: ResultPaths,
+    config: InferenceConfig,
+    provenance: Mapping[str, Any],
+    *,
+    dtype: str = "float32",
+    mask: bool = False,
+    part: Part | None = None,
+    stop: Callable[[], bool] = lambda: False,
+) -> Iterator[Event]:
+    """Denoise into OME-Zarr images on disk, as a stream of events.
+
+    Memory is needed for a tile at a time. The last event is Denoised, with the
+    images written; with none, if tiles of other parts are still to come.
+
+    Raises
+    ------
+    BadInputError
+        If a partial result of other settings is there.
+    SavingError
+        If the disk is full or cannot be written to.
+    """
+    source = stack_of(image, model.spec.ndim, mask)
+    check_fits(model, source, config.direct)
+    tiles = tiles_for(model, source, config)
+    work = [(n, tile) for n in range(source.n_images) for tile in tiles]
+    folder = _Folder(paths, model, image, config, dtype, mask, provenance)
+    try:
+        folder.open(tiles[0])
+        todo = [
+            i
+            for i in range(len(work))
+            if (part or Part()).holds(i) and not folder.is_done(i)
+        ]
+        already = len(work) - len(todo)
+        if part is None and already:
+            yield Warned(f"going on: {already} of {len(work)} tiles are done")
+        outputs = folder.outputs()
+        mine = [work[i] for i in todo]
+        done = 0
+        for event in denoise(
+            model, source, outputs, config, work=mine, live=False, stop=stop
+        ):
+            if isinstance(event, TileDone):
+                folder.mark(todo[done])
+                done += 1
+            if not isinstance(event, Denoised):
+                yield event
+        if done < len(mine):
+            return  # stopped
+        yield Denoised(folder.finish() if folder.n_done() == len(work) else [])
+    except OSError as error:
+        raise SavingError(
+            f"{folder.path} could not be written: {error}; what is done stays, the "
+            "same command goes on with it"
+        ) from error
+
+
+class _Folder:
+    """The folder of a prediction that is being made."""
+
+    def __init__(
+        self,
+        paths: ResultPaths,
+        model: TrainedModel,
+        image: Image,
+        config: InferenceConfig,
+        dtype: str,
+        mask: bool,
+        provenance: Mapping[str, Any],
+    ) -> None:
+        self.paths, self.image, self.ndim = paths, image, model.spec.ndim
+        name = paths.mean.name.removesuffix("-mean.zarr")
+        self.path = paths.mean.with_name(f"{name}.partial")
+        self.provenance = provenance
+        generative = not config.direct and hasattr(model.method, "sample_posterior")
+        kind = result_type(image, dtype)
+        self.parts: dict[Path, np.dtype[Any]] = {paths.mean: kind}
+        if generative:
+            self.parts[paths.deviation] = np.dtype(np.float32)
+            self.parts |= dict.fromkeys(paths.samples, kind)
+        self.job = {
+            "model": model.fingerprint,
+            "settings": config.model_dump(exclude={"device", "batch_size"}),
+            "source": [image.name, image.axes, list(image.data.shape)],
+            "source_type": str(image.data.dtype),
+            "type": dtype,
+            "mask": mask,
+        }
+
+    def open(self, tile: Tile) -> None:
+        """Make the folder with empty images, or check the one that is there."""
+        if not self.path.exists():
+            self._make(tile)
+        found = json.loads((self.path / "job.json").read_text(encoding="utf-8"))
+        if found != self.job:
+            raise BadInputError(
+                f"{self.path} holds a partial result of another model, image or "
+                "other settings; go on with those, or remove the folder"
+            )
+
+    def _make(self, tile: Tile) -> None:
+        """Make it under another name first: other parts may do so at the same time."""
+        temporary = beside(self.path)
+        try:
+            (temporary / "done").mkdir(parents=True)
+            widths = (s.stop - s.start for s in tile.core)
+            width = [n if n <= WIDEST else math.gcd(n, WIDEST) for n in widths]
+            for path, kind in self.parts.items():
+                image = self.image.with_data(self.image.data, path.stem)
+                create_zarr(temporary / path.name, image, kind, width)
+            write_json(temporary / "job.json", self.job)
+            with suppress(OSError):  # another part may be first
+                temporary.rename(self.path)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+    def outputs(self) -> Outputs:
+        """Return the images to write to."""
+        stacks = {
+            path: Stack(self._array(path), self.image.axes, self.ndim)
+            for path in self.parts
+        }
+        samples = tuple(stacks[p] for p in self.paths.samples if p in stacks)
+        return Outputs(
+            stacks[self.paths.mean], stacks.get(self.paths.deviation), samples
+        )
+
+    def _array(self, path: Path) -> Any:
+        group: Any = zarr.open_group(self.path / path.name, mode="r+")
+        return group["0"]
+
+    def mark(self, i: int) -> None:
+        """Remember that a tile is written."""
+        (self.path / "done" / str(i)).touch()
+
+    def is_done(self, i: int) -> bool:
+        """Whether a tile was written, by whomever."""
+        return (self.path / "done" / str(i)).exists()
+
+    def n_done(self) -> int:
+        """Return how many tiles are written."""
+        return len(list((self.path / "done").iterdir()))
+
+    def finish(self) -> list[Path]:
+        """Give the images their names; return those, none if another part did."""
+        finished = beside(self.path)
+        try:
+            self.path.rename(finished)
+        except FileNotFoundError:
+            return []
+        for path in self.parts:
+            group = zarr.open_group(finished / path.name, mode="r+")
+            part = path.stem.removeprefix(self.path.stem + "-")
+            group.attrs["napari_cosdd"] = provenance_of(
+                self.image, {**self.provenance, "part": part}
+            )
+            replace_folder(finished / path.name, path)
+        shutil.rmtree(finished, ignore_errors=True)
+        return list(self.parts)

@@ -1,0 +1,145 @@
+import numpy as np
+import pytest
+import zarr
+
+from napari_cosdd import api
+from napari_cosdd.data.image import Image
+from napari_cosdd.data.io import read_image
+from napari_cosdd.errors import BadInputError, SavingError
+from napari_cosdd.events import Denoised, TileDone, Warned
+from napari_cosdd.inference.config import InferenceConfig
+from napari_cosdd.on_disk import Part, denoising_on_disk
+from napari_cosdd.results import result_paths
+
+CONFIG = InferenceConfig(n_samples=3, n_kept=1, tile_size=32, margin=8, batch_size=2)
+
+
+@pytest.fixture
+def movie(noisy):
+    frames = np.stack([noisy, noisy[::-1]])[:, :80, :60].astype(np.float32)
+    return Image(frames, "TYX", "movie", pixel_size={"Y": 0.5, "X": 0.25})
+
+
+@pytest.fixture
+def run(model, movie, tmp_path):
+    """Denoise on disk; return the events and the paths."""
+
+    def start(config=CONFIG, image=movie, folder=tmp_path, tiles=None, **settings):
+        paths = result_paths(folder, "movie", config, "zarr", False)
+        seen = []
+
+        def stop():
+            done = [e for e in seen if isinstance(e, TileDone)]
+            return tiles is not None and len(done) >= tiles
+
+        for event in denoising_on_disk(
+            model, image, paths, config, {"by": "us"}, stop=stop, **settings
+        ):
+            seen.append(event)
+        return seen, paths
+
+    return start
+
+
+def n_tiles(events):
+    return sum(isinstance(e, TileDone) for e in events)
+
+
+def same_as_in_memory(paths, model, movie):
+    expected = api.denoise(movie, model, **CONFIG.model_dump())
+    for path, data in (
+        (paths.mean, expected.mean),
+        (paths.deviation, expected.deviation),
+        (paths.samples[0], expected.samples[0]),
+    ):
+        found = read_image(path)
+        np.testing.assert_array_equal(np.asarray(found.data), data)
+        assert found.axes == "TYX"
+        assert dict(found.pixel_size) == dict(movie.pixel_size)
+
+
+def test_the_result_on_disk_is_that_in_memory(run, model, movie, tmp_path):
+    events, paths = run()
+    assert n_tiles(events) == 2 * 3 * 2
+    assert events[-1] == Denoised([paths.mean, paths.deviation, *paths.samples])
+    same_as_in_memory(paths, model, movie)
+    written = zarr.open_group(paths.samples[0], mode="r")
+    assert written["0"].chunks == (1, 32, 32)
+    assert written.attrs["napari_cosdd"]["part"] == "sample-1"
+    assert written.attrs["napari_cosdd"]["by"] == "us"
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        "movie-deviation.zarr",
+        "movie-mean.zarr",
+        "movie-sample-1.zarr",
+    ]
+
+
+def test_what_was_interrupted_goes_on(run, model, movie):
+    first, paths = run(tiles=5)
+    assert not isinstance(first[-1], Denoised)
+    assert not paths.mean.exists()
+    second, _ = run()
+    assert second[0] == Warned("going on: 5 of 12 tiles are done")
+    assert n_tiles(second) == 7
+    same_as_in_memory(paths, model, movie)
+
+
+def test_parts_make_one_result(run, model, movie):
+    events, paths = run(part=Part(1, 3))
+    assert events[-1] == Denoised([])
+    run(part=Part(3, 3))
+    assert not paths.mean.exists()
+    events, _ = run(part=Part(2, 3))
+    assert n_tiles(events) == 4
+    assert events[-1].result[0] == paths.mean
+    same_as_in_memory(paths, model, movie)
+
+
+def test_a_partial_result_of_other_settings_is_refused_and_kept(run, movie, tmp_path):
+    run(tiles=2)
+    before = sorted(tmp_path.rglob("*"))
+    for change in (
+        {"config": CONFIG.model_copy(update={"seed": 1})},
+        {"image": movie.with_data(movie.data[:1], "movie")},
+        {"dtype": "same", "mask": True},
+    ):
+        with pytest.raises(BadInputError, match="partial result of another"):
+            run(**change)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_tile_that_was_not_marked_is_done_again(run, model, movie, tmp_path):
+    _, paths = run(tiles=3)
+    partial = tmp_path / "movie.partial"
+    (partial / "done" / "1").unlink()
+    zarr.open_group(partial / "movie-mean.zarr", mode="r+")["0"][0, :32, 32:] = -1
+    run()
+    same_as_in_memory(paths, model, movie)
+
+
+def test_a_full_disk_is_told_and_nothing_is_lost(run, model, movie, monkeypatch):
+    run(tiles=2)
+    from napari_cosdd.on_disk import _Folder
+
+    def full(self, i):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(_Folder, "mark", full)
+        with pytest.raises(SavingError, match=r"No space left.*goes on with it"):
+            run()
+    events, paths = run()
+    assert n_tiles(events) == 10
+    same_as_in_memory(paths, model, movie)
+
+
+@pytest.mark.parametrize("text", ["0/3", "4/3", "2", "a/b", "1/2/3", ""])
+def test_parts_are_two_numbers(text):
+    with pytest.raises(BadInputError, match="such as 2/8"):
+        Part.parse(text)
+    assert Part.parse("2/8") == Part(2, 8)
+
+
+def test_parts_are_disjoint_and_cover_all():
+    parts = [Part(i, 3) for i in (1, 2, 3)]
+    assert all(sum(p.holds(i) for p in parts) == 1 for i in range(20))
