@@ -29,6 +29,7 @@ from napari_cosdd.spec import DataSpec
 from napari_cosdd.training.checkpoint import TrainedModel
 from napari_cosdd.training.estimate import TrainingEstimate, estimate_training
 from napari_cosdd.training.pretrained import pretrained
+from napari_cosdd.training.team import Team
 from napari_cosdd.training.trainer import train
 
 
@@ -100,7 +101,7 @@ class TrainingJob:
                 model = event.result
                 margin = measure_margin(model, self.patches.stacks[0])
                 model = replace(model, margin=margin)
-                if output is not None:
+                if output is not None and Team().leads:
                     model.save(output)
                     yield Saved(output, event.step)
                 event = replace(event, result=model)

@@ -1,9 +1,14 @@
 """The pages say what the code does, and their links lead somewhere."""
 
+import os
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+import tifffile
 from docs.settings import PAGE, page
 
 ROOT = Path(__file__).parents[2]
@@ -19,3 +24,25 @@ def test_links_lead_somewhere(path):
     for target in re.findall(r"\]\(([^)#]+)", path.read_text(encoding="utf-8")):
         if "://" not in target:
             assert (path.parent / target).exists(), target
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
+def test_the_slurm_script_denoises_its_part(model, noisy, tmp_path):
+    """Run the job array's script as SLURM would, one part after the other."""
+    model.save(tmp_path / "m.safetensors")
+    tifffile.imwrite(tmp_path / "noisy.tif", noisy)
+    script = ROOT / "docs/slurm/denoise.sbatch"
+    for part in ("2", "1"):
+        subprocess.run(
+            ["bash", script, tmp_path / "m.safetensors", tmp_path / "noisy.tif"]
+            + [tmp_path / "clean", "--n-samples", "2", "--tile-size", "48"],
+            env=os.environ
+            | {"SLURM_ARRAY_TASK_ID": part, "SLURM_ARRAY_TASK_COUNT": "2"}
+            | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+            check=True,
+            timeout=120,
+        )
+    assert sorted(p.name for p in (tmp_path / "clean").iterdir()) == [
+        "noisy-deviation.zarr",
+        "noisy-mean.zarr",
+    ]

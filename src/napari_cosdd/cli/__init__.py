@@ -7,13 +7,15 @@ from rich.console import Console
 # The order of import is that of `napari-cosdd --help`.
 from napari_cosdd.cli import analyze, train, denoise, evaluate, demo  # isort: skip  # noqa: F401
 from napari_cosdd.cli._app import app
-from napari_cosdd.errors import CosddError
+from napari_cosdd.errors import CosddError, StoppedError
 
 
 def main() -> None:
     """Run a command; errors of ours become one sentence and exit code 1."""
     try:
         app()
+    except StoppedError:
+        sys.exit(130)
     except CosddError as error:
         Console(stderr=True).print(f"[red]Error:[/] {error}", highlight=False)
         sys.exit(1)

@@ -53,10 +53,14 @@ def train(
     overwrite: OverwriteOption = False,
     **settings: Any,
 ) -> None:
-    """Train a denoiser on noisy images alone. Ctrl-C stops and keeps the model."""
+    """Train a denoiser on noisy images alone. Ctrl-C stops and keeps the model.
+
+    On several GPUs or machines: torchrun --nproc-per-node 4 -m napari_cosdd train …
+    """
     from napari_cosdd import api
     from napari_cosdd.data.files import check_output
     from napari_cosdd.recipe import Recipe
+    from napari_cosdd.training.team import together
 
     chosen = Recipe.read(recipe) if recipe else Recipe.preset(method, preset)
     chosen = api.with_settings(chosen, settings)
@@ -67,10 +71,13 @@ def train(
         return
     if not resume:
         check_output(output, overwrite)
-    opened = [i for path in images for i in api.as_images(path, axes)]
-    start = None if start_from is None else api.load(start_from)
-    job = api.prepare_training(opened, chosen, ndim=ndim, mask=mask, start=start)
-    with stoppable() as stop:
+    with together() as team, stoppable() as stop:
+        console.quiet = not team.leads
+        opened = [i for path in images for i in api.as_images(path, axes)]
+        start = None if start_from is None else api.load(start_from)
+        job = api.prepare_training(
+            opened, chosen, ndim=ndim, mask=mask, start=start, stop=stop
+        )
         events = job.run(output=output, resume=resume, stop=stop)
         show_training(console, job, events)
         if stop():

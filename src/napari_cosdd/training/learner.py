@@ -16,6 +16,7 @@ from napari_cosdd.methods.base import Batch, GenerativeMethod, Method
 from napari_cosdd.nets.blocks import channels_last, weights_channels_last
 from napari_cosdd.training.config import TrainingConfig
 from napari_cosdd.training.optim import AveragedWeights, GradientGuard
+from napari_cosdd.training.team import Team
 
 Crops = NDArray[np.float32]
 #: Samples of a preview, and its largest side in pixels.
@@ -36,7 +37,7 @@ class Learner:
     device : torch.device
         Where to compute.
     seed : int
-        Of the latent noise.
+        Of the latent noise; other processes of a team draw other noise.
     """
 
     def __init__(
@@ -45,8 +46,11 @@ class Learner:
         method.to(device)
         weights_channels_last(method)
         self.method, self.config, self.device = method, config, device
+        self.team = Team()
+        self.team.check(config.batch_size)
+        share = config.batch_size // self.team.size
         self.parameters = list(method.parameters())
-        self.generator = torch.Generator(device).manual_seed(seed)
+        self.generator = torch.Generator(device).manual_seed(seed + self.team.rank)
         self.optimizer = torch.optim.Adam(
             self.parameters,
             config.learning_rate,
@@ -55,9 +59,7 @@ class Learner:
         )
         self.average = AveragedWeights(self.parameters, config.averaging)
         self.guard = GradientGuard(config.gradient_limit)
-        self.micro_batch = min(
-            config.micro_batch or config.batch_size, config.batch_size
-        )
+        self.micro_batch = min(config.micro_batch or share, share)
         self.precision = _precision(config, device)
 
     @classmethod
@@ -100,11 +102,12 @@ class Learner:
         losses = None
         while losses is None:
             try:
-                losses = self._accumulate(batch, progress)
+                losses = self._accumulate(self.team.share(batch), progress)
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise
                 yield self._less_memory(error)
+        self.team.average_gradients(self.parameters)
         stepped, norm = self.guard.step(self.optimizer, self.parameters)
         if stepped:
             self.average.update()
@@ -207,8 +210,9 @@ class Learner:
             )
         self.average.n_updates = state["n_updates"]
         self.optimizer.load_state_dict(_copied(state["optimizer"]))
-        self.generator.set_state(state["generator"])
-        self.micro_batch = state["micro_batch"]
+        if self.team.size == 1:
+            self.generator.set_state(state["generator"])
+        self.micro_batch = min(state["micro_batch"], self.micro_batch)
         self.guard.usual = state["usual_norm"]
 
 

@@ -42,6 +42,7 @@ from napari_cosdd.training.config import TrainingConfig
 from napari_cosdd.training.learner import Learner, weights_of
 from napari_cosdd.training.memory import estimate_memory
 from napari_cosdd.training.optim import cosine_rate
+from napari_cosdd.training.team import Team
 
 #: Bad updates in a row before the weights are rolled back; roll-backs before the end.
 SKIPS_ALLOWED, ROLLBACKS_ALLOWED = 20, 3
@@ -66,6 +67,8 @@ class TrainingRun:
     ) -> None:
         self.name, self.build, self.patches = name, build, patches
         self.config, self.device, self.output = config, device, output
+        self.team = Team()
+        self.writes_to = output if self.team.leads else None
         self.trained_on = trained_on
         self.step_count = 0
         self.seconds = 0.0
@@ -124,7 +127,8 @@ class TrainingRun:
             return "time limit"
         if self.config.patience and self.stale >= self.config.patience:
             return "plateau"
-        return "stopped" if stop() else None
+        stopped = self.team.agree([float(stop())], self.device)[0]
+        return "stopped" if stopped else None
 
     def validation_due(self) -> bool:
         """Whether the fixed crops are to be looked at now."""
@@ -133,7 +137,7 @@ class TrainingRun:
     def save_due(self) -> bool:
         """Whether the state for resuming is old enough to be written again."""
         age = time.monotonic() - self.last_save
-        return self.output is not None and age > 60 * self.config.save_every
+        return self.writes_to is not None and age > 60 * self.config.save_every
 
     # What the loop does -----------------------------------------------------
 
@@ -156,9 +160,14 @@ class TrainingRun:
         else:
             yield from self._skip()
         self.step_count += 1
-        self.seconds += time.perf_counter() - began
+        self._spend(began)
         rest = self.seconds * (1 - self.progress) / max(self.progress, 1e-9)
         yield StepDone(self.step_count, self.progress, losses, rate, self.seconds, rest)
+
+    def _spend(self, began: float) -> None:
+        """Count the time since `began`, as the first process of a team has it."""
+        seconds = self.seconds + time.perf_counter() - began
+        self.seconds = self.team.agree([seconds], self.device)[0]
 
     def _skip(self) -> Iterator[Event]:
         """Count a bad update; after many in a row go back to the last good state."""
@@ -167,8 +176,8 @@ class TrainingRun:
         if self.skipped_in_row < SKIPS_ALLOWED:
             return
         if self.rollbacks == ROLLBACKS_ALLOWED:
-            if self.output is not None and math.isfinite(self.best):
-                self._model().save(self.output)
+            if self.writes_to is not None and math.isfinite(self.best):
+                self._model().save(self.writes_to)
             raise TrainingDivergedError(
                 f"training became unstable {ROLLBACKS_ALLOWED + 1} times, at last at "
                 f"step {self.step_count}; the best model before that was kept. Lower "
@@ -192,6 +201,8 @@ class TrainingRun:
         learner.average.swap()
         try:
             losses = learner.evaluate(self.validation_crops, self.config.seed + 1)
+            agreed = self.team.agree(list(losses.values()), self.device)
+            losses = dict(zip(losses, agreed, strict=True))
             better = losses["loss"] < self.best
             if better:
                 self.best, self.stale = losses["loss"], 0
@@ -202,7 +213,7 @@ class TrainingRun:
         finally:
             learner.average.swap()
         self._record(losses)
-        self.seconds += time.perf_counter() - began
+        self._spend(began)
         yield Validated(self.step_count, losses, better)
         yield Preview(self.step_count, noisy, estimate, sample)
         if math.isfinite(losses["loss"]):
@@ -223,8 +234,8 @@ class TrainingRun:
         )
         late = self.progress > RESTART_UNTIL
         if late or not possible or self.restarts == RESTARTS_ALLOWED:
-            if self.output is not None and self.wrote_model:
-                self.output.unlink(missing_ok=True)  # it may have collapsed already
+            if self.writes_to is not None and self.wrote_model:
+                self.writes_to.unlink(missing_ok=True)  # it may have collapsed already
             raise PosteriorCollapseError(
                 f"the posterior collapsed after {self.restarts} fresh starts: "
                 f"{numbers}. "
@@ -275,15 +286,15 @@ class TrainingRun:
 
     def save_progress(self) -> None:
         """Write the best model so far and the state for resuming."""
-        if self.output is None:
+        if self.writes_to is None:
             return
         state = {name: getattr(self, name) for name in self.KEPT}
         state["learner"] = self.learner.state()
         state["crops"] = plain_generator_state(self.crops)
         state["settings"] = self._settings()
-        save_state(resume_path(self.output), state)
+        save_state(resume_path(self.writes_to), state)
         if math.isfinite(self.best):
-            self._model().save(self.output)
+            self._model().save(self.writes_to)
             self.wrote_model = True
         self.last_save = time.monotonic()
 
@@ -324,7 +335,7 @@ class TrainingRun:
         """
         if reason == "stopped" and self.step_count == 0:
             return
-        if reason == "stopped" and self.output is not None:
+        if reason == "stopped":
             self.save_progress()  # before a validation that the schedule knows not of
         steps = self.history["step"]
         if not steps or steps[-1] != self.step_count:
@@ -335,11 +346,11 @@ class TrainingRun:
                 "their gradients were not finite or exploded"
             )
         model = self._model()
-        if self.output is not None:
-            model.save(self.output)
+        if self.writes_to is not None:
+            model.save(self.writes_to)
             if reason != "stopped":
-                resume_path(self.output).unlink(missing_ok=True)
-            yield Saved(self.output, self.step_count)
+                resume_path(self.writes_to).unlink(missing_ok=True)
+            yield Saved(self.writes_to, self.step_count)
         free_memory(self.device)
         yield Finished(reason, self.step_count, model)
 

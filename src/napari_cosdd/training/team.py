@@ -1,0 +1,92 @@
+"""Several processes that train one model together, as `torchrun` starts them.
+
+Each takes its share of every batch; the gradients are averaged, so that all take the
+same step as one process would with the whole batch. The first process decides when
+to end, and alone writes files.
+"""
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from numpy.typing import NDArray
+from torch import nn
+
+from napari_cosdd.errors import BadInputError
+
+
+class Team:
+    """The processes that train together; this one alone where there are no others.
+
+    Attributes
+    ----------
+    rank, size : int
+        Which of how many processes this is.
+    """
+
+    def __init__(self) -> None:
+        joined = dist.is_available() and dist.is_initialized()
+        self.rank = dist.get_rank() if joined else 0
+        self.size = dist.get_world_size() if joined else 1
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process decides, and writes files."""
+        return self.rank == 0
+
+    def check(self, batch_size: int) -> None:
+        """Refuse a batch that cannot be shared.
+
+        Raises
+        ------
+        BadInputError
+            If it is no multiple of the number of processes.
+        """
+        if batch_size % self.size:
+            raise BadInputError(
+                f"a batch of {batch_size} cannot be shared evenly by {self.size} "
+                f"processes; use a batch size that is a multiple of {self.size}"
+            )
+
+    def share(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return this process's part of a batch."""
+        return batch[self.rank :: self.size]
+
+    def average_gradients(self, parameters: Sequence[nn.Parameter]) -> None:
+        """Replace gradients by their mean over all processes."""
+        if self.size == 1:
+            return
+        gradients = [p.grad for p in parameters if p.grad is not None]
+        flat = torch.cat([g.reshape(-1) for g in gradients])
+        dist.all_reduce(flat)
+        flat /= self.size
+        for gradient, mean in zip(
+            gradients, flat.split([g.numel() for g in gradients]), strict=True
+        ):
+            gradient.copy_(mean.view(gradient.shape))
+
+    def agree(self, values: Sequence[float], device: torch.device) -> list[float]:
+        """Return the values of the first process."""
+        if self.size == 1:
+            return list(values)
+        told = torch.tensor(list(values), dtype=torch.float64, device=device)
+        dist.broadcast(told, 0)
+        return told.tolist()
+
+
+@contextmanager
+def together() -> Iterator[Team]:
+    """Join the processes that torchrun started; without it, be alone."""
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1 or dist.is_initialized():
+        yield Team()
+        return
+    if torch.cuda.is_available():
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+    dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+    try:
+        yield Team()
+    finally:
+        dist.destroy_process_group()
