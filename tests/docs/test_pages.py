@@ -32,13 +32,13 @@ def test_the_slurm_script_denoises_its_part(model, noisy, tmp_path):
     model.save(tmp_path / "m.safetensors")
     tifffile.imwrite(tmp_path / "noisy.tif", noisy)
     script = ROOT / "docs/slurm/denoise.sbatch"
+    arguments = [tmp_path / name for name in ("m.safetensors", "noisy.tif", "clean")]
+    own = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    own["SLURM_ARRAY_TASK_COUNT"] = "2"
     for part in ("2", "1"):
         subprocess.run(
-            ["bash", script, tmp_path / "m.safetensors", tmp_path / "noisy.tif"]
-            + [tmp_path / "clean", "--n-samples", "2", "--tile-size", "48"],
-            env=os.environ
-            | {"SLURM_ARRAY_TASK_ID": part, "SLURM_ARRAY_TASK_COUNT": "2"}
-            | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+            ["bash", script, *arguments, "--n-samples", "2", "--tile-size", "48"],
+            env=os.environ | own | {"SLURM_ARRAY_TASK_ID": part},
             check=True,
             timeout=120,
         )
