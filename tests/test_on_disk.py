@@ -3,8 +3,9 @@ import pytest
 import zarr
 
 from napari_cosdd import api
+from napari_cosdd.cluster import Order, denoising_on_cluster
 from napari_cosdd.data.image import Image
-from napari_cosdd.data.io import read_image
+from napari_cosdd.data.io import read_image, write_image
 from napari_cosdd.errors import BadInputError, SavingError
 from napari_cosdd.events import Denoised, TileDone, Warned
 from napari_cosdd.inference.config import InferenceConfig
@@ -143,3 +144,33 @@ def test_parts_are_two_numbers(text):
 def test_parts_are_disjoint_and_cover_all():
     parts = [Part(i, 3) for i in (1, 2, 3)]
     assert all(sum(p.holds(i) for p in parts) == 1 for i in range(20))
+
+
+def test_the_workers_of_a_cluster_make_one_result(model, movie, tmp_path):
+    distributed = pytest.importorskip("distributed")
+    model.save(tmp_path / "m.safetensors")
+    write_image(tmp_path / "movie.tif", movie)
+    paths = result_paths(tmp_path / "clean", "movie", CONFIG, "zarr", False)
+    paths.mean.parent.mkdir()
+    order = Order(
+        tmp_path / "m.safetensors",
+        tmp_path / "movie.tif",
+        None,
+        "movie",
+        paths,
+        CONFIG,
+        {},
+    )
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=False, dashboard_address=None
+    ) as cluster:
+        *parts, last = denoising_on_cluster(cluster.scheduler_address, order)
+    assert [e.done for e in parts] == list(range(1, 9))
+    assert last == Denoised([paths.mean, paths.deviation, *paths.samples])
+    same_as_in_memory(paths, model, movie)
+
+
+def test_an_address_without_a_scheduler_is_told(tmp_path):
+    pytest.importorskip("distributed")
+    with pytest.raises(BadInputError, match="no scheduler answers at nowhere"):
+        next(denoising_on_cluster("nowhere://1", None))

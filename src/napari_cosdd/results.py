@@ -21,6 +21,14 @@ class ResultPaths(NamedTuple):
     deviation: Path
     samples: tuple[Path, ...]
 
+    def resolved(self) -> "ResultPaths":
+        """Return them as seen from any folder."""
+        return ResultPaths(
+            self.mean.resolve(),
+            self.deviation.resolve(),
+            tuple(p.resolve() for p in self.samples),
+        )
+
 
 def result_paths(
     folder: Path,

@@ -43,6 +43,13 @@ def denoise(
             "work on the same images; needs --format zarr."
         ),
     ] = None,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(
+            help="Let the workers of this dask.distributed scheduler do it, such as "
+            "tcp://10.0.0.1:8786; needs --format zarr and a disk that all share."
+        ),
+    ] = None,
     overwrite: OverwriteOption = False,
     **settings: Any,
 ) -> None:
@@ -52,12 +59,15 @@ def denoise(
     goes on with the same command.
     """
     from napari_cosdd import api
+    from napari_cosdd.cluster import Order, denoising_on_cluster
     from napari_cosdd.on_disk import Part, denoising_on_disk
     from napari_cosdd.results import result_paths, write_prediction
 
     share = None if part is None else Part.parse(part)
-    if share is not None and file_format != "zarr":
-        raise BadInputError("--part needs --format zarr: parts share images on disk")
+    if (share or scheduler) and file_format != "zarr":
+        raise BadInputError(
+            "--part and --scheduler need --format zarr: machines share images on disk"
+        )
     trained = api.load(model)
     config = api.inference_config({k: v for k, v in settings.items() if v is not None})
     paths = [p for given in images for p in api.find_images(given)]
@@ -76,7 +86,21 @@ def denoise(
                 "model_hash": trained.fingerprint,
                 "settings": config.model_dump(),
             }
-            if file_format == "zarr":
+            if scheduler is not None:
+                order = Order(
+                    model.resolve(),
+                    path.resolve(),
+                    axes,
+                    name,
+                    results.resolved(),
+                    config,
+                    provenance,
+                    dtype,
+                    mask,
+                )
+                events = denoising_on_cluster(scheduler, order, stop)
+                written = show_denoising(console, image.name, events)
+            elif file_format == "zarr":
                 events = denoising_on_disk(
                     trained,
                     image,
