@@ -20,6 +20,7 @@ from napari_cosdd.data.inputs import (
 from napari_cosdd.data.io import find_images
 from napari_cosdd.errors import BadInputError
 from napari_cosdd.events import Denoised, Event, Finished
+from napari_cosdd.lazy import denoise_lazily
 from napari_cosdd.noise.report import NoiseReport, report
 from napari_cosdd.prediction import Prediction, denoising, inference_config
 from napari_cosdd.recipe import Recipe, with_settings
@@ -215,6 +216,7 @@ __all__ = [
     "analyze",
     "as_images",
     "denoise",
+    "denoise_lazily",
     "denoising",
     "distinct_names",
     "find_images",

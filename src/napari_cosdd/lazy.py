@@ -1,0 +1,126 @@
+"""A denoised image that is computed where it is looked at: a dask array."""
+
+from typing import Any, Literal
+
+import dask.array as da
+import numpy as np
+from dask.utils import SerializableLock
+from numpy.typing import NDArray
+
+from napari_cosdd.axes import Region, Stack
+from napari_cosdd.data.image import Image
+from napari_cosdd.data.inputs import stack_of
+from napari_cosdd.errors import BadInputError
+from napari_cosdd.inference.config import InferenceConfig
+from napari_cosdd.inference.denoise import Outputs, check_fits, denoise, tiles_for
+from napari_cosdd.inference.tiler import Tile
+from napari_cosdd.training.checkpoint import TrainedModel
+
+#: The mean, the deviation, or the number of a sample, from 0.
+What = Literal["mean", "deviation"] | int
+#: One tile at a time: a network uses all cores itself, and memory is for one.
+_ONE_AT_A_TIME = SerializableLock("napari-cosdd")
+
+
+class _Caught(Stack):
+    """Keeps what is written to it instead of an array that is too large to have."""
+
+    def __init__(self) -> None:
+        super().__init__(np.empty((0, 0), np.float32), "YX", 2)
+        self.values: NDArray[Any] = np.empty(0, np.float32)
+
+    def write(self, n: int, region: Region | None, values: NDArray[Any]) -> None:
+        """Keep the values, shape (c, *region)."""
+        self.values = values
+
+
+def denoise_lazily(
+    model: TrainedModel,
+    image: Image,
+    config: InferenceConfig,
+    *,
+    what: What = "mean",
+    mask: bool = False,
+) -> da.Array:
+    """Return a denoised image of which each chunk is computed when it is asked for.
+
+    Chunks are the tiles of `config`. Every chunk is the same as in the whole image:
+    the latent noise is a function of the position.
+
+    Parameters
+    ----------
+    model : TrainedModel
+        What was learned.
+    image : Image
+        Noisy; may be lazy itself.
+    config : InferenceConfig
+        Settings; few samples make it quick to look around.
+    what : "mean", "deviation" or int
+        A number is that of a sample, from 0.
+    mask : bool
+        Fill pixels that are not finite.
+
+    Returns
+    -------
+    dask.array.Array, shape and axes of the image, float32
+
+    Raises
+    ------
+    BadInputError, BadModelFileError
+        If there is no such part, or the image is not what the model is for.
+    """
+    source = stack_of(image, model.spec.ndim, mask)
+    check_fits(model, source, config.direct)
+    if what != "mean" and not hasattr(model.method, "sample_posterior"):
+        raise BadInputError("this model gives a mean only: no deviation, no samples")
+    if isinstance(what, int):
+        config = config.model_copy(update={"n_samples": what + 1})
+    tiles = tiles_for(model, source, config)
+    starts = [sorted({t.core[a].start for t in tiles}) for a in range(len(source.size))]
+    at = {tuple(s.start for s in tile.core): tile for tile in tiles}
+    chunks = [
+        tuple(np.diff([*s, size])) for s, size in zip(starts, source.size, strict=True)
+    ]
+
+    def block(block_id: tuple[int, ...]) -> NDArray[np.float32]:
+        n, _, *where = block_id
+        corner = tuple(s[i] for s, i in zip(starts, where, strict=True))
+        with _ONE_AT_A_TIME:
+            return _tile(model, source, config, what, n, at[corner])[None]
+
+    made = da.map_blocks(
+        block,
+        chunks=((1,) * source.n_images, (source.n_channels,), *chunks),
+        dtype=np.float32,
+        meta=np.empty((0,) * (2 + len(chunks)), np.float32),
+    )
+    return _as_image(made, source)
+
+
+def _tile(
+    model: TrainedModel,
+    source: Stack,
+    config: InferenceConfig,
+    what: What,
+    n: int,
+    tile: Tile,
+) -> NDArray[np.float32]:
+    """Return a tile of what is asked for, (c, *core)."""
+    n_samples = what + 1 if isinstance(what, int) else 0
+    samples = tuple(_Caught() for _ in range(n_samples))
+    outputs = Outputs(_Caught(), _Caught(), samples)
+    list(denoise(model, source, outputs, config, work=[(n, tile)], live=False))
+    wanted = samples[what] if isinstance(what, int) else getattr(outputs, what)
+    return np.asarray(wanted.values, np.float32)
+
+
+def _as_image(made: da.Array, source: Stack) -> da.Array:
+    """Turn (n, c, *spatial) into the axes of the image."""
+    letters = [*source.image_axes, "C", *source.spatial]
+    shaped = made.reshape(*source.image_shape, *made.shape[1:])
+    if "C" not in source.axes:
+        shaped, letters = (
+            shaped[(slice(None),) * len(source.image_axes) + (0,)],
+            [a for a in letters if a != "C"],
+        )
+    return shaped.transpose([letters.index(a) for a in source.axes])

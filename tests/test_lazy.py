@@ -1,0 +1,57 @@
+import dask.array as da
+import numpy as np
+import pytest
+
+from helpers import TINY, TRAINING
+from napari_cosdd import api
+from napari_cosdd.data.image import Image
+from napari_cosdd.errors import BadInputError
+from napari_cosdd.inference.config import InferenceConfig
+
+CONFIG = InferenceConfig(n_samples=3, n_kept=2, tile_size=32, margin=8, batch_size=2)
+
+
+@pytest.fixture
+def movie(noisy):
+    frames = np.stack([noisy, noisy[::-1]])[:, None, :80, :60].astype(np.float32)
+    return Image(frames, "TCYX", "movie")
+
+
+@pytest.mark.parametrize("what", ["mean", "deviation", 0, 1])
+def test_a_chunk_is_that_of_the_whole_image(model, movie, what):
+    expected = api.denoise(movie, model, **CONFIG.model_dump())
+    whole = expected.samples[what] if isinstance(what, int) else getattr(expected, what)
+    lazy = api.denoise_lazily(model, movie, CONFIG, what=what)
+    assert (lazy.shape, lazy.dtype) == (movie.data.shape, np.float32)
+    assert lazy.chunksize == (1, 1, 32, 32)
+    np.testing.assert_allclose(lazy[1, 0, 40:70, 20:50], whole[1, 0, 40:70, 20:50])
+
+
+def test_only_what_is_looked_at_is_computed(model, movie):
+    read = []
+
+    def load(block, block_id=None):
+        read.append(block_id)
+        return block
+
+    source = da.from_array(movie.data, chunks=(1, 1, 80, 60)).map_blocks(
+        load, meta=np.empty((0,) * 4, np.float32)
+    )
+    lazy = api.denoise_lazily(model, Image(source, "TCYX"), CONFIG)
+    assert read == []
+    lazy[1, 0, 10, 10].compute()
+    assert {place[0] for place in read} == {1}
+
+
+def test_other_orders_of_axes(model, movie):
+    turned = Image(np.moveaxis(movie.data, 0, -1)[0], "YXT")
+    expected = api.denoise(turned, model, **CONFIG.model_dump()).mean
+    lazy = api.denoise_lazily(model, turned, CONFIG)
+    np.testing.assert_allclose(np.asarray(lazy), expected)
+
+
+def test_what_the_method_cannot_give_is_told(movie, noisy):
+    blind = api.fit(noisy, method="n2v", **TINY["n2v"], **TRAINING)
+    assert api.denoise_lazily(blind, movie, CONFIG).shape == movie.data.shape
+    with pytest.raises(BadInputError, match="a mean only"):
+        api.denoise_lazily(blind, movie, CONFIG, what="deviation")
