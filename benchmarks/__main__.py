@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: quality, limit, receptive-field, real, gui."""
+"""`python -m benchmarks`: quality, limit, receptive-field, real, gui, speed."""
 
 from typing import Annotated
 
@@ -6,7 +6,7 @@ import torch
 import typer
 from rich.console import Console
 
-from benchmarks import gui, limit, quality, real, receptive_field, table
+from benchmarks import gui, limit, quality, real, receptive_field, speed, table
 from benchmarks.common import NOISES, SETS
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
@@ -66,6 +66,14 @@ def gui_command(
 ) -> None:
     """Gaps of the event loop and speed while training in napari's window."""
     gui.run(console, seconds, rounds)
+
+
+@app.command("speed")
+def speed_command(
+    what: str = "steps,samples,noise,growth,seams", rounds: int = 5
+) -> None:
+    """Training steps, samples, noise, growth with the image, seams."""
+    speed.run(console, what.split(","), rounds)
 
 
 @app.command("table")

@@ -5,6 +5,8 @@ import torch
 from helpers import awaken, build
 from napari_cosdd.errors import BadInputError
 from napari_cosdd.methods.base import Batch
+from napari_cosdd.nets.ladder_vae import LadderVAE
+from napari_cosdd.training.memory import BASE, estimate_memory
 
 
 def gradients(method, objective):
@@ -88,3 +90,32 @@ def test_noise_and_prior_can_be_sampled():
         clean, noisy = method.sample_prior(3, (16, 32), noise, generator)
     assert clean.shape == noisy.shape == (3, 1, 16, 32)
     assert torch.isfinite(noisy).all()
+
+
+def test_saving_memory_changes_no_gradient():
+    method = awaken(build("cosdd"))
+    kept = gradients(method, None)
+    method.save_memory(True)
+    again = gradients(method, None)
+    assert kept.keys() == again.keys()
+    for name, gradient in kept.items():
+        torch.testing.assert_close(again[name], gradient)
+
+
+def test_saving_memory_keeps_fewer_features():
+    method = build("cosdd", stem_stride=1, n_levels=4)
+    method.ladder = LadderVAE(
+        2,
+        1,
+        n_channels=32,
+        n_latents=4,
+        n_code=8,
+        n_levels=4,
+        n_blocks=1,
+        stem_stride=1,
+        downsample_every=1,
+    )
+    sizes = [estimate_memory(method, (256, 256), 4) - BASE]
+    method.save_memory(True)
+    sizes.append(estimate_memory(method, (256, 256), 4) - BASE)
+    assert sizes[1] < 0.7 * sizes[0]

@@ -113,6 +113,13 @@ class Method(nn.Module, ABC):
             Share of the training done, for warm-ups; 1 at validation.
         """
 
+    def save_memory(self, on: bool) -> None:
+        """Compute features again in the backward pass instead of keeping them.
+
+        Slower by about a third, with the same result; methods may ignore it.
+        """
+        return
+
     @abstractmethod
     def estimate(self, x: Tensor) -> Tensor:
         """Return a point estimate of the signal in one pass, shape of `x`."""

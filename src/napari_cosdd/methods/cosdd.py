@@ -270,6 +270,10 @@ class COSDD(GenerativeMethod):
             return False  # hardly any signal to explain
         return losses["explained"] < 0.4 * power
 
+    def save_memory(self, on: bool) -> None:
+        """Do so in the ladder, which has nearly all features."""
+        self.ladder.checkpointing = on
+
     def estimate(self, x: Tensor) -> Tensor:
         """Return the direct denoiser's mean."""
         if self.direct is None:

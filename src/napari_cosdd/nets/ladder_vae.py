@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
 
 from napari_cosdd.distributions.gaussian import DiagonalGaussian
 from napari_cosdd.nets.blocks import (
@@ -106,6 +107,8 @@ class LadderVAE(nn.Module):
     ) -> None:
         super().__init__()
         self.ndim = ndim
+        #: Compute hidden features again in the backward pass instead of keeping them.
+        self.checkpointing = False
         self.stem = conv(ndim, n_image_channels, n_channels, 5, stem_stride)
         self.top = nn.Parameter(torch.zeros(1, n_channels, *(1,) * ndim))
         #: Whether the resolution is halved between level i and level i + 1.
@@ -146,7 +149,7 @@ class LadderVAE(nn.Module):
         h = self.stem(x)
         features = []
         for i, blocks in enumerate(self.bottom_up):
-            h = blocks(h)
+            h = self._run(blocks, h)
             features.append(h)
             if i < len(self.down):
                 h = self.down[i](h)
@@ -163,7 +166,7 @@ class LadderVAE(nn.Module):
             p, q = level.p(state), level.q(state, features[i])
             z = q.rsample(noise(i, q.loc.shape))
             kl.insert(0, q.kl(p).flatten(1).sum(1))
-            state = self._below(i, level(state, z))
+            state = self._below(i, self._run(level, state, z))
         return Latents(self.code(state), kl)
 
     def sample_prior(self, n: int, size: Sequence[int], noise: LatentNoise) -> Latents:
@@ -175,6 +178,12 @@ class LadderVAE(nn.Module):
             p = level.p(state)
             state = self._below(i, level(state, p.rsample(noise(i, p.loc.shape))))
         return Latents(self.code(state), [])
+
+    def _run(self, module: nn.Module, *inputs: Tensor) -> Tensor:
+        """Apply a module, keeping its features for the backward pass or not."""
+        if self.checkpointing and torch.is_grad_enabled():
+            return checkpoint(module, *inputs, use_reentrant=False)
+        return module(*inputs)
 
     def _below(self, i: int, state: Tensor) -> Tensor:
         return self.up[i - 1](state) if i > 0 else state

@@ -54,6 +54,12 @@ class TrainingConfig(BaseModel):
         description="Crops at a time; smaller needs less memory and gives the same "
         "result. Empty: the whole batch, halved when memory runs out",
     )
+    checkpointing: bool = Field(
+        default=False,
+        title="Save memory",
+        description="Compute features again in the backward pass instead of keeping "
+        "them: less memory, slower, the same result",
+    )
     learning_rate: float = Field(
         default=0.002,
         gt=0,

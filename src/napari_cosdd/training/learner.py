@@ -45,6 +45,7 @@ class Learner:
     ) -> None:
         method.to(device)
         weights_channels_last(method)
+        method.save_memory(config.checkpointing)
         self.method, self.config, self.device = method, config, device
         self.team = Team()
         self.team.check(config.batch_size)

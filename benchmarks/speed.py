@@ -1,0 +1,302 @@
+"""Speed and memory: training steps, posterior samples, noise, growth, seams."""
+
+import multiprocessing
+import resource
+import tempfile
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import zarr
+from rich.console import Console
+
+from benchmarks.common import save
+from napari_cosdd import api
+from napari_cosdd.axes import Stack
+from napari_cosdd.data.samples import nuclei
+from napari_cosdd.inference.config import InferenceConfig
+from napari_cosdd.inference.denoise import Outputs, denoise
+from napari_cosdd.inference.latent_noise import PositionNoise
+from napari_cosdd.methods.cosdd import COSDD, COSDDConfig
+from napari_cosdd.normalization import Normalization
+from napari_cosdd.on_disk import denoising_on_disk
+from napari_cosdd.recipe import Recipe
+from napari_cosdd.results import result_paths
+from napari_cosdd.spec import DataSpec
+from napari_cosdd.training.checkpoint import TrainedModel
+from napari_cosdd.training.config import TrainingConfig
+from napari_cosdd.training.learner import Learner
+
+#: Of the public code on such a machine, seconds for a step of 4 × 128² with VAE, signal
+#: decoder and direct denoiser; METHOD, section 9. Keys: levels/channels.
+PUBLIC_STEP = {"6/32": 2.3, "8/64": 8.9, "14/64": 13.7}
+#: Seconds for one posterior sample of 128², and for sampling the noise of 128².
+PUBLIC_SAMPLE = {"6/32": 0.12, "8/64": 0.43, "14/64": 0.96}
+PUBLIC_NOISE = 6.4
+SPEC = DataSpec(
+    ndim=2, n_channels=1, normalization=Normalization(mean=(0.0,), std=(1.0,))
+)
+
+
+def run(console: Console, what: list[str], rounds: int) -> None:
+    """Measure, print and save each part."""
+    parts: dict[str, Callable[[int], dict[str, Any]]] = {
+        "steps": steps,
+        "samples": samples,
+        "noise": noise,
+        "growth": growth,
+        "seams": seams,
+    }
+    for name in what:
+        result = parts[name](rounds)
+        console.print(name, result)
+        save("speed", {name: result})
+
+
+def network(size: str) -> COSDD:
+    """Build a network of the papers' kind: "levels/channels"."""
+    n_levels, n_channels = map(int, size.split("/"))
+    config = COSDDConfig(
+        n_levels=n_levels,
+        n_channels=n_channels,
+        n_latents=n_channels // 2,
+        n_code=n_channels,
+        stem_stride=1,
+        downsample_every=2,
+        decoder_channels=64,
+        decoder_layers=8,
+        signal_channels=n_channels,
+        signal_layers=4,
+        noise_axis="x",
+        receptive_field=40,
+        direct_denoiser=True,
+    )
+    torch.manual_seed(0)
+    return COSDD(config, SPEC)
+
+
+def median_time(call: Callable[[], object], rounds: int) -> float:
+    """Return the median seconds of a call, after one that does not count."""
+    call()
+    times = []
+    for _ in range(rounds):
+        began = time.perf_counter()
+        call()
+        times.append(time.perf_counter() - began)
+    return float(np.median(times))
+
+
+def steps(rounds: int) -> dict[str, Any]:
+    """Time training steps of 4 × 128² as the public code's were; peak memory."""
+    return {
+        f"{size}{', saving memory' if saving else ''}": _alone(
+            _steps, size, saving, rounds
+        )
+        for size in PUBLIC_STEP
+        for saving in (False, True)
+    }
+
+
+def _steps(size: str, saving: bool, rounds: int) -> dict[str, Any]:
+    config = TrainingConfig(batch_size=4, checkpointing=saving)
+    learner = Learner(network(size), config, torch.device("cpu"), 0)
+    batch = np.random.default_rng(0).normal(size=(4, 1, 128, 128)).astype(np.float32)
+    seconds = median_time(lambda: list(learner.update(batch, 1.0, 1e-4)), rounds)
+    return {
+        "seconds": round(seconds, 3),
+        "megapixels_per_s": round(4 * 128**2 / seconds / 1e6, 4),
+        "public_code_s": PUBLIC_STEP[size],
+        "times_faster": round(PUBLIC_STEP[size] / seconds, 1),
+        "peak_gib": _peak(),
+    }
+
+
+def samples(rounds: int) -> dict[str, Any]:
+    """Time posterior samples in units of one full pass."""
+    return {
+        "quick, 512²": _samples(quick(), 512, rounds),
+        "8/64, 128²": _samples(network("8/64"), 128, rounds),
+        "14/64, 128²": _samples(network("14/64"), 128, rounds),
+    }
+
+
+def quick() -> COSDD:
+    """Build the network of the quick preset."""
+    settings = {"noise_axis": "x", "receptive_field": 9}
+    config = Recipe.preset().changed(settings).method_config
+    assert isinstance(config, COSDDConfig)
+    return COSDD(config, SPEC).eval()
+
+
+@torch.inference_mode()
+def _samples(method: COSDD, side: int, rounds: int) -> dict[str, Any]:
+    x = torch.randn(1, 1, side, side)
+    n = 4
+
+    def draw(features: list[torch.Tensor], n: int) -> torch.Tensor:
+        noise = PositionNoise(0, 0, range(n), (0, 0), (side, side), x.device)
+        many = [f.expand(n, *f.shape[1:]) for f in features]
+        return method.sample_posterior(many, noise)
+
+    features = method.encode(x)
+    full = median_time(lambda: draw(method.encode(x), 1), rounds)
+    further = median_time(lambda: draw(features, n), rounds) / n
+    noise = PositionNoise(0, 0, range(n), (0, 0), (side, side), x.device)
+    shapes = _latent_shapes(method, side, n)
+    drawing = (
+        median_time(lambda: [noise(i, s) for i, s in enumerate(shapes)], rounds) / n
+    )
+    return {
+        "full_pass_s": round(full, 4),
+        "further_sample_s": round(further, 4),
+        "further_in_full_passes": round(further / full, 2),
+        "hundred_samples_in_full_passes": round(1 + 99 * further / full, 1),
+        "share_of_latent_noise": round(drawing / further, 3),
+        "pixel_samples_per_s": round(side**2 / further),
+    }
+
+
+def _latent_shapes(method: COSDD, side: int, n: int) -> list[torch.Size]:
+    """Return the shapes of the latents, lowest level first."""
+    return [
+        torch.Size((n, method.config.n_latents, side // s, side // s))
+        for s in method.ladder.level_strides
+    ]
+
+
+def noise(rounds: int) -> dict[str, Any]:
+    """Time the sampling of noise from the autoregressive decoder."""
+    results: dict[str, Any] = {}
+    generator = torch.Generator().manual_seed(0)
+    for name, method in (
+        ("quick", quick()),
+        ("small", network("6/64")),
+    ):
+        for side in (128, 512, 1024):
+            code = torch.randn(1, method.config.n_code, side, side)
+            draw = partial(method.decoder.sample, code, 0.01, generator)
+            seconds = median_time(draw, max(1, rounds // 2))
+            results[f"{name}, {side}²"] = {"seconds": round(seconds, 3)}
+    for name in ("quick", "small"):
+        first = results[f"{name}, 128²"]["seconds"]
+        results[f"{name}, 128²"]["times_faster"] = round(PUBLIC_NOISE / first, 1)
+    return results
+
+
+def growth(rounds: int) -> dict[str, Any]:
+    """Time prediction on disk and analysis of ever larger images; peak memory."""
+    results: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for side in (512, 1024, 2048, 4096, 8192):
+            path = _large(Path(folder), side)
+            results[f"prediction {side}²"] = _alone(_predict, path)
+            results[f"analysis {side}²"] = _alone(_analyze, path)
+    return results
+
+
+def _large(folder: Path, side: int) -> Path:
+    """Write the nuclei, repeated, as a zarr of `side` pixels square."""
+    path = folder / f"{side}.zarr"
+    array = zarr.create_array(path, shape=(side, side), chunks=(512, 512), dtype="u2")
+    once = np.asarray(nuclei().data)[:1024, :1024]
+    for y in range(0, side, 1024):
+        for x in range(0, side, 1024):
+            part = once[: side - y, : side - x]
+            array[y : y + part.shape[0], x : x + part.shape[1]] = part
+    return path
+
+
+def _predict(path: Path) -> dict[str, Any]:
+    model = TrainedModel("cosdd", quick(), TrainingConfig(), margin=(32, 32))
+    config = InferenceConfig(n_samples=4)
+    image = api.as_images(path, "YX")[0]
+    paths = result_paths(path.parent / "out", path.stem, config, "zarr", True)
+    began = time.perf_counter()
+    list(denoising_on_disk(model, image, paths, config, {}))
+    return _measured(began, image)
+
+
+def _analyze(path: Path) -> dict[str, Any]:
+    image = api.as_images(path, "YX")[0]
+    began = time.perf_counter()
+    api.analyze(image)
+    return _measured(began, image)
+
+
+def _measured(began: float, image: api.Image) -> dict[str, Any]:
+    seconds = time.perf_counter() - began
+    pixels = float(np.prod(image.data.shape))
+    return {
+        "seconds": round(seconds, 2),
+        "microseconds_per_pixel": round(1e6 * seconds / pixels, 3),
+        "peak_gib": _peak(),
+    }
+
+
+def seams(rounds: int) -> dict[str, Any]:
+    """Compare tiled samples and means to untiled ones, on a trained model."""
+    image = nuclei()
+    recipe = Recipe.preset().changed(training={"time_limit": 1.0, "max_steps": 10**6})
+    job = api.prepare_training([image], recipe)
+    last: Any = list(job.run())[-1]
+    model = last.result
+    part = np.asarray(image.data)[:768, :768]
+    whole = _denoised(model, part, 4096)
+    tiled = _denoised(model, part, 128)
+    deviation = whole[1].mean()
+    near = np.zeros(part.shape, bool)
+    for border in range(128, 768, 128):
+        near[border - 4 : border + 4] = near[:, border - 4 : border + 4] = True
+    result: dict[str, Any] = {"margin_px": list(model.margin or ())}
+    for name, a, b in (
+        ("mean", tiled[0], whole[0]),
+        ("sample", tiled[2], whole[2]),
+    ):
+        difference = np.abs(a - b) / deviation
+        result[f"{name}, near borders"] = _spread(difference[near])
+        result[f"{name}, elsewhere"] = _spread(difference[~near])
+    return result
+
+
+def _spread(values: Any) -> dict[str, float]:
+    return {
+        "largest": round(float(values.max()), 4),
+        "mean": float(f"{values.mean():.2g}"),
+    }
+
+
+def _denoised(model: TrainedModel, part: Any, tile: int) -> tuple[Any, Any, Any]:
+    config = InferenceConfig(n_samples=8, n_kept=1, tile_size=tile, device="cpu")
+    made = [np.zeros(part.shape, np.float32) for _ in range(3)]
+    mean, deviation, sample = (Stack(m, "YX", 2) for m in made)
+    list(
+        denoise(
+            model, Stack(part, "YX", 2), Outputs(mean, deviation, (sample,)), config
+        )
+    )
+    return made[0], made[1], made[2]
+
+
+def _alone(function: Callable[..., dict[str, Any]], *arguments: Any) -> dict[str, Any]:
+    """Run in a process of its own, so that its peak of memory is its own."""
+    with multiprocessing.get_context("spawn").Pool(
+        1, _threads, (_n_threads(),)
+    ) as pool:
+        return pool.apply(function, arguments)
+
+
+def _n_threads() -> int:
+    return torch.get_num_threads()
+
+
+def _threads(n: int) -> None:
+    torch.set_num_threads(n)
+
+
+def _peak() -> float:
+    """Return the most memory that this process has had, GiB."""
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 2)
