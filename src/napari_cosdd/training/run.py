@@ -190,6 +190,11 @@ class TrainingRun:
             f"updates exploded at step {self.step_count}: back to the last good state"
         )
 
+    def preview(self) -> Preview:
+        """Return a validation crop as the present weights have it."""
+        crop = self.validation_crops[:1]
+        return Preview(self.step_count, *self.learner.preview(crop))
+
     def validate(self, *, final: bool = False) -> Iterator[Event]:
         """Judge the averaged weights; keep them if best.
 
@@ -209,13 +214,13 @@ class TrainingRun:
                 self.best_weights = weights_of(learner.method)
             else:
                 self.stale += 1
-            noisy, estimate, sample = learner.preview(self.validation_crops[:1])
+            preview = self.preview()
         finally:
             learner.average.swap()
         self._record(losses)
         self._spend(began)
         yield Validated(self.step_count, losses, better)
-        yield Preview(self.step_count, noisy, estimate, sample)
+        yield preview
         if math.isfinite(losses["loss"]):
             self.good = learner.state()
         judged = self._judged() or (final and self.restarts > 0)

@@ -59,6 +59,8 @@ def train(
     if resume:
         run.resume()
     yield run.started()
+    if run.step_count == 0:
+        yield run.preview()
     reason = run.finished(stop)
     while reason is None:
         yield from run.step()
