@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: quality, limit, receptive-field, real, gui, speed."""
+"""`python -m benchmarks`: see `python -m benchmarks --help`."""
 
 from typing import Annotated
 
@@ -6,7 +6,16 @@ import torch
 import typer
 from rich.console import Console
 
-from benchmarks import gui, limit, quality, real, receptive_field, speed, table
+from benchmarks import (
+    gui,
+    limit,
+    pretrained,
+    quality,
+    real,
+    receptive_field,
+    speed,
+    table,
+)
 from benchmarks.common import NOISES, SETS
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
@@ -66,6 +75,14 @@ def gui_command(
 ) -> None:
     """Gaps of the event loop and speed while training in napari's window."""
     gui.run(console, seconds, rounds)
+
+
+@app.command("pretrained")
+def pretrained_command(
+    minutes: Minutes = 2.0, what: str = "flat,stem,twophoton"
+) -> None:
+    """Trainings from the pretrained network and from random weights, compared."""
+    pretrained.run(console, minutes, what.split(","))
 
 
 @app.command("speed")

@@ -29,8 +29,12 @@ from napari_cosdd.spec import DataSpec
 from napari_cosdd.training.checkpoint import TrainedModel
 from napari_cosdd.training.estimate import TrainingEstimate, estimate_training
 from napari_cosdd.training.pretrained import pretrained
+from napari_cosdd.training.run import RANDOM
 from napari_cosdd.training.team import Team
 from napari_cosdd.training.trainer import train
+
+#: Share of a training from trained networks in which the decoder learns alone.
+HELD = 0.1
 
 
 @dataclass(frozen=True)
@@ -156,7 +160,7 @@ def prepare_training(
         method = get_method(recipe.method)(recipe.method_config, spec)
     weights, origin = _first_weights(method, recipe, start)
     if weights is not None:
-        recipe = _without_warmup(recipe)
+        recipe = _adapting(recipe)
     crop = _crop_size(recipe, stacks, method.tile_multiple())
     across = [a for a in range(ndim) if a != method.noise_axis]
     rng = np.random.default_rng(recipe.training.seed)
@@ -202,14 +206,18 @@ def _first_weights(
         )
     shipped = pretrained(recipe.method) if recipe.training.pretrained else None
     weights = method.weights_from(shipped.method) if shipped else None
-    return weights, "random weights" if weights is None else "the pretrained network"
+    return weights, RANDOM if weights is None else "the pretrained network"
 
 
-def _without_warmup(recipe: Recipe) -> Recipe:
-    """Return the recipe for networks whose latents carry the signal already."""
+def _adapting(recipe: Recipe) -> Recipe:
+    """Return the recipe for networks whose latents carry the signal already.
+
+    The noise is learned first. Until the decoder knows it, the latents would take
+    in what it cannot explain, and unlearn that slowly.
+    """
     if not hasattr(recipe.method_config, "kl_warmup"):
         return recipe
-    return recipe.changed({"kl_warmup": 0.0})
+    return recipe.changed({"kl_warmup": 0.0, "held": HELD})
 
 
 def _resolved(

@@ -1,5 +1,6 @@
 """Networks trained on planes whose noise runs along rows, put to other uses."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -10,6 +11,8 @@ from napari_cosdd.nets.transfer import fitted
 from napari_cosdd.training import pretrained as shipped
 from napari_cosdd.training.checkpoint import TrainedModel
 from napari_cosdd.training.config import TrainingConfig
+from napari_cosdd.training.learner import Learner
+from napari_cosdd.training.run import TrainingRun
 
 
 def still(level, shape):
@@ -114,3 +117,50 @@ def test_else_they_start_from_random_weights(comes_with_it, noisy, settings, tra
     assert job.weights is None
     assert job.trained_on["start"] == "random weights"
     assert job.recipe.settings["kl_warmup"] == COSDDConfig().kl_warmup
+
+
+def test_the_network_in_the_package_fits_the_quick_preset():
+    shipped.pretrained.cache_clear()
+    image = np.random.default_rng(0).normal(size=(96, 96)).astype(np.float32)
+    for axis in ("x", "y", "none"):
+        recipe = api.Recipe.preset().changed({"noise_axis": axis, "receptive_field": 5})
+        job = api.prepare_training([api.Image(image, "YX")], recipe)
+        assert job.trained_on["start"] == "the pretrained network"
+        assert job.build().config.noise_axis == axis
+
+
+def test_while_the_ladder_is_held_only_the_noise_is_learned(comes_with_it, noisy):
+    recipe = tiny_recipe(max_steps=10, validation_every=100, averaging=0.0)
+    job = api.prepare_training(api.as_images(noisy, "YX"), recipe)
+    assert job.recipe.settings["held"] == 0.1
+    before = comes_with_it.state_dict()
+
+    def changed(n_steps):
+        run = TrainingRun(
+            "cosdd",
+            job.build,
+            job.patches,
+            job.recipe.training,
+            torch.device("cpu"),
+            None,
+            job.trained_on,
+        )
+        for _ in range(n_steps):
+            list(run.step())
+        after = run.learner.method.state_dict()
+        moved = {k for k, v in after.items() if not torch.equal(v, before[k])}
+        return {name.split(".")[0] for name in moved}
+
+    assert changed(1) == {"decoder", "signal"}
+    assert changed(2) == {"decoder", "signal", "ladder"}
+
+
+def test_what_knows_the_signal_learns_slowly_from_trained_weights(comes_with_it, noisy):
+    job = api.prepare_training(api.as_images(noisy, "YX"), tiny_recipe())
+    for adapting, shares in ((True, [0.1, 1]), (False, [1, 1])):
+        learner = Learner.seeded(
+            job.build, job.recipe.training, torch.device("cpu"), 0, adapting=adapting
+        )
+        assert [g["share"] for g in learner.optimizer.param_groups] == shares
+        n = sum(len(g["params"]) for g in learner.optimizer.param_groups)
+        assert n == len(learner.parameters)

@@ -113,6 +113,14 @@ class Method(nn.Module, ABC):
             Share of the training done, for warm-ups; 1 at validation.
         """
 
+    def signal_and_rest(self) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
+        """Return the parameters that know the signal, and those that know the noise.
+
+        Signals resemble each other more than noises do: trained networks of the
+        first kind are worth keeping.
+        """
+        return list(self.parameters()), []
+
     def save_memory(self, on: bool) -> None:
         """Compute features again in the backward pass instead of keeping them.
 

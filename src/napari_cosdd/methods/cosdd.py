@@ -9,7 +9,7 @@ from typing import ClassVar
 
 import torch
 from pydantic import Field
-from torch import Tensor
+from torch import Tensor, nn
 
 from napari_cosdd.distributions.mixture import GaussianMixture
 from napari_cosdd.methods.base import (
@@ -121,6 +121,14 @@ class COSDDConfig(MethodConfig):
         le=0.9,
         title="KL warm-up",
         description="Share of the training over which that weight rises to 1",
+    )
+    held: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        title="Ladder held",
+        description="Share of the training, at its start, in which the ladder stays "
+        "as it is and the decoder of the noise learns alone; for trained ladders",
     )
 
 
@@ -238,9 +246,10 @@ class COSDD(GenerativeMethod):
     ) -> Losses:
         """Return `neg_elbo`, `signal` and `direct`, and what they consist of."""
         x = batch.x
-        latents = self.ladder.sample_posterior(
-            self.ladder.encode(x), _fresh(generator, x)
-        )  # z ~ q(z|x)
+        held = progress < self.config.held  # never at validation, where it is 1
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not held):
+            features = self.ladder.encode(x)
+            latents = self.ladder.sample_posterior(features, _fresh(generator, x))
         nll = -self.likelihood(x, latents.code).log_prob(self.decoder.rows(x)).mean()
         kl_by_level = [kl.mean() / x[0].numel() for kl in latents.kl]
         kl = torch.stack(kl_by_level).sum()
@@ -269,6 +278,12 @@ class COSDD(GenerativeMethod):
         if power < max(WEAKEST, 4 * error):
             return False  # hardly any signal to explain
         return losses["explained"] < 0.4 * power
+
+    def signal_and_rest(self) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
+        """Return the parameters of ladder and signal decoder, and all others."""
+        signal = [*self.ladder.parameters(), *self.signal.parameters()]
+        known = {id(p) for p in signal}
+        return signal, [p for p in self.parameters() if id(p) not in known]
 
     def save_memory(self, on: bool) -> None:
         """Do so in the ladder, which has nearly all features."""

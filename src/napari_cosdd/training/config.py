@@ -67,6 +67,14 @@ class TrainingConfig(BaseModel):
         title="Learning rate",
         description="Of Adam, at its highest; it falls to zero as a cosine",
     )
+    adapting_rate: float = Field(
+        default=0.1,
+        gt=0,
+        le=1,
+        title="Rate when adapting",
+        description="Part of the learning rate for the networks of the signal, if the "
+        "training starts from trained ones: they are to be adapted, not learned anew",
+    )
     warmup_steps: int = Field(
         default=50,
         ge=0,

@@ -38,10 +38,18 @@ class Learner:
         Where to compute.
     seed : int
         Of the latent noise; other processes of a team draw other noise.
+    adapting : bool
+        The method starts with trained weights: those of the signal learn slowly.
     """
 
     def __init__(
-        self, method: Method, config: TrainingConfig, device: torch.device, seed: int
+        self,
+        method: Method,
+        config: TrainingConfig,
+        device: torch.device,
+        seed: int,
+        *,
+        adapting: bool = False,
     ) -> None:
         method.to(device)
         weights_channels_last(method)
@@ -49,18 +57,23 @@ class Learner:
         self.method, self.config, self.device = method, config, device
         self.team = Team()
         self.team.check(config.batch_size)
-        share = config.batch_size // self.team.size
+        mine = config.batch_size // self.team.size
         self.parameters = list(method.parameters())
         self.generator = torch.Generator(device).manual_seed(seed + self.team.rank)
+        slow = config.adapting_rate if adapting else 1.0
         self.optimizer = torch.optim.Adam(
-            self.parameters,
+            [
+                {"params": part, "share": share}
+                for part, share in zip(method.signal_and_rest(), (slow, 1), strict=True)
+                if part
+            ],
             config.learning_rate,
             betas=BETAS,
             fused=device.type != "mps",
         )
         self.average = AveragedWeights(self.parameters, config.averaging)
         self.guard = GradientGuard(config.gradient_limit)
-        self.micro_batch = min(config.micro_batch or share, share)
+        self.micro_batch = min(config.micro_batch or mine, mine)
         self.precision = _precision(config, device)
 
     @classmethod
@@ -70,12 +83,14 @@ class Learner:
         config: TrainingConfig,
         device: torch.device,
         seed: int,
+        *,
+        adapting: bool = False,
     ) -> "Learner":
         """Build the method with weights drawn from `seed`; torch's own stays."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             method = build()
-        return cls(method, config, device, seed)
+        return cls(method, config, device, seed, adapting=adapting)
 
     def update(
         self, batch: Crops, progress: float, rate: float
@@ -99,7 +114,7 @@ class Learner:
             Mean losses over the batch. `stepped` is 0 where the update was skipped.
         """
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group["share"]
         losses = None
         while losses is None:
             try:

@@ -44,6 +44,8 @@ from napari_cosdd.training.memory import estimate_memory
 from napari_cosdd.training.optim import cosine_rate
 from napari_cosdd.training.team import Team
 
+#: What a training starts from that starts from nothing.
+RANDOM = "random weights"
 #: Bad updates in a row before the weights are rolled back; roll-backs before the end.
 SKIPS_ALLOWED, ROLLBACKS_ALLOWED = 20, 3
 #: Fresh starts after a collapse; from which share and step on it is judged.
@@ -84,7 +86,10 @@ class TrainingRun:
         self._begin(config.seed)
 
     def _begin(self, seed: int) -> None:
-        self.learner = Learner.seeded(self.build, self.config, self.device, seed)
+        adapting = self._origin != RANDOM
+        self.learner = Learner.seeded(
+            self.build, self.config, self.device, seed, adapting=adapting
+        )
         self.best_weights = weights_of(self.learner.method)
         self.good = self.learner.state()
 
@@ -104,7 +109,7 @@ class TrainingRun:
 
     @property
     def _origin(self) -> str:
-        return str(self.trained_on.get("start", "random weights"))
+        return str(self.trained_on.get("start", RANDOM))
 
     @property
     def progress(self) -> float:
