@@ -128,7 +128,7 @@ def _watched(
         training,
         torch.device("cpu"),
         None,
-        {},
+        job.trained_on,
     )
     due = 60 * minutes / POINTS
     while (reason := loop.finished(lambda: False)) is None:
