@@ -20,7 +20,10 @@ from benchmarks.common import NOISES, SETS
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 console = Console(width=160)
-Minutes = Annotated[float, typer.Option(help="Training time of each method.")]
+Minutes = Annotated[
+    float,
+    typer.Option(help="Training time of each method; 0: as long as the preset says."),
+]
 Seed = Annotated[
     int, typer.Option(help="Of the training; the noise is always the same.")
 ]

@@ -33,6 +33,8 @@ from napari_cosdd.training.run import TrainingRun
 METHODS = ("cosdd", "cosdd-cold", "supervised", "sn2v", "n2v")
 #: Points of the curve over time, samples of a point and of the end.
 POINTS, FEW, MANY = 10, 16, 100
+#: Seconds between two points where there is no time limit.
+EVERY = 8.0
 #: Crops of 64 pixels in a step of the supervised network.
 BATCH = 4
 #: Around the judged part, so that its border is judged with context.
@@ -62,6 +64,7 @@ def run(
                 curve = " ".join(f"{s:.0f}s {p:.2f}" for s, p in result["curve"])
                 console.print(f"  {method}: {shown}\n    {curve}", highlight=False)
                 key = f"{task.name}/{method}" + (f"/seed{seed}" if seed else "")
+                key += "" if minutes else "/own length"
                 save("quality", {key: result})
 
 
@@ -88,15 +91,10 @@ def train_and_score(
     settings: dict[str, Any] = {} if method != "n2v" else {"noise_axis": "none"}
     if method == "sn2v" and task.name.endswith("checkerboard"):
         settings["half_length"] = 4096  # as the papers: whole columns
-    recipe = Recipe.preset(name).changed(
-        settings,
-        {
-            "time_limit": minutes,
-            "max_steps": 10**7,
-            "seed": seed,
-            "pretrained": method != "cosdd-cold",
-        },
-    )
+    training = {"seed": seed, "pretrained": method != "cosdd-cold"}
+    if minutes:
+        training["time_limit"] = minutes
+    recipe = Recipe.preset(name).changed(settings, training)
     job = api.prepare_training([api.Image(task.noisy, "SYX")], recipe)
     curve: Curve = []
     notes: list[str] = []
@@ -130,7 +128,8 @@ def _watched(
         None,
         job.trained_on,
     )
-    due = 60 * minutes / POINTS
+    every = 60 * minutes / POINTS if minutes else EVERY
+    due = every
     while (reason := loop.finished(lambda: False)) is None:
         for event in loop.step():
             if not isinstance(event, StepDone):
@@ -140,7 +139,7 @@ def _watched(
                 if not isinstance(event, Validated):
                     yield event
         if loop.seconds >= due:
-            due += 60 * minutes / POINTS
+            due += every
             loop.learner.average.swap()
             estimate = _quick_mean(loop.learner.method, task, job)
             loop.learner.average.swap()

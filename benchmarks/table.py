@@ -10,9 +10,10 @@ def quality_table() -> str:
     """Return PSNR of filters and methods, a row per problem."""
     results = _load("quality")
     head = ["images / noise", "noisy", "best TV", "best blur (σy, σx)", "N2V", "SN2V"]
-    head += ["COSDD sample", "COSDD mean", "supervised", "share of the room"]
+    head += ["COSDD sample", "COSDD mean", "its own length", "random start"]
+    head += ["supervised", "share of the room"]
     rows = [head, ["---"] * len(head)]
-    for name in sorted({k.rsplit("/", 1)[0] for k in results if "seed" not in k}):
+    for name in sorted({"/".join(k.split("/")[:2]) for k in results}):
         rows.append(_row(name, results))
     return "\n".join("| " + " | ".join(row) + " |" for row in rows)
 
@@ -21,7 +22,14 @@ def _row(name: str, results: dict[str, Any]) -> list[str]:
     base = results[f"{name}/filters"]
     found = {
         m: results.get(f"{name}/{m}", {})
-        for m in ("n2v", "sn2v", "cosdd", "supervised")
+        for m in (
+            "n2v",
+            "sn2v",
+            "cosdd",
+            "cosdd/own length",
+            "cosdd-cold",
+            "supervised",
+        )
     }
     mean, ceiling = found["cosdd"].get("psnr"), found["supervised"].get("psnr")
     share = "–"
@@ -37,6 +45,8 @@ def _row(name: str, results: dict[str, Any]) -> list[str]:
         *(_number(found[m].get("psnr")) for m in ("n2v", "sn2v")),
         _number(found["cosdd"].get("psnr_single")),
         _number(mean),
+        _number(found["cosdd/own length"].get("psnr")),
+        _number(found["cosdd-cold"].get("psnr")),
         _number(ceiling),
         share,
     ]

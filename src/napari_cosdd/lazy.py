@@ -56,7 +56,7 @@ def denoise_lazily(
     config : InferenceConfig
         Settings; few samples make it quick to look around.
     what : "mean", "deviation" or int
-        A number is that of a sample, from 0.
+        A number is that of a sample that is not mirrored, from 0.
     mask : bool
         Fill pixels that are not finite.
 
@@ -74,7 +74,8 @@ def denoise_lazily(
     if what != "mean" and not hasattr(model.method, "sample_posterior"):
         raise BadInputError("this model gives a mean only: no deviation, no samples")
     if isinstance(what, int):
-        config = config.model_copy(update={"n_samples": what + 1})
+        alone = {"n_samples": what + 1, "antithetic": False}
+        config = config.model_copy(update=alone)
     tiles = tiles_for(model, source, config)
     starts = [sorted({t.core[a].start for t in tiles}) for a in range(len(source.size))]
     at = {tuple(s.start for s in tile.core): tile for tile in tiles}

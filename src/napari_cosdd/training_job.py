@@ -161,6 +161,8 @@ def prepare_training(
     weights, origin = _first_weights(method, recipe, start)
     if weights is not None:
         recipe = _adapting(recipe)
+    training = recipe.training.resolved(adapting=weights is not None)
+    recipe = recipe.changed(training=training.model_dump())
     crop = _crop_size(recipe, stacks, method.tile_multiple())
     across = [a for a in range(ndim) if a != method.noise_axis]
     rng = np.random.default_rng(recipe.training.seed)

@@ -8,7 +8,7 @@ from napari.components import ViewerModel
 from napari_cosdd.gui import _session
 from napari_cosdd.gui._session import session_of
 
-FAST = {"max_steps": 40, "batch_size": 2, "crop_size": 32, "validation_every": 10}
+FAST = {"max_steps": "40", "batch_size": 2, "crop_size": 32, "validation_every": 10}
 SMALL = {"n_levels": 2, "n_channels": 8, "n_latents": 2, "receptive_field": "5"}
 #: Of a job on tiny images, milliseconds.
 PATIENCE = 60_000

@@ -70,7 +70,7 @@ def test_training_fills_curves_preview_and_the_list_of_models(
 
 
 def test_stop_and_keep_gives_a_model(hurry, dock, session, wait):
-    hurry(dock, max_steps=100_000)
+    hurry(dock, max_steps="100000")
     dock.train.click()
     job, record = session.training
     wait(lambda: record.last is not None and record.last.step > 20)
@@ -82,7 +82,7 @@ def test_stop_and_keep_gives_a_model(hurry, dock, session, wait):
 
 
 def test_a_pause_holds_and_goes_on(hurry, dock, session, wait, qtbot):
-    hurry(dock, max_steps=100_000)
+    hurry(dock, max_steps="100000")
     dock.train.click()
     job, record = session.training
     wait(lambda: record.last is not None)
@@ -241,7 +241,7 @@ def test_another_preset_leaves_to_the_model_what_it_decides(dock, session, model
 
 
 def test_a_renamed_layer_keeps_its_preview(hurry, dock, session, wait, viewer):
-    hurry(dock, max_steps=100_000)
+    hurry(dock, max_steps="100000")
     dock.train.click()
     wait(lambda: session.training[1].preview is not None)
     dock.image.layer.name = "renamed"

@@ -69,7 +69,7 @@ def test_closing_the_window_saves_the_training(
     viewer.add_image(noisy.astype(np.float32), name="cells")
     session = session_of(viewer)
     train = open_dock(viewer, "Train")
-    hurry(train, max_steps=100_000)
+    hurry(train, max_steps="100000")
     train.train.click()
     job, record = session.training
     wait(lambda: record.last is not None and record.last.step > 20)

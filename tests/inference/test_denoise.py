@@ -118,3 +118,30 @@ def test_redrawn_noise_is_fresh_and_of_the_same_shape(model, noisy):
     assert first.data.shape == noisy.shape
     assert first.axes == "YX"
     assert not np.allclose(first.data, second.data)
+
+
+def test_mirrored_pairs_make_a_better_mean_of_as_many_samples(model, noisy):
+    part = noisy[:64, :64]
+    true = api.denoise(part, model, n_samples=300, antithetic=False, seed=9).mean
+
+    def error(**settings):
+        made = [api.denoise(part, model, seed=s, **settings).mean for s in range(4)]
+        return float(np.mean([(m - true) ** 2 for m in made]))
+
+    plain, pairs = (error(n_samples=8, antithetic=a) for a in (False, True))
+    assert pairs < 0.6 * plain
+
+
+def test_the_first_half_of_the_samples_is_not_mirrored(model, noisy):
+    part = noisy[:64, :64]
+    plain = api.denoise(part, model, n_samples=4, n_kept=4, antithetic=False)
+    pairs = api.denoise(part, model, n_samples=7, n_kept=7, batch_size=3)
+    np.testing.assert_array_equal(pairs.samples[:4], plain.samples)
+    np.testing.assert_allclose(pairs.mean, pairs.samples.mean(0), rtol=1e-5)
+    first, mirrored = pairs.samples[0] - true_mean(model, part), pairs.samples[4]
+    away = mirrored - true_mean(model, part)
+    assert np.corrcoef(first.ravel(), away.ravel())[0, 1] < -0.5
+
+
+def true_mean(model, part):
+    return api.denoise(part, model, n_samples=200, seed=3).mean

@@ -20,14 +20,14 @@ def demo(
     ),
     minutes: Annotated[
         float, typer.Option(help="Time to train.", min=0.05, max=600)
-    ] = 4.0,
+    ] = 2.0,
     n_samples: Annotated[int, typer.Option(help="Samples of the mean.", min=2)] = 30,
     show: Annotated[
         bool, typer.Option("--show/--no-show", help="Open napari at the end.")
     ] = True,
     overwrite: OverwriteOption = False,
 ) -> None:
-    """Train and denoise the bundled nuclei for a few minutes, and show the result."""
+    """Train and denoise the bundled nuclei for two minutes, and show the result."""
     from napari_cosdd.demo import run_demo
 
     with stoppable() as stop:

@@ -9,7 +9,7 @@ class InferenceConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     n_samples: int = Field(
-        default=100,
+        default=50,
         ge=1,
         le=100_000,
         title="Samples",
@@ -21,6 +21,13 @@ class InferenceConfig(BaseModel):
         le=10_000,
         title="Keep",
         description="Single samples kept as images of their own",
+    )
+    antithetic: bool = Field(
+        default=True,
+        title="Mirrored pairs",
+        description="Draw samples in pairs of mirrored latent noise: the mean of few "
+        "is as good as that of several times as many. Kept samples are not mirrored "
+        "as long as they are at most half of all",
     )
     direct: bool = Field(
         default=False,

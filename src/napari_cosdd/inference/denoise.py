@@ -212,14 +212,19 @@ def _denoise_tile(
     moments = RunningMoments()
     batch = config.batch_size
     while moments.n < config.n_samples:
-        first = moments.n
-        indices = range(first, min(first + batch, config.n_samples))
+        draws = _draws(moments.n, batch, config)
         noise = PositionNoise(
-            config.seed, image, indices, tile.origin, x.shape[2:], x.device
+            config.seed,
+            image,
+            [d.noise for d in draws],
+            tile.origin,
+            x.shape[2:],
+            x.device,
+            [d.sign for d in draws],
         )
         try:
             with torch.inference_mode():
-                expanded = [f.expand(len(indices), *f.shape[1:]) for f in features]
+                expanded = [f.expand(len(draws), *f.shape[1:]) for f in features]
                 samples = method.sample_posterior(expanded, noise).float()
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
@@ -228,9 +233,9 @@ def _denoise_tile(
             yield Warned(f"memory ran out: going on with {batch} samples at a time")
             continue
         moments.add(samples)
-        for k, sample in zip(indices, samples, strict=True):
-            if k < len(outputs.samples):
-                write(outputs.samples[k], sample)
+        for draw, sample in zip(draws, samples, strict=True):
+            if draw.number < len(outputs.samples):
+                write(outputs.samples[draw.number], sample)
         if live or moments.n == config.n_samples:
             write(outputs.mean, moments.mean)
             if outputs.deviation is not None:
@@ -239,6 +244,30 @@ def _denoise_tile(
         if stop() and moments.n < config.n_samples:
             return False
     return True
+
+
+class _Draw(NamedTuple):
+    """One sample: its number, which noise it has, and whether that is mirrored."""
+
+    number: int
+    noise: int
+    sign: int
+
+
+def _draws(first: int, n: int, config: InferenceConfig) -> list[_Draw]:
+    """Return the next samples to draw; mirrored pairs come one after the other.
+
+    The mirror images have the last numbers, so that the first half of all samples
+    are independent of each other.
+    """
+    draws = range(first, min(first + n, config.n_samples))
+    if not config.antithetic:
+        return [_Draw(k, k, 1) for k in draws]
+    pairs = (config.n_samples + 1) // 2
+    return [
+        _Draw(k // 2, k // 2, 1) if k % 2 == 0 else _Draw(pairs + k // 2, k // 2, -1)
+        for k in draws
+    ]
 
 
 def _smaller(batch: int, error: Exception, device: torch.device) -> int:

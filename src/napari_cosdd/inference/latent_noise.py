@@ -60,6 +60,8 @@ class PositionNoise:
         Index of the image in its stack.
     samples : sequence of int
         Indices of the samples that make up the batch.
+    signs : sequence of {1, -1}, optional
+        -1 turns the noise of a sample around: its mirror image, which is as probable.
     origin : sequence of int
         First pixel of the tile per spatial axis, in the whole image.
     size : sequence of int
@@ -77,9 +79,13 @@ class PositionNoise:
         origin: Sequence[int],
         size: Sequence[int],
         device: torch.device,
+        signs: Sequence[int] | None = None,
     ) -> None:
         self.key = (seed & _MASK, image & _MASK)
         self.samples = torch.tensor(list(samples), device=device)
+        self.signs = None
+        if signs is not None and -1 in signs:
+            self.signs = torch.tensor(list(signs), dtype=torch.float32, device=device)
         self.origin, self.size, self.device = tuple(origin), tuple(size), device
 
     def __call__(self, level: int, shape: torch.Size) -> Tensor:
@@ -100,7 +106,10 @@ class PositionNoise:
         bits = philox(words, self.key)
         normals = [*box_muller(bits[0], bits[1]), *box_muller(bits[2], bits[3])]
         stacked = torch.stack(normals, 2)  # (n, quads, 4, *spatial)
-        return stacked.flatten(1, 2)[:, :n_channels]
+        drawn = stacked.flatten(1, 2)[:, :n_channels]
+        return (
+            drawn if self.signs is None else drawn * self.signs.reshape(-1, 1, *blank)
+        )
 
     def _positions(self, spatial: Sequence[int]) -> Tensor:
         """Return one integer per absolute position: 21 bits for each axis."""

@@ -4,18 +4,27 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+#: Steps of a training that adapts a trained network, and of one from random weights.
+#: More of the first kind do not help, and fine structures lose (docs/measurements.md).
+ADAPTING, FROM_RANDOM = 1500, 6000
+UNLIMITED = 10_000_000
+
 
 class TrainingConfig(BaseModel):
     """How long, how fast and on what to train."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    max_steps: int = Field(
-        default=6000,
+    max_steps: int | None = Field(
+        default=None,
         ge=1,
         le=10_000_000,
         title="Steps",
         description="Optimizer steps at most",
+        json_schema_extra={
+            "empty": f"{ADAPTING} from a trained network, {FROM_RANDOM} from random "
+            "weights, no limit beside a time limit"
+        },
     )
     time_limit: float | None = Field(
         default=None,
@@ -146,3 +155,17 @@ class TrainingConfig(BaseModel):
         title="Precision",
         description="bfloat16 is faster on GPUs of 2020 and later; auto decides",
     )
+
+    @property
+    def steps(self) -> int:
+        """Steps at most."""
+        return FROM_RANDOM if self.max_steps is None else self.max_steps
+
+    def resolved(self, *, adapting: bool) -> "TrainingConfig":
+        """Return a copy in which the number of steps is decided."""
+        if self.max_steps is not None:
+            return self
+        steps = ADAPTING if adapting else FROM_RANDOM
+        if self.time_limit is not None:
+            steps = UNLIMITED
+        return self.model_copy(update={"max_steps": steps})

@@ -70,7 +70,7 @@ def estimate_training(
             pass
         seconds.append(time.perf_counter() - began)
     per_step = min(seconds[1:]) * step / batch[:, 0].size
-    total = config.max_steps * per_step
+    total = config.steps * per_step
     if config.time_limit is not None:
         total = min(total, 60 * config.time_limit)
     return TrainingEstimate(describe_device(device), total, memory)

@@ -103,7 +103,7 @@ class TrainingRun:
             n_parameters=sum(p.numel() for p in learner.parameters),
             memory=estimate_memory(method, self.patches.crop, learner.micro_batch),
             first_step=self.step_count,
-            max_steps=self.config.max_steps,
+            max_steps=self.config.steps,
             description=f"{method.describe()}, from {self._origin}",
         )
 
@@ -114,7 +114,7 @@ class TrainingRun:
     @property
     def progress(self) -> float:
         """Share of the training done, by steps or by time, whichever is further."""
-        share = self.step_count / self.config.max_steps
+        share = self.step_count / self.config.steps
         if self.config.time_limit is not None:
             share = max(share, self.seconds / (60 * self.config.time_limit))
         return min(1.0, share)
@@ -126,7 +126,7 @@ class TrainingRun:
 
     def finished(self, stop: Callable[[], bool]) -> Reason | None:
         """Return why training is over, or None."""
-        if self.step_count >= self.config.max_steps:
+        if self.step_count >= self.config.steps:
             return "completed"
         if self.progress >= 1:
             return "time limit"
