@@ -91,7 +91,8 @@ def train_and_score(
     settings: dict[str, Any] = {} if method != "n2v" else {"noise_axis": "none"}
     if method == "sn2v" and task.name.endswith("checkerboard"):
         settings["half_length"] = 4096  # as the papers: whole columns
-    training = {"seed": seed, "pretrained": method != "cosdd-cold"}
+    training: dict[str, Any] = {"seed": seed}
+    training["pretrained"] = method != "cosdd-cold"
     if minutes:
         training["time_limit"] = minutes
     recipe = Recipe.preset(name).changed(settings, training)

@@ -48,7 +48,9 @@ def look_closer(viewer: Any) -> None:
 
 
 def main(
-    minutes: Annotated[float, typer.Option(help="Of the training.")] = 4.0,
+    minutes: Annotated[
+        float, typer.Option(help="Of the training; 0: as long as the preset says.")
+    ] = 0.0,
     theme: str = "dark",
     folder: Path = IMAGES,
 ) -> None:
@@ -68,13 +70,14 @@ def main(
     train = open_dock(viewer, "Train")
     wait(30, lambda: "About" in train.estimate.text())
     look_closer(viewer)
-    train.form.length_form._widgets["time_limit"].value = str(minutes)
+    if minutes:
+        train.form.length_form._widgets["time_limit"].value = str(minutes)
     train.train.click()
     assert session.training is not None
-    job, _ = session.training
-    wait(36 * minutes, lambda: not job.active)
+    job, record = session.training
+    wait(1200, lambda: record.progress > 0.6 or not job.active)
     shoot(viewer, "training", folder)
-    wait(120 * minutes + 60, lambda: not job.active)
+    wait(1200, lambda: not job.active)
     train.view.tabs.setCurrentIndex(1)
     shoot(viewer, "trained", folder)
     train.next.click()
