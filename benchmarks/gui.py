@@ -13,7 +13,7 @@ from napari_cosdd.events import StepDone
 from napari_cosdd.recipe import Recipe
 
 #: Interval of the timer whose delays are measured, seconds.
-TICK = 0.005
+TICK = 0.01
 #: Start of a training that is not measured, seconds.
 SETTLE = 3.0
 
@@ -55,8 +55,7 @@ def _headless(seconds: float) -> float:
 
 def _in_plugin(viewer: Any, seconds: float) -> tuple[float, Any]:
     """Train in the dock; return steps per second and the gaps of the event loop."""
-    from qtpy.QtCore import QTimer
-    from qtpy.QtWidgets import QApplication
+    from qtpy.QtCore import QEventLoop, QTimer
 
     from napari_cosdd.gui._session import open_dock, session_of
 
@@ -69,16 +68,19 @@ def _in_plugin(viewer: Any, seconds: float) -> tuple[float, Any]:
     steps: list[StepDone] = []
     ticks: list[float] = []
     job.advanced.connect(lambda es: steps.extend(e for e in es if type(e) is StepDone))
+    loop = QEventLoop()
+
+    def tick() -> None:
+        # The start of the training and its end are not its course.
+        if steps and steps[-1].seconds > SETTLE and steps[-1].progress < 0.98:
+            ticks.append(time.perf_counter())
+
     timer = QTimer(interval=round(1000 * TICK))
-    timer.timeout.connect(lambda: ticks.append(time.perf_counter()))
-    application = QApplication.instance()
-    while job.active:
-        application.processEvents()
-        time.sleep(0.001)
-        if not timer.isActive() and steps and steps[-1].seconds > SETTLE:
-            timer.start()
-        if timer.isActive() and steps[-1].progress > 0.98:
-            timer.stop()  # the end of the training is not its course
+    timer.timeout.connect(tick)
+    timer.start()
+    job.changed.connect(lambda: None if job.active else loop.quit())
+    loop.exec()
+    timer.stop()
     return _speed(steps), np.maximum(0, np.diff(ticks) - TICK)
 
 

@@ -20,6 +20,9 @@ DASHES = (Qt.PenStyle.SolidLine, Qt.PenStyle.DashLine, Qt.PenStyle.DotLine)
 #: Red positive, white zero, blue negative.
 DIVERGING = ((5, 48, 97), (67, 147, 195), (247, 247, 247), (214, 96, 77), (103, 0, 31))
 HEIGHT = 170
+#: Points of a curve that are drawn, about: a plot is not wider, and drawing takes time
+#: from the training.
+DRAWN = 400
 
 
 def pen(i: int, width: float = 1.6, alpha: int = 255) -> Any:
@@ -110,8 +113,9 @@ class CurvesPlot(Plot):
                 continue
             raw, line, points = self._item(i, name, label)
             smooth = smoothed(values)
-            raw.setData(steps, values)
-            line.setData(steps, smooth)
+            some = slice(None, None, max(1, len(steps) // DRAWN))
+            raw.setData(steps[some], values[some])
+            line.setData(steps[some], smooth[some])
             at, measured = validation.get(name)
             points.setData(at, measured)
             shown.append(np.asarray(smooth))

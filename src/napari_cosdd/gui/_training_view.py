@@ -1,5 +1,6 @@
 """How a training goes: progress, curves, preview. Drawn from a record alone."""
 
+import time
 from pathlib import Path
 
 from qtpy.QtWidgets import (
@@ -26,6 +27,8 @@ LOSS = {
 KL = {"kl": "total"}
 SIGNAL = {"signal": "signal decoder", "direct": "direct denoiser"}
 RATE = {"rate": "learning rate"}
+#: Curves are drawn again at most so often while a training runs, seconds.
+EVERY = 1.0
 REASONS = {
     "completed": "Training is complete",
     "stopped": "Training was stopped and kept",
@@ -46,6 +49,7 @@ class TrainingView(QWidget):
         super().__init__()
         self._record: TrainingRecord | None = None
         self._seen: Preview | None = None
+        self._drawn = 0.0
         self.bar = QProgressBar()
         self.bar.setRange(0, 1000)
         self.bar.setFormat("")
@@ -92,7 +96,7 @@ class TrainingView(QWidget):
         if record is not self._record:
             for plot in self.plots.values():
                 plot.forget()
-            self._record, self._seen = record, None
+            self._record, self._seen, self._drawn = record, None, 0.0
         self.setVisible(True)
         self.bar.setValue(round(1000 * record.progress))
         self.bar.setFormat(_progress_text(record, state))
@@ -101,10 +105,12 @@ class TrainingView(QWidget):
         if record.preview is not None and record.preview is not self._seen:
             self._seen = record.preview
             self.picture.show_preview(record.preview)
-        self._draw()
+        if state != "running" or time.monotonic() - self._drawn > EVERY:
+            self._draw()
 
     def _draw(self) -> None:
         """Draw the plot that is seen; the others wait until they are."""
+        self._drawn = time.monotonic()
         record = self._record
         if record is not None and self.isVisible():
             title = self.tabs.tabText(self.tabs.currentIndex())
