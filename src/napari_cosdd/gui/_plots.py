@@ -19,7 +19,7 @@ COLORS = ("#56b4e9", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#0072b2", "#99
 DASHES = (Qt.PenStyle.SolidLine, Qt.PenStyle.DashLine, Qt.PenStyle.DotLine)
 #: Red positive, white zero, blue negative.
 DIVERGING = ((5, 48, 97), (67, 147, 195), (247, 247, 247), (214, 96, 77), (103, 0, 31))
-HEIGHT = 170
+HEIGHT = 174
 #: Points of a curve that are drawn, about: a plot is not wider, and drawing takes time
 #: from the training.
 DRAWN = 400
@@ -55,7 +55,7 @@ class Plot(pg.PlotWidget):
             axis.setStyle(tickFont=font, tickTextOffset=3)
             axis.enableAutoSIPrefix(False)
         item.getAxis("left").setWidth(54)
-        item.getAxis("bottom").setHeight(30)
+        item.getAxis("bottom").setHeight(34)
         self.set_theme(theme)
 
     def set_theme(self, theme: str) -> None:
