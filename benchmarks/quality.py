@@ -28,7 +28,6 @@ from napari_cosdd.noise.autocorrelation import autocorrelation
 from napari_cosdd.recipe import Recipe
 from napari_cosdd.training.learner import BETAS
 from napari_cosdd.training.optim import AveragedWeights, cosine_rate
-from napari_cosdd.training.run import TrainingRun
 
 METHODS = ("cosdd", "cosdd-cold", "supervised", "sn2v", "n2v")
 #: Points of the curve over time, samples of a point and of the end.
@@ -91,7 +90,7 @@ def train_and_score(
     settings: dict[str, Any] = {} if method != "n2v" else {"noise_axis": "none"}
     if method == "sn2v" and task.name.endswith("checkerboard"):
         settings["half_length"] = 4096  # as the papers: whole columns
-    training: dict[str, Any] = {"seed": seed}
+    training: dict[str, Any] = {"seed": seed, "device": "cpu"}
     training["pretrained"] = method != "cosdd-cold"
     if minutes:
         training["time_limit"] = minutes
@@ -119,16 +118,7 @@ def _watched(
     job: api.TrainingJob, task: Problem, minutes: float, curve: Curve
 ) -> Iterator[Any]:
     """Train, and score the averaged weights now and then; scoring takes no time."""
-    training = job.recipe.training
-    loop = TrainingRun(
-        job.recipe.method,
-        job.build,
-        job.patches,
-        training,
-        torch.device("cpu"),
-        None,
-        job.trained_on,
-    )
+    loop = job.start()
     every = 60 * minutes / POINTS if minutes else EVERY
     due = every
     while (reason := loop.finished(lambda: False)) is None:

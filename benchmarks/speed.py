@@ -21,7 +21,8 @@ from napari_cosdd.data.samples import nuclei
 from napari_cosdd.inference.config import InferenceConfig
 from napari_cosdd.inference.denoise import Outputs, denoise
 from napari_cosdd.inference.latent_noise import PositionNoise
-from napari_cosdd.methods.cosdd import COSDD, COSDDConfig
+from napari_cosdd.methods.cosdd import COSDD
+from napari_cosdd.methods.cosdd_config import COSDDConfig
 from napari_cosdd.normalization import Normalization
 from napari_cosdd.on_disk import denoising_on_disk
 from napari_cosdd.recipe import Recipe

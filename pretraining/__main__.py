@@ -10,7 +10,8 @@ import typer
 from torch import Tensor
 
 from napari_cosdd.methods.base import Batch
-from napari_cosdd.methods.cosdd import COSDD, COSDDConfig
+from napari_cosdd.methods.cosdd import COSDD
+from napari_cosdd.methods.cosdd_config import COSDDConfig
 from napari_cosdd.nets.autoregressive import AutoregressiveDecoder, dilations
 from napari_cosdd.nets.blocks import channels_last, weights_channels_last
 from napari_cosdd.normalization import Normalization

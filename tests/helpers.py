@@ -40,11 +40,11 @@ def spec(ndim: int = 2, n_channels: int = 1) -> DataSpec:
     return DataSpec(ndim=ndim, n_channels=n_channels, normalization=levels)
 
 
-def build(name: str, ndim: int = 2, n_channels: int = 1, **settings):
+def build(name: str, ndim: int = 2, n_image_channels: int = 1, **settings):
     kind = get_method(name)
     config = kind.Config.model_validate(TINY[name] | settings)
     torch.manual_seed(0)
-    return kind(config, spec(ndim, n_channels))
+    return kind(config, spec(ndim, n_image_channels))
 
 
 def awaken(method: torch.nn.Module) -> torch.nn.Module:

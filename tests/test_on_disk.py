@@ -1,3 +1,5 @@
+import shutil
+
 import numpy as np
 import pytest
 import zarr
@@ -6,6 +8,7 @@ from napari_cosdd import api
 from napari_cosdd.cluster import Order, denoising_on_cluster
 from napari_cosdd.data.image import Image
 from napari_cosdd.data.io import read_image, write_image
+from napari_cosdd.data.ome_zarr import replace_folder
 from napari_cosdd.errors import BadInputError, SavingError
 from napari_cosdd.events import Denoised, TileDone, Warned
 from napari_cosdd.inference.config import InferenceConfig
@@ -25,8 +28,15 @@ def movie(noisy):
 def run(model, movie, tmp_path):
     """Denoise on disk; return the events and the paths."""
 
-    def start(config=CONFIG, image=movie, folder=tmp_path, tiles=None, **settings):
-        paths = result_paths(folder, "movie", config, "zarr", False)
+    def start(
+        config=CONFIG,
+        image=movie,
+        folder=tmp_path,
+        tiles=None,
+        overwrite=False,
+        **settings,
+    ):
+        paths = result_paths(folder, "movie", config, "zarr", overwrite)
         seen = []
 
         def stop():
@@ -66,7 +76,7 @@ def test_the_result_on_disk_is_that_in_memory(run, model, movie, tmp_path):
     same_as_in_memory(paths, model, movie)
     written = zarr.open_group(paths.samples[0], mode="r")
     assert written["0"].chunks == (1, 32, 32)
-    assert written.attrs["napari_cosdd"]["part"] == "sample-1"
+    assert written.attrs["napari_cosdd"]["part"] == "sample 1"
     assert written.attrs["napari_cosdd"]["by"] == "us"
     assert sorted(p.name for p in tmp_path.iterdir()) == [
         "movie-deviation.zarr",
@@ -93,6 +103,60 @@ def test_parts_make_one_result(run, model, movie):
     events, _ = run(part=Part(2, 3))
     assert n_tiles(events) == 4
     assert events[-1].result[0] == paths.mean
+    same_as_in_memory(paths, model, movie)
+
+
+def test_more_parts_than_tiles_leave_nothing_behind(run, tmp_path):
+    run()
+    for written in tmp_path.iterdir():
+        shutil.rmtree(written)
+    events, _ = run(part=Part(20, 20))
+    assert events == [Denoised([])]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_cut_off_while_finishing_is_finished_by_the_next(
+    run, model, movie, tmp_path, monkeypatch
+):
+    from napari_cosdd import on_disk
+
+    moved = []
+
+    def killed(new, path):
+        if moved:
+            raise KeyboardInterrupt
+        moved.append(path)
+        replace_folder(new, path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(on_disk, "replace_folder", killed)
+        with pytest.raises(KeyboardInterrupt):
+            run()
+    assert [p.name for p in moved] == ["movie-mean.zarr"]
+    events, paths = run(overwrite=True)
+    assert n_tiles(events) == 0
+    assert events[-1] == Denoised([paths.mean, paths.deviation, *paths.samples])
+    same_as_in_memory(paths, model, movie)
+    assert not (tmp_path / "movie.finished").exists()
+
+
+def test_a_part_that_comes_late_finds_the_others_finished(
+    run, model, movie, monkeypatch
+):
+    from napari_cosdd.on_disk import _Folder
+
+    counted = _Folder.n_done
+
+    def other_part_finishes_first(self):
+        n = counted(self)
+        if self.path.exists():
+            self.finish()
+        return counted(self) or n
+
+    with monkeypatch.context() as patch:
+        patch.setattr(_Folder, "n_done", other_part_finishes_first)
+        events, paths = run()
+    assert events[-1] == Denoised([])
     same_as_in_memory(paths, model, movie)
 
 

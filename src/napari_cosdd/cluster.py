@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from napari_cosdd.data.image import Image
 from napari_cosdd.data.inputs import as_images
 from napari_cosdd.errors import BadInputError, SavingError
 from napari_cosdd.events import Denoised, Event, TileDone
@@ -54,13 +55,16 @@ class Order:
     dtype: str = "float32"
     mask: bool = False
 
+    def open(self) -> Image:
+        """Open the image."""
+        return replace(as_images(self.image, self.axes)[0], name=self.name)
+
 
 def do_part(order: Order, part: Part) -> list[Path]:
     """Denoise a part of the tiles; return the images if that completed them."""
-    image = replace(as_images(order.image, order.axes)[0], name=order.name)
-    *_, last = denoising_on_disk(
+    events = denoising_on_disk(
         TrainedModel.load(order.model),
-        image,
+        order.open(),
         order.paths,
         order.config,
         order.provenance,
@@ -68,8 +72,7 @@ def do_part(order: Order, part: Part) -> list[Path]:
         mask=order.mask,
         part=part,
     )
-    assert isinstance(last, Denoised)
-    return list(last.result)
+    return [path for e in events if isinstance(e, Denoised) for path in e.result]
 
 
 def denoising_on_cluster(

@@ -12,7 +12,13 @@ from napari_cosdd.data.image import Image
 from napari_cosdd.data.inputs import stack_of
 from napari_cosdd.errors import BadInputError
 from napari_cosdd.inference.config import InferenceConfig
-from napari_cosdd.inference.denoise import Outputs, check_fits, denoise, tiles_for
+from napari_cosdd.inference.denoise import (
+    Outputs,
+    check_fits,
+    denoise,
+    gives_samples,
+    tiles_for,
+)
 from napari_cosdd.inference.tiler import Tile
 from napari_cosdd.training.checkpoint import TrainedModel
 
@@ -71,8 +77,8 @@ def denoise_lazily(
     """
     source = stack_of(image, model.spec.ndim, mask)
     check_fits(model, source, config.direct)
-    if what != "mean" and not hasattr(model.method, "sample_posterior"):
-        raise BadInputError("this model gives a mean only: no deviation, no samples")
+    if what != "mean" and not gives_samples(model.method, config):
+        raise BadInputError("without posterior samples there is a mean only")
     if isinstance(what, int):
         alone = {"n_samples": what + 1, "antithetic": False}
         config = config.model_copy(update=alone)

@@ -25,10 +25,16 @@ from napari_cosdd.data.ome_zarr import create_zarr, replace_folder
 from napari_cosdd.errors import BadInputError, SavingError
 from napari_cosdd.events import Denoised, Event, TileDone, Warned
 from napari_cosdd.inference.config import InferenceConfig
-from napari_cosdd.inference.denoise import Outputs, check_fits, denoise, tiles_for
+from napari_cosdd.inference.denoise import (
+    Outputs,
+    check_fits,
+    denoise,
+    gives_samples,
+    tiles_for,
+)
 from napari_cosdd.inference.tiler import Tile
 from napari_cosdd.prediction import result_type
-from napari_cosdd.results import ResultPaths, provenance_of
+from napari_cosdd.results import ResultPaths, provenance_of, title_of
 from napari_cosdd.training.checkpoint import TrainedModel
 
 #: Chunks are as wide as tiles, so that no two tiles write to one; or a whole part of
@@ -92,14 +98,17 @@ def denoising_on_disk(
     check_fits(model, source, config.direct)
     tiles = tiles_for(model, source, config)
     work = [(n, tile) for n in range(source.n_images) for tile in tiles]
+    share = [i for i in range(len(work)) if (part or Part()).holds(i)]
+    if not share:
+        yield Denoised([])  # more parts than tiles
+        return
     folder = _Folder(paths, model, image, config, dtype, mask, provenance)
     try:
+        if folder.finished.exists():  # the end of an earlier run was cut off
+            yield Denoised(folder.publish())
+            return
         folder.open(tiles[0])
-        todo = [
-            i
-            for i in range(len(work))
-            if (part or Part()).holds(i) and not folder.is_done(i)
-        ]
+        todo = [i for i in share if not folder.is_done(i)]
         already = len(work) - len(todo)
         if part is None and already:
             yield Warned(f"going on: {already} of {len(work)} tiles are done")
@@ -140,13 +149,15 @@ class _Folder:
         self.paths, self.image, self.ndim = paths, image, model.spec.ndim
         name = paths.mean.name.removesuffix("-mean.zarr")
         self.path = paths.mean.with_name(f"{name}.partial")
+        self.finished = paths.mean.with_name(f"{name}.finished")
         self.provenance = provenance
-        generative = not config.direct and hasattr(model.method, "sample_posterior")
+        names = ["mean"]
+        if gives_samples(model.method, config):
+            names += ["deviation", *(f"sample {k + 1}" for k in range(config.n_kept))]
+        self.parts = paths.of(names)
         kind = result_type(image, dtype)
-        self.parts: dict[Path, np.dtype[Any]] = {paths.mean: kind}
-        if generative:
-            self.parts[paths.deviation] = np.dtype(np.float32)
-            self.parts |= dict.fromkeys(paths.samples, kind)
+        self.kinds = dict.fromkeys(self.parts, kind)
+        self.kinds["deviation"] = np.dtype(np.float32)
         self.job = {
             "model": model.fingerprint,
             "settings": config.model_dump(exclude={"device", "batch_size"}),
@@ -160,10 +171,14 @@ class _Folder:
         """Make the folder with empty images, or check the one that is there."""
         if not self.path.exists():
             self._make(tile)
-        found = json.loads((self.path / "job.json").read_text(encoding="utf-8"))
+        self._check(self.path)
+
+    def _check(self, path: Path) -> None:
+        """Refuse to go on with what is not ours."""
+        found = json.loads((path / "job.json").read_text(encoding="utf-8"))
         if found != self.job:
             raise BadInputError(
-                f"{self.path} holds a partial result of another model, image or "
+                f"{path} holds a partial result of another model, image or "
                 "other settings; go on with those, or remove the folder"
             )
 
@@ -174,9 +189,10 @@ class _Folder:
             (temporary / "done").mkdir(parents=True)
             widths = (s.stop - s.start for s in tile.core)
             width = [n if n <= WIDEST else math.gcd(n, WIDEST) for n in widths]
-            for path, kind in self.parts.items():
-                image = self.image.with_data(self.image.data, path.stem)
-                create_zarr(temporary / path.name, image, kind, width)
+            for part, path in self.parts.items():
+                title = title_of(self.image, part)
+                image = self.image.with_data(self.image.data, title)
+                create_zarr(temporary / path.name, image, self.kinds[part], width)
             write_json(temporary / "job.json", self.job)
             with suppress(OSError):  # another part may be first
                 temporary.rename(self.path)
@@ -186,13 +202,11 @@ class _Folder:
     def outputs(self) -> Outputs:
         """Return the images to write to."""
         stacks = {
-            path: Stack(self._array(path), self.image.axes, self.ndim)
-            for path in self.parts
+            part: Stack(self._array(path), self.image.axes, self.ndim)
+            for part, path in self.parts.items()
         }
-        samples = tuple(stacks[p] for p in self.paths.samples if p in stacks)
-        return Outputs(
-            stacks[self.paths.mean], stacks.get(self.paths.deviation), samples
-        )
+        mean, deviation = stacks.pop("mean"), stacks.pop("deviation", None)
+        return Outputs(mean, deviation, tuple(stacks.values()))
 
     def _array(self, path: Path) -> Any:
         group: Any = zarr.open_group(self.path / path.name, mode="r+")
@@ -207,22 +221,30 @@ class _Folder:
         return (self.path / "done" / str(i)).exists()
 
     def n_done(self) -> int:
-        """Return how many tiles are written."""
-        return len(list((self.path / "done").iterdir()))
+        """Return how many tiles are written; none where another part has finished."""
+        try:
+            return len(list((self.path / "done").iterdir()))
+        except FileNotFoundError:
+            return 0
 
     def finish(self) -> list[Path]:
-        """Give the images their names; return those, none if another part did."""
-        finished = beside(self.path)
+        """Give the images their names; return those, none if another part does."""
         try:
-            self.path.rename(finished)
+            self.path.rename(self.finished)
         except FileNotFoundError:
             return []
-        for path in self.parts:
-            group = zarr.open_group(finished / path.name, mode="r+")
-            part = path.stem.removeprefix(self.path.stem + "-")
-            group.attrs["napari_cosdd"] = provenance_of(
-                self.image, {**self.provenance, "part": part}
-            )
-            replace_folder(finished / path.name, path)
-        shutil.rmtree(finished, ignore_errors=True)
-        return list(self.parts)
+        return self.publish()
+
+    def publish(self) -> list[Path]:
+        """Move the images out of the finished folder; what was moved already stays."""
+        self._check(self.finished)
+        for part, path in self.parts.items():
+            made = self.finished / path.name
+            if made.exists():
+                group = zarr.open_group(made, mode="r+")
+                group.attrs["napari_cosdd"] = provenance_of(
+                    self.image, part, self.provenance
+                )
+                replace_folder(made, path)
+        shutil.rmtree(self.finished, ignore_errors=True)
+        return list(self.parts.values())

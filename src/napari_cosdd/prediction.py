@@ -15,7 +15,7 @@ from napari_cosdd.data.inspect import check_finite
 from napari_cosdd.errors import BadInputError
 from napari_cosdd.events import Allocated, Denoised, Event
 from napari_cosdd.inference.config import InferenceConfig
-from napari_cosdd.inference.denoise import Outputs, check_fits
+from napari_cosdd.inference.denoise import Outputs, check_fits, gives_samples
 from napari_cosdd.inference.denoise import denoise as denoise_stack
 from napari_cosdd.training.checkpoint import TrainedModel
 
@@ -45,6 +45,14 @@ class Prediction:
     mean: NDArray[Any]
     deviation: NDArray[Any] | None
     samples: NDArray[Any]
+
+    @property
+    def parts(self) -> dict[str, NDArray[Any]]:
+        """The images by name: mean, deviation if there is one, sample 1, sample 2."""
+        made = {"mean": self.mean}
+        if self.deviation is not None:
+            made["deviation"] = self.deviation
+        return made | {f"sample {k}": s for k, s in enumerate(self.samples, start=1)}
 
 
 def inference_config(settings: dict[str, Any]) -> InferenceConfig:
@@ -81,7 +89,7 @@ def denoising(
     if not mask:
         check_finite([source])
     shape, kind = image.data.shape, result_type(image, dtype)
-    generative = not config.direct and hasattr(model.method, "sample_posterior")
+    generative = gives_samples(model.method, config)
     mean = _room(shape, kind)
     deviation = _room(shape, np.dtype(np.float32)) if generative else None
     n_kept = min(config.n_kept, config.n_samples) if generative else 0

@@ -1,6 +1,6 @@
 """Denoised images as files: names, provenance, axes and pixel size of the source."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,6 +10,7 @@ from napari_cosdd.data.image import Image
 from napari_cosdd.data.io import write_image
 from napari_cosdd.errors import BadInputError
 from napari_cosdd.inference.config import InferenceConfig
+from napari_cosdd.prediction import Prediction
 
 FORMATS = ("tif", "zarr", "npy")
 
@@ -20,6 +21,12 @@ class ResultPaths(NamedTuple):
     mean: Path
     deviation: Path
     samples: tuple[Path, ...]
+
+    def of(self, parts: Iterable[str]) -> dict[str, Path]:
+        """Return the path of each part: mean, deviation, sample 1, sample 2."""
+        known = {"mean": self.mean, "deviation": self.deviation}
+        known |= {f"sample {k}": p for k, p in enumerate(self.samples, start=1)}
+        return {part: known[part] for part in parts if part in known}
 
     def resolved(self) -> "ResultPaths":
         """Return them as seen from any folder."""
@@ -60,27 +67,28 @@ def result_paths(
 
 
 def write_prediction(
-    paths: ResultPaths, prediction: Any, provenance: Mapping[str, Any]
+    paths: ResultPaths, prediction: Prediction, provenance: Mapping[str, Any]
 ) -> list[Path]:
     """Write mean, deviation and samples; return the files written."""
-    source: Image = prediction.source
-    extra = provenance_of(source, provenance)
-    parts = [(paths.mean, prediction.mean, "mean")]
-    if prediction.deviation is not None:
-        parts.append((paths.deviation, prediction.deviation, "deviation"))
-    for k, (path, sample) in enumerate(
-        zip(paths.samples, prediction.samples, strict=False), start=1
-    ):
-        parts.append((path, sample, f"sample {k}"))
-    for path, data, part in parts:
-        image = source.with_data(data, f"{source.name} · {part}")
-        write_image(path, image, extra | {"part": part})
-    return [path for path, _, _ in parts]
+    source, parts = prediction.source, prediction.parts
+    written = paths.of(parts)
+    for part, path in written.items():
+        image = source.with_data(parts[part], title_of(source, part))
+        write_image(path, image, provenance_of(source, part, provenance))
+    return list(written.values())
 
 
-def provenance_of(source: Image, provenance: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a result says of where it comes from."""
-    return {"napari_cosdd": __version__, "source": source.name, **provenance}
+def title_of(source: Image, part: str) -> str:
+    """Name a part of a prediction, for its metadata."""
+    return f"{source.name} · {part}"
+
+
+def provenance_of(
+    source: Image, part: str, provenance: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return what a part of a result says of where it comes from."""
+    ours = {"napari_cosdd": __version__, "source": source.name, "part": part}
+    return {**ours, **provenance}
 
 
 def check_outputs(folder: Path, names: Sequence[str], overwrite: bool) -> list[Path]:

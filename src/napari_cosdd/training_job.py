@@ -29,7 +29,7 @@ from napari_cosdd.spec import DataSpec
 from napari_cosdd.training.checkpoint import TrainedModel
 from napari_cosdd.training.estimate import TrainingEstimate, estimate_training
 from napari_cosdd.training.pretrained import pretrained
-from napari_cosdd.training.run import RANDOM
+from napari_cosdd.training.run import RANDOM, TrainingRun
 from napari_cosdd.training.team import Team
 from napari_cosdd.training.trainer import train
 
@@ -78,6 +78,19 @@ class TrainingJob:
         device = choose_device(self.recipe.training.device)
         return estimate_training(self.build, self.patches, self.recipe.training, device)
 
+    def start(self, output: Path | None = None) -> TrainingRun:
+        """Return the training at its first step, to be gone through with `train`."""
+        return TrainingRun(
+            self.recipe.method,
+            self.build,
+            self.patches,
+            self.recipe.training,
+            choose_device(self.recipe.training.device),
+            output=output,
+            trained_on=self.trained_on,
+            adapting=self.weights is not None,
+        )
+
     def run(
         self,
         *,
@@ -88,19 +101,7 @@ class TrainingJob:
         """Train; the last event is Finished, with the TrainedModel."""
         if output is not None:
             check_writable(output)
-        device = choose_device(self.recipe.training.device)
-        events = train(
-            self.recipe.method,
-            self.build,
-            self.patches,
-            self.recipe.training,
-            device,
-            output=output,
-            resume=resume,
-            stop=stop,
-            trained_on=self.trained_on,
-        )
-        for event in events:
+        for event in train(self.start(output), resume=resume, stop=stop):
             if isinstance(event, Finished):
                 model = event.result
                 margin = measure_margin(model, self.patches.stacks[0])
@@ -201,11 +202,10 @@ def _first_weights(
 ) -> tuple[Mapping[str, Tensor] | None, str]:
     """Return the weights to start from, None for random ones, and their origin."""
     if start is not None:
-        known = start.trained_on.get("sha256", "")[:12]
-        return (
-            start.method.state_dict(),
-            f"a model trained on {known or 'other images'}",
-        )
+        known = start.trained_on.get("names", [])
+        images = ", ".join(known[:3]) + (" …" if len(known) > 3 else "")
+        origin = f"a model trained on {images or 'other images'}"
+        return start.method.state_dict(), origin
     shipped = pretrained(recipe.method) if recipe.training.pretrained else None
     weights = method.weights_from(shipped.method) if shipped else None
     return weights, RANDOM if weights is None else "the pretrained network"

@@ -245,12 +245,13 @@ def test_a_renamed_layer_keeps_its_preview(hurry, dock, session, wait, viewer):
     dock.train.click()
     wait(lambda: session.training[1].preview is not None)
     dock.image.layer.name = "renamed"
-    before = session.training[1].preview
-    wait(lambda: session.training[1].preview is not before)
+    wait(lambda: any("preview" in x.name for x in viewer.layers))
+    (layer,) = (x for x in viewer.layers if "preview" in x.name)
+    before = np.array(layer.data)
+    wait(lambda: not np.array_equal(layer.data, before, equal_nan=True))
     dock.stop.click()
     wait(lambda: not session.training[0].active)
-    made = [x.name for x in viewer.layers if "preview" in x.name]
-    assert len(made) == 1
+    assert [x for x in viewer.layers if "preview" in x.name] == [layer]
 
 
 def test_what_a_model_decides_is_switched_off(hurry, dock, session, wait):

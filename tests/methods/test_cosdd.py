@@ -5,7 +5,6 @@ import torch
 from helpers import awaken, build
 from napari_cosdd.errors import BadInputError
 from napari_cosdd.methods.base import Batch
-from napari_cosdd.nets.ladder_vae import LadderVAE
 from napari_cosdd.training.memory import BASE, estimate_memory
 
 
@@ -103,18 +102,7 @@ def test_saving_memory_changes_no_gradient():
 
 
 def test_saving_memory_keeps_fewer_features():
-    method = build("cosdd", stem_stride=1, n_levels=4)
-    method.ladder = LadderVAE(
-        2,
-        1,
-        n_channels=32,
-        n_latents=4,
-        n_code=8,
-        n_levels=4,
-        n_blocks=1,
-        stem_stride=1,
-        downsample_every=1,
-    )
+    method = build("cosdd", stem_stride=1, n_levels=4, n_channels=32)
     sizes = [estimate_memory(method, (256, 256), 4) - BASE]
     method.save_memory(True)
     sizes.append(estimate_memory(method, (256, 256), 4) - BASE)

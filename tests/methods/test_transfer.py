@@ -12,7 +12,6 @@ from napari_cosdd.training import pretrained as shipped
 from napari_cosdd.training.checkpoint import TrainedModel
 from napari_cosdd.training.config import TrainingConfig
 from napari_cosdd.training.learner import Learner
-from napari_cosdd.training.run import TrainingRun
 
 
 def still(level, shape):
@@ -74,7 +73,7 @@ def test_networks_of_other_sizes_take_nothing(rows, settings):
 
 
 def test_other_channels_methods_and_noise_along_z_take_nothing(rows):
-    assert build("cosdd", n_channels=2).weights_from(rows) is None
+    assert build("cosdd", n_image_channels=2).weights_from(rows) is None
     assert build("cosdd", 3, noise_axis="z").weights_from(rows) is None
     assert build("cosdd").weights_from(build("n2v")) is None
     assert build("n2v").weights_from(build("n2v")) is None
@@ -136,15 +135,7 @@ def test_while_the_ladder_is_held_only_the_noise_is_learned(comes_with_it, noisy
     before = comes_with_it.state_dict()
 
     def changed(n_steps):
-        run = TrainingRun(
-            "cosdd",
-            job.build,
-            job.patches,
-            job.recipe.training,
-            torch.device("cpu"),
-            None,
-            job.trained_on,
-        )
+        run = job.start()
         for _ in range(n_steps):
             list(run.step())
         after = run.learner.method.state_dict()

@@ -1,8 +1,8 @@
 """`napari-cosdd denoise` and `generate`."""
 
-from dataclasses import replace
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -18,6 +18,11 @@ from napari_cosdd.cli._app import (
     stoppable,
 )
 from napari_cosdd.errors import BadInputError
+
+if TYPE_CHECKING:
+    from napari_cosdd.cluster import Order
+    from napari_cosdd.on_disk import Part
+    from napari_cosdd.training.checkpoint import TrainedModel
 
 
 @app.command()
@@ -60,8 +65,8 @@ def denoise(
     """
     from napari_cosdd import api
     from napari_cosdd.cluster import Order, denoising_on_cluster
-    from napari_cosdd.on_disk import Part, denoising_on_disk
-    from napari_cosdd.results import result_paths, write_prediction
+    from napari_cosdd.on_disk import Part
+    from napari_cosdd.results import result_paths
 
     share = None if part is None else Part.parse(part)
     if (share or scheduler) and file_format != "zarr":
@@ -77,58 +82,70 @@ def denoise(
     output.mkdir(parents=True, exist_ok=True)
     with stoppable() as stop:
         for path, name in zip(paths, names, strict=True):
-            image = replace(api.as_images(path, axes)[0], name=name)
-            if image.note:
-                console.print(f"[yellow]Note:[/] {image.note}", highlight=False)
-            results = result_paths(output, name, config, file_format, overwrite)
-            provenance = {
-                "model": model.name,
-                "model_hash": trained.fingerprint,
-                "settings": config.model_dump(),
-            }
+            order = Order(
+                model.resolve(),
+                path.resolve(),
+                axes,
+                name,
+                result_paths(output, name, config, file_format, overwrite).resolved(),
+                config,
+                {
+                    "model": model.name,
+                    "model_hash": trained.fingerprint,
+                    "settings": config.model_dump(),
+                },
+                dtype,
+                mask,
+            )
             if scheduler is not None:
-                order = Order(
-                    model.resolve(),
-                    path.resolve(),
-                    axes,
-                    name,
-                    results.resolved(),
-                    config,
-                    provenance,
-                    dtype,
-                    mask,
-                )
                 events = denoising_on_cluster(scheduler, order, stop)
-                written = show_denoising(console, image.name, events)
-            elif file_format == "zarr":
-                events = denoising_on_disk(
-                    trained,
-                    image,
-                    results,
-                    config,
-                    provenance,
-                    dtype=dtype,
-                    mask=mask,
-                    part=share,
-                    stop=stop,
-                )
-                written = show_denoising(console, image.name, events)
+                written = show_denoising(console, name, events)
             else:
-                events = api.denoising(
-                    trained, image, config, dtype=dtype, mask=mask, stop=stop
-                )
-                prediction = show_denoising(console, image.name, events)
-                written = prediction and write_prediction(
-                    results, prediction, provenance
-                )
+                written = _denoise(order, trained, file_format, share, stop)
             if written is None:
                 again = "; the same command goes on" if file_format == "zarr" else ""
                 console.print(f"{name} was not finished{again}")
                 raise typer.Exit(130)
-            for path in written:
-                console.print(f"wrote {path}")
+            for done in written:
+                console.print(f"wrote {done}")
             if not written:
                 console.print(f"part {part} of {name} is done; others are to come")
+
+
+def _denoise(
+    order: "Order",
+    trained: "TrainedModel",
+    file_format: str,
+    part: "Part | None",
+    stop: Callable[[], bool],
+) -> list[Path] | None:
+    """Denoise an image here; return the files written, None if stopped."""
+    from napari_cosdd import api
+    from napari_cosdd.on_disk import denoising_on_disk
+    from napari_cosdd.results import write_prediction
+
+    image = order.open()
+    if image.note:
+        console.print(f"[yellow]Note:[/] {image.note}", highlight=False)
+    if file_format == "zarr":
+        events = denoising_on_disk(
+            trained,
+            image,
+            order.paths,
+            order.config,
+            order.provenance,
+            dtype=order.dtype,
+            mask=order.mask,
+            part=part,
+            stop=stop,
+        )
+        written: list[Path] | None = show_denoising(console, image.name, events)
+        return written
+    events = api.denoising(
+        trained, image, order.config, dtype=order.dtype, mask=order.mask, stop=stop
+    )
+    made = show_denoising(console, image.name, events)
+    return made and write_prediction(order.paths, made, order.provenance)
 
 
 @app.command()

@@ -48,7 +48,7 @@ def train(
     ] = False,
     start_from: Annotated[
         Path | None,
-        typer.Option(help="Begin with the weights of this model, not at random."),
+        typer.Option(help="Begin with the weights of this model."),
     ] = None,
     overwrite: OverwriteOption = False,
     **settings: Any,

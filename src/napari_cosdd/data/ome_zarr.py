@@ -76,7 +76,12 @@ def replace_folder(new: Path, path: Path) -> None:
     old = beside(path)
     if path.exists():
         path.rename(old)
-    new.rename(path)
+    try:
+        new.rename(path)
+    except OSError:
+        if old.exists():
+            old.rename(path)
+        raise
     shutil.rmtree(old, ignore_errors=True)
 
 

@@ -62,11 +62,7 @@ class ResultLayers:
 
     def _add_all(self, prediction: Prediction) -> None:
         earlier = parts_of(self.viewer.layers, self.source)
-        made = {"mean": prediction.mean}
-        if prediction.deviation is not None:
-            made["deviation"] = prediction.deviation
-        for k, sample in enumerate(prediction.samples, start=1):
-            made[f"sample {k}"] = sample
+        made = prediction.parts
         if self.replace:
             for part, layer in earlier.items():
                 if part not in made and part.startswith(("sample", "difference")):

@@ -137,8 +137,10 @@ class TrainWidget(Dock):
             name = folder.name if folder is not None else self.image.currentText()
             images = [] if folder is not None else self.images()
             source = "" if folder is not None else key_of(self.image.layer)
-            if images and axes is not None:
+            if images and images[0].axes != axes_of(self.image.layer):
                 self.session.axes[source] = images[0].axes
+            else:
+                self.session.axes.pop(source, None)  # what the layer says holds
             fresh = self.start.currentText() == FRESH
             kind = self.form.preset_name if fresh else "continued"
             path = new_model_path(name, kind)

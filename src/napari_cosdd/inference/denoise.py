@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeGuard
 
 import numpy as np
 import torch
@@ -145,6 +145,13 @@ def check_fits(model: TrainedModel, source: Stack, direct: bool = False) -> None
         )
 
 
+def gives_samples(
+    method: Method, config: InferenceConfig
+) -> TypeGuard[GenerativeMethod]:
+    """Whether posterior samples are drawn; else there is a point estimate only."""
+    return not config.direct and isinstance(method, GenerativeMethod)
+
+
 def tiles_for(
     model: TrainedModel, source: Stack, config: InferenceConfig
 ) -> list[Tile]:
@@ -203,7 +210,7 @@ def _denoise_tile(
             as_type(invert(pixels, spec.ndim), np.dtype(stack.data.dtype)),
         )
 
-    if config.direct or not isinstance(method, GenerativeMethod):
+    if not gives_samples(method, config):
         with torch.inference_mode():
             write(outputs.mean, method.estimate(x)[0].float())
         return True

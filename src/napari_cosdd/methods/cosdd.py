@@ -5,20 +5,13 @@ Imaging Noise", WACV 2025.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
 
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 
 from napari_cosdd.distributions.mixture import GaussianMixture
-from napari_cosdd.methods.base import (
-    Batch,
-    GenerativeMethod,
-    Losses,
-    Method,
-    MethodConfig,
-)
+from napari_cosdd.methods.base import Batch, GenerativeMethod, Losses, Method
+from napari_cosdd.methods.cosdd_config import PRESETS, COSDDConfig
 from napari_cosdd.nets.autoregressive import AutoregressiveDecoder, layers_for
 from napari_cosdd.nets.ladder_vae import LadderVAE, LatentNoise
 from napari_cosdd.nets.signal_decoder import SignalDecoder
@@ -28,108 +21,6 @@ from napari_cosdd.spec import DataSpec
 
 #: Power of the signal, of all, below which a collapse cannot be told.
 WEAKEST = 0.03
-
-
-class COSDDConfig(MethodConfig):
-    """Sizes of the four networks, and the warm-up of the KL term."""
-
-    n_levels: int = Field(
-        default=4, ge=1, le=20, title="Levels", description="Levels of latents"
-    )
-    n_channels: int = Field(
-        default=32, ge=4, le=512, title="Channels", description="Features of a layer"
-    )
-    n_latents: int = Field(
-        default=2, ge=1, le=512, title="Latents", description="Latents of a level"
-    )
-    n_code: int = Field(
-        default=8, ge=2, le=512, title="Code", description="Channels of the code"
-    )
-    n_blocks: int = Field(
-        default=1,
-        ge=1,
-        le=8,
-        title="Blocks",
-        description="Residual blocks of a level in each direction",
-    )
-    stem_stride: int = Field(
-        default=2,
-        ge=1,
-        le=2,
-        title="Stem stride",
-        description="2 keeps all latents at half resolution or below: 4 times faster",
-    )
-    downsample_every: int = Field(
-        default=1,
-        ge=1,
-        le=8,
-        title="Halve every",
-        description="Levels between two halvings of the resolution",
-    )
-    n_components: int = Field(
-        default=3,
-        ge=1,
-        le=32,
-        title="Gaussians",
-        description="Components of the noise's mixture; more for odd-shaped noise",
-    )
-    decoder_channels: int = Field(
-        default=8,
-        ge=4,
-        le=512,
-        title="Noise features",
-        description="Features of the autoregressive decoder, per image channel",
-    )
-    decoder_layers: int = Field(
-        default=2,
-        ge=1,
-        le=16,
-        title="Noise layers",
-        description="Causal layers of the autoregressive decoder, at least; a longer "
-        "receptive field takes more",
-    )
-    signal_channels: int = Field(
-        default=8,
-        ge=4,
-        le=512,
-        title="Signal features",
-        description="Features of the signal decoder",
-    )
-    signal_layers: int = Field(
-        default=2,
-        ge=1,
-        le=8,
-        title="Signal layers",
-        description="Convolutions of the signal decoder",
-    )
-    direct_denoiser: bool = Field(
-        default=False,
-        title="Direct denoiser",
-        description="Also train a U-Net that gives the mean in one pass",
-    )
-    kl_start: float = Field(
-        default=0.02,
-        gt=0,
-        le=1,
-        title="KL at start",
-        description="Weight of the KL term at the first step: a small one makes "
-        "the latents carry the signal before they have to be economical",
-    )
-    kl_warmup: float = Field(
-        default=0.05,
-        ge=0,
-        le=0.9,
-        title="KL warm-up",
-        description="Share of the training over which that weight rises to 1",
-    )
-    held: float = Field(
-        default=0.0,
-        ge=0,
-        le=1,
-        title="Ladder held",
-        description="Share of the training, at its start, in which the ladder stays "
-        "as it is and the decoder of the noise learns alone; for trained ladders",
-    )
 
 
 class COSDD(GenerativeMethod):
@@ -145,46 +36,7 @@ class COSDD(GenerativeMethod):
     reference = "https://github.com/krulllab/COSDD"
     config: COSDDConfig
     Config = COSDDConfig
-    presets: ClassVar = {
-        "quick": {
-            "method": {},
-            "training": {"batch_size": 8, "learning_rate": 0.005},
-        },
-        "small": {
-            "method": {
-                "n_levels": 6,
-                "n_channels": 64,
-                "n_latents": 32,
-                "n_code": 64,
-                "stem_stride": 1,
-                "downsample_every": 2,
-                "decoder_channels": 64,
-                "decoder_layers": 8,
-                "signal_channels": 64,
-                "signal_layers": 4,
-                "receptive_field": 40,
-                "direct_denoiser": True,
-            },
-            "training": {"crop_size": 256, "batch_size": 16, "max_steps": 80_000},
-        },
-        "large": {
-            "method": {
-                "n_levels": 14,
-                "n_channels": 128,
-                "n_latents": 64,
-                "n_code": 128,
-                "stem_stride": 1,
-                "downsample_every": 2,
-                "decoder_channels": 64,
-                "decoder_layers": 8,
-                "signal_channels": 128,
-                "signal_layers": 4,
-                "receptive_field": 40,
-                "direct_denoiser": True,
-            },
-            "training": {"crop_size": 256, "batch_size": 16, "max_steps": 80_000},
-        },
-    }
+    presets = PRESETS
 
     def __init__(self, config: COSDDConfig, spec: DataSpec) -> None:
         super().__init__(config, spec)

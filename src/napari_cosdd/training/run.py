@@ -55,7 +55,28 @@ RESTART_UNTIL = 0.6
 
 
 class TrainingRun:
-    """The state of one training, and the actions of its loop."""
+    """The state of one training, and the actions of its loop.
+
+    Parameters
+    ----------
+    name : str
+        Of the method, as in METHODS.
+    build : callable
+        Makes the method, with random weights or those to start from.
+    patches : Patches
+        Training and validation crops.
+    config : TrainingConfig
+        Settings.
+    device : torch.device
+        Where to compute.
+    output : Path, optional
+        Model file. It and the state for resuming are written every
+        `config.save_every` minutes and at the end.
+    trained_on : dict, optional
+        Summary of the data for the model file.
+    adapting : bool
+        The weights are trained ones: what knows the signal learns slowly.
+    """
 
     def __init__(
         self,
@@ -64,14 +85,17 @@ class TrainingRun:
         patches: Patches,
         config: TrainingConfig,
         device: torch.device,
-        output: Path | None,
-        trained_on: dict[str, Any],
+        *,
+        output: Path | None = None,
+        trained_on: dict[str, Any] | None = None,
+        adapting: bool = False,
     ) -> None:
         self.name, self.build, self.patches = name, build, patches
         self.config, self.device, self.output = config, device, output
+        self.adapting = adapting
         self.team = Team()
         self.writes_to = output if self.team.leads else None
-        self.trained_on = trained_on
+        self.trained_on = trained_on or {}
         self.step_count = 0
         self.seconds = 0.0
         self.restarts = 0
@@ -86,9 +110,8 @@ class TrainingRun:
         self._begin(config.seed)
 
     def _begin(self, seed: int) -> None:
-        adapting = self._origin != RANDOM
         self.learner = Learner.seeded(
-            self.build, self.config, self.device, seed, adapting=adapting
+            self.build, self.config, self.device, seed, adapting=self.adapting
         )
         self.best_weights = weights_of(self.learner.method)
         self.good = self.learner.state()
@@ -98,18 +121,15 @@ class TrainingRun:
     def started(self) -> Started:
         """Say what begins, and what it will take."""
         method, learner = self.learner.method, self.learner
+        origin = self.trained_on.get("start", RANDOM)
         return Started(
             device=describe_device(self.device),
             n_parameters=sum(p.numel() for p in learner.parameters),
             memory=estimate_memory(method, self.patches.crop, learner.micro_batch),
             first_step=self.step_count,
             max_steps=self.config.steps,
-            description=f"{method.describe()}, from {self._origin}",
+            description=f"{method.describe()}, from {origin}",
         )
-
-    @property
-    def _origin(self) -> str:
-        return str(self.trained_on.get("start", RANDOM))
 
     @property
     def progress(self) -> float:
