@@ -20,10 +20,7 @@ from benchmarks.common import NOISES, SETS
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 console = Console(width=160)
-Minutes = Annotated[
-    float,
-    typer.Option(help="Training time of each method; 0: as long as the preset says."),
-]
+Minutes = Annotated[float, typer.Option(help="Training time of each.", min=0.01)]
 Seed = Annotated[
     int, typer.Option(help="Of the training; the noise is always the same.")
 ]
@@ -42,10 +39,19 @@ def quality_command(
     methods: Annotated[str, typer.Option(help="Comma-separated.")] = ",".join(
         quality.METHODS
     ),
-    minutes: Minutes = 5.0,
+    minutes: Annotated[
+        float,
+        typer.Option(
+            help="Training time of each; 0: as long as the preset says (COSDD only).",
+            min=0,
+        ),
+    ] = 5.0,
     seed: Seed = 0,
 ) -> None:
     """PSNR over time against tuned filters and a supervised network."""
+    own_length = {"cosdd", "cosdd-cold"}
+    if not minutes and not set(methods.split(",")) <= own_length:
+        raise typer.BadParameter("--minutes 0 goes with --methods cosdd,cosdd-cold")
     quality.run(
         console, sets.split(","), noises.split(","), methods.split(","), minutes, seed
     )
@@ -82,7 +88,7 @@ def gui_command(
 
 @app.command("pretrained")
 def pretrained_command(
-    minutes: Minutes = 2.0, what: str = "flat,stem,twophoton"
+    minutes: Minutes = 2.0, what: str = "untrained,flat,stem,twophoton"
 ) -> None:
     """Trainings from the pretrained network and from random weights, compared."""
     pretrained.run(console, minutes, what.split(","))
@@ -90,9 +96,9 @@ def pretrained_command(
 
 @app.command("speed")
 def speed_command(
-    what: str = "steps,samples,noise,growth,seams", rounds: int = 5
+    what: str = "steps,samples,pairs,noise,growth,seams", rounds: int = 5
 ) -> None:
-    """Training steps, samples, noise, growth with the image, seams."""
+    """Training steps, samples, mirrored pairs, noise, growth, seams."""
     speed.run(console, what.split(","), rounds)
 
 

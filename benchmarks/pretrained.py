@@ -6,6 +6,8 @@ what a training from random weights makes of it; and on repeats of a static scen
 start must bring the mean nearer to the truth, not only look better.
 """
 
+from collections.abc import Callable
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -14,12 +16,14 @@ from numpy.typing import NDArray
 from rich.console import Console
 from scipy import ndimage
 
-from benchmarks.common import SHARED, save
+from benchmarks.common import NOISES, SETS, SHARED, problem, save
+from benchmarks.quality import final_scores
 from benchmarks.real import REPEATS
 from napari_cosdd import api
 from napari_cosdd.data.simulate import stripes
 from napari_cosdd.metrics import affine_fit, psnr
 from napari_cosdd.recipe import Recipe
+from napari_cosdd.training.checkpoint import TrainedModel
 
 STEM = "stem-haadf/multi_signal_HAADF_512x512.tif"
 #: Finer than this is detail, pixels.
@@ -28,7 +32,12 @@ DETAIL = 3.0
 
 def run(console: Console, minutes: float, what: list[str]) -> None:
     """Train on each from both starts, print and save the comparison."""
-    cases = {"flat": _flat, "stem": _stem, "twophoton": _twophoton}
+    cases: dict[str, Callable[[float], dict[str, Any]]] = {
+        "untrained": _untrained,
+        "flat": _flat,
+        "stem": _stem,
+        "twophoton": _twophoton,
+    }
     for name in what:
         result = cases[name](minutes) | {"minutes": minutes}
         console.print(name, result)
@@ -52,6 +61,18 @@ def _both(image: api.Image, minutes: float) -> dict[str, Any]:
         frame = frame if frame.ndim == 2 else frame[0]
         made[start] = api.denoise(frame, last.result, axes="YX", n_samples=100)
     return made
+
+
+def _untrained(minutes: float) -> dict[str, Any]:
+    """Score the network as it comes, without any training."""
+    scores = {}
+    for data, noise in product(SETS, NOISES):
+        task = problem(data, noise)
+        recipe = Recipe.preset().changed(training={"device": "cpu"})
+        job = api.prepare_training([api.Image(task.noisy, "SYX")], recipe)
+        model = TrainedModel("cosdd", job.build().eval(), job.recipe.training)
+        scores[task.name] = final_scores(task, model)["psnr"]
+    return scores
 
 
 def _flat(minutes: float) -> dict[str, Any]:

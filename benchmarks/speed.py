@@ -1,4 +1,4 @@
-"""Speed and memory: training steps, posterior samples, noise, growth, seams."""
+"""Speed and memory: training steps, posterior samples, pairs, noise, growth, seams."""
 
 import multiprocessing
 import resource
@@ -38,6 +38,8 @@ PUBLIC_STEP = {"6/32": 2.3, "8/64": 8.9, "14/64": 13.7}
 #: Seconds for one posterior sample of 128², and for sampling the noise of 128².
 PUBLIC_SAMPLE = {"6/32": 0.12, "8/64": 0.43, "14/64": 0.96}
 PUBLIC_NOISE = 6.4
+#: Samples that a mean is called exact of.
+MANY = 1000
 SPEC = DataSpec(
     ndim=2, n_channels=1, normalization=Normalization(mean=(0.0,), std=(1.0,))
 )
@@ -48,6 +50,7 @@ def run(console: Console, what: list[str], rounds: int) -> None:
     parts: dict[str, Callable[[int], dict[str, Any]]] = {
         "steps": steps,
         "samples": samples,
+        "pairs": pairs,
         "noise": noise,
         "growth": growth,
         "seams": seams,
@@ -118,11 +121,11 @@ def _steps(size: str, saving: bool, rounds: int) -> dict[str, Any]:
 
 def samples(rounds: int) -> dict[str, Any]:
     """Time posterior samples in units of one full pass."""
-    return {
-        "quick, 512²": _samples(quick(), 512, rounds),
-        "8/64, 128²": _samples(network("8/64"), 128, rounds),
-        "14/64, 128²": _samples(network("14/64"), 128, rounds),
-    }
+    results = {"quick, 512²": _samples(quick(), 512, rounds)}
+    for size in ("8/64", "14/64"):
+        measured = _samples(network(size), 128, rounds)
+        results[f"{size}, 128²"] = measured | {"public_code_s": PUBLIC_SAMPLE[size]}
+    return results
 
 
 def quick() -> COSDD:
@@ -159,6 +162,40 @@ def _samples(method: COSDD, side: int, rounds: int) -> dict[str, Any]:
         "share_of_latent_noise": round(drawing / further, 3),
         "pixel_samples_per_s": round(side**2 / further),
     }
+
+
+def pairs(rounds: int) -> dict[str, Any]:
+    """Compare means of few samples, mirrored or independent, to one of very many."""
+    model, part = _trained(256)
+    truth = _drawn(model, part, MANY, mirrored=True, seed=1)
+    assert truth.deviation is not None
+    deviation = float(truth.deviation.mean())
+    results = {}
+    for n in (2, 4, 8, 16, 40):
+        errors = {
+            name: _drawn(model, part, n, mirrored=mirrored, seed=2).mean - truth.mean
+            for name, mirrored in (("mirrored", True), ("independent", False))
+        }
+        results[f"{n} samples"] = {
+            name: round(float(np.sqrt((e**2).mean())) / deviation, 3)
+            for name, e in errors.items()
+        }
+    return results
+
+
+def _drawn(
+    model: TrainedModel, part: Any, n: int, *, mirrored: bool, seed: int
+) -> api.Prediction:
+    settings: dict[str, Any] = {"antithetic": mirrored, "seed": seed, "device": "cpu"}
+    return api.denoise(part, model, axes="YX", n_samples=n, **settings)
+
+
+def _trained(side: int) -> tuple[TrainedModel, Any]:
+    """Return a model of the nuclei after a minute, and a part of them."""
+    image = nuclei()
+    recipe = Recipe.preset().changed(training={"time_limit": 1.0, "max_steps": 10**6})
+    last: Any = list(api.prepare_training([image], recipe).run())[-1]
+    return last.result, np.asarray(image.data)[:side, :side]
 
 
 def _latent_shapes(method: COSDD, side: int, n: int) -> list[torch.Size]:
@@ -240,12 +277,7 @@ def _measured(began: float, image: api.Image) -> dict[str, Any]:
 
 def seams(rounds: int) -> dict[str, Any]:
     """Compare tiled samples and means to untiled ones, on a trained model."""
-    image = nuclei()
-    recipe = Recipe.preset().changed(training={"time_limit": 1.0, "max_steps": 10**6})
-    job = api.prepare_training([image], recipe)
-    last: Any = list(job.run())[-1]
-    model = last.result
-    part = np.asarray(image.data)[:768, :768]
+    model, part = _trained(768)
     whole = _denoised(model, part, 4096)
     tiled = _denoised(model, part, 128)
     deviation = whole[1].mean()
