@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from napari_cosdd.errors import BadInputError
-from napari_cosdd.metrics import score
+from napari_cosdd.metrics import coverage, score
 
 
 def test_known_error_gives_known_psnr():
@@ -24,3 +24,21 @@ def test_what_cannot_be_compared_is_named():
         score(np.zeros((8, 8)), np.zeros((8, 9)))
     with pytest.raises(BadInputError, match="constant"):
         score(np.zeros((8, 8)), np.ones((8, 8)))
+
+
+def test_intervals_of_samples_hold_as_much_truth_as_they_say():
+    rng = np.random.default_rng(0)
+    truth, samples = rng.normal(size=(200, 200)), rng.normal(size=(39, 200, 200))
+    found = coverage(samples, truth)
+    for nominal in (0.5, 0.8, 0.95):
+        assert nominal in np.round(found.nominal, 10)
+        assert found.at(nominal) == pytest.approx(nominal, abs=0.01)
+    narrow = coverage(0.5 * samples, truth)
+    assert narrow.at(0.8) == pytest.approx(0.478, abs=0.02)  # erf(0.64 / sqrt 2)
+    assert coverage(3 * samples, truth).at(0.8) > 0.97
+
+
+@pytest.mark.parametrize("shape", [(1, 4, 4), (3, 4, 5)])
+def test_coverage_needs_samples_of_one_shape(shape):
+    with pytest.raises(BadInputError, match="expected two or more samples"):
+        coverage(np.zeros(shape), np.zeros((4, 4)))

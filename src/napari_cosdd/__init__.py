@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from napari_cosdd._version import __version__
 
 if TYPE_CHECKING:
-    from napari_cosdd.api import analyze, denoise, fit, load
+    from napari_cosdd.api import analyze, check, denoise, fit, load
 
-__all__ = ["__version__", "analyze", "denoise", "fit", "load"]
+__all__ = ["__version__", "analyze", "check", "denoise", "fit", "load"]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""The Python interface: analyze, fit, denoise, load.
+"""The Python interface: analyze, fit, denoise, check, load.
 
 Images are numpy arrays, paths, or `Image`s. What the command line and the docks do
 goes through here, too: `prepare_training` and `denoising` give them the events.
@@ -26,6 +26,7 @@ from napari_cosdd.prediction import Prediction, denoising, inference_config
 from napari_cosdd.recipe import Recipe, with_settings
 from napari_cosdd.training.checkpoint import TrainedModel
 from napari_cosdd.training_job import TrainingJob, prepare_training
+from napari_cosdd.trust.check import ModelCheck, check_model
 
 #: Samples of the mean that a residual is taken from.
 RESIDUAL_SAMPLES = 20
@@ -207,14 +208,65 @@ def denoise(
     raise RuntimeError("denoising ended without a result")
 
 
+def check(
+    image: ImageLike,
+    model: TrainedModel | Path | str,
+    *,
+    axes: str | None = None,
+    reference: ImageLike | None = None,
+    mask: bool = False,
+    device: str = "auto",
+    stop: Callable[[], bool] = lambda: False,
+) -> ModelCheck:
+    """Tell whether what a model makes of an image can be trusted.
+
+    Parameters
+    ----------
+    image : array, path or Image
+        Noisy; its busiest part is looked at.
+    model : TrainedModel or path
+        From `fit` or `load`.
+    axes : str, optional
+        Letters of "STCZYX".
+    reference : array, path or Image, optional
+        Clean image of the same scene, in the same grey levels.
+    mask : bool
+        Fill pixels that are not finite.
+    device : str
+        Where to compute.
+    stop : callable
+        Polled between the parts of the work.
+
+    Returns
+    -------
+    ModelCheck
+        With a verdict in words, and findings.
+
+    Raises
+    ------
+    BadModelFileError, BadInputError
+        If the model is for other images, or the image cannot be looked at.
+    StoppedError
+        Once `stop` says so.
+    """
+    trained = model if isinstance(model, TrainedModel) else load(model)
+    truth = None if reference is None else as_images(reference, axes)[0]
+    opened = as_images(image, axes)[0]
+    return check_model(
+        trained, opened, reference=truth, mask=mask, device=device, stop=stop
+    )
+
+
 __all__ = [
     "Image",
+    "ModelCheck",
     "NoiseReport",
     "Prediction",
     "Recipe",
     "TrainingJob",
     "analyze",
     "as_images",
+    "check",
     "denoise",
     "denoise_lazily",
     "denoising",

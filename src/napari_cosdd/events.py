@@ -185,3 +185,10 @@ class Denoised(Event):
     """Every tile is done."""
 
     result: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Checked(Event):
+    """A model check is done; the result is a `ModelCheck`."""
+
+    result: Any

@@ -179,6 +179,9 @@ def prepare_training(
         stacks, spec, parts, crop, method.tile_multiple(), method.symmetries()
     )
     trained_on = survey.summary(stacks, names) | {"start": origin}
+    seen = noise or _noise_of(images[0], ndim, mask)
+    if seen is not None:
+        trained_on["noise"] = seen.summary
     return TrainingJob(recipe, patches, tuple(warnings), noise, trained_on, weights)
 
 
@@ -244,6 +247,16 @@ def _resolved(
         field = 40  # the papers' default, where the data say nothing
     resolved = config.resolved(advice.axis, field)
     return recipe.changed(resolved.model_dump()), noise
+
+
+def _noise_of(image: Image, ndim: int, mask: bool) -> NoiseReport | None:
+    """Look at the noise, to be remembered with the model; None if it hides."""
+    if ndim == 1:
+        return None
+    try:
+        return report(stack_of(image, 2, mask))
+    except BadInputError:
+        return None
 
 
 def _crop_size(

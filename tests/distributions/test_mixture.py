@@ -27,6 +27,8 @@ def test_agrees_with_torch():
     found = ours.log_prob(x.reshape(1, 1, 1, -1)).flatten()
     assert torch.allclose(found, theirs.log_prob(x), atol=1e-4)
     assert torch.allclose(ours.mean().flatten(), theirs.mean, atol=1e-5)
+    below = ours.cdf(x.reshape(1, 1, 1, -1)).flatten()
+    assert torch.allclose(below, theirs.cdf(x), atol=1e-5)
 
 
 def test_samples_have_the_stated_moments():

@@ -49,6 +49,11 @@ class GaussianMixture:
         normalizer = torch.logsumexp(self.logits, 2)
         return torch.logsumexp(terms, 2) - normalizer - HALF_LOG_2PI
 
+    def cdf(self, x: Tensor) -> Tensor:
+        """Return P(X <= x) for x of shape (n, c, *rest)."""
+        standardized = (x.float().unsqueeze(2) - self.loc) / self.scale
+        return (self.logits.softmax(2) * torch.special.ndtr(standardized)).sum(2)
+
     def mean(self) -> Tensor:
         """Return E[x], shape (n, c, *rest)."""
         return (self.logits.softmax(2) * self.loc).sum(2)

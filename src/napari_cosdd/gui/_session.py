@@ -9,8 +9,8 @@ from typing import Any
 from platformdirs import user_data_path
 from qtpy.QtCore import QObject, Signal
 
-from napari_cosdd.api import NoiseReport, load
-from napari_cosdd.events import Event, Finished
+from napari_cosdd.api import ModelCheck, NoiseReport, load
+from napari_cosdd.events import Checked, Event, Finished
 from napari_cosdd.gui._jobs import Job
 from napari_cosdd.gui._layers import key_of
 from napari_cosdd.gui._records import DenoisingRecord, TrainingRecord
@@ -57,14 +57,15 @@ class Session(QObject):
     """What the docks of one viewer share; it lives as long as the viewer.
 
     Signals: `models_changed`; `training_changed` and `denoising_changed` after each
-    bundle of events; `noise_found`; `use_noise` and `denoise_layer`, with the key of
-    the layer, when a dock hands over to the next.
+    bundle of events; `noise_found`; `checked`; `use_noise` and `denoise_layer`, with
+    the key of the layer, when a dock hands over to the next.
     """
 
     models_changed = Signal()
     training_changed = Signal()
     denoising_changed = Signal()
     noise_found = Signal()
+    checked = Signal()
     use_noise = Signal(str)
     denoise_layer = Signal(str)
 
@@ -76,6 +77,9 @@ class Session(QObject):
         self.axes: dict[str, str] = {}
         self.training: tuple[Job, TrainingRecord] | None = None
         self.denoising: tuple[Job, DenoisingRecord] | None = None
+        self.checking: Job | None = None
+        # By the key of a layer and the name of a model.
+        self.checks: dict[tuple[str, str], ModelCheck] = {}
 
     def add_model(self, entry: ModelEntry) -> None:
         """Offer a model first of all, in place of one of the same file or name."""
@@ -144,6 +148,21 @@ class Session(QObject):
         job.changed.connect(change)
         job.start()
         self.denoising_changed.emit()
+
+    def check(self, job: Job, key: tuple[str, str]) -> None:
+        """Run a model check; what it finds is kept under `key`."""
+        self.checking = job
+
+        def take(events: tuple[Event, ...]) -> None:
+            for event in events:
+                if isinstance(event, Checked):
+                    self.checks[key] = event.result
+            self.checked.emit()
+
+        job.advanced.connect(take)
+        job.changed.connect(self.checked)
+        job.start()
+        self.checked.emit()
 
 
 _SESSIONS: dict[int, Session] = {}

@@ -4,11 +4,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari.layers import Image as ImageLayer
 from qtpy.QtWidgets import QCheckBox, QFileDialog, QProgressBar, QSpinBox
 
 from napari_cosdd._words import clock
 from napari_cosdd.api import Prediction, denoising, inference_config
-from napari_cosdd.errors import CosddError
+from napari_cosdd.data.image import Image
+from napari_cosdd.errors import BadInputError, CosddError
 from napari_cosdd.events import Event, Saved, Warned
 from napari_cosdd.gui._compare import CompareView
 from napari_cosdd.gui._jobs import Job
@@ -34,6 +36,7 @@ from napari_cosdd.gui._parts import (
 from napari_cosdd.gui._records import DenoisingRecord
 from napari_cosdd.gui._results import ResultLayers
 from napari_cosdd.gui._session import ModelEntry, plain_name, session_of
+from napari_cosdd.gui._trust import TrustView
 from napari_cosdd.gui.model_reader import SUFFIX
 from napari_cosdd.inference.config import InferenceConfig
 from napari_cosdd.inference.suits import differences
@@ -77,12 +80,14 @@ class DenoiseWidget(Dock):
         self.bar.setFormat("")
         self.status, self.problem = Sentence(), Problem()
         self.compare = CompareView(viewer, viewer.theme)
+        self.trust = TrustView(self.session, self._to_check, self._to_denoise)
         self.main = self.run
         self._build()
         self.image.chosen.connect(self._refresh)
         self.model.currentTextChanged.connect(lambda _text: self._refresh())
         self.session.models_changed.connect(self._list_models)
         self.session.denoising_changed.connect(self._refresh)
+        self.session.checked.connect(self._refresh)
         self.session.denoise_layer.connect(self._take_over)
         viewer.events.theme.connect(self._theme_changed)
         self._list_models()
@@ -105,6 +110,7 @@ class DenoiseWidget(Dock):
             self.problem,
             self.compare,
             self.save,
+            self.trust,
         ):
             self.rows.addWidget(widget)
         self.rows.addStretch(1)
@@ -135,9 +141,7 @@ class DenoiseWidget(Dock):
             return
         try:
             model = entry.load()
-            given = self.session.axes.get(key_of(layer), "")
-            axes = axes_for(layer, model.spec.ndim, given)
-            image, offset = image_of(layer, axes), None
+            image, offset = self._to_denoise(), None
             config = inference_config(
                 {"n_samples": self.n_samples.value(), "n_kept": self.n_kept.value()}
             )
@@ -147,7 +151,7 @@ class DenoiseWidget(Dock):
         self.image.choose(layer)  # stay with it, whatever layer is active
         if self.plane.isChecked():
             keep = "CZYX" if model.spec.ndim == 3 else "CYX"
-            plane = current_plane(layer, axes, self.viewer.dims.point, keep)
+            plane = current_plane(layer, image.axes, self.viewer.dims.point, keep)
             offset = [s.start or 0 for s in plane]
             image = image.with_data(image.data[plane], image.name)
         settings = config.model_dump()
@@ -167,6 +171,19 @@ class DenoiseWidget(Dock):
 
         record = DenoisingRecord(image.name, provenance)
         self.session.denoise(Job(f"denoising {image.name}", work), record, results)
+
+    def _to_check(self) -> tuple[ImageLayer, ModelEntry] | None:
+        """Return what the model check is about."""
+        layer, entry = self.image.layer, self._entry()
+        return None if layer is None or entry is None else (layer, entry)
+
+    def _to_denoise(self) -> Image:
+        """Return the chosen image with axes as the chosen model needs them."""
+        layer, entry = self.image.layer, self._entry()
+        if layer is None or entry is None:
+            raise BadInputError(NO_MODEL)
+        given = self.session.axes.get(key_of(layer), "")
+        return image_of(layer, axes_for(layer, entry.load().spec.ndim, given))
 
     def _cancel(self) -> None:
         if self.session.denoising is not None:
@@ -230,10 +247,15 @@ class DenoiseWidget(Dock):
         self.model.setToolTip(str(entry.path or "") if entry is not None else "")
         running = self.session.denoising
         active = running is not None and running[0].active
+        checking = self.session.checking
+        busy = checking is not None and checking.active
         why = "A denoising is running" if active else NO_MODEL
         if entry is not None and not active:
             why = "Open an image first"
-        enable(self.run, layer is not None and entry is not None and not active, why)
+        if busy:
+            why = "Wait until the check is done"
+        ready = layer is not None and entry is not None
+        enable(self.run, ready and not active and not busy, why)
         enable(self.cancel, active, "Nothing is being denoised")
         flat = layer is None or layer.ndim < 3
         enable(self.plane, not flat, "The image has one plane only")
@@ -245,6 +267,7 @@ class DenoiseWidget(Dock):
             self._show_record(*running)
         if layer is not None:
             self.compare.show_source(layer)
+        self.trust.refresh()
 
     def _show_record(self, job: Job, record: DenoisingRecord) -> None:
         self.bar.setValue(round(1000 * record.progress))

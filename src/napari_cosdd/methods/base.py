@@ -203,6 +203,13 @@ class GenerativeMethod(Method):
         """Return noisy images of the same signal with fresh noise."""
 
     @abstractmethod
+    def quantiles(self, x: Tensor, noise: LatentNoise) -> Tensor:
+        """Return P(X_i <= x_i | pixels before it, z) with z from q(z|x), shape of `x`.
+
+        Uniform and independent if signal and noise were learned.
+        """
+
+    @abstractmethod
     def sample_prior(
         self,
         n: int,

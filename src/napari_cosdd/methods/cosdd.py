@@ -162,6 +162,12 @@ class COSDD(GenerativeMethod):
         code = self.ladder.sample_posterior(features, noise).code
         return self.decoder.sample(code, self._floor(code), generator)
 
+    def quantiles(self, x: Tensor, noise: LatentNoise) -> Tensor:
+        """Return the mixture's distribution function at each pixel."""
+        code = self.ladder.sample_posterior(self.ladder.encode(x), noise).code
+        rows = self.likelihood(x, code).cdf(self.decoder.rows(x))
+        return self.decoder.unrows(rows, x.shape)
+
     def sample_prior(
         self,
         n: int,

@@ -51,6 +51,16 @@ class NoiseReport:
     advice: Advice
     dependence: SignalDependence
 
+    @property
+    def summary(self) -> dict[str, list[float]]:
+        """In few numbers: correlation at lags 1 to 5, variance against signal."""
+        return {
+            "along_x": self.correlation.along_x[1:6].tolist(),
+            "along_y": self.correlation.along_y[1:6].tolist(),
+            "signal": self.dependence.signal.tolist(),
+            "variance": self.dependence.variance.tolist(),
+        }
+
 
 def report(
     stack: Stack,

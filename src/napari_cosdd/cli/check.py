@@ -1,0 +1,73 @@
+"""`napari-cosdd check`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from napari_cosdd.cli._app import (
+    AxesOption,
+    MaskOption,
+    OverwriteOption,
+    app,
+    console,
+    stoppable,
+)
+
+#: Exit code where something speaks against the result.
+WANTS_A_LOOK = 3
+
+
+@app.command()
+def check(
+    model: Annotated[Path, typer.Argument(help="Model file from train.")],
+    image: Annotated[Path, typer.Argument(help="Noisy image.")],
+    axes: AxesOption = None,
+    reference: Annotated[
+        Path | None,
+        typer.Option(
+            help="Clean image of the same scene: gives PSNR, SSIM, and how often it "
+            "lies in the posterior's intervals."
+        ),
+    ] = None,
+    mask: MaskOption = False,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    output: Annotated[
+        Path | None,
+        typer.Option(help="Write a page of plots (.png) or the numbers (.json)."),
+    ] = None,
+    overwrite: OverwriteOption = False,
+) -> None:
+    """Tell whether a model's result can be trusted, without ground truth.
+
+    Exit code 3 says that something speaks against it.
+    """
+    from napari_cosdd import api, pictures
+    from napari_cosdd.trust.page import write_check
+
+    pictures.check_report(output, overwrite)
+    trained = api.load(model)
+    opened = api.as_images(image, axes)[0]
+    truth = None if reference is None else api.as_images(reference, axes)[0]
+    with stoppable() as stop:
+        found = api.check(
+            opened, trained, reference=truth, mask=mask, device=device, stop=stop
+        )
+    for finding in found.findings:
+        sign = {True: "[green]✓[/]", False: "[yellow]![/]", None: "–"}[finding.passed]
+        console.print(f"{sign} [bold]{finding.title}[/]", highlight=False)
+        console.print(f"    {finding.found}", highlight=False)
+    if found.scores is not None:
+        console.print(f"PSNR {found.scores.psnr:.2f} dB, SSIM {found.scores.ssim:.4f}")
+    if found.coverage is not None:
+        within = ", ".join(
+            f"{100 * found.coverage.at(p):.0f} % in the {100 * p:.0f} % interval"
+            for p in (0.5, 0.8, 0.95)
+        )
+        console.print(f"of the reference lie {within}", highlight=False)
+    console.print(found.verdict, highlight=False)
+    if output is not None:
+        write_check(output, found)
+        console.print(f"wrote {output}")
+    if not found.passed:
+        raise typer.Exit(WANTS_A_LOOK)

@@ -1,0 +1,23 @@
+"""`napari-cosdd cite`."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from napari_cosdd._options import field_options
+from napari_cosdd.cli._app import app
+
+
+@app.command()
+@field_options("inference")
+def cite(
+    model: Annotated[Path, typer.Argument(help="Model file from train.")],
+    **settings: Any,
+) -> None:
+    """Print a methods paragraph for a paper, with what to cite."""
+    from napari_cosdd import api
+    from napari_cosdd.citation import methods_paragraph
+
+    given = {k: v for k, v in settings.items() if v is not None}
+    typer.echo(methods_paragraph(api.load(model), api.inference_config(given)))

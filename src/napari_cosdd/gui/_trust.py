@@ -1,0 +1,156 @@
+"""The Trust part of the Denoise dock: the model check, and the methods paragraph."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from qtpy.QtWidgets import QApplication, QFileDialog, QVBoxLayout, QWidget
+from superqt import QCollapsible
+
+from napari_cosdd.api import ModelCheck, check
+from napari_cosdd.citation import methods_paragraph
+from napari_cosdd.data.image import Image
+from napari_cosdd.errors import CosddError
+from napari_cosdd.events import Checked, Event
+from napari_cosdd.gui._jobs import Job
+from napari_cosdd.gui._layers import key_of
+from napari_cosdd.gui._parts import Heading, Problem, Sentence, button, enable, row
+from napari_cosdd.gui._session import ModelEntry, Session
+from napari_cosdd.inference.config import InferenceConfig
+from napari_cosdd.trust.page import write_check
+
+SIGNS = {True: "✓", False: "!", None: "–"}
+
+
+class TrustView(QWidget):
+    """Checks the chosen model on the chosen image, and says what speaks against it.
+
+    Parameters
+    ----------
+    session : Session
+        Runs the check and keeps what was found.
+    chosen : callable
+        Gives the chosen layer and model, None if there are none.
+    image : callable
+        Gives the image of the layer; raises CosddError if its axes do not fit.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        chosen: Callable[[], tuple[Any, ModelEntry] | None],
+        image: Callable[[], Image],
+    ) -> None:
+        super().__init__()
+        self.session, self._chosen, self._image = session, chosen, image
+        self.run = button(
+            "Check",
+            "Look, without ground truth, whether this model fits this image",
+            self._check,
+        )
+        self.page = button(
+            "Save page…", "All checks with plots, as a picture", self._save
+        )
+        self.copy = button(
+            "Copy methods", "A paragraph for your paper, with citations", self._copy
+        )
+        self.verdict, self.problem = Sentence(), Problem()
+        self.details, self.list = QCollapsible("All checks"), Sentence()
+        self.details.addWidget(self.list)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(6)
+        for widget in (
+            Heading("Trust"),
+            row(self.run, self.page, self.copy),
+            self.verdict,
+            self.details,
+            self.problem,
+        ):
+            column.addWidget(widget)
+        session.checked.connect(self.refresh)
+        self.refresh()
+
+    @property
+    def found(self) -> ModelCheck | None:
+        """What is known of the chosen model on the chosen image."""
+        chosen = self._chosen()
+        return None if chosen is None else self.session.checks.get(_key(*chosen))
+
+    def _check(self) -> None:
+        self.problem.show_error(None)
+        chosen = self._chosen()
+        if chosen is None:
+            return
+        layer, entry = chosen
+        try:
+            image = self._image()
+        except CosddError as error:
+            self.problem.show_error(error)
+            return
+
+        def work(stop: Callable[[], bool]) -> Iterator[Event]:
+            yield Checked(check(image, entry.load(), mask=True, stop=stop))
+
+        self.session.check(Job(f"checking {entry.name}", work), _key(layer, entry))
+
+    def _save(self) -> None:
+        if self.found is None:
+            return
+        name, _ = QFileDialog.getSaveFileName(
+            self, "Save the page", "check.png", "Page (*.png);;Numbers (*.json)"
+        )
+        if name:
+            self.save_to(Path(name))
+
+    def save_to(self, path: Path) -> None:
+        """Write the page of plots; what goes wrong is shown."""
+        found = self.found
+        if found is None:
+            return
+        try:
+            write_check(path if path.suffix else path.with_suffix(".png"), found)
+        except OSError as error:
+            self.problem.show_error(error)
+
+    def _copy(self) -> None:
+        """Put the methods paragraph into the clipboard."""
+        chosen, clipboard = self._chosen(), QApplication.clipboard()
+        if chosen is None or clipboard is None:
+            return
+        done = self.session.denoising
+        settings = done[1].provenance.get("settings", {}) if done is not None else {}
+        config = InferenceConfig.model_validate(settings)
+        try:
+            clipboard.setText(methods_paragraph(chosen[1].load(), config))
+        except CosddError as error:
+            self.problem.show_error(error)
+
+    def refresh(self) -> None:
+        """Show what is known."""
+        ready, job = self._chosen() is not None, self.session.checking
+        denoising = self.session.denoising
+        active = job is not None and job.active
+        busy = denoising is not None and denoising[0].active
+        why = "A check is running" if active else "Choose a model and an image first"
+        if busy:
+            why = "Wait until denoising is done"
+        enable(self.run, ready and not active and not busy, why)
+        enable(self.copy, ready, "Choose a model first")
+        found = self.found
+        enable(self.page, found is not None, "Check first")
+        self.details.setVisible(found is not None)
+        if active:
+            self.verdict.setText("checking …")
+        else:
+            self.verdict.setText(found.verdict if found is not None else "")
+        if job is not None and job.error is not None:
+            self.problem.show_error(job.error)
+        if found is not None:
+            lines = [f"{SIGNS[f.passed]} {f.title}: {f.found}" for f in found.findings]
+            self.list.setText("\n".join(lines))
+
+
+def _key(layer: Any, entry: ModelEntry) -> tuple[str, str]:
+    """Return what a check is kept under: the layer and the model."""
+    return key_of(layer), entry.name

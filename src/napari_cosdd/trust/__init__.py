@@ -1,0 +1,1 @@
+"""Is a result right? What can be told without ground truth."""

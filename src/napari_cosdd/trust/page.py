@@ -1,0 +1,213 @@
+"""The model check as a page of plots (.png) or as numbers (.json)."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_cosdd.data.files import atomic, write_json
+from napari_cosdd.noise.signal_dependence import variance_of_residual
+from napari_cosdd.trust.check import ModelCheck
+from napari_cosdd.trust.evidence import Evidence, Floats
+from napari_cosdd.trust.findings import (
+    LEVELS,
+    Finding,
+    by_level,
+    of,
+    profile_of,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+#: Sign, colour and word of a finding: colour alone carries no meaning.
+SIGNS = {True: ("✓", "#1a7f37"), False: ("!", "#b35900"), None: ("–", "0.5")}
+REAL, DRAWN, RAW = "#0072b2", "#d55e00", "0.4"
+#: Side of the pictures, pixels.
+DETAIL = 128
+
+
+def write_check(path: Path, check: ModelCheck) -> None:
+    """Write a check as numbers (.json) or as a page (.png), by the name's ending."""
+    if path.suffix == ".json":
+        write_json(path, numbers(check))
+        return
+    with atomic(path) as temporary:
+        figure_of(check).savefig(temporary, dpi=110, format="png")
+
+
+def numbers(check: ModelCheck) -> dict[str, Any]:
+    """Return verdict and findings in plain values."""
+    found: dict[str, Any] = {
+        "verdict": check.verdict,
+        "passed": check.passed,
+        "findings": [vars(finding) for finding in check.findings],
+    }
+    if check.scores is not None:
+        found["scores"] = check.scores._asdict()
+    if check.coverage is not None:
+        found["coverage"] = {k: v.tolist() for k, v in check.coverage._asdict().items()}
+    return found
+
+
+def figure_of(check: ModelCheck) -> "Figure":
+    """Draw the page: the verdict, the findings, and what they rest on."""
+    from matplotlib.figure import Figure
+
+    e = check.evidence
+    figure = Figure((15.5, 10), layout="constrained")
+    halves: Any = figure.subfigures(1, 2, width_ratios=(1, 2.1))
+    left, right = halves
+    _write_findings(left, check)
+    axes: Any = right.subplots(3, 3)
+    _draw_pictures(axes[0], e)
+    _draw_profiles(axes[1, 0], e, "x")
+    _draw_profiles(axes[1, 1], e, "y")
+    _draw_variance(axes[1, 2], e)
+    _draw_histogram(axes[2, 0], e)
+    _draw_levels(axes[2, 1], e)
+    if check.coverage is not None:
+        _draw_coverage(axes[2, 2], check)
+    elif e.kl:
+        _draw_kl(axes[2, 2], e)
+    else:
+        axes[2, 2].set_axis_off()
+    return figure
+
+
+def _write_findings(figure: Any, check: ModelCheck) -> None:
+    ax = figure.subplots()
+    ax.set_axis_off()
+    lines: list[tuple[str, str, float, str]] = [(check.verdict, "black", 11, "bold")]
+    for finding in check.findings:
+        sign, colour = SIGNS[finding.passed]
+        lines.append((f"{sign}  {finding.title}", colour, 10, "bold"))
+        lines.append((_text(finding), "0.25", 8.5, "normal"))
+    if check.scores is not None:
+        s = check.scores
+        lines.append((f"PSNR {s.psnr:.2f} dB, SSIM {s.ssim:.3f}", "black", 10, "bold"))
+    y = 1.0
+    for text, colour, size, weight in lines:
+        wrapped = _wrapped(text, 46 if size > 10.5 else 52 if size > 9 else 64)
+        ax.text(0, y, wrapped, va="top", size=size, color=colour, weight=weight)
+        y -= (wrapped.count("\n") + 1) * size * 0.00205 + (
+            0.014 if weight == "normal" or size > 10.5 else 0.003
+        )
+
+
+def _text(finding: Finding) -> str:
+    if finding.passed is False:
+        return f"{finding.found}. {finding.remedy}"
+    return finding.found
+
+
+def _wrapped(text: str, width: int) -> str:
+    from textwrap import fill
+
+    return fill(text, width)
+
+
+def _draw_pictures(axes: Any, e: Evidence) -> None:
+    """Draw the image, the same signal with redrawn noise, and what was removed."""
+    box = (0, slice(0, DETAIL), slice(0, DETAIL))
+    solution = e.solutions[(0, *box)]
+    pictures: list[tuple[str, Floats, bool]] = [("the image", e.noisy[box], False)]
+    if e.redrawn.size:
+        pictures.append(("the same signal, redrawn noise", e.redrawn[(0, *box)], False))
+    else:
+        pictures.append(("the result", solution, False))
+    pictures.append(("what was removed", e.noisy[box] - solution, True))
+    low, high = np.percentile(e.noisy[box], [0.5, 99.5])
+    for ax, (title, image, centred) in zip(axes, pictures, strict=True):
+        limits = (low, high) if not centred else (-(high - low) / 2, (high - low) / 2)
+        ax.imshow(
+            image, "gray", vmin=limits[0], vmax=limits[1], interpolation="nearest"
+        )
+        ax.set_title(title, fontsize=10)
+        ax.set_axis_off()
+
+
+def _draw_profiles(ax: "Axes", e: Evidence, direction: str) -> None:
+    shown = [("raw noise", e.raw.correlation, RAW, ":")]
+    shown.append(("removed", profile_of(e.residuals), REAL, "-"))
+    if e.redrawn.size:
+        shown.append(("redrawn", profile_of(e.model_noise), DRAWN, "--"))
+    low = 0.0
+    for label, found, colour, style in shown:
+        profile = of(found, direction)[:13]
+        low = min(low, 1.1 * float(profile.min()))
+        ax.plot(profile, style, marker="o", ms=3, color=colour, label=label)
+    ax.axhline(0, color="0.8", lw=0.8)
+    word = {"x": "a row (x)", "y": "a column (y)"}[direction]
+    ax.set(xlabel="lag, px", ylim=(min(-0.15, low), 1.05))
+    ax.set_title(f"autocorrelation along {word}", fontsize=10)
+    ax.legend(fontsize=8)
+
+
+def _draw_variance(ax: "Axes", e: Evidence) -> None:
+    n = len(e.redrawn) if e.redrawn.size else len(e.solutions)
+    solutions = e.solutions[:n]
+    pairs = [("removed", e.residuals[:n], REAL, "-")]
+    if e.redrawn.size:
+        pairs.append(("redrawn", e.model_noise, DRAWN, "--"))
+    for label, noise, colour, style in pairs:
+        found = variance_of_residual(solutions, noise)
+        ax.plot(found.signal, found.variance, style, color=colour, label=label)
+    ax.set_title("variance of the noise", fontsize=10)
+    ax.set(xlabel="signal, normalized")
+    ax.set_ylim(bottom=0)
+    ax.legend(fontsize=8)
+
+
+def _draw_histogram(ax: "Axes", e: Evidence) -> None:
+    spread = 4 * float(e.residuals.std())
+    bins = np.linspace(-spread, spread, 81)
+    pairs = [("removed", e.residuals, REAL, "-")]
+    if e.redrawn.size:
+        pairs.append(("redrawn", e.model_noise, DRAWN, "--"))
+    for label, noise, colour, style in pairs:
+        heights, _ = np.histogram(noise, bins, density=True)
+        ax.plot(0.5 * (bins[1:] + bins[:-1]), heights, style, color=colour, label=label)
+    ax.set_title("histogram of the noise", fontsize=10)
+    ax.set(xlabel="grey levels, normalized", yticks=[])
+    ax.set_ylim(bottom=0)
+    ax.legend(fontsize=8)
+
+
+def _draw_levels(ax: "Axes", e: Evidence) -> None:
+    index, residuals = by_level(e.solutions), e.residuals
+    present = [i for i in range(LEVELS) if (index == i).any()]
+    levels = [e.solutions[index == i].mean() for i in present]
+    means = [residuals[index == i].mean() / residuals.std() for i in present]
+    ax.axhline(0, color="0.8", lw=0.8)
+    ax.plot(levels, means, "o-", ms=3, color=REAL)
+    ax.set_title("mean of what was removed, in its deviations", fontsize=10)
+    ax.set(
+        xlabel="signal, normalized",
+        ylim=(min(-0.3, 1.1 * min(means)), max(0.3, 1.1 * max(means))),
+    )
+
+
+def _draw_kl(ax: "Axes", e: Evidence) -> None:
+    ax.bar(range(1, len(e.kl) + 1), e.kl, color=REAL)
+    ax.set_title("information in the latents (KL)", fontsize=10)
+    ax.set(
+        xlabel="level, finest first",
+        ylabel="nats per pixel",
+        xticks=range(1, len(e.kl) + 1),
+    )
+
+
+def _draw_coverage(ax: "Axes", check: ModelCheck) -> None:
+    found = check.coverage
+    assert found is not None
+    ax.plot([0, 1], [0, 1], color="0.8", lw=0.8)
+    ax.plot(found.nominal, found.measured, "o-", ms=3, color=REAL)
+    ax.set_title("calibration", fontsize=10)
+    ax.set(
+        xlabel="interval of the samples",
+        ylabel="truth within",
+        xlim=(0, 1),
+        ylim=(0, 1),
+    )

@@ -1,0 +1,57 @@
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from napari_cosdd.axes import Stack
+from napari_cosdd.noise.report import report
+from napari_cosdd.trust.evidence import Evidence
+
+
+def rows_noise(shape, rng):
+    """Noise of unit deviation, correlated along rows."""
+    white = rng.normal(size=shape)
+    blurred = ndimage.gaussian_filter1d(rng.normal(size=shape), 1, axis=-1)
+    return (white + 2 * blurred) / np.sqrt(1 + 4 / (2 * np.sqrt(np.pi)))
+
+
+@pytest.fixture
+def world():
+    """A smooth scene, and how its noise is drawn."""
+    rng = np.random.default_rng(0)
+    scene = ndimage.gaussian_filter(rng.normal(size=(1, 192, 192)), (0, 8, 8))
+    scene *= 3 / scene.std()
+    scene[:, :, :100] = scene[:, :, :100].min()  # a flat background
+    return SimpleNamespace(scene=scene, rng=rng, noise=rows_noise)
+
+
+@pytest.fixture
+def make(world):
+    """Return evidence of a model that is right, but for what is given."""
+
+    def build(**given):
+        scene, rng = world.scene, world.rng
+        noisy = scene + world.noise(scene.shape, rng)
+        values = {
+            "noisy": noisy,
+            "solutions": np.stack([scene, scene]),
+            "redrawn": np.stack([scene + world.noise(scene.shape, rng)] * 2),
+            "quantiles": rng.uniform(size=scene.shape),
+            "raw": report(Stack(noisy, "SYX", 2)),
+            "axis": "x",
+            "reach": 9,
+            "losses": {
+                "kl_0": 0.1,
+                "kl_1": 0.05,
+                "explained": 0.9,
+                "explainable": 0.9,
+            },
+            "collapsed": False,
+            "unlike": (),
+            "trained_on": {"levels_1_50_99": [0, 1, 2]},
+            "history": {"step": [100, 500, 1000], "loss": [1.0, 0.5, 0.5]},
+        }
+        return Evidence(**(values | given))
+
+    return build
