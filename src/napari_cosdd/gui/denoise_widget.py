@@ -156,7 +156,11 @@ class DenoiseWidget(Dock):
             image = image.with_data(image.data[plane], image.name)
         settings = config.model_dump()
         model_name = entry.name if entry.path is None else entry.path.name
-        provenance = {"model": model_name, "settings": settings}
+        provenance = {
+            "model": model_name,
+            "model_hash": model.fingerprint,
+            "settings": settings,
+        }
         results = ResultLayers(
             self.viewer,
             layer,

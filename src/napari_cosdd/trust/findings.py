@@ -16,12 +16,12 @@ from napari_cosdd.trust.evidence import Evidence, Floats
 
 #: Lags that profiles are compared at, and levels of the signal; pixels of a level.
 LAGS, ACROSS, LEVELS, ENOUGH = 6, 3, 12, 400
-#: Mean of the residual at a level, in deviations of the residual.
-BIAS = 0.1
+#: Mean of the residual at a level, in deviations of the residual at that level.
+BIAS = 0.15
 #: Differences of autocorrelations: from the raw noise, from the model's own noise.
 FROM_RAW, FROM_MODEL = 0.15, 0.06
 #: Autocorrelation of the residual across the noise's rows; of a point estimate's.
-OTHER_ROWS, OTHER_ROWS_POINT = 0.1, 0.2
+OTHER_ROWS, OTHER_ROWS_POINT = 0.15, 0.2
 #: Correlation of the residual with the solution or its details; of a point estimate's.
 STRUCTURE, STRUCTURE_POINT = 0.1, 0.25
 #: Largest distance between distributions of real and redrawn noise.
@@ -251,9 +251,9 @@ def along(e: Evidence) -> Finding:
     if e.axis == "z":
         return Finding(name, title, None, "the noise runs along z", remedy)
     limit = max(FROM_RAW, 4 * e.raw.correlation.standard_error)
-    removed, found, passed = profile_of(e.residuals), [], True
-    own = profile_of(e.model_noise) if e.redrawn.size else None
-    for direction in "xy":
+    removed, found, passed = profile_of(removed_noise(e)), [], True
+    own = profile_of(redrawn_noise(e)) if e.redrawn.size else None
+    for direction in {"x": "x", "y": "y", "none": "xy"}[e.axis]:
         ours = of(removed, direction)[1 : LAGS + 1]
         raw = of(e.raw.correlation, direction)[1 : LAGS + 1]
         passed = passed and bool(np.abs(ours - raw).max() < limit)
@@ -273,7 +273,7 @@ def across(e: Evidence) -> Finding:
         "train longer, check the axis."
     )
     directions = {"x": "y", "y": "x", "none": "xy", "z": "xy"}[e.axis]
-    profiles = [_profile(e.residuals, a)[1 : ACROSS + 1] for a in directions]
+    profiles = [_profile(removed_noise(e), a)[1 : ACROSS + 1] for a in directions]
     limit = OTHER_ROWS if len(e.solutions) > 1 else OTHER_ROWS_POINT
     worst = max(float(np.abs(p).max()) for p in profiles)
     found = "; ".join(_numbers(p) for p in profiles)
@@ -282,19 +282,13 @@ def across(e: Evidence) -> Finding:
 
 def centred(e: Evidence) -> Finding:
     """Look whether the residual is zero on average at every level of the solution."""
-    index, residuals = by_level(e.solutions), e.residuals
-    deviation = residuals.std()
-    biases = [
-        float(residuals[index == i].mean() / deviation)
-        for i in range(LEVELS)
-        if (index == i).sum() >= ENOUGH * len(e.solutions)
-    ]
+    _, biases = biases_of(e)
     worst = max(biases, key=abs, default=0.0)
     return Finding(
         "centred",
         "Brightness is kept at every level",
         abs(worst) < BIAS,
-        f"the residual's mean is at most {abs(worst):.3f} of its deviation",
+        f"the mean of what was removed is at most {abs(worst):.2f} of its deviation",
         "The result is too dark or too bright in places: train longer.",
     )
 
@@ -324,6 +318,37 @@ def by_level(solutions: Floats) -> np.ndarray:
     step = max(1, solutions.size // THINNED)
     edges = np.quantile(solutions.ravel()[::step], np.linspace(0, 1, LEVELS + 1)[1:-1])
     return np.searchsorted(edges, solutions)
+
+
+def biases_of(e: Evidence) -> tuple[list[float], list[float]]:
+    """Return levels of the solution, and the residual's mean in its deviations."""
+    index, residuals = by_level(e.solutions), e.residuals
+    levels, biases = [], []
+    for i in range(LEVELS):
+        here = index == i
+        if here.sum() >= ENOUGH * len(e.solutions):
+            levels.append(float(e.solutions[here].mean()))
+            biases.append(float(residuals[here].mean() / residuals[here].std()))
+    return levels, biases
+
+
+def removed_noise(e: Evidence) -> Floats:
+    """Return the residuals, of unit deviation at every level of the solution."""
+    return _standardized(e.residuals, e.solutions)
+
+
+def redrawn_noise(e: Evidence) -> Floats:
+    """Return the model's noise, of unit deviation at every level."""
+    return _standardized(e.model_noise, e.solutions[: len(e.redrawn)])
+
+
+def _standardized(noise: Floats, solutions: Floats) -> Floats:
+    """Let dark pixels count as much as bright ones, whose noise is stronger."""
+    index = by_level(solutions)
+    scale = np.ones(LEVELS)
+    for i in np.unique(index):
+        scale[i] = noise[index == i].std() or 1
+    return np.asarray(noise / scale[index])
 
 
 def _profile(values: Floats, direction: str) -> Floats:

@@ -10,11 +10,12 @@ from napari_cosdd.noise.signal_dependence import variance_of_residual
 from napari_cosdd.trust.check import ModelCheck
 from napari_cosdd.trust.evidence import Evidence, Floats
 from napari_cosdd.trust.findings import (
-    LEVELS,
     Finding,
-    by_level,
+    biases_of,
     of,
     profile_of,
+    redrawn_noise,
+    removed_noise,
 )
 
 if TYPE_CHECKING:
@@ -130,9 +131,9 @@ def _draw_pictures(axes: Any, e: Evidence) -> None:
 
 def _draw_profiles(ax: "Axes", e: Evidence, direction: str) -> None:
     shown = [("raw noise", e.raw.correlation, RAW, ":")]
-    shown.append(("removed", profile_of(e.residuals), REAL, "-"))
+    shown.append(("removed", profile_of(removed_noise(e)), REAL, "-"))
     if e.redrawn.size:
-        shown.append(("redrawn", profile_of(e.model_noise), DRAWN, "--"))
+        shown.append(("redrawn", profile_of(redrawn_noise(e)), DRAWN, "--"))
     low = 0.0
     for label, found, colour, style in shown:
         profile = of(found, direction)[:13]
@@ -176,16 +177,13 @@ def _draw_histogram(ax: "Axes", e: Evidence) -> None:
 
 
 def _draw_levels(ax: "Axes", e: Evidence) -> None:
-    index, residuals = by_level(e.solutions), e.residuals
-    present = [i for i in range(LEVELS) if (index == i).any()]
-    levels = [e.solutions[index == i].mean() for i in present]
-    means = [residuals[index == i].mean() / residuals.std() for i in present]
+    levels, means = biases_of(e)
     ax.axhline(0, color="0.8", lw=0.8)
     ax.plot(levels, means, "o-", ms=3, color=REAL)
     ax.set_title("mean of what was removed, in its deviations", fontsize=10)
     ax.set(
         xlabel="signal, normalized",
-        ylim=(min(-0.3, 1.1 * min(means)), max(0.3, 1.1 * max(means))),
+        ylim=(min(-0.3, 1.1 * min(means, default=0)), max(0.3, *means)),
     )
 
 
