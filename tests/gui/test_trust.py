@@ -32,9 +32,9 @@ def test_without_model_or_image_it_says_why_not(viewer, shown):
 def test_the_verdict_and_all_checks_are_shown(checked):
     assert "checks want a look" in checked.verdict.text()
     assert "Train longer." in checked.verdict.text()  # six steps are none
-    lines = checked.list.text().splitlines()
-    assert len(lines) == 11
-    assert lines[2].startswith("! It was trained long enough: 6 steps")
+    parts = checked.list.text().split("<p>")[1:]
+    assert len(parts) == 11
+    assert parts[2].startswith("<b>! It was trained long enough</b><br>6 steps")
     assert not checked.details.isHidden()
 
 

@@ -17,6 +17,7 @@ from qtpy.QtWidgets import (
     QVBoxLayout,
     QWidget,
 )
+from superqt import QCollapsible
 
 from napari_cosdd.gui._jobs import JobError
 from napari_cosdd.gui._layers import KEY
@@ -103,6 +104,11 @@ def button(text: str, tip: str, slot: Callable[[], Any]) -> QPushButton:
     made.setToolTip(tip)
     made.clicked.connect(lambda _checked=False: slot())
     return made
+
+
+def folded(title: str) -> QCollapsible:
+    """Return a part that opens when its title is clicked."""
+    return QCollapsible(title, expandedIcon="▾", collapsedIcon="▸")
 
 
 def enable(widget: QWidget, on: bool, why_not: str = "") -> None:

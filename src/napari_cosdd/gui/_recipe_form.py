@@ -4,11 +4,10 @@ from typing import Any
 
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QCheckBox, QVBoxLayout, QWidget
-from superqt import QCollapsible
 
 from napari_cosdd import api
 from napari_cosdd.gui._forms import ConfigForm
-from napari_cosdd.gui._parts import Dock, choice, enable, field, fill
+from napari_cosdd.gui._parts import Dock, choice, enable, field, fill, folded
 from napari_cosdd.methods import METHODS, get_method
 
 AUTOMATIC = "automatic"
@@ -46,7 +45,7 @@ class RecipeForm(QWidget):
         self.noise = choice(AUTOMATIC, *AXES)
         self.volume = QCheckBox("3-D: learn from whole z-stacks")
         self.fill_missing = QCheckBox("fill missing pixels (NaN)")
-        self.advanced, self.settings = QCollapsible("Advanced"), Dock()
+        self.advanced, self.settings = folded("Advanced"), Dock()
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(6)

@@ -1,11 +1,11 @@
 """The Trust part of the Denoise dock: the model check, and the methods paragraph."""
 
 from collections.abc import Callable, Iterator
+from html import escape
 from pathlib import Path
 from typing import Any
 
 from qtpy.QtWidgets import QApplication, QFileDialog, QVBoxLayout, QWidget
-from superqt import QCollapsible
 
 from napari_cosdd.api import ModelCheck, check
 from napari_cosdd.citation import methods_paragraph
@@ -14,7 +14,15 @@ from napari_cosdd.errors import CosddError
 from napari_cosdd.events import Checked, Event
 from napari_cosdd.gui._jobs import Job
 from napari_cosdd.gui._layers import key_of
-from napari_cosdd.gui._parts import Heading, Problem, Sentence, button, enable, row
+from napari_cosdd.gui._parts import (
+    Heading,
+    Problem,
+    Sentence,
+    button,
+    enable,
+    folded,
+    row,
+)
 from napari_cosdd.gui._session import ModelEntry, Session
 from napari_cosdd.inference.config import InferenceConfig
 from napari_cosdd.trust.page import write_check
@@ -55,7 +63,7 @@ class TrustView(QWidget):
             "Copy methods", "A paragraph for your paper, with citations", self._copy
         )
         self.verdict, self.problem = Sentence(), Problem()
-        self.details, self.list = QCollapsible("All checks"), Sentence()
+        self.details, self.list = folded("All checks"), Sentence()
         self.details.addWidget(self.list)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
@@ -147,8 +155,12 @@ class TrustView(QWidget):
         if job is not None and job.error is not None:
             self.problem.show_error(job.error)
         if found is not None:
-            lines = [f"{SIGNS[f.passed]} {f.title}: {f.found}" for f in found.findings]
-            self.list.setText("\n".join(lines))
+            lines = [
+                (f"{SIGNS[f.passed]} {escape(f.title)}", escape(f.found))
+                for f in found.findings
+            ]
+            parts = [f"<p><b>{title}</b><br>{text}</p>" for title, text in lines]
+            self.list.setText("".join(parts))
 
 
 def _key(layer: Any, entry: ModelEntry) -> tuple[str, str]:
