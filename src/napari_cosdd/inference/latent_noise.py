@@ -82,15 +82,18 @@ class PositionNoise:
         signs: Sequence[int] | None = None,
     ) -> None:
         self.key = (seed & _MASK, image & _MASK)
-        self.samples = torch.tensor(list(samples), device=device)
-        self.signs = None
-        if signs is not None and -1 in signs:
-            self.signs = torch.tensor(list(signs), dtype=torch.float32, device=device)
+        distinct = sorted(set(samples))
+        self.samples = torch.tensor(distinct, device=device)
+        #: Which of them each sample of the batch has: mirror images share one.
+        self.index = torch.tensor([distinct.index(k) for k in samples], device=device)
+        self.signs = torch.tensor(
+            list(signs or [1] * len(samples)), dtype=torch.float32, device=device
+        )
         self.origin, self.size, self.device = tuple(origin), tuple(size), device
 
     def __call__(self, level: int, shape: torch.Size) -> Tensor:
         """Return noise of `shape` (samples, channels, *spatial) for a level."""
-        n, n_channels, *spatial = shape
+        n, (_, n_channels, *spatial) = len(self.samples), shape
         quads = -(-n_channels // 4)
         position = self._positions(spatial)
         channel = torch.arange(quads, device=self.device)
@@ -107,9 +110,7 @@ class PositionNoise:
         normals = [*box_muller(bits[0], bits[1]), *box_muller(bits[2], bits[3])]
         stacked = torch.stack(normals, 2)  # (n, quads, 4, *spatial)
         drawn = stacked.flatten(1, 2)[:, :n_channels]
-        return (
-            drawn if self.signs is None else drawn * self.signs.reshape(-1, 1, *blank)
-        )
+        return drawn[self.index] * self.signs.reshape(-1, 1, *blank)
 
     def _positions(self, spatial: Sequence[int]) -> Tensor:
         """Return one integer per absolute position: 21 bits for each axis."""

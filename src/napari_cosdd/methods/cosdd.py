@@ -153,18 +153,21 @@ class COSDD(GenerativeMethod):
 
     def sample_posterior(self, features: list[Tensor], noise: LatentNoise) -> Tensor:
         """Return one clean image for each noisy one (paper, section 4.3)."""
-        return self.signal(self.ladder.sample_posterior(features, noise).code)
+        return self.signal(self._code(features, noise))
+
+    def _code(self, features: list[Tensor], noise: LatentNoise) -> Tensor:
+        return self.ladder.sample_posterior(features, noise, with_kl=False).code
 
     def sample_noise(
         self, features: list[Tensor], noise: LatentNoise, generator: torch.Generator
     ) -> Tensor:
         """Return the same signal with fresh noise (paper, section 5.5)."""
-        code = self.ladder.sample_posterior(features, noise).code
+        code = self._code(features, noise)
         return self.decoder.sample(code, self._floor(code), generator)
 
     def quantiles(self, x: Tensor, noise: LatentNoise) -> Tensor:
         """Return the mixture's distribution function at each pixel."""
-        code = self.ladder.sample_posterior(self.ladder.encode(x), noise).code
+        code = self._code(self.ladder.encode(x), noise)
         rows = self.likelihood(x, code).cdf(self.decoder.rows(x))
         return self.decoder.unrows(rows, x.shape)
 

@@ -47,7 +47,7 @@ class StochasticLevel(nn.Module):
     def __init__(self, ndim: int, n_channels: int, n_latents: int, n_blocks: int):
         super().__init__()
         self.prior = conv(ndim, n_channels, 2 * n_latents, kernel=1)
-        self.merge = conv(ndim, 2 * n_channels, n_channels, kernel=1)
+        self.merge: Any = conv(ndim, 2 * n_channels, n_channels, kernel=1)
         self.posterior = conv(ndim, n_channels, 2 * n_latents, kernel=3)
         self.embed = conv(ndim, n_latents, n_channels, kernel=1)
         self.decode = residual_blocks(ndim, n_channels, n_blocks)
@@ -56,10 +56,20 @@ class StochasticLevel(nn.Module):
         """Return p(z_i | z_>i) from the top-down state."""
         return DiagonalGaussian.from_channels(self.prior(state))
 
-    def q(self, state: Tensor, features: Tensor) -> DiagonalGaussian:
-        """Return q(z_i | z_>i, x) from the top-down state and bottom-up features."""
-        merged = F.silu(self.merge(torch.cat([state, features], 1)))
-        return DiagonalGaussian.from_channels(self.posterior(merged))
+    def seen(self, features: Tensor) -> Tensor:
+        """Return what bottom-up features add to the merge: the same for all samples."""
+        return self._half(features, slice(features.shape[1], None), self.merge.bias)
+
+    def q(self, state: Tensor, seen: Tensor) -> DiagonalGaussian:
+        """Return q(z_i | z_>i, x) from the top-down state and what `seen` gave."""
+        own = self._half(state, slice(0, state.shape[1]), None)
+        return DiagonalGaussian.from_channels(self.posterior(F.silu(own + seen)))
+
+    def _half(self, h: Tensor, channels: slice, bias: Tensor | None) -> Tensor:
+        """Apply the part of the merge's kernel that is for state or for features."""
+        convolve: Any = (F.conv1d, F.conv2d, F.conv3d)[h.ndim - 3]
+        kernel: Tensor = self.merge.weight
+        return convolve(h, kernel[:, channels], bias)
 
     def forward(self, state: Tensor, z: Tensor) -> Tensor:
         """Return the state below this level; the state skips the latents."""
@@ -145,27 +155,32 @@ class LadderVAE(nn.Module):
         return strides(self.ndim, self.level_strides[-1])
 
     def encode(self, x: Tensor) -> list[Tensor]:
-        """Bottom-up pass: features of every level, independent of the sample."""
+        """Bottom-up pass: what each level has seen of the image, for all samples."""
         h = self.stem(x)
         features = []
         for i, blocks in enumerate(self.bottom_up):
             h = self._run(blocks, h)
-            features.append(h)
+            level: Any = self.levels[i]
+            features.append(level.seen(h))
             if i < len(self.down):
                 h = self.down[i](h)
         return features
 
     def sample_posterior(
-        self, features: Sequence[Tensor], noise: LatentNoise
+        self, features: Sequence[Tensor], noise: LatentNoise, *, with_kl: bool = True
     ) -> Latents:
-        """Top-down pass with z ~ q(z | x)."""
+        """Top-down pass with z ~ q(z | x), `features` from `encode`.
+
+        Without the KL the prior is not computed: samples do not need it.
+        """
         state = self.top.expand_as(features[-1])
         kl: list[Tensor] = []
         for i in reversed(range(len(self.levels))):
             level: Any = self.levels[i]
-            p, q = level.p(state), level.q(state, features[i])
+            q = level.q(state, features[i])
+            if with_kl:
+                kl.insert(0, q.kl(level.p(state)).flatten(1).sum(1))
             z = q.rsample(noise(i, q.loc.shape))
-            kl.insert(0, q.kl(p).flatten(1).sum(1))
             state = self._below(i, self._run(level, state, z))
         return Latents(self.code(state), kl)
 
