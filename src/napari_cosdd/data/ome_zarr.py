@@ -1,5 +1,6 @@
 """Zarr arrays and OME-Zarr images, with axes and pixel size."""
 
+import math
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,10 +18,15 @@ from napari_cosdd.errors import BadInputError
 ZARR_UNITS = {"um": "micrometer", "nm": "nanometer", "mm": "millimeter"}
 
 
+#: Bytes of a chunk, or of a shard, that are read at once.
+LARGEST_CHUNK = 4 << 30
+
+
 def read_zarr(path: Path, name: str) -> Image:
     """Open the largest level of an image; nothing is loaded."""
     opened = zarr.open(path, mode="r")
     if isinstance(opened, zarr.Array):
+        _check_chunks(path, opened)
         return Image(opened, guess_axes(opened.shape), name, "guess", path=path)
     attributes: Any = opened.attrs.asdict()
     scales = attributes.get("ome", attributes).get("multiscales")
@@ -28,9 +34,11 @@ def read_zarr(path: Path, name: str) -> Image:
         raise BadInputError(f"{path.name} is a zarr group without an OME-Zarr image")
     level = scales[0]["datasets"][0]
     inner = str(level["path"])
-    if ".." in Path(inner).parts or Path(inner).is_absolute():
+    within = (path / inner).resolve().is_relative_to(path.resolve())  # no link out
+    if ".." in Path(inner).parts or not within:
         raise BadInputError(f"{path.name} points outside itself: {inner!r}")
     array: Any = opened[inner]
+    _check_chunks(path, array)
     described = scales[0].get("axes")
     if not described:
         return Image(array, guess_axes(array.shape), name, "guess", path=path)
@@ -48,6 +56,17 @@ def read_zarr(path: Path, name: str) -> Image:
     unit = short.get(units[0], units[0]) if units else "um"
     channels = _channels(attributes.get("ome", attributes), axes, array.shape)
     return Image(array, axes, name, "file", size, unit, channels, path)
+
+
+def _check_chunks(path: Path, array: Any) -> None:
+    """Refuse chunks too large for memory: a single pixel brings a whole one."""
+    shape = getattr(array, "shards", None) or array.chunks
+    size = math.prod(shape) * np.dtype(array.dtype).itemsize
+    if size > LARGEST_CHUNK:
+        raise BadInputError(
+            f"{path.name} has chunks of {size / 2**30:.1f} GB; at most "
+            f"{LARGEST_CHUNK >> 30} GB can be read. Save it with smaller chunks"
+        )
 
 
 def _channels(ome: Any, axes: str, shape: tuple[int, ...]) -> tuple[str, ...]:

@@ -2,9 +2,11 @@
 
 import html
 import json
+import logging
 import re
 import weakref
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,17 +21,23 @@ from napari_cosdd.errors import BadInputError
 
 #: Files up to this many bytes are read at once; larger ones piece by piece.
 EAGER_LIMIT = 1 << 30
+#: No image of interest is packed tighter than this.
+PACKED = 5000
+#: Broken pages, after which a file is given up.
+COMPLAINTS = 1000
 
 
 def read_tiff(path: Path, name: str, lazy: bool) -> Image:
     """Read the first series of a file; refuse color."""
-    with tifffile.TiffFile(path) as tiff:
+    with _patience(path), tifffile.TiffFile(path) as tiff:
         series = tiff.series[0]
         grey = series.keyframe.photometric in GREY
         if not grey or series.axes.endswith("S"):  # S: color samples, to tifffile
             raise BadInputError(
                 f"{path.name} is a color (RGB) picture; expected grey levels"
             )
+        _check_origin(path, tiff)
+        _check_size(path, tiff, series)
         axes, origin = _letters(series.axes, series.shape)
         pixel_size, unit = _tiff_pixel_size(tiff)
         others = len(tiff.series) - 1
@@ -49,6 +57,57 @@ def read_tiff(path: Path, name: str, lazy: bool) -> Image:
         path=path,
         note=note if others else "",
     )
+
+
+class _Complaints(logging.Handler):
+    """Counts what tifffile complains of; too much of it ends the reading."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(logging.ERROR)
+        self.path, self.n = path, 0
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Count one more."""
+        self.n += 1
+        if self.n > COMPLAINTS:
+            raise BadInputError(
+                f"{self.path.name} is damaged: {self.n} of its parts cannot be read"
+            )
+
+
+@contextmanager
+def _patience(path: Path) -> Iterator[None]:
+    """End the reading of a file whose list of pages goes round in circles."""
+    logger, complaints = logging.getLogger("tifffile"), _Complaints(path)
+    logger.addHandler(complaints)
+    try:
+        yield
+    finally:
+        logger.removeHandler(complaints)
+
+
+def _check_origin(path: Path, tiff: tifffile.TiffFile) -> None:
+    """Refuse OME metadata that names files outside the image's folder."""
+    for name in re.findall(r'FileName="([^"]*)"', tiff.ome_metadata or ""):
+        plain = html.unescape(name)
+        if re.search(r"[/\\]|^\.\.$|^[A-Za-z]:", plain):
+            raise BadInputError(
+                f"{path.name} says that pixels are in {plain!r}, outside its folder; "
+                "they are not read"
+            )
+
+
+def _check_size(path: Path, tiff: tifffile.TiffFile, series: Any) -> None:
+    """Refuse a header that claims more pixels than the file can hold."""
+    if "FileName=" in (tiff.ome_metadata or ""):
+        return  # the pixels may lie in several files
+    packed = series.keyframe.compression != tifffile.COMPRESSION.NONE
+    size = path.stat().st_size
+    if series.nbytes > size * (PACKED if packed else 1):
+        raise BadInputError(
+            f"{path.name} is truncated or damaged: it claims {series.nbytes:,} bytes "
+            f"of pixels and has {size:,}"
+        )
 
 
 def _lazy_tiff(path: Path) -> ArrayLike:
