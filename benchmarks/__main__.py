@@ -7,6 +7,7 @@ import typer
 from rich.console import Console
 
 from benchmarks import (
+    faults,
     gui,
     limit,
     pretrained,
@@ -100,6 +101,12 @@ def speed_command(
 ) -> None:
     """Training steps, samples, mirrored pairs, noise, growth, seams."""
     speed.run(console, what.split(","), rounds)
+
+
+@app.command("faults")
+def faults_command() -> None:
+    """Faults done on purpose: what was said, and what survived."""
+    faults.run(console)
 
 
 @app.command("table")

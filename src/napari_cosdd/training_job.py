@@ -107,7 +107,7 @@ class TrainingJob:
                 margin = measure_margin(model, self.patches.stacks[0])
                 model = replace(model, margin=margin)
                 if output is not None and Team().leads:
-                    model.save(output)
+                    model.save_or_rescue(output)
                     yield Saved(output, event.step)
                 event = replace(event, result=model)
             elif isinstance(event, Saved):

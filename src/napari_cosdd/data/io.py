@@ -12,7 +12,7 @@ from napari_cosdd.axes import check_axes, guess_axes
 from napari_cosdd.data.files import atomic
 from napari_cosdd.data.image import Image, check_pixels
 from napari_cosdd.data.ome_zarr import read_zarr, write_zarr
-from napari_cosdd.data.tiff import read_tiff, write_tiff
+from napari_cosdd.data.tiff import EAGER_LIMIT, read_tiff, write_tiff
 from napari_cosdd.errors import BadInputError
 
 TIFF_SUFFIXES = (".tif", ".tiff", ".btf", ".tf8")
@@ -100,7 +100,9 @@ def read_image(path: Path, axes: str | None = None, *, lazy: bool = False) -> Im
 
 
 def _read_npy(path: Path) -> Image:
-    data = np.load(path, mmap_mode="r", allow_pickle=False)
+    # A mapped file that is cut short while it is used ends the whole program.
+    large = path.stat().st_size > EAGER_LIMIT
+    data = np.load(path, mmap_mode="r" if large else None, allow_pickle=False)
     return Image(data, guess_axes(data.shape), stem(path), "guess", path=path)
 
 

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import math
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +16,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from napari_cosdd._version import __version__
-from napari_cosdd.data.files import atomic
+from napari_cosdd.data.files import atomic, beside
 from napari_cosdd.errors import BadModelFileError, SavingError
 from napari_cosdd.methods import METHODS, get_method
 from napari_cosdd.methods.base import Method
@@ -114,6 +115,24 @@ class TrainedModel:
                 save_file(weights, temporary, {"napari_cosdd": info.model_dump_json()})
         except (SafetensorError, OSError) as error:
             raise SavingError(f"the model could not be saved: {error}") from error
+
+    def save_or_rescue(self, path: Path) -> None:
+        """Write the model file; where that fails, into the folder for temporary files.
+
+        A training is never lost because its disk is.
+
+        Raises
+        ------
+        SavingError
+            If `path` could not be written; it says where the model is instead.
+        """
+        try:
+            self.save(path)
+        except SavingError as error:
+            other = beside(Path(tempfile.gettempdir()) / path.name)
+            other = other.with_name(f"{path.stem}-{other.name.lstrip('.')}")
+            self.save(other)
+            raise SavingError(f"{error}; the model is in {other} instead") from error
 
     @classmethod
     def load(cls, path: Path | str) -> "TrainedModel":

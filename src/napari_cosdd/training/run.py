@@ -377,7 +377,7 @@ class TrainingRun:
             )
         model = self._model()
         if self.writes_to is not None:
-            model.save(self.writes_to)
+            model.save_or_rescue(self.writes_to)
             if reason != "stopped":
                 resume_path(self.writes_to).unlink(missing_ok=True)
             yield Saved(self.writes_to, self.step_count)
