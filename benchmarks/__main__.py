@@ -14,6 +14,7 @@ from benchmarks import (
     quality,
     real,
     receptive_field,
+    soak,
     speed,
     table,
 )
@@ -101,6 +102,20 @@ def speed_command(
 ) -> None:
     """Training steps, samples, mirrored pairs, noise, growth, seams."""
     speed.run(console, what.split(","), rounds)
+
+
+@app.command("soak")
+def soak_command(
+    steps: int = 2000,
+    predictions: int = 50,
+    rounds: Annotated[
+        int, typer.Option(help="Of start, pause, stop, close in the Train dock.")
+    ] = 100,
+) -> None:
+    """Memory, threads and file handles over long work (Linux)."""
+    if steps:
+        soak.run(console, steps, predictions)
+    soak.rounds(console, rounds)
 
 
 @app.command("faults")

@@ -14,8 +14,11 @@ import napari
 import typer
 from qtpy.QtWidgets import QApplication
 
+from napari_cosdd import api
+from napari_cosdd.data import samples
 from napari_cosdd.gui import _session
 from napari_cosdd.gui._session import open_dock, session_of
+from napari_cosdd.trust.page import write_check
 
 IMAGES = Path(__file__).parent / "images"
 SIZE = (1280, 800)
@@ -94,8 +97,26 @@ def main(
     viewer.reset_view()
     shoot(viewer, "grid", folder)
     denoise.compare.grid.click()
+    look_closer(viewer)
+    check_model(viewer, denoise, folder)
     os.sync()
     viewer.close()
+
+
+def check_model(viewer: Any, denoise: Any, folder: Path) -> None:
+    """Check the model in the dock, and draw the page of a bad one beside its own."""
+    session = session_of(viewer)
+    denoise.trust.run.click()
+    wait(300, lambda: session.checking is not None and not session.checking.active)
+    denoise.trust.details.expand(animate=False)
+    wait(0.5)
+    bar = denoise.verticalScrollBar()
+    bar.setValue(denoise.trust.pos().y())
+    shoot(viewer, "trust", folder)
+    denoise.trust.save_to(folder / "check.png")
+    image = samples.nuclei()
+    bad = api.fit(image, max_steps=100, pretrained=False, noise_axis="y")
+    write_check(folder / "check-bad.png", api.check(image, bad))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,12 @@
 """Where the computing happens: CUDA, Apple's MPS or the CPU."""
 
+import os
+
 import torch
 
 from napari_cosdd.errors import BadInputError
+
+FEW_CORES = 3
 
 
 def choose_device(name: str = "auto") -> torch.device:
@@ -37,6 +41,16 @@ def available_devices() -> list[str]:
         names.insert(0, "mps")
     cuda = [f"cuda:{i}" for i in range(torch.cuda.device_count())]
     return cuda + names
+
+
+def leave_a_core() -> None:
+    """Let this thread compute on all cores but one, which draws the window.
+
+    Where there are three cores or fewer, one of them is too much to give.
+    """
+    cores = os.cpu_count() or 1
+    if cores > FEW_CORES:
+        torch.set_num_threads(min(torch.get_num_threads(), cores - 1))
 
 
 def describe_device(device: torch.device) -> str:

@@ -9,6 +9,7 @@ from napari.qt.threading import create_worker
 from napari.utils import progress
 from qtpy.QtCore import QObject, Signal
 
+from napari_cosdd.devices import leave_a_core
 from napari_cosdd.errors import CosddError, StoppedError
 from napari_cosdd.events import Event
 
@@ -144,6 +145,7 @@ def _bundled(work: Work, job: Job) -> Iterator[tuple[Event, ...]]:
     A worker that was told to quit is never resumed after a yield. So nothing is
     yielded any more when napari closes: the work runs to its end and saves.
     """
+    leave_a_core()
     pending: list[Event] = []
     last = time.monotonic()
     try:
