@@ -107,7 +107,7 @@ def check_model(viewer: Any, denoise: Any, folder: Path) -> None:
     """Check the model in the dock, and draw the page of a bad one beside its own."""
     session = session_of(viewer)
     denoise.trust.run.click()
-    wait(300, lambda: session.checking is not None and not session.checking.active)
+    wait(300, lambda: session.checking is not None and not session.checking[0].active)
     denoise.trust.details.expand(animate=False)
     wait(0.5)
     bar = denoise.verticalScrollBar()

@@ -140,6 +140,15 @@ def test_a_run_cut_off_while_finishing_is_finished_by_the_next(
     assert not (tmp_path / "movie.finished").exists()
 
 
+def test_what_was_not_cleared_up_does_not_stop_the_next_run(
+    run, model, movie, tmp_path
+):
+    (tmp_path / "movie.finished").mkdir()
+    _, paths = run()
+    same_as_in_memory(paths, model, movie)
+    assert not (tmp_path / "movie.finished").exists()
+
+
 def test_a_part_that_comes_late_finds_the_others_finished(
     run, model, movie, monkeypatch
 ):

@@ -104,7 +104,7 @@ def denoising_on_disk(
         return
     folder = _Folder(paths, model, image, config, dtype, mask, provenance)
     try:
-        if folder.finished.exists():  # the end of an earlier run was cut off
+        if folder.was_finishing():  # the end of an earlier run was cut off
             yield Denoised(folder.publish())
             return
         folder.open(tiles[0])
@@ -235,16 +235,25 @@ class _Folder:
             return []
         return self.publish()
 
+    def was_finishing(self) -> bool:
+        """Whether an earlier run left images without their names; clear up else."""
+        left = (self.finished / path.name for path in self.parts.values())
+        if (self.finished / "job.json").exists() and any(p.exists() for p in left):
+            return True
+        shutil.rmtree(self.finished, ignore_errors=True)
+        return False
+
     def publish(self) -> list[Path]:
         """Move the images out of the finished folder; what was moved already stays."""
         self._check(self.finished)
         for part, path in self.parts.items():
             made = self.finished / path.name
-            if made.exists():
-                group = zarr.open_group(made, mode="r+")
-                group.attrs["napari_cosdd"] = provenance_of(
-                    self.image, part, self.provenance
-                )
-                replace_folder(made, path)
+            with suppress(FileNotFoundError):  # moved already, or by another part
+                if made.exists():
+                    group = zarr.open_group(made, mode="r+")
+                    group.attrs["napari_cosdd"] = provenance_of(
+                        self.image, part, self.provenance
+                    )
+                    replace_folder(made, path)
         shutil.rmtree(self.finished, ignore_errors=True)
         return list(self.parts.values())

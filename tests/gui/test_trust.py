@@ -1,7 +1,10 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from qtpy.QtWidgets import QApplication
 
+from helpers import build
 from napari_cosdd.gui._session import ModelEntry
 from napari_cosdd.gui.denoise_widget import DenoiseWidget
 from napari_cosdd.training.checkpoint import TrainedModel
@@ -16,8 +19,8 @@ def trust(viewer, session, stripes, model, shown):
 @pytest.fixture
 def checked(trust, session, wait):
     trust.run.click()
-    wait(lambda: session.checking is not None and not session.checking.active)
-    assert session.checking.error is None
+    wait(lambda: session.checking is not None and not session.checking[0].active)
+    assert session.checking[0].error is None
     return trust
 
 
@@ -57,7 +60,7 @@ def test_what_goes_wrong_is_said_and_kept_from_the_results(
     viewer.add_image(np.zeros((64, 64), np.float32), name="empty")
     trust = shown(DenoiseWidget(viewer)).trust
     trust.run.click()
-    wait(lambda: not session.checking.active)
+    wait(lambda: not session.checking[0].active)
     assert "⚠" in trust.problem.text.text()
     assert trust.found is None
     assert trust.run.isEnabled()
@@ -68,7 +71,7 @@ def test_a_check_and_a_denoising_do_not_run_together(trust, session, wait):
     trust.run.click()
     assert not dock.run.isEnabled()
     assert "check" in dock.run.toolTip()
-    wait(lambda: not session.checking.active)
+    wait(lambda: not session.checking[0].active)
     dock.run.click()
     assert not trust.run.isEnabled()
     wait(lambda: not session.denoising[0].active)
@@ -82,6 +85,27 @@ def test_the_page_is_saved_and_the_paragraph_copied(checked, tmp_path, model):
     text = QApplication.clipboard().text()
     assert model.fingerprint[:12] in text
     assert "WACV 2025" in text
+
+
+def test_the_paragraph_tells_of_this_model_only(checked, session, wait, model):
+    dock = checked.parent().parent().parent()
+    checked.copy.click()
+    assert "posterior samples" not in QApplication.clipboard().text()
+    dock.n_samples.setValue(6)
+    dock.run.click()
+    wait(lambda: not session.denoising[0].active)
+    checked.copy.click()
+    assert "mean of 6 posterior samples" in QApplication.clipboard().text()
+    other = build("cosdd")
+    session.add_model(ModelEntry("other", None, replace(model, method=other)))
+    dock.model.setCurrentText("other")
+    checked.copy.click()
+    assert "posterior samples" not in QApplication.clipboard().text()
+
+
+def test_pixels_that_changed_have_no_verdict(checked, stripes):
+    stripes.data = stripes.data[::-1].copy()
+    assert checked.found is None
 
 
 def test_a_page_that_cannot_be_saved_is_told(checked, tmp_path):

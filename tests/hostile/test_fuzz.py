@@ -295,3 +295,15 @@ def test_an_ome_tiff_that_names_files_elsewhere_is_refused(tmp_path, name):
     tifffile.imwrite(path, pixels, description=text.encode(), metadata=None)
     with pytest.raises(BadInputError, match=r"outside its folder|cannot be read"):
         read_image(path)
+
+
+def test_names_of_files_that_hold_no_pixels_do_no_harm(tmp_path):
+    pixels = np.zeros((2, 16, 16), np.uint16)
+    path = tmp_path / "x.ome.tif"
+    tifffile.imwrite(path, pixels, ome=True, metadata={"axes": "TYX"})
+    with tifffile.TiffFile(path) as file:
+        text = file.ome_metadata
+    note = '<Source OriginalFileName="D:/data/a.czi" FileName="/a.czi"/></OME>'
+    text = text.replace("</OME>", note)
+    tifffile.imwrite(path, pixels, description=text.encode(), metadata=None)
+    assert read_image(path).axes == "TYX"

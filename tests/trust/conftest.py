@@ -17,12 +17,17 @@ def rows_noise(shape, rng):
 
 
 @pytest.fixture
-def world():
+def size():
+    return 192, 192
+
+
+@pytest.fixture
+def world(size):
     """A smooth scene, and how its noise is drawn."""
     rng = np.random.default_rng(0)
-    scene = ndimage.gaussian_filter(rng.normal(size=(1, 192, 192)), (0, 8, 8))
+    scene = ndimage.gaussian_filter(rng.normal(size=(1, *size)), (0, 8, 8))
     scene *= 3 / scene.std()
-    scene[:, :, :100] = scene[:, :, :100].min()  # a flat background
+    scene[:, :, : size[1] // 2] = scene[:, :, : size[1] // 2].min()  # a flat background
     return SimpleNamespace(scene=scene, rng=rng, noise=rows_noise)
 
 

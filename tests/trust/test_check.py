@@ -53,6 +53,19 @@ def test_a_good_model_passes(good, scene):
     assert failed == []  # nor on another image of the same camera
 
 
+def test_missing_pixels_are_no_other_camera(good, scene):
+    noisy = camera(scene)
+    noisy[:8, :8] = np.nan
+    found = api.check(noisy, good, axes="YX", mask=True, device="cpu")
+    assert "likeness" not in [f.name for f in found.failed]
+
+
+def test_a_reference_that_says_nothing_is_refused(good, scene):
+    for reference in (np.zeros_like(scene), np.full_like(scene, np.nan)):
+        with pytest.raises(BadInputError, match="constant or not finite"):
+            api.check(camera(scene), good, axes="YX", reference=reference)
+
+
 def test_a_wrong_axis_is_named(scene, train):
     model = train(camera(scene), noise_axis="y", receptive_field=9)
     found, failed = verdict(model, camera(scene))

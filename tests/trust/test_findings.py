@@ -1,6 +1,9 @@
 import numpy as np
 import pytest
+from scipy import ndimage
 
+from napari_cosdd.axes import Stack
+from napari_cosdd.noise.report import report
 from napari_cosdd.noise.signal_dependence import variance_of_image
 from napari_cosdd.trust.findings import all_findings
 
@@ -131,3 +134,36 @@ def test_a_point_estimate_is_judged_by_what_can_be_told(make, world):
     unknown = {f.name for f in findings if f.passed is None}
     assert unknown == {"latents", "shape", "strength"}
     assert all(f.passed for f in findings if f.passed is not None)
+
+
+@pytest.mark.parametrize("size", [(32, 32), (64, 64), (24, 800)])
+@pytest.mark.parametrize("point", [False, True])
+def test_small_images_are_judged_as_far_as_they_go(make, world, point):
+    given = {}
+    if point:
+        nothing = np.empty(0)
+        given = {"solutions": world.scene[None], "redrawn": nothing, "losses": {}}
+    findings = all_findings(make(**given))
+    assert all(f.passed is None or type(f.passed) is bool for f in findings)
+    assert [f.name for f in findings if f.passed is False] == []
+
+
+@pytest.mark.parametrize("size", [(64, 64)])
+def test_much_stronger_noise_is_found_in_small_images_too(make, world):
+    drawn = world.scene + 2 * world.noise(world.scene.shape, world.rng)
+    assert "shape" in failed(make(redrawn=np.stack([drawn] * 2)))
+
+
+def test_noise_that_signal_hides_is_no_yardstick(make, world):
+    """Texture everywhere: what flat patches show is not the noise."""
+    texture = ndimage.gaussian_filter(world.rng.normal(size=world.scene.shape), 1)
+    signal = 5 * texture / texture.std()
+    noise = [world.rng.normal(size=signal.shape) for _ in range(2)]
+    e = make(
+        noisy=signal + noise[0],
+        solutions=np.stack([signal] * 2),
+        redrawn=np.stack([signal + noise[1]] * 2),
+        axis="none",
+        raw=report(Stack(signal + noise[0], "SYX", 2)),
+    )
+    assert "along" not in failed(e)

@@ -100,9 +100,11 @@ def read_image(path: Path, axes: str | None = None, *, lazy: bool = False) -> Im
 
 
 def _read_npy(path: Path) -> Image:
-    # A mapped file that is cut short while it is used ends the whole program.
-    large = path.stat().st_size > EAGER_LIMIT
-    data = np.load(path, mmap_mode="r" if large else None, allow_pickle=False)
+    # Mapped first: that takes no memory for what a header only claims. Then read: a
+    # mapped file that is cut short while it is used ends the whole program.
+    data = np.load(path, mmap_mode="r", allow_pickle=False)
+    if data.nbytes <= EAGER_LIMIT:
+        data = np.array(data)
     return Image(data, guess_axes(data.shape), stem(path), "guess", path=path)
 
 

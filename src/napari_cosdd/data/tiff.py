@@ -88,7 +88,7 @@ def _patience(path: Path) -> Iterator[None]:
 
 def _check_origin(path: Path, tiff: tifffile.TiffFile) -> None:
     """Refuse OME metadata that names files outside the image's folder."""
-    for name in re.findall(r'FileName="([^"]*)"', tiff.ome_metadata or ""):
+    for name in _other_files(tiff):
         plain = html.unescape(name)
         if re.search(r"[/\\]|^\.\.$|^[A-Za-z]:", plain):
             raise BadInputError(
@@ -97,16 +97,23 @@ def _check_origin(path: Path, tiff: tifffile.TiffFile) -> None:
             )
 
 
+def _other_files(tiff: tifffile.TiffFile) -> list[str]:
+    """Return the files that OME metadata names as those of the pixels."""
+    pattern = r"""<(?:\w+:)?UUID\b[^>]*\sFileName=(["'])(.*?)\1"""
+    return [name for _, name in re.findall(pattern, tiff.ome_metadata or "")]
+
+
 def _check_size(path: Path, tiff: tifffile.TiffFile, series: Any) -> None:
     """Refuse a header that claims more pixels than the file can hold."""
-    if "FileName=" in (tiff.ome_metadata or ""):
+    if _other_files(tiff):
         return  # the pixels may lie in several files
-    packed = series.keyframe.compression != tifffile.COMPRESSION.NONE
-    size = path.stat().st_size
-    if series.nbytes > size * (PACKED if packed else 1):
+    page = series.keyframe
+    packed = page.compression != tifffile.COMPRESSION.NONE
+    size, claimed = path.stat().st_size, series.size * page.bitspersample // 8
+    if claimed > size * (PACKED if packed else 1):
         raise BadInputError(
-            f"{path.name} is truncated or damaged: it claims {series.nbytes:,} bytes "
-            f"of pixels and has {size:,}"
+            f"{path.name} is truncated or damaged: it claims {claimed:,} bytes of "
+            f"pixels and has {size:,}"
         )
 
 

@@ -20,6 +20,10 @@ from napari_cosdd.gui.model_reader import SUFFIX
 PLUGIN = "napari-cosdd"
 #: Model files offered from earlier sessions, newest first.
 RECENT = 20
+#: Model checks that are kept: each holds the pixels that it rests on.
+CHECKS = 4
+#: What a check is kept under: keys of layer and pixels, name and path of the model.
+CheckKey = tuple[str, int, str, str]
 
 
 @dataclass
@@ -77,9 +81,8 @@ class Session(QObject):
         self.axes: dict[str, str] = {}
         self.training: tuple[Job, TrainingRecord] | None = None
         self.denoising: tuple[Job, DenoisingRecord] | None = None
-        self.checking: Job | None = None
-        # By the key of a layer and the name of a model.
-        self.checks: dict[tuple[str, str], ModelCheck] = {}
+        self.checking: tuple[Job, CheckKey] | None = None
+        self.checks: dict[CheckKey, ModelCheck] = {}
 
     def add_model(self, entry: ModelEntry) -> None:
         """Offer a model first of all, in place of one of the same file or name."""
@@ -149,14 +152,16 @@ class Session(QObject):
         job.start()
         self.denoising_changed.emit()
 
-    def check(self, job: Job, key: tuple[str, str]) -> None:
-        """Run a model check; what it finds is kept under `key`."""
-        self.checking = job
+    def check(self, job: Job, key: CheckKey) -> None:
+        """Run a model check; what it finds is kept under `key`, of the last few."""
+        self.checking = (job, key)
 
         def take(events: tuple[Event, ...]) -> None:
             for event in events:
                 if isinstance(event, Checked):
                     self.checks[key] = event.result
+                    for oldest in list(self.checks)[:-CHECKS]:
+                        del self.checks[oldest]
             self.checked.emit()
 
         job.advanced.connect(take)

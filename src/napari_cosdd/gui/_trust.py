@@ -23,7 +23,7 @@ from napari_cosdd.gui._parts import (
     folded,
     row,
 )
-from napari_cosdd.gui._session import ModelEntry, Session
+from napari_cosdd.gui._session import CheckKey, ModelEntry, Session
 from napari_cosdd.inference.config import InferenceConfig
 from napari_cosdd.trust.page import write_check
 
@@ -126,17 +126,28 @@ class TrustView(QWidget):
         chosen, clipboard = self._chosen(), QApplication.clipboard()
         if chosen is None or clipboard is None:
             return
-        done = self.session.denoising
-        settings = done[1].provenance.get("settings", {}) if done is not None else {}
-        config = InferenceConfig.model_validate(settings)
         try:
-            clipboard.setText(methods_paragraph(chosen[1].load(), config))
+            model = chosen[1].load()
         except CosddError as error:
             self.problem.show_error(error)
+            return
+        clipboard.setText(methods_paragraph(model, self._settings(model)))
+
+    def _settings(self, model: Any) -> InferenceConfig | None:
+        """Return how images were denoised with this model, if they were."""
+        done = self.session.denoising
+        if done is None or not done[1].complete:
+            return None
+        said = done[1].provenance
+        if said["model_hash"] != model.fingerprint:
+            return None
+        return InferenceConfig.model_validate(said["settings"])
 
     def refresh(self) -> None:
         """Show what is known."""
-        ready, job = self._chosen() is not None, self.session.checking
+        chosen, checking = self._chosen(), self.session.checking
+        ready, job = chosen is not None, checking and checking[0]
+        ours = chosen is not None and checking and checking[1] == _key(*chosen)
         denoising = self.session.denoising
         active = job is not None and job.active
         busy = denoising is not None and denoising[0].active
@@ -148,12 +159,12 @@ class TrustView(QWidget):
         found = self.found
         enable(self.page, found is not None, "Check first")
         self.details.setVisible(found is not None)
-        if active:
+        if active and ours:
             self.verdict.setText("checking …")
         else:
             self.verdict.setText(found.verdict if found is not None else "")
-        if job is not None and job.error is not None:
-            self.problem.show_error(job.error)
+        if job is not None and not active:
+            self.problem.show_error(job.error if ours else None)
         if found is not None:
             lines = [
                 (f"{SIGNS[f.passed]} {escape(f.title)}", escape(f.found))
@@ -163,6 +174,6 @@ class TrustView(QWidget):
             self.list.setText("".join(parts))
 
 
-def _key(layer: Any, entry: ModelEntry) -> tuple[str, str]:
-    """Return what a check is kept under: the layer and the model."""
-    return key_of(layer), entry.name
+def _key(layer: Any, entry: ModelEntry) -> CheckKey:
+    """Return what a check is kept under: the layer, its pixels, and the model."""
+    return key_of(layer), id(layer.data), entry.name, str(entry.path)

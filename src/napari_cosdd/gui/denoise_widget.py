@@ -252,7 +252,7 @@ class DenoiseWidget(Dock):
         running = self.session.denoising
         active = running is not None and running[0].active
         checking = self.session.checking
-        busy = checking is not None and checking.active
+        busy = checking is not None and checking[0].active
         why = "A denoising is running" if active else NO_MODEL
         if entry is not None and not active:
             why = "Open an image first"

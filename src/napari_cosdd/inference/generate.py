@@ -1,5 +1,7 @@
 """Images drawn from the model: new ones, and fresh noise on a given signal."""
 
+from collections.abc import Callable
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -9,7 +11,8 @@ from numpy.typing import NDArray
 from napari_cosdd.axes import SPATIAL, Stack
 from napari_cosdd.data.image import Image
 from napari_cosdd.data.inspect import check_finite
-from napari_cosdd.errors import BadInputError
+from napari_cosdd.devices import choose_device
+from napari_cosdd.errors import BadInputError, StoppedError
 from napari_cosdd.inference.denoise import check_fits, read_tile
 from napari_cosdd.inference.latent_noise import PositionNoise
 from napari_cosdd.inference.tiler import tile_grid
@@ -60,7 +63,15 @@ def generate_images(
     )
 
 
-def redraw_noise(model: TrainedModel, image: Image, n: int, seed: int) -> list[Image]:
+def redraw_noise(
+    model: TrainedModel,
+    image: Image,
+    n: int,
+    seed: int,
+    *,
+    device: str = "cpu",
+    stop: Callable[[], bool] = lambda: False,
+) -> list[Image]:
     """Draw `n` noisy versions of an image: its signal, fresh noise.
 
     COSDD, section 5.5 and figure 5. Rows are kept whole, for the noise runs along
@@ -74,6 +85,8 @@ def redraw_noise(model: TrainedModel, image: Image, n: int, seed: int) -> list[I
     ------
     BadInputError
         If the method does not generate, or pixels are not finite.
+    StoppedError
+        Once `stop` says so, which is asked before each draw.
     """
     method, spec = _generative(model), model.spec
     source = Stack(image.data, image.axes, spec.ndim)
@@ -89,13 +102,18 @@ def redraw_noise(model: TrainedModel, image: Image, n: int, seed: int) -> list[I
     margin = model.margin or method.tile_margin()
     whole = [max(t, m) for t, m in zip(tile, multiple, strict=True)]
     whole = [-(-t // m) * m for t, m in zip(whole, multiple, strict=True)]
-    generator = torch.Generator().manual_seed(seed)
-    for index in range(source.n_images):
-        for part in tile_grid(source.size, whole, margin, multiple):
-            x = read_tile(model, source, index, part)
+    chosen = choose_device(device)
+    generator = torch.Generator(chosen).manual_seed(seed)
+    tiles = tile_grid(source.size, whole, margin, multiple)
+    method.to(chosen)
+    try:
+        for index, part in product(range(source.n_images), tiles):
+            x = read_tile(model, source, index, part).to(chosen)
             with torch.inference_mode():
                 features = method.encode(x)
             for k, output in enumerate(outputs):
+                if stop():
+                    raise StoppedError("stopped while noise was being drawn")
                 noise = PositionNoise(
                     seed, index, [k], part.origin, x.shape[2:], x.device
                 )
@@ -103,6 +121,8 @@ def redraw_noise(model: TrainedModel, image: Image, n: int, seed: int) -> list[I
                     drawn = method.sample_noise(features, noise, generator)
                 grey = _grey(model, drawn)[0]
                 output.write(index, part.core, grey[(slice(None), *part.inner)])
+    finally:
+        method.to("cpu")
     return [
         image.with_data(r, f"{image.name}-redrawn-{k}")
         for k, r in enumerate(result, start=1)

@@ -39,10 +39,7 @@ def differences(model: TrainedModel, image: Image) -> list[str]:
             "missing (NaN); they are filled from their neighbours, and results there "
             "mean nothing"
         )
-    levels = model.trained_on.get("levels_1_50_99")
-    if not levels or not finite.size:
-        return warnings
-    unlike = _unlike(finite, *levels)
+    unlike = unlike_training(model, image)
     if unlike:
         names = ", ".join(model.trained_on.get("names", [])[:3])
         warnings.append(
@@ -50,6 +47,14 @@ def differences(model: TrainedModel, image: Image) -> list[str]:
             "image if in doubt"
         )
     return warnings
+
+
+def unlike_training(model: TrainedModel, image: Image) -> list[str]:
+    """Say in what the brightness differs from that of the training data."""
+    pixels = _some_pixels(image)
+    finite = pixels[np.isfinite(pixels)]
+    levels = model.trained_on.get("levels_1_50_99")
+    return _unlike(finite, *levels) if levels and finite.size else []
 
 
 def _unlike(pixels: NDArray[Any], low: float, middle: float, high: float) -> list[str]:

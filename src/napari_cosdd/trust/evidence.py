@@ -24,7 +24,7 @@ from napari_cosdd.inference.config import InferenceConfig
 from napari_cosdd.inference.denoise import check_fits, read_tile
 from napari_cosdd.inference.generate import redraw_noise
 from napari_cosdd.inference.latent_noise import PositionNoise
-from napari_cosdd.inference.suits import differences
+from napari_cosdd.inference.suits import unlike_training
 from napari_cosdd.inference.tiler import tile_grid
 from napari_cosdd.methods.base import Batch, GenerativeMethod
 from napari_cosdd.noise.report import NoiseReport, report
@@ -136,8 +136,8 @@ def gather(
         raise BadInputError("the check looks at planes of y and x, not at single lines")
     source = stack_of(image, spec.ndim, mask)
     check_fits(model, source)
-    unlike = differences(model, image)
-    chosen, box = _busiest(source)
+    unlike = unlike_training(model, image)
+    chosen, box = _busiest(source, stack_of(image, spec.ndim, False))
     part = _cut(source, chosen, box)
     truth = None
     if reference is not None:
@@ -148,18 +148,21 @@ def gather(
             )
         clean = _cut(stack_of(reference, spec.ndim, mask), chosen, box)
         truth = _planes(model, np.asarray(clean.data))
+        if not np.isfinite(truth).all() or not np.ptp(truth) > 0:
+            raise BadInputError(
+                "the reference is constant or not finite where the image is looked at"
+            )
     raw = report(stack_of(image, 2, mask))
     n_samples = SAMPLES if reference is None else SAMPLES_CALIBRATED
     samples = _solutions(model, part, n_samples, device, stop)
     images = Stack(part.data, part.axes, spec.ndim)
     redrawn = quantiles = np.empty(0)
     if isinstance(method, GenerativeMethod):
-        drawn = []
-        for again in redraw_noise(model, part, REDRAWN, seed=0):
-            drawn.append(_planes(model, np.asarray(again.data)))
-            _go_on(stop)
-        redrawn = np.stack(drawn)
+        again = redraw_noise(model, part, REDRAWN, 0, device=device, stop=stop)
+        redrawn = np.stack([_planes(model, np.asarray(one.data)) for one in again])
+        _go_on(stop)
         quantiles = _quantiles(method, model, images, device)
+    _go_on(stop)
     losses = _losses(model, images, device)
     field = getattr(getattr(method, "decoder", None), "receptive_field", None)
     return Evidence(
@@ -184,16 +187,22 @@ def _go_on(stop: Callable[[], bool]) -> None:
         raise StoppedError("the check was stopped")
 
 
-def _busiest(source: Stack) -> tuple[list[int], tuple[slice, ...]]:
-    """Choose some images and the box with the most contrast."""
+def _busiest(source: Stack, raw: Stack) -> tuple[list[int], tuple[slice, ...]]:
+    """Choose some images and the box with the most contrast, of those least filled.
+
+    `raw` is the source before missing pixels were filled.
+    """
     ndim = len(source.size)
     n = max(1, IMAGES if ndim == 2 else 1)
     chosen = np.unique(np.linspace(0, source.n_images - 1, n).astype(int))
     largest = (DEPTH, SIDE // 2, SIDE // 2) if ndim == 3 else (SIDE, SIDE)
     size = [min(s, m) for s, m in zip(source.size, largest, strict=True)]
     boxes = _boxes(source.size, size)
-    spread = [float(source.read(int(chosen[0]), box).std()) for box in boxes]
-    return chosen.tolist(), boxes[int(np.argmax(spread))]
+    first = int(chosen[0])
+    missing = [int((~np.isfinite(raw.read(first, box))).sum()) for box in boxes]
+    spread = [float(source.read(first, box).std()) for box in boxes]
+    best = min(range(len(boxes)), key=lambda i: (missing[i], -spread[i]))
+    return chosen.tolist(), boxes[best]
 
 
 def _cut(source: Stack, chosen: list[int], box: tuple[slice, ...]) -> Image:
@@ -273,12 +282,16 @@ def _quantiles(
 @torch.inference_mode()
 def _losses(model: TrainedModel, images: Stack, device: str) -> dict[str, float]:
     """Return the losses on all images, averaged."""
-    method = model.method
-    generator = torch.Generator().manual_seed(0)
+    method, chosen = model.method, choose_device(device)
+    generator = torch.Generator(chosen).manual_seed(0)
     sums: dict[str, float] = {}
-    for n in range(images.n_images):
-        x, _ = _whole(model, images, n)
-        losses = method.losses(Batch(x), generator)
-        for key, value in {**losses.objectives, **losses.metrics}.items():
-            sums[key] = sums.get(key, 0.0) + float(value) / images.n_images
+    method.to(chosen)
+    try:
+        for n in range(images.n_images):
+            x, _ = _whole(model, images, n)
+            losses = method.losses(Batch(x.to(chosen)), generator)
+            for key, value in {**losses.objectives, **losses.metrics}.items():
+                sums[key] = sums.get(key, 0.0) + float(value) / images.n_images
+    finally:
+        method.to("cpu")
     return sums
