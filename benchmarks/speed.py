@@ -23,6 +23,7 @@ from napari_cosdd.inference.denoise import Outputs, denoise
 from napari_cosdd.inference.latent_noise import PositionNoise
 from napari_cosdd.methods.cosdd import COSDD
 from napari_cosdd.methods.cosdd_config import COSDDConfig
+from napari_cosdd.nets.blocks import channels_last, weights_channels_last
 from napari_cosdd.normalization import Normalization
 from napari_cosdd.on_disk import denoising_on_disk
 from napari_cosdd.recipe import Recipe
@@ -138,7 +139,8 @@ def quick() -> COSDD:
 
 @torch.inference_mode()
 def _samples(method: COSDD, side: int, rounds: int) -> dict[str, Any]:
-    x = torch.randn(1, 1, side, side)
+    weights_channels_last(method)  # as the denoiser does
+    x = channels_last(torch.randn(1, 1, side, side))
     n = 4
 
     def draw(features: list[torch.Tensor], n: int) -> torch.Tensor:
