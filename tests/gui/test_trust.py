@@ -37,7 +37,7 @@ def test_the_verdict_and_all_checks_are_shown(checked):
     assert "Train longer." in checked.verdict.text()  # six steps are none
     parts = checked.list.text().split("<p>")[1:]
     assert len(parts) == 11
-    assert parts[2].startswith("<b>! It was trained long enough</b><br>6 steps")
+    assert parts[2].startswith("<b>! It was trained long enough: no</b><br>6 steps")
     assert not checked.details.isHidden()
 
 

@@ -54,8 +54,8 @@ def check(
             opened, trained, reference=truth, mask=mask, device=device, stop=stop
         )
     for finding in found.findings:
-        sign = {True: "[green]✓[/]", False: "[yellow]![/]", None: "–"}[finding.passed]
-        console.print(f"{sign} [bold]{finding.title}[/]", highlight=False)
+        style = "bold yellow" if finding.passed is False else "bold"
+        console.print(finding.heading, style=style, highlight=False)
         console.print(f"    {finding.found}", highlight=False)
     if found.scores is not None:
         console.print(f"PSNR {found.scores.psnr:.2f} dB, SSIM {found.scores.ssim:.4f}")

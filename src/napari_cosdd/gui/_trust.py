@@ -27,8 +27,6 @@ from napari_cosdd.gui._session import CheckKey, ModelEntry, Session
 from napari_cosdd.inference.config import InferenceConfig
 from napari_cosdd.trust.page import write_check
 
-SIGNS = {True: "✓", False: "!", None: "–"}
-
 
 class TrustView(QWidget):
     """Checks the chosen model on the chosen image, and says what speaks against it.
@@ -166,10 +164,7 @@ class TrustView(QWidget):
         if job is not None and not active:
             self.problem.show_error(job.error if ours else None)
         if found is not None:
-            lines = [
-                (f"{SIGNS[f.passed]} {escape(f.title)}", escape(f.found))
-                for f in found.findings
-            ]
+            lines = [(escape(f.heading), escape(f.found)) for f in found.findings]
             parts = [f"<p><b>{title}</b><br>{text}</p>" for title, text in lines]
             self.list.setText("".join(parts))
 

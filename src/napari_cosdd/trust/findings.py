@@ -65,6 +65,12 @@ class Finding:
     found: str
     remedy: str
 
+    @property
+    def heading(self) -> str:
+        """Sign and title; what does not hold says so, not by its sign alone."""
+        sign = {True: "✓", False: "!", None: "–"}[self.passed]
+        return f"{sign} {self.title}{': no' if self.passed is False else ''}"
+
 
 def all_findings(e: Evidence) -> list[Finding]:
     """Judge everything; what explains other failures comes first."""

@@ -22,8 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-#: Sign, colour and word of a finding: colour alone carries no meaning.
-SIGNS = {True: ("✓", "#1a7f37"), False: ("!", "#b35900"), None: ("–", "0.5")}
+COLOURS = {True: "#1a7f37", False: "#b35900", None: "0.5"}
 REAL, DRAWN, RAW = "#0072b2", "#d55e00", "0.4"
 #: Side of the pictures, pixels.
 DETAIL = 128
@@ -82,8 +81,7 @@ def _write_findings(figure: Any, check: ModelCheck) -> None:
     ax.set_axis_off()
     lines: list[tuple[str, str, float, str]] = [(check.verdict, "black", 11, "bold")]
     for finding in check.findings:
-        sign, colour = SIGNS[finding.passed]
-        lines.append((f"{sign}  {finding.title}", colour, 10, "bold"))
+        lines.append((finding.heading, COLOURS[finding.passed], 10, "bold"))
         lines.append((_text(finding), "0.25", 8.5, "normal"))
     if check.scores is not None:
         s = check.scores
