@@ -30,7 +30,7 @@ def run(console: Console, minutes: float, data: str, noise: str) -> None:
                 "noise_axis": task.axis if length else "none",
                 "receptive_field": length if isinstance(length, int) else 40,
             },
-            {"time_limit": minutes, "max_steps": 10**7},
+            {"time_limit": minutes, "max_steps": 10**7, "pretrained": False},
         )
         job = api.prepare_training([api.Image(task.noisy, "SYX")], recipe)
         result = _train(job, full=length == "2-D")
