@@ -1,10 +1,12 @@
-"""Model files of every released version load and give the same pixels for ever."""
+"""Model files and recipes of every released version mean for ever what they meant."""
 
+import json
 from pathlib import Path
 
 import pytest
 
 from napari_cosdd import api
+from napari_cosdd.recipe import Recipe
 
 FIXTURES = Path(__file__).parent / "fixtures"
 #: Two pixels of what each file makes of the image of `conftest.noisy`.
@@ -24,3 +26,19 @@ def test_old_models_give_the_same_pixels(name, noisy):
 
 def test_every_fixture_is_tested():
     assert {p.stem for p in FIXTURES.glob("*.safetensors")} == set(EXPECTED)
+
+
+@pytest.mark.parametrize(
+    "path", sorted(FIXTURES.glob("recipe-*.json")), ids=lambda p: p.stem
+)
+def test_old_recipes_mean_what_they_meant(path):
+    recipe, written = Recipe.read(path), json.loads(path.read_text())
+    assert recipe.method == written["method"]
+    for key, value in written["settings"].items():
+        assert recipe.settings[key] == value
+    for key, value in written["training"].items():
+        assert getattr(recipe.training, key) == value
+
+
+def test_there_is_a_recipe_of_each_release():
+    assert len(list(FIXTURES.glob("recipe-*.json"))) >= 1
