@@ -52,6 +52,7 @@ class NoiseWidget(Dock):
         super().__init__()
         self.viewer, self.session = viewer, session_of(viewer)
         self._job: Job | None = None
+        self._looked_at: ImageLayer | None = None
         self._again = False
         theme = viewer.theme
         self.image = LayerChoice(viewer)
@@ -134,7 +135,9 @@ class NoiseWidget(Dock):
 
         self.sentence.setText(f"Looking at the noise of {layer.name} …")
         self._job = Job(f"noise of {layer.name}", work)
-        self._job.advanced.connect(lambda events: self._found(layer, events[-1].result))
+        self._looked_at = layer
+        # A method, for Qt forgets it with the dock; a function would outlive that.
+        self._job.advanced.connect(self._take)
         self._job.changed.connect(self._job_changed)
         self._job.start()
 
@@ -204,6 +207,10 @@ class NoiseWidget(Dock):
         return slice(int(low[0]), int(high[0])), slice(int(low[1]), int(high[1]))
 
     # What is shown ------------------------------------------------------------
+
+    def _take(self, events: tuple[Any, ...]) -> None:
+        if self._looked_at is not None:
+            self._found(self._looked_at, events[-1].result)
 
     def _found(self, layer: ImageLayer, found: NoiseReport) -> None:
         self.session.add_report(layer, found)
