@@ -24,7 +24,7 @@ def estimate_memory(method: Method, crop: Sequence[int], micro_batch: int) -> in
     def count(tensor: torch.Tensor) -> torch.Tensor:
         storage = tensor.untyped_storage()
         kept[storage.data_ptr()] = storage.nbytes()
-        return tensor
+        return tensor.detach()  # itself, it would hold the graph that holds it
 
     parameters = {p.untyped_storage().data_ptr() for p in method.parameters()}
     generator = torch.Generator(device).manual_seed(0)
