@@ -73,6 +73,22 @@ def test_a_moved_rectangle_is_measured_again(look, stripes, session, viewer, wai
     assert not widget.use.isEnabled()
 
 
+def test_a_rectangle_of_an_earlier_dock_is_followed(
+    look, stripes, session, viewer, wait
+):
+    first = look("cells")
+    first.where.setCurrentText(DRAWN)
+    wait(lambda: session.report(viewer.layers["cells"]).source == "region")
+    first.close()
+    second = look("cells")
+    second.where.setCurrentText(DRAWN)
+    known = session.report(viewer.layers["cells"])
+    wait(lambda: session.report(viewer.layers["cells"]) is not known)
+    shapes = viewer.layers["cells · noise region"]
+    shapes.data = [np.array([[40, 60], [40, 120], [90, 120], [90, 60]])]
+    wait(lambda: session.report(viewer.layers["cells"]).correlation.n_pixels == 51 * 61)
+
+
 def test_frames_are_offered_for_stacks_only(
     look, stripes, noisy, viewer, session, wait
 ):

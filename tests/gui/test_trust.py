@@ -1,3 +1,4 @@
+import gc
 from dataclasses import replace
 
 import numpy as np
@@ -106,6 +107,14 @@ def test_the_paragraph_tells_of_this_model_only(checked, session, wait, model):
 def test_pixels_that_changed_have_no_verdict(checked, stripes):
     stripes.data = stripes.data[::-1].copy()
     assert checked.found is None
+
+
+def test_pixels_that_are_gone_leave_no_verdict_to_others(checked, session, stripes):
+    """What is new may lie where they lay."""
+    assert session.checks
+    stripes.data = stripes.data[::-1].copy()
+    gc.collect()
+    assert not session.checks
 
 
 def test_a_page_that_cannot_be_saved_is_told(checked, tmp_path):

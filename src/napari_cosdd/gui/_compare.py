@@ -20,7 +20,15 @@ from napari_cosdd.gui._layers import (
     parts_of,
     place,
 )
-from napari_cosdd.gui._parts import Heading, LayerChoice, Sentence, enable, field, row
+from napari_cosdd.gui._parts import (
+    Heading,
+    LayerChoice,
+    Sentence,
+    enable,
+    field,
+    listen,
+    row,
+)
 from napari_cosdd.gui._plots import DIVERGING, SampleBars
 from napari_cosdd.metrics import score
 
@@ -63,7 +71,7 @@ class CompareView(QWidget):
         self.grid.toggled.connect(self._show_grid)
         self.difference.toggled.connect(lambda _on: self.show_at(self.at))
         self.reference.chosen.connect(self.update_scores)
-        viewer.cursor.events.position.connect(self._probe)
+        listen(self, viewer.cursor.events.position, self._probe)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
 
     def _button(self, text: str, tip: str, checkable: bool = False) -> QPushButton:

@@ -62,19 +62,21 @@ class EstimateLine(Sentence):
 
         self.setText("Trying how long it will take …")
         self._job = job = Job("trying a few steps", work)
-        job.advanced.connect(lambda events: self._show(events[-1].result))
-        job.changed.connect(lambda: self._show_error(job))
+        # Methods, for Qt forgets them with the widget; functions would outlive that.
+        job.advanced.connect(self._show)
+        job.changed.connect(self._show_error)
         job.start()
 
-    def _show(self, found: Any) -> None:
+    def _show(self, events: tuple[Any, ...]) -> None:
+        found = events[-1].result
         self.setText(
             f"About {duration(found.seconds)} and {memory(found.memory)} "
             f"on {found.device}."
         )
 
-    def _show_error(self, job: Job) -> None:
-        if job.error is not None:
-            self.setText(f"⚠ {job.error}")
+    def _show_error(self) -> None:
+        if self._job is not None and self._job.error is not None:
+            self.setText(f"⚠ {self._job.error}")
 
 
 def _middle(image: api.Image, side: int) -> api.Image:

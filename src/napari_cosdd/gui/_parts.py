@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from typing import Any
+from weakref import WeakMethod
 
 from napari.layers import Image as ImageLayer
 from qtpy.QtCore import QSize, Qt, Signal
@@ -119,6 +120,21 @@ def enable(widget: QWidget, on: bool, why_not: str = "") -> None:
     widget.setToolTip(widget.property("tip") if on else why_not)
 
 
+def listen(widget: QWidget, emitter: Any, slot: Callable[..., None]) -> None:
+    """Connect an event of napari's to a method of a widget, as long as that lives.
+
+    Qt takes a widget away while Python may still have it, and napari would call it.
+    """
+    emitter.connect(slot)
+    method = WeakMethod(slot)
+
+    def release() -> None:
+        if (slot := method()) is not None:
+            emitter.disconnect(slot)
+
+    widget.destroyed.connect(release)
+
+
 class Sentence(QLabel):
     """Text that wraps, can be selected, and takes no more room than it needs."""
 
@@ -181,21 +197,16 @@ class LayerChoice(QComboBox):
         self._viewer, self._none = viewer, none
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self._pinned = False
-        events = viewer.layers.events
-        events.inserted.connect(self._list)
-        events.removed.connect(self._list)
-        viewer.layers.selection.events.active.connect(self._follow)
+        layers = viewer.layers
+        listen(self, layers.events.inserted, self._inserted)
+        listen(self, layers.events.removed, self._list)
+        listen(self, layers.selection.events.active, self._follow)
+        for layer in layers:
+            listen(self, layer.events.name, self._list)
         self.activated.connect(self._pin)
         self.currentTextChanged.connect(lambda _text: self.chosen.emit())
         self._list()
         self._follow()
-
-    def disconnect_viewer(self) -> None:
-        """Stop listening, before the widget is destroyed."""
-        events = self._viewer.layers.events
-        events.inserted.disconnect(self._list)
-        events.removed.disconnect(self._list)
-        self._viewer.layers.selection.events.active.disconnect(self._follow)
 
     @property
     def layer(self) -> ImageLayer | None:
@@ -227,10 +238,11 @@ class LayerChoice(QComboBox):
     def _names(self) -> list[str]:
         return [layer.name for layer in self._viewer.layers if self._fits(layer)]
 
+    def _inserted(self, event: Any) -> None:
+        listen(self, event.value.events.name, self._list)
+        self._list()
+
     def _list(self, event: Any = None) -> None:
-        for layer in self._viewer.layers:
-            layer.events.name.disconnect(self._list)
-            layer.events.name.connect(self._list)
         before, names = self.currentText(), self._names()
         index = self.currentIndex()
         entries = ([self._none] if self._none else []) + names

@@ -1,5 +1,6 @@
 """The Trust part of the Denoise dock: the model check, and the methods paragraph."""
 
+import weakref
 from collections.abc import Callable, Iterator
 from html import escape
 from pathlib import Path
@@ -13,7 +14,7 @@ from napari_cosdd.data.image import Image
 from napari_cosdd.errors import CosddError
 from napari_cosdd.events import Checked, Event
 from napari_cosdd.gui._jobs import Job
-from napari_cosdd.gui._layers import key_of
+from napari_cosdd.gui._layers import data_of, key_of
 from napari_cosdd.gui._parts import (
     Heading,
     Problem,
@@ -74,7 +75,6 @@ class TrustView(QWidget):
             self.problem,
         ):
             column.addWidget(widget)
-        session.checked.connect(self.refresh)
         self.refresh()
 
     @property
@@ -98,7 +98,10 @@ class TrustView(QWidget):
         def work(stop: Callable[[], bool]) -> Iterator[Event]:
             yield Checked(check(image, entry.load(), mask=True, stop=stop))
 
-        self.session.check(Job(f"checking {entry.name}", work), _key(layer, entry))
+        key = _key(layer, entry)
+        # Once the pixels are gone, others may come to lie where they lay.
+        weakref.finalize(data_of(layer), self.session.checks.pop, key, None)
+        self.session.check(Job(f"checking {entry.name}", work), key)
 
     def _save(self) -> None:
         if self.found is None:
@@ -171,4 +174,4 @@ class TrustView(QWidget):
 
 def _key(layer: Any, entry: ModelEntry) -> CheckKey:
     """Return what a check is kept under: the layer, its pixels, and the model."""
-    return key_of(layer), id(layer.data), entry.name, str(entry.path)
+    return key_of(layer), id(data_of(layer)), entry.name, str(entry.path)

@@ -31,6 +31,7 @@ from napari_cosdd.gui._parts import (
     enable,
     field,
     fill,
+    listen,
     row,
 )
 from napari_cosdd.gui._records import DenoisingRecord
@@ -54,7 +55,7 @@ class DenoiseWidget(Dock):
     def __init__(self, viewer: "napari.viewer.Viewer") -> None:
         super().__init__()
         self.viewer, self.session = viewer, session_of(viewer)
-        self._saving: Job | None = None
+        self._saving: tuple[Job, Path] | None = None
         self._scored: DenoisingRecord | None = None
         defaults = InferenceConfig()
         self.model = choice()
@@ -89,7 +90,7 @@ class DenoiseWidget(Dock):
         self.session.denoising_changed.connect(self._refresh)
         self.session.checked.connect(self._refresh)
         self.session.denoise_layer.connect(self._take_over)
-        viewer.events.theme.connect(self._theme_changed)
+        listen(self, viewer.events.theme, self._theme_changed)
         self._list_models()
         self._refresh()
 
@@ -221,11 +222,15 @@ class DenoiseWidget(Dock):
             for path in write_prediction(paths, prediction, provenance):
                 yield Saved(path, 0)
 
-        self._saving = job = Job("saving results", work)
-        job.changed.connect(lambda: self._saved(folder, job))
+        job = Job("saving results", work)
+        self._saving = job, folder
+        job.changed.connect(self._saved)
         job.start()
 
-    def _saved(self, folder: Path, job: Job) -> None:
+    def _saved(self) -> None:
+        if self._saving is None:
+            return
+        job, folder = self._saving
         if job.error is not None:
             self.problem.show_error(job.error)
         elif not job.active:

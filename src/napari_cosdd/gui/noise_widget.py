@@ -31,6 +31,7 @@ from napari_cosdd.gui._parts import (
     choice,
     enable,
     field,
+    listen,
     row,
 )
 from napari_cosdd.gui._plots import CorrelationMap, ProfilePlot, VariancePlot
@@ -74,8 +75,7 @@ class NoiseWidget(Dock):
         self.image.emptied.connect(self._show_nothing)
         self.where.currentTextChanged.connect(self._where_chosen)
         self.bar.toggled.connect(self._show_bar)
-        viewer.events.theme.connect(self._theme_changed)
-        self.destroyed.connect(_release(viewer, self.image, self._theme_changed))
+        listen(self, viewer.events.theme, self._theme_changed)
         self._layer_chosen()
 
     def _build(self) -> None:
@@ -168,22 +168,30 @@ class NoiseWidget(Dock):
     def _draw(self) -> None:
         """Give the user a Shapes layer with a rectangle to move."""
         layer = self.image.layer
-        if layer is None or self._shapes_name(layer) in self.viewer.layers:
+        if layer is None:
             return
+        name = self._shapes_name(layer)
+        if name not in self.viewer.layers:
+            self._add_rectangle(layer, name)
+        listen(self, self.viewer.layers[name].events.data, self._moved)
+
+    def _add_rectangle(self, layer: ImageLayer, name: str) -> None:
         height, width = data_of(layer).shape[-2:]
         y, x = height / 8, width / 8
         corners = np.array([[y, x], [y, 3 * x], [3 * y, 3 * x], [3 * y, x]])
         shapes = self.viewer.add_shapes(
             [corners],
             shape_type="rectangle",
-            name=self._shapes_name(layer),
+            name=name,
             face_color=[0, 0, 0, 0],
             edge_color="#e69f00",
             edge_width=max(1, width / 300),
             **place(layer, ndim=2),
         )
         shapes.mode = "select"
-        shapes.events.data.connect(lambda event: self._rest.start())
+
+    def _moved(self, event: Any = None) -> None:
+        self._rest.start()
 
     def _shapes_name(self, layer: ImageLayer) -> str:
         return part_name(layer.name, "noise region")
@@ -269,13 +277,3 @@ class NoiseWidget(Dock):
     def _theme_changed(self, event: Any = None) -> None:
         for plot in (self.map, self.profiles, self.variance):
             plot.set_theme(self.viewer.theme)
-
-
-def _release(viewer: Any, image: LayerChoice, slot: Any) -> Callable[[], None]:
-    """Return what a destroyed dock leaves to do."""
-
-    def release() -> None:
-        viewer.events.theme.disconnect(slot)
-        image.disconnect_viewer()
-
-    return release

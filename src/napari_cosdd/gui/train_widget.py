@@ -22,6 +22,7 @@ from napari_cosdd.gui._parts import (
     enable,
     field,
     fill,
+    listen,
     row,
 )
 from napari_cosdd.gui._preview import show_preview
@@ -98,7 +99,7 @@ class TrainWidget(Dock):
         self.session.models_changed.connect(self._list_models)
         self.session.noise_found.connect(self._show_noise)
         self.session.use_noise.connect(self._take_over)
-        self.viewer.events.theme.connect(self._theme_changed)
+        listen(self, self.viewer.events.theme, self._theme_changed)
         self._list_models()
 
     def showEvent(self, event: Any) -> None:

@@ -1,0 +1,30 @@
+import pytest
+from qtpy.QtCore import QEvent
+
+from napari_cosdd.gui.denoise_widget import DenoiseWidget
+from napari_cosdd.gui.noise_widget import NoiseWidget
+from napari_cosdd.gui.train_widget import TrainWidget
+
+
+def listeners(viewer):
+    """Count who listens to the viewer, its layers and its cursor."""
+    emitters = [
+        viewer.events.theme,
+        viewer.cursor.events.position,
+        viewer.layers.events.inserted,
+        viewer.layers.events.removed,
+        viewer.layers.selection.events.active,
+        *(layer.events.name for layer in viewer.layers),
+    ]
+    return [len(emitter.callbacks) for emitter in emitters]
+
+
+@pytest.mark.parametrize("dock", [NoiseWidget, TrainWidget, DenoiseWidget])
+def test_a_destroyed_dock_hears_of_napari_no_more(dock, viewer, stripes, qapp):
+    """Python may have it for longer, as `widget` here: Qt has not."""
+    before = listeners(viewer)
+    widget = dock(viewer)
+    assert listeners(viewer) != before
+    widget.deleteLater()
+    qapp.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+    assert listeners(viewer) == before
