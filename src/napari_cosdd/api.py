@@ -26,7 +26,8 @@ from napari_cosdd.prediction import Prediction, denoising, inference_config
 from napari_cosdd.recipe import Recipe, with_settings
 from napari_cosdd.training.checkpoint import TrainedModel
 from napari_cosdd.training_job import TrainingJob, prepare_training
-from napari_cosdd.trust.check import ModelCheck, check_model
+from napari_cosdd.trust.check import ModelCheck
+from napari_cosdd.trust.gather import gather
 
 #: Samples of the mean that a residual is taken from.
 RESIDUAL_SAMPLES = 20
@@ -252,8 +253,8 @@ def check(
     trained = model if isinstance(model, TrainedModel) else load(model)
     truth = None if reference is None else as_images(reference, axes)[0]
     opened = as_images(image, axes)[0]
-    return check_model(
-        trained, opened, reference=truth, mask=mask, device=device, stop=stop
+    return ModelCheck.of(
+        gather(trained, opened, reference=truth, mask=mask, device=device, stop=stop)
     )
 
 

@@ -1,8 +1,11 @@
 """Where the computing happens: CUDA, Apple's MPS or the CPU."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
+from torch import nn
 
 from napari_cosdd.errors import BadInputError
 
@@ -41,6 +44,17 @@ def available_devices() -> list[str]:
         names.insert(0, "mps")
     cuda = [f"cuda:{i}" for i in range(torch.cuda.device_count())]
     return cuda + names
+
+
+@contextmanager
+def on_device(module: nn.Module, device: torch.device) -> Iterator[None]:
+    """Lend networks to a device; they come back to the CPU whatever happens."""
+    try:
+        module.to(device)
+        yield
+    finally:
+        module.to("cpu")
+        free_memory(device)
 
 
 def leave_a_core() -> None:

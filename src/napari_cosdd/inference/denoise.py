@@ -10,7 +10,12 @@ from torch import Tensor
 
 from napari_cosdd.axes import Stack
 from napari_cosdd.data.io import as_type
-from napari_cosdd.devices import choose_device, free_memory, is_out_of_memory
+from napari_cosdd.devices import (
+    choose_device,
+    free_memory,
+    is_out_of_memory,
+    on_device,
+)
 from napari_cosdd.errors import BadInputError, BadModelFileError, NotEnoughMemoryError
 from napari_cosdd.events import Denoised, Event, SampleDone, TileDone, Warned
 from napari_cosdd.inference.config import InferenceConfig
@@ -82,24 +87,19 @@ def denoise(
     """
     check_fits(model, source, config.direct)
     device = choose_device(config.device)
-    method = model.method.to(device)
-    weights_channels_last(method)
     if work is None:
         tiles = tiles_for(model, source, config)
         work = [(n, tile) for n in range(source.n_images) for tile in tiles]
-    try:
+    with on_device(model.method, device):
+        weights_channels_last(model.method)
         finished = yield from _denoise_all(
-            method, model, source, outputs, config, work, live, device, stop
+            model, source, outputs, config, work, live, device, stop
         )
-    finally:
-        method.to("cpu")
-        free_memory(device)
     if finished:
         yield Denoised(outputs)
 
 
 def _denoise_all(
-    method: Method,
     model: TrainedModel,
     source: Stack,
     outputs: Outputs,
@@ -115,7 +115,7 @@ def _denoise_all(
         x = channels_last(read_tile(model, source, image, tile).to(device))
         whole = not stop() and (
             yield from _denoise_tile(
-                method, x, image, tile, outputs, config, live, stop
+                model.method, x, image, tile, outputs, config, live, stop
             )
         )
         if not whole:

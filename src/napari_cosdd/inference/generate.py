@@ -11,16 +11,18 @@ from numpy.typing import NDArray
 from napari_cosdd.axes import SPATIAL, Stack
 from napari_cosdd.data.image import Image
 from napari_cosdd.data.inspect import check_finite
-from napari_cosdd.devices import choose_device
+from napari_cosdd.devices import choose_device, on_device
 from napari_cosdd.errors import BadInputError, StoppedError
 from napari_cosdd.inference.denoise import check_fits, read_tile
 from napari_cosdd.inference.latent_noise import PositionNoise
-from napari_cosdd.inference.tiler import tile_grid
+from napari_cosdd.inference.tiler import Tile, tile_grid
 from napari_cosdd.methods.base import GenerativeMethod
 from napari_cosdd.training.checkpoint import TrainedModel
 
 #: Planes of a stack that is drawn from the prior.
 PLANES = 16
+#: Rows of a tile that noise is redrawn on.
+ACROSS = 256
 
 
 def generate_images(
@@ -94,39 +96,37 @@ def redraw_noise(
     check_finite([source])
     result = np.zeros((n, *image.data.shape), np.float32)
     outputs = [Stack(r, image.axes, spec.ndim) for r in result]
-    multiple = method.tile_multiple()
-    tile = [
-        length if axis == method.noise_axis else 256
-        for axis, length in enumerate(source.size)
-    ]
-    margin = model.margin or method.tile_margin()
-    whole = [max(t, m) for t, m in zip(tile, multiple, strict=True)]
-    whole = [-(-t // m) * m for t, m in zip(whole, multiple, strict=True)]
     chosen = choose_device(device)
     generator = torch.Generator(chosen).manual_seed(seed)
-    tiles = tile_grid(source.size, whole, margin, multiple)
-    method.to(chosen)
-    try:
+    tiles = _whole_rows(model, source.size)
+    with on_device(method, chosen), torch.inference_mode():
         for index, part in product(range(source.n_images), tiles):
             x = read_tile(model, source, index, part).to(chosen)
-            with torch.inference_mode():
-                features = method.encode(x)
+            features = method.encode(x)
             for k, output in enumerate(outputs):
                 if stop():
                     raise StoppedError("stopped while noise was being drawn")
                 noise = PositionNoise(
                     seed, index, [k], part.origin, x.shape[2:], x.device
                 )
-                with torch.inference_mode():
-                    drawn = method.sample_noise(features, noise, generator)
+                drawn = method.sample_noise(features, noise, generator)
                 grey = _grey(model, drawn)[0]
                 output.write(index, part.core, grey[(slice(None), *part.inner)])
-    finally:
-        method.to("cpu")
     return [
         image.with_data(r, f"{image.name}-redrawn-{k}")
         for k, r in enumerate(result, start=1)
     ]
+
+
+def _whole_rows(model: TrainedModel, size: tuple[int, ...]) -> list[Tile]:
+    """Cut images of a size across the noise's rows only."""
+    method = model.method
+    multiple = method.tile_multiple()
+    tile = []
+    for axis, (length, m) in enumerate(zip(size, multiple, strict=True)):
+        wanted = max(m, length if axis == method.noise_axis else ACROSS)
+        tile.append(-(-wanted // m) * m)
+    return tile_grid(size, tile, model.margin or method.tile_margin(), multiple)
 
 
 def _generative(model: TrainedModel) -> GenerativeMethod:

@@ -158,6 +158,11 @@ class Method(nn.Module, ABC):
     def noise_axis(self) -> int | None:
         """Spatial axis of the correlated noise, or None."""
 
+    @property
+    def noise_reach(self) -> int:
+        """Earlier pixels along the noise axis that are taken into account."""
+        return self.config.receptive_field or 0
+
     def weights_from(self, other: "Method") -> dict[str, Tensor] | None:
         """Return the weights of another model of this method as they fit this one.
 

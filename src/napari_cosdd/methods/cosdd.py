@@ -193,8 +193,13 @@ class COSDD(GenerativeMethod):
             return "COSDD for noise that is independent from pixel to pixel"
         return (
             f"COSDD for noise along {self.config.noise_axis}, "
-            f"receptive field {self.decoder.receptive_field} px"
+            f"receptive field {self.noise_reach} px"
         )
+
+    @property
+    def noise_reach(self) -> int:
+        """Earlier pixels along the noise axis that the decoder sees."""
+        return self.decoder.receptive_field
 
     def weights_from(self, other: Method) -> dict[str, Tensor] | None:
         """Return the weights of another COSDD model as they fit this one.

@@ -48,6 +48,10 @@ class Autocorrelation:
         """Profile at vertical lags 0, 1, 2, ..."""
         return self.values[self.max_lag :, self.max_lag]
 
+    def along(self, axis: str) -> NDArray[np.float64]:
+        """Return the profile along "x" or "y"."""
+        return {"x": self.along_x, "y": self.along_y}[axis]
+
     @property
     def standard_error(self) -> float:
         """Deviation of a value whose truth is zero.

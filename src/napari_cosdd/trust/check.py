@@ -1,12 +1,10 @@
 """The model check: whether a result is right, told without ground truth."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
-from napari_cosdd.data.image import Image
 from napari_cosdd.metrics import Coverage, Scores, coverage, score
-from napari_cosdd.training.checkpoint import TrainedModel
-from napari_cosdd.trust.evidence import Evidence, gather
+from napari_cosdd.trust.evidence import Evidence
 from napari_cosdd.trust.findings import Finding, all_findings
 
 
@@ -25,15 +23,20 @@ class ModelCheck:
     findings: tuple[Finding, ...]
     evidence: Evidence
 
-    @property
+    @classmethod
+    def of(cls, evidence: Evidence) -> "ModelCheck":
+        """Judge what a model makes of an image."""
+        return cls(tuple(all_findings(evidence)), evidence)
+
+    @cached_property
     def coverage(self) -> Coverage | None:
         """How often the reference lies in the posterior's intervals."""
         e = self.evidence
-        if e.reference is None or len(e.solutions) < 2:
+        if e.reference is None or e.is_point:
             return None
         return coverage(e.solutions, e.reference)
 
-    @property
+    @cached_property
     def scores(self) -> Scores | None:
         """PSNR and SSIM of the mean against the reference."""
         e = self.evidence
@@ -60,41 +63,3 @@ class ModelCheck:
             f"{len(self.failed)} of {len(judged)} checks want a look. The first: "
             f"“{first.title}” does not hold. {first.remedy}"
         )
-
-
-def check_model(
-    model: TrainedModel,
-    image: Image,
-    *,
-    reference: Image | None = None,
-    mask: bool = False,
-    device: str = "auto",
-    stop: Callable[[], bool] = lambda: False,
-) -> ModelCheck:
-    """Check what a model makes of an image, without ground truth.
-
-    Parameters
-    ----------
-    model : TrainedModel
-        What was learned.
-    image : Image
-        Noisy; its busiest part of up to 512 × 512 pixels is looked at.
-    reference : Image, optional
-        Clean image of the same scene, in the same grey levels: gives PSNR, SSIM and
-        how often it lies in the posterior's intervals.
-    mask : bool
-        Fill pixels that are not finite.
-    device : str
-        Where to compute.
-    stop : callable
-        Polled between the parts of the work.
-
-    Raises
-    ------
-    BadInputError, BadModelFileError, StoppedError
-        As `gather` does.
-    """
-    evidence = gather(
-        model, image, reference=reference, mask=mask, device=device, stop=stop
-    )
-    return ModelCheck(tuple(all_findings(evidence)), evidence)

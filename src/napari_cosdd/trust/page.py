@@ -1,24 +1,22 @@
 """The model check as a page of plots (.png) or as numbers (.json)."""
 
 from pathlib import Path
+from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_cosdd.data.files import atomic, write_json
+from napari_cosdd.metrics import Coverage
+from napari_cosdd.noise.autocorrelation import Autocorrelation
 from napari_cosdd.noise.signal_dependence import variance_of_residual
 from napari_cosdd.trust.check import ModelCheck
-from napari_cosdd.trust.evidence import Evidence, Floats
-from napari_cosdd.trust.findings import (
-    Finding,
-    biases_of,
-    of,
-    profile_of,
-    redrawn_noise,
-    removed_noise,
-)
+from napari_cosdd.trust.evidence import Evidence
+from napari_cosdd.trust.findings import Finding
+from napari_cosdd.trust.measures import MAX_LAG, Floats
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -68,7 +66,7 @@ def figure_of(check: ModelCheck) -> "Figure":
     _draw_histogram(axes[2, 0], e)
     _draw_levels(axes[2, 1], e)
     if check.coverage is not None:
-        _draw_coverage(axes[2, 2], check)
+        _draw_coverage(axes[2, 2], check.coverage)
     elif e.kl:
         _draw_kl(axes[2, 2], e)
     else:
@@ -77,22 +75,25 @@ def figure_of(check: ModelCheck) -> "Figure":
 
 
 def _write_findings(figure: Any, check: ModelCheck) -> None:
+    """Write verdict and findings one below the other."""
+    from matplotlib.offsetbox import AnchoredOffsetbox, TextArea, VPacker
+
+    def lines(text: str, width: int, **look: Any) -> TextArea:
+        return TextArea(fill(text, width), textprops=look)
+
+    parts: list[Artist] = [lines(check.verdict, 46, size=11, weight="bold")]
+    if (s := check.scores) is not None:
+        scores = f"PSNR {s.psnr:.2f} dB, SSIM {s.ssim:.3f}"
+        parts.append(lines(scores, 52, size=10, weight="bold"))
+    for finding in check.findings:
+        colour = COLOURS[finding.passed]
+        title = lines(finding.heading, 52, size=10, weight="bold", color=colour)
+        text = lines(_text(finding), 64, size=8.5, color="0.25")
+        parts.append(VPacker(children=[title, text], pad=0, sep=3))
     ax = figure.subplots()
     ax.set_axis_off()
-    lines: list[tuple[str, str, float, str]] = [(check.verdict, "black", 11, "bold")]
-    for finding in check.findings:
-        lines.append((finding.heading, COLOURS[finding.passed], 10, "bold"))
-        lines.append((_text(finding), "0.25", 8.5, "normal"))
-    if check.scores is not None:
-        s = check.scores
-        lines.append((f"PSNR {s.psnr:.2f} dB, SSIM {s.ssim:.3f}", "black", 10, "bold"))
-    y = 1.0
-    for text, colour, size, weight in lines:
-        wrapped = _wrapped(text, 46 if size > 10.5 else 52 if size > 9 else 64)
-        ax.text(0, y, wrapped, va="top", size=size, color=colour, weight=weight)
-        y -= (wrapped.count("\n") + 1) * size * 0.00205 + (
-            0.014 if weight == "normal" or size > 10.5 else 0.003
-        )
+    column = VPacker(children=parts, pad=0, sep=9)
+    ax.add_artist(AnchoredOffsetbox("upper left", child=column, pad=0, frameon=False))
 
 
 def _text(finding: Finding) -> str:
@@ -101,18 +102,12 @@ def _text(finding: Finding) -> str:
     return finding.found
 
 
-def _wrapped(text: str, width: int) -> str:
-    from textwrap import fill
-
-    return fill(text, width)
-
-
 def _draw_pictures(axes: Any, e: Evidence) -> None:
     """Draw the image, the same signal with redrawn noise, and what was removed."""
     box = (0, slice(0, DETAIL), slice(0, DETAIL))
     solution = e.solutions[(0, *box)]
     pictures: list[tuple[str, Floats, bool]] = [("the image", e.noisy[box], False)]
-    if e.redrawn.size:
+    if e.draws_noise:
         pictures.append(("the same signal, redrawn noise", e.redrawn[(0, *box)], False))
     else:
         pictures.append(("the result", solution, False))
@@ -128,13 +123,16 @@ def _draw_pictures(axes: Any, e: Evidence) -> None:
 
 
 def _draw_profiles(ax: "Axes", e: Evidence, direction: str) -> None:
-    shown = [("raw noise", e.raw.correlation, RAW, ":")]
-    shown.append(("removed", profile_of(removed_noise(e)), REAL, "-"))
-    if e.redrawn.size:
-        shown.append(("redrawn", profile_of(redrawn_noise(e)), DRAWN, "--"))
+    shown: list[tuple[str, Autocorrelation | None, str, str]] = [
+        ("raw noise", e.raw.correlation, RAW, ":"),
+        ("removed", e.removed, REAL, "-"),
+        ("redrawn", e.drawn, DRAWN, "--"),
+    ]
     low = 0.0
     for label, found, colour, style in shown:
-        profile = of(found, direction)[:13]
+        if found is None:
+            continue
+        profile = found.along(direction)[: MAX_LAG + 1]
         low = min(low, 1.1 * float(profile.min()))
         ax.plot(profile, style, marker="o", ms=3, color=colour, label=label)
     ax.axhline(0, color="0.8", lw=0.8)
@@ -144,14 +142,17 @@ def _draw_profiles(ax: "Axes", e: Evidence, direction: str) -> None:
     ax.legend(fontsize=8)
 
 
+def _noises(e: Evidence) -> list[tuple[str, Floats, str, str]]:
+    """Return label, noise, colour and style of the real and of the redrawn noise."""
+    noises = [("removed", e.residuals, REAL, "-")]
+    if e.draws_noise:
+        noises.append(("redrawn", e.model_noise, DRAWN, "--"))
+    return noises
+
+
 def _draw_variance(ax: "Axes", e: Evidence) -> None:
-    n = len(e.redrawn) if e.redrawn.size else len(e.solutions)
-    solutions = e.solutions[:n]
-    pairs = [("removed", e.residuals[:n], REAL, "-")]
-    if e.redrawn.size:
-        pairs.append(("redrawn", e.model_noise, DRAWN, "--"))
-    for label, noise, colour, style in pairs:
-        found = variance_of_residual(solutions, noise)
+    for label, noise, colour, style in _noises(e):
+        found = variance_of_residual(e.solutions[: len(noise)], noise)
         ax.plot(found.signal, found.variance, style, color=colour, label=label)
     ax.set_title("variance of the noise", fontsize=10)
     ax.set(xlabel="signal, normalized")
@@ -162,10 +163,7 @@ def _draw_variance(ax: "Axes", e: Evidence) -> None:
 def _draw_histogram(ax: "Axes", e: Evidence) -> None:
     spread = 4 * float(e.residuals.std())
     bins = np.linspace(-spread, spread, 81)
-    pairs = [("removed", e.residuals, REAL, "-")]
-    if e.redrawn.size:
-        pairs.append(("redrawn", e.model_noise, DRAWN, "--"))
-    for label, noise, colour, style in pairs:
+    for label, noise, colour, style in _noises(e):
         heights, _ = np.histogram(noise, bins, density=True)
         ax.plot(0.5 * (bins[1:] + bins[:-1]), heights, style, color=colour, label=label)
     ax.set_title("histogram of the noise", fontsize=10)
@@ -175,7 +173,7 @@ def _draw_histogram(ax: "Axes", e: Evidence) -> None:
 
 
 def _draw_levels(ax: "Axes", e: Evidence) -> None:
-    levels, means = biases_of(e)
+    levels, means = e.biases
     ax.axhline(0, color="0.8", lw=0.8)
     ax.plot(levels, means, "o-", ms=3, color=REAL)
     ax.set_title("mean of what was removed, in its deviations", fontsize=10)
@@ -195,9 +193,7 @@ def _draw_kl(ax: "Axes", e: Evidence) -> None:
     )
 
 
-def _draw_coverage(ax: "Axes", check: ModelCheck) -> None:
-    found = check.coverage
-    assert found is not None
+def _draw_coverage(ax: "Axes", found: Coverage) -> None:
     ax.plot([0, 1], [0, 1], color="0.8", lw=0.8)
     ax.plot(found.nominal, found.measured, "o-", ms=3, color=REAL)
     ax.set_title("calibration", fontsize=10)
