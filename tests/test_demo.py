@@ -1,10 +1,12 @@
 import io
 
 import numpy as np
+import tifffile
 from rich.console import Console
 
 from napari_cosdd import demo
 from napari_cosdd.data.image import Image
+from napari_cosdd.training.checkpoint import TrainedModel
 
 
 def test_demo_leaves_everything_in_its_folder(tmp_path, monkeypatch):
@@ -19,3 +21,6 @@ def test_demo_leaves_everything_in_its_folder(tmp_path, monkeypatch):
     kept = {f"nuclei-sample-{k}.tif" for k in (1, 2, 3)}
     rest = {"nuclei-noisy.tif", "nuclei-mean.tif", "nuclei-deviation.tif"}
     assert names == kept | rest | {"model.safetensors", "overview.png"}
+    with tifffile.TiffFile(folder / "nuclei-mean.tif") as tiff:
+        made_by = TrainedModel.load(folder / "model.safetensors").fingerprint
+        assert made_by in tiff.ome_metadata

@@ -59,19 +59,30 @@ class Order:
         """Open the image."""
         return replace(as_images(self.image, self.axes)[0], name=self.name)
 
+    def on_disk(
+        self,
+        model: TrainedModel,
+        image: Image,
+        part: Part | None = None,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> Iterator[Event]:
+        """Denoise tile by tile with the model and the image opened."""
+        return denoising_on_disk(
+            model,
+            image,
+            self.paths,
+            self.config,
+            self.provenance,
+            dtype=self.dtype,
+            mask=self.mask,
+            part=part,
+            stop=stop,
+        )
+
 
 def do_part(order: Order, part: Part) -> list[Path]:
     """Denoise a part of the tiles; return the images if that completed them."""
-    events = denoising_on_disk(
-        TrainedModel.load(order.model),
-        order.open(),
-        order.paths,
-        order.config,
-        order.provenance,
-        dtype=order.dtype,
-        mask=order.mask,
-        part=part,
-    )
+    events = order.on_disk(TrainedModel.load(order.model), order.open(), part)
     return [path for e in events if isinstance(e, Denoised) for path in e.result]
 
 

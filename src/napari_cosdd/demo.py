@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from rich.console import Console
@@ -13,7 +14,7 @@ from napari_cosdd.data.io import write_image
 from napari_cosdd.data.samples import nuclei
 from napari_cosdd.inference.config import InferenceConfig
 from napari_cosdd.recipe import Recipe
-from napari_cosdd.results import result_paths, write_prediction
+from napari_cosdd.results import made_with, result_paths, write_prediction
 
 KEPT = 8
 
@@ -47,8 +48,9 @@ def run_demo(
     if prediction is None:
         return
     console.print("[bold]3/3 writing[/]")
+    made_by = made_with(model_path.name, model, config)
     paths = result_paths(folder, image.name, config, "tif", True)
-    write_prediction(paths, prediction, {"model": model_path.name})
+    write_prediction(paths, prediction, made_by)
     write_image(folder / "nuclei-noisy.tif", image)
     assert job.noise is not None
     assert prediction.deviation is not None
@@ -62,13 +64,15 @@ def run_demo(
     )
     console.print(f"look at [bold]{folder / 'overview.png'}[/]")
     if show:
-        _open_napari(console, prediction)
+        _open_napari(console, prediction, made_by)
 
 
-def _open_napari(console: Console, prediction: api.Prediction) -> None:
+def _open_napari(
+    console: Console, prediction: api.Prediction, made_by: dict[str, Any]
+) -> None:
     from napari_cosdd.gui.show import can_show, show_prediction
 
     if can_show():
-        show_prediction(prediction)
+        show_prediction(prediction, made_by)
     else:
         console.print("no display here: napari was not opened")

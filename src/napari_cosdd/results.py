@@ -11,6 +11,7 @@ from napari_cosdd.data.io import write_image
 from napari_cosdd.errors import BadInputError
 from napari_cosdd.inference.config import InferenceConfig
 from napari_cosdd.prediction import Prediction
+from napari_cosdd.training.checkpoint import TrainedModel
 
 FORMATS = ("tif", "zarr", "npy")
 
@@ -81,6 +82,17 @@ def write_prediction(
 def title_of(source: Image, part: str) -> str:
     """Name a part of a prediction, for its metadata."""
     return f"{source.name} · {part}"
+
+
+def made_with(
+    name: str, model: TrainedModel, config: InferenceConfig
+) -> dict[str, Any]:
+    """Return what the same command needs to give the same pixels again."""
+    return {
+        "model": name,
+        "model_hash": model.fingerprint,
+        "settings": config.model_dump(),
+    }
 
 
 def provenance_of(

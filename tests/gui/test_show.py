@@ -30,7 +30,9 @@ def test_the_demo_ends_in_a_window_with_layers(
     monkeypatch.setattr(napari, "Viewer", lambda **keywords: viewer)
     monkeypatch.setattr(napari, "run", lambda: None)
     image = api.Image(noisy, "YX", "cells", pixel_size={"Y": 0.5, "X": 0.25})
-    show.show_prediction(api.denoise(image, model, n_samples=3, n_kept=1))
+    show.show_prediction(
+        api.denoise(image, model, n_samples=3, n_kept=1), {"model": "ours"}
+    )
     names = [layer.name for layer in viewer.layers]
     assert names == [
         "cells",

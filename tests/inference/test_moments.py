@@ -6,7 +6,7 @@ from napari_cosdd.inference.moments import RunningMoments
 
 def test_exact_far_from_zero():
     x = 10_000 + torch.randn(50, 4, 4, generator=torch.Generator().manual_seed(0))
-    moments = RunningMoments()
+    moments = RunningMoments(x[0])
     for part in x.split(7):
         moments.add(part)
     exact = x.double().numpy()
@@ -17,6 +17,6 @@ def test_exact_far_from_zero():
 
 
 def test_a_single_sample_has_no_deviation():
-    moments = RunningMoments()
+    moments = RunningMoments(torch.ones(3))
     moments.add(torch.ones(1, 3))
     assert moments.deviation.sum() == 0

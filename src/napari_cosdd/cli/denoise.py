@@ -66,7 +66,7 @@ def denoise(
     from napari_cosdd import api
     from napari_cosdd.cluster import Order, denoising_on_cluster
     from napari_cosdd.on_disk import Part
-    from napari_cosdd.results import result_paths
+    from napari_cosdd.results import made_with, result_paths
 
     share = None if part is None else Part.parse(part)
     if (share or scheduler) and file_format != "zarr":
@@ -89,11 +89,7 @@ def denoise(
                 name,
                 result_paths(output, name, config, file_format, overwrite).resolved(),
                 config,
-                {
-                    "model": model.name,
-                    "model_hash": trained.fingerprint,
-                    "settings": config.model_dump(),
-                },
+                made_with(model.name, trained, config),
                 dtype,
                 mask,
             )
@@ -121,24 +117,13 @@ def _denoise(
 ) -> list[Path] | None:
     """Denoise an image here; return the files written, None if stopped."""
     from napari_cosdd import api
-    from napari_cosdd.on_disk import denoising_on_disk
     from napari_cosdd.results import write_prediction
 
     image = order.open()
     if image.note:
         console.print(f"[yellow]Note:[/] {image.note}", highlight=False)
     if file_format == "zarr":
-        events = denoising_on_disk(
-            trained,
-            image,
-            order.paths,
-            order.config,
-            order.provenance,
-            dtype=order.dtype,
-            mask=order.mask,
-            part=part,
-            stop=stop,
-        )
+        events = order.on_disk(trained, image, part, stop)
         written: list[Path] | None = show_denoising(console, image.name, events)
         return written
     events = api.denoising(

@@ -41,7 +41,7 @@ from napari_cosdd.gui._trust import TrustView
 from napari_cosdd.gui.model_reader import SUFFIX
 from napari_cosdd.inference.config import InferenceConfig
 from napari_cosdd.inference.suits import differences
-from napari_cosdd.results import FORMATS, result_paths, write_prediction
+from napari_cosdd.results import FORMATS, made_with, result_paths, write_prediction
 
 if TYPE_CHECKING:
     import napari
@@ -155,18 +155,13 @@ class DenoiseWidget(Dock):
             plane = current_plane(layer, image.axes, self.viewer.dims.point, keep)
             offset = [s.start or 0 for s in plane]
             image = image.with_data(image.data[plane], image.name)
-        settings = config.model_dump()
-        model_name = entry.name if entry.path is None else entry.path.name
-        provenance = {
-            "model": model_name,
-            "model_hash": model.fingerprint,
-            "settings": settings,
-        }
+        name = entry.name if entry.path is None else entry.path.name
+        made_by = made_with(name, model, config)
         results = ResultLayers(
             self.viewer,
             layer,
             offset=offset,
-            provenance=provenance,
+            provenance=made_by,
             replace=self.replace.isChecked(),
         )
 
@@ -174,7 +169,7 @@ class DenoiseWidget(Dock):
             yield from map(Warned, differences(model, image))
             yield from denoising(model, image, config, mask=True, stop=stop)
 
-        record = DenoisingRecord(image.name, provenance)
+        record = DenoisingRecord(image.name, made_by)
         self.session.denoise(Job(f"denoising {image.name}", work), record, results)
 
     def _to_check(self) -> tuple[ImageLayer, ModelEntry] | None:
@@ -211,15 +206,15 @@ class DenoiseWidget(Dock):
             self.save_to(Path(folder), done[1].prediction, done[1].provenance)
 
     def save_to(
-        self, folder: Path, prediction: Prediction, provenance: dict[str, Any]
+        self, folder: Path, prediction: Prediction, made_by: dict[str, Any]
     ) -> None:
         """Write all results into a folder, in the background; nothing is replaced."""
-        settings = inference_config(provenance["settings"])
+        settings = inference_config(made_by["settings"])
 
         def work(stop: Callable[[], bool]) -> Iterator[Event]:
             name = plain_name(prediction.source.name)
             paths = result_paths(folder, name, settings, FORMATS[0], overwrite=False)
-            for path in write_prediction(paths, prediction, provenance):
+            for path in write_prediction(paths, prediction, made_by):
                 yield Saved(path, 0)
 
         job = Job("saving results", work)

@@ -3,6 +3,7 @@
 import os
 import sys
 from importlib.util import find_spec
+from typing import Any
 
 from napari_cosdd.api import Prediction
 
@@ -18,7 +19,7 @@ def can_show() -> bool:
     return True
 
 
-def show_prediction(prediction: Prediction) -> None:
+def show_prediction(prediction: Prediction, made_by: dict[str, Any]) -> None:
     """Open napari with noisy, mean, deviation and samples as layers."""
     import napari
 
@@ -32,7 +33,7 @@ def show_prediction(prediction: Prediction) -> None:
         name=source.name,
         scale=[source.pixel_size.get(a, 1.0) for a in source.axes],
     )
-    results = ResultLayers(viewer, layer, provenance={"model": "demo"})
+    results = ResultLayers(viewer, layer, provenance=made_by)
     results.take(Allocated(prediction))
     results.finish()
     napari.run()

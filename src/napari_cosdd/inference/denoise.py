@@ -24,6 +24,7 @@ from napari_cosdd.inference.moments import RunningMoments
 from napari_cosdd.inference.tiler import Tile, tile_grid
 from napari_cosdd.methods.base import GenerativeMethod, Method
 from napari_cosdd.nets.blocks import channels_last, weights_channels_last
+from napari_cosdd.spec import DataSpec
 from napari_cosdd.training.checkpoint import TrainedModel
 
 
@@ -115,7 +116,13 @@ def _denoise_all(
         x = channels_last(read_tile(model, source, image, tile).to(device))
         whole = not stop() and (
             yield from _denoise_tile(
-                model.method, x, image, tile, outputs, config, live, stop
+                model.method,
+                x,
+                _Place(model.spec, image, tile),
+                outputs,
+                config,
+                live,
+                stop,
             )
         )
         if not whole:
@@ -185,46 +192,70 @@ def read_tile(model: TrainedModel, source: Stack, image: int, tile: Tile) -> Ten
     return torch.from_numpy(np.ascontiguousarray(x))[None]
 
 
+class _Place(NamedTuple):
+    """Where a tile's results go."""
+
+    spec: DataSpec
+    image: int
+    tile: Tile
+
+    def write(self, stack: Stack, values: Tensor, *, scale_only: bool = False) -> None:
+        """Write a result of the whole tile, (c, *read), in grey levels."""
+        pixels = values[(slice(None), *self.tile.inner)].cpu().numpy()
+        scale = self.spec.normalization
+        invert = scale.invert_scale if scale_only else scale.invert
+        grey = as_type(invert(pixels, self.spec.ndim), np.dtype(stack.data.dtype))
+        stack.write(self.image, self.tile.core, grey)
+
+
 def _denoise_tile(
     method: Method,
     x: Tensor,
-    image: int,
-    tile: Tile,
+    place: _Place,
     outputs: Outputs,
     config: InferenceConfig,
     live: bool,
     stop: Callable[[], bool],
 ) -> Generator[Event, None, bool]:
     """Denoise a tile, written as `live` says; return False if stopped."""
-    spec = method.spec
-    inner = (slice(None), *tile.inner)
-
-    def write(stack: Stack, values: Tensor, *, scale_only: bool = False) -> None:
-        pixels = values[inner].cpu().numpy()
-        invert = (
-            spec.normalization.invert_scale if scale_only else spec.normalization.invert
-        )
-        stack.write(
-            image,
-            tile.core,
-            as_type(invert(pixels, spec.ndim), np.dtype(stack.data.dtype)),
-        )
-
     if not gives_samples(method, config):
         with torch.inference_mode():
-            write(outputs.mean, method.estimate(x)[0].float())
+            place.write(outputs.mean, method.estimate(x)[0].float())
         return True
+    moments = RunningMoments(x[0])
+    for drawn in _drawn(method, x, place, config):
+        if isinstance(drawn, Warned):
+            yield drawn
+            continue
+        draws, samples = drawn
+        moments.add(samples)
+        for draw, sample in zip(draws, samples, strict=True):
+            if draw.number < len(outputs.samples):
+                place.write(outputs.samples[draw.number], sample)
+        if live or moments.n == config.n_samples:
+            place.write(outputs.mean, moments.mean)
+            if outputs.deviation is not None:
+                place.write(outputs.deviation, moments.deviation, scale_only=True)
+        yield SampleDone(place.image, place.tile.core, moments.n, config.n_samples)
+        if stop() and moments.n < config.n_samples:
+            return False
+    return True
+
+
+def _drawn(
+    method: GenerativeMethod, x: Tensor, place: _Place, config: InferenceConfig
+) -> Iterator[Warned | tuple[list["_Draw"], Tensor]]:
+    """Draw all samples of a tile, as many at a time as memory holds."""
     with torch.inference_mode():
         features = method.encode(x)
-    moments = RunningMoments()
-    batch = config.batch_size
-    while moments.n < config.n_samples:
-        draws = _draws(moments.n, batch, config)
+    n, batch = 0, config.batch_size
+    while n < config.n_samples:
+        draws = _draws(n, batch, config)
         noise = PositionNoise(
             config.seed,
-            image,
+            place.image,
             [d.noise for d in draws],
-            tile.origin,
+            place.tile.origin,
             x.shape[2:],
             x.device,
             [d.sign for d in draws],
@@ -239,18 +270,8 @@ def _denoise_tile(
             batch = _smaller(batch, error, x.device)
             yield Warned(f"memory ran out: going on with {batch} samples at a time")
             continue
-        moments.add(samples)
-        for draw, sample in zip(draws, samples, strict=True):
-            if draw.number < len(outputs.samples):
-                write(outputs.samples[draw.number], sample)
-        if live or moments.n == config.n_samples:
-            write(outputs.mean, moments.mean)
-            if outputs.deviation is not None:
-                write(outputs.deviation, moments.deviation, scale_only=True)
-        yield SampleDone(image, tile.core, moments.n, config.n_samples)
-        if stop() and moments.n < config.n_samples:
-            return False
-    return True
+        n += len(draws)
+        yield draws, samples
 
 
 class _Draw(NamedTuple):
