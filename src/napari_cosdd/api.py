@@ -4,6 +4,7 @@ Images are numpy arrays, paths, or `Image`s. What the command line and the docks
 goes through here, too: `prepare_training` and `denoising` give them the events.
 """
 
+import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from napari_cosdd.data.inputs import (
 from napari_cosdd.data.io import find_images
 from napari_cosdd.errors import BadInputError
 from napari_cosdd.events import Denoised, Event, Finished
+from napari_cosdd.exchange import export_bioimageio, import_bioimageio
 from napari_cosdd.lazy import denoise_lazily
 from napari_cosdd.noise.report import NoiseReport, report
 from napari_cosdd.prediction import Prediction, denoising, inference_config
@@ -34,13 +36,15 @@ RESIDUAL_SAMPLES = 20
 
 
 def load(path: Path | str) -> TrainedModel:
-    """Read a model file.
+    """Read a model file, or the model in a bioimage.io package of ours.
 
     Raises
     ------
     BadModelFileError
         If it is damaged, foreign, or of a newer format.
     """
+    if zipfile.is_zipfile(path):
+        return import_bioimageio(Path(path))
     return TrainedModel.load(path)
 
 
@@ -272,6 +276,7 @@ __all__ = [
     "denoise_lazily",
     "denoising",
     "distinct_names",
+    "export_bioimageio",
     "find_images",
     "fit",
     "inference_config",

@@ -1,19 +1,40 @@
 """The paragraph for the methods section of a paper, and what to cite."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from napari_cosdd._version import __version__
 from napari_cosdd.inference.config import InferenceConfig
 from napari_cosdd.training.checkpoint import TrainedModel
 
 AXES = {"x": "rows (x)", "y": "columns (y)", "z": "the z axis"}
+
+
+class Paper(NamedTuple):
+    """What to cite."""
+
+    text: str
+    doi: str
+
+    def __str__(self) -> str:
+        return f"{self.text} doi:{self.doi}"
+
+
 REFERENCES = {
-    "cosdd": "B. Salmon and A. Krull, Unsupervised Denoising for Signal-Dependent and "
-    "Row-Correlated Imaging Noise, WACV 2025.",
-    "n2v": "A. Krull, T.-O. Buchholz and F. Jug, Noise2Void - Learning Denoising from "
-    "Single Noisy Images, CVPR 2019.",
-    "sn2v": "C. Broaddus, A. Krull, M. Weigert, U. Schmidt and G. Myers, Removing "
-    "Structured Noise with Self-Supervised Blind-Spot Networks, ISBI 2020.",
+    "cosdd": Paper(
+        "B. Salmon and A. Krull, Unsupervised Denoising for Signal-Dependent and "
+        "Row-Correlated Imaging Noise, WACV 2025.",
+        "10.48550/arXiv.2310.07887",
+    ),
+    "n2v": Paper(
+        "A. Krull, T.-O. Buchholz and F. Jug, Noise2Void - Learning Denoising from "
+        "Single Noisy Images, CVPR 2019.",
+        "10.1109/CVPR.2019.00223",
+    ),
+    "sn2v": Paper(
+        "C. Broaddus, A. Krull, M. Weigert, U. Schmidt and G. Myers, Removing "
+        "Structured Noise with Self-Supervised Blind-Spot Networks, ISBI 2020.",
+        "10.1109/ISBI45749.2020.9098336",
+    ),
 }
 #: Letters of a model's hash that are enough to recognize it.
 HASH = 12
@@ -36,21 +57,22 @@ def methods_paragraph(
     str
         Plain text: a paragraph, then the references.
     """
-    cited = _cited(model)
+    papers = cited(model)
     sentences = [
         f"Images were denoised with {model.method.title} "
-        f"[{', '.join(str(i + 1) for i in range(len(cited)))}] as implemented in "
+        f"[{', '.join(str(i + 1) for i in range(len(papers)))}] as implemented in "
         f"napari-cosdd {__version__} (model {model.fingerprint[:HASH]}).",
         _networks(model),
         _training(model),
     ]
     if settings is not None:
         sentences.append(_denoising(model, settings))
-    listed = [f"[{i}] {REFERENCES[key]}" for i, key in enumerate(cited, start=1)]
+    listed = [f"[{i}] {REFERENCES[key]}" for i, key in enumerate(papers, start=1)]
     return " ".join(sentences) + "\n\n" + "\n".join(listed) + "\n"
 
 
-def _cited(model: TrainedModel) -> list[str]:
+def cited(model: TrainedModel) -> list[str]:
+    """Return the keys of the papers to cite for a model."""
     if model.name == "n2v" and model.method.config.noise_axis != "none":
         return ["n2v", "sn2v"]
     return [model.name]

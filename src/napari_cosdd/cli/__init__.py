@@ -5,7 +5,9 @@ import sys
 from rich.console import Console
 
 # The order of import is that of `napari-cosdd --help`.
-from napari_cosdd.cli import analyze, train, denoise, check, cite, evaluate, demo  # isort: skip  # noqa: F401
+from napari_cosdd.cli import analyze, train, denoise  # isort: skip  # noqa: F401
+from napari_cosdd.cli import check, cite, evaluate  # isort: skip  # noqa: F401
+from napari_cosdd.cli import export, demo  # isort: skip  # noqa: F401
 from napari_cosdd.cli._app import app
 from napari_cosdd.errors import CosddError, StoppedError
 

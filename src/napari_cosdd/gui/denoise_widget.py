@@ -191,7 +191,7 @@ class DenoiseWidget(Dock):
 
     def _open(self) -> None:
         path, _ = QFileDialog.getOpenFileName(
-            self, "Open a model", "", f"COSDD models (*{SUFFIX})"
+            self, "Open a model", "", f"COSDD models (*{SUFFIX} *.zip)"
         )
         if path:
             self.open_model(Path(path))
