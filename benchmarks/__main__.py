@@ -127,7 +127,7 @@ def faults_command() -> None:
 @app.command("table")
 def table_command() -> None:
     """Print the stored results as Markdown."""
-    typer.echo(table.quality_table() + "\n\n" + table.curves())
+    typer.echo("\n\n".join([table.quality_table(), table.times(), table.curves()]))
 
 
 app()

@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import psutil
 import torch
 from torch import nn
 
@@ -86,6 +87,16 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and (
         "out of memory" in text or "can't allocate memory" in text
     )
+
+
+def free_bytes(device: torch.device) -> int:
+    """Return the memory of a device that nobody uses."""
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    if device.type == "mps":
+        held = torch.mps.driver_allocated_memory()
+        return int(torch.mps.recommended_max_memory() - held)
+    return int(psutil.virtual_memory().available)
 
 
 def free_memory(device: torch.device) -> None:

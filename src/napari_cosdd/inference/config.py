@@ -50,12 +50,13 @@ class InferenceConfig(BaseModel):
         description="Context around a tile; empty: as measured on the trained model",
         json_schema_extra={"unit": "px"},
     )
-    batch_size: int = Field(
-        default=4,
+    batch_size: int | None = Field(
+        default=None,
         ge=1,
         le=1024,
         title="Batch size",
-        description="Samples computed at once",
+        description="Samples computed at once; empty: as many as are fast and fit "
+        "into memory",
     )
     seed: int = Field(
         default=0,

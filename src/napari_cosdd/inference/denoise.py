@@ -1,5 +1,6 @@
 """The denoiser: a generator of events over tiles and posterior samples."""
 
+import math
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import NamedTuple, TypeGuard
@@ -20,6 +21,7 @@ from napari_cosdd.errors import BadInputError, BadModelFileError, NotEnoughMemor
 from napari_cosdd.events import Denoised, Event, SampleDone, TileDone, Warned
 from napari_cosdd.inference.config import InferenceConfig
 from napari_cosdd.inference.latent_noise import PositionNoise
+from napari_cosdd.inference.memory import DEEP, samples_at_once, tile_that_fits
 from napari_cosdd.inference.moments import RunningMoments
 from napari_cosdd.inference.tiler import Tile, tile_grid
 from napari_cosdd.methods.base import GenerativeMethod, Method
@@ -85,14 +87,22 @@ def denoise(
         If the direct mode is asked of a model without a direct denoiser.
     BadModelFileError
         If the model is for another number of channels.
+    NotEnoughMemoryError
+        If memory runs out with a single sample.
     """
     check_fits(model, source, config.direct)
     device = choose_device(config.device)
-    if work is None:
-        tiles = tiles_for(model, source, config)
-        work = [(n, tile) for n in range(source.n_images) for tile in tiles]
     with on_device(model.method, device):
         weights_channels_last(model.method)
+        if work is None:
+            fitting = tile_that_fits(model.method, config, device)
+            if fitting != config:
+                yield Warned(
+                    f"memory is short: tiles of {fitting.tile_size} instead of "
+                    f"{config.tile_size} pixels"
+                )
+            tiles = tiles_for(model, source, fitting)
+            work = [(n, tile) for n in range(source.n_images) for tile in tiles]
         finished = yield from _denoise_all(
             model, source, outputs, config, work, live, device, stop
         )
@@ -170,7 +180,7 @@ def tiles_for(
         margin = (config.margin,) * len(multiple)
     size = [config.tile_size] * len(multiple)
     if len(size) == 3:
-        size[0] = max(1, 32 * multiple[0])
+        size[0] = DEEP * multiple[0]
     return tile_grid(source.size, size, margin, multiple)
 
 
@@ -248,7 +258,8 @@ def _drawn(
     """Draw all samples of a tile, as many at a time as memory holds."""
     with torch.inference_mode():
         features = method.encode(x)
-    n, batch = 0, config.batch_size
+    n, pixels = 0, math.prod(x.shape[2:])
+    batch = config.batch_size or samples_at_once(method, pixels, x.device)
     while n < config.n_samples:
         draws = _draws(n, batch, config)
         noise = PositionNoise(
