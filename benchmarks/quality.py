@@ -129,12 +129,12 @@ def _watched(
             for event in loop.validate():
                 if not isinstance(event, Validated):
                     yield event
-        if loop.seconds >= due:
+        if loop.state.seconds >= due:
             due += every
             loop.learner.average.swap()
             estimate = _quick_mean(loop.learner.method, task, job)
             loop.learner.average.swap()
-            curve.append((round(loop.seconds), round(task.score(estimate), 2)))
+            curve.append((round(loop.state.seconds), round(task.score(estimate), 2)))
     yield from loop.finish(reason)
 
 

@@ -22,7 +22,7 @@ from napari_cosdd.events import (
     Warned,
 )
 from napari_cosdd.methods.cosdd import COSDD
-from napari_cosdd.training import run
+from napari_cosdd.training import state
 from napari_cosdd.training.checkpoint import TrainedModel, resume_path
 from napari_cosdd.training.learner import Learner
 
@@ -222,7 +222,7 @@ def test_updates_left_out_are_counted_and_told(noisy, monkeypatch):
 
 def test_collapse_restarts_with_another_seed_and_is_never_delivered(noisy, monkeypatch):
     monkeypatch.setattr(COSDD, "collapsed", lambda self, losses: True)
-    monkeypatch.setattr(run, "JUDGED_STEP", 3)
+    monkeypatch.setattr(state, "JUDGED_STEP", 3)
     events, error = until_error(job(noisy, max_steps=60).run())
     assert isinstance(error, PosteriorCollapseError)
     assert "collapsed after 2 fresh starts" in str(error)
@@ -237,7 +237,7 @@ def test_a_collapsed_model_leaves_no_file_but_that_of_others(
     path = tmp_path / "m.safetensors"
     path.write_bytes(b"another model")
     monkeypatch.setattr(COSDD, "collapsed", lambda self, losses: True)
-    monkeypatch.setattr(run, "JUDGED_STEP", 3)
+    monkeypatch.setattr(state, "JUDGED_STEP", 3)
     training = job(noisy, max_steps=60, save_every=save_every)
     _, error = until_error(training.run(output=path))
     assert isinstance(error, PosteriorCollapseError)
@@ -280,7 +280,7 @@ def test_training_uses_the_global_generators_of_nobody(noisy):
 
 
 def test_a_collapse_at_the_very_end_is_an_error_too(noisy, monkeypatch, tmp_path):
-    monkeypatch.setattr(run, "JUDGED_STEP", 3)
+    monkeypatch.setattr(state, "JUDGED_STEP", 3)
     monkeypatch.setattr(COSDD, "collapsed", lambda self, losses: True)
     path = tmp_path / "m.safetensors"
     _, error = until_error(

@@ -31,7 +31,6 @@ from napari_cosdd.events import (
 from napari_cosdd.methods.base import Method
 from napari_cosdd.training.checkpoint import (
     TrainedModel,
-    finite_or_none,
     load_state,
     plain_generator_state,
     resume_path,
@@ -42,14 +41,15 @@ from napari_cosdd.training.config import TrainingConfig
 from napari_cosdd.training.learner import Learner, weights_of
 from napari_cosdd.training.memory import estimate_memory
 from napari_cosdd.training.optim import cosine_rate
+from napari_cosdd.training.state import TrainingState
 from napari_cosdd.training.team import Team
 
 #: What a training starts from that starts from nothing.
 RANDOM = "random weights"
 #: Bad updates in a row before the weights are rolled back; roll-backs before the end.
 SKIPS_ALLOWED, ROLLBACKS_ALLOWED = 20, 3
-#: Fresh starts after a collapse; from which share and step on it is judged.
-RESTARTS_ALLOWED, JUDGED_FROM, JUDGED_STEP = 2, 0.1, 200
+#: Fresh starts after a collapse.
+RESTARTS_ALLOWED = 2
 #: Later than this share, too little time is left for a fresh start.
 RESTART_UNTIL = 0.6
 
@@ -96,25 +96,18 @@ class TrainingRun:
         self.team = Team()
         self.writes_to = output if self.team.leads else None
         self.trained_on = trained_on or {}
-        self.step_count = 0
-        self.seconds = 0.0
-        self.restarts = 0
-        self.started_at, self.started_step = 0.0, 0  # the last fresh start
-        self.skipped, self.skipped_in_row, self.rollbacks = 0, 0, 0
-        self.best, self.stale = math.inf, 0
-        self.history: dict[str, list[float | None]] = {"step": [], "seconds": []}
         self.crops = np.random.default_rng(config.seed)
         self.validation_crops = patches.validation(config.seed)
         self.last_save = time.monotonic()
-        self.wrote_model = False
-        self._begin(config.seed)
+        self.learner = self._learner(config.seed)
+        self.state = TrainingState(
+            weights_of(self.learner.method), self.learner.state()
+        )
 
-    def _begin(self, seed: int) -> None:
-        self.learner = Learner.seeded(
+    def _learner(self, seed: int) -> Learner:
+        return Learner.seeded(
             self.build, self.config, self.device, seed, adapting=self.adapting
         )
-        self.best_weights = weights_of(self.learner.method)
-        self.good = self.learner.state()
 
     # What the loop asks -----------------------------------------------------
 
@@ -126,7 +119,7 @@ class TrainingRun:
             device=describe_device(self.device),
             n_parameters=sum(p.numel() for p in learner.parameters),
             memory=estimate_memory(method, self.patches.crop, learner.micro_batch),
-            first_step=self.step_count,
+            first_step=self.state.step,
             max_steps=self.config.steps,
             description=f"{method.describe()}, from {origin}",
         )
@@ -134,30 +127,22 @@ class TrainingRun:
     @property
     def progress(self) -> float:
         """Share of the training done, by steps or by time, whichever is further."""
-        share = self.step_count / self.config.steps
-        if self.config.time_limit is not None:
-            share = max(share, self.seconds / (60 * self.config.time_limit))
-        return min(1.0, share)
-
-    @property
-    def progress_since_start(self) -> float:
-        """The same, counted from the last fresh start."""
-        return (self.progress - self.started_at) / max(1e-9, 1 - self.started_at)
+        return self.state.progress(self.config.steps, self.config.time_limit)
 
     def finished(self, stop: Callable[[], bool]) -> Reason | None:
         """Return why training is over, or None."""
-        if self.step_count >= self.config.steps:
+        if self.state.step >= self.config.steps:
             return "completed"
         if self.progress >= 1:
             return "time limit"
-        if self.config.patience and self.stale >= self.config.patience:
+        if self.config.patience and self.state.stale >= self.config.patience:
             return "plateau"
         stopped = self.team.agree([float(stop())], self.device)[0]
         return "stopped" if stopped else None
 
     def validation_due(self) -> bool:
         """Whether the fixed crops are to be looked at now."""
-        return self.step_count % self.config.validation_every == 0
+        return self.state.step % self.config.validation_every == 0
 
     def save_due(self) -> bool:
         """Whether the state for resuming is old enough to be written again."""
@@ -168,10 +153,10 @@ class TrainingRun:
 
     def step(self) -> Iterator[Event]:
         """Take one optimizer step."""
-        began = time.perf_counter()
-        share = self.progress_since_start
+        began, state = time.perf_counter(), self.state
+        share = state.since_start(self.progress)
         rate = self.config.learning_rate * cosine_rate(
-            share, self.step_count - self.started_step, self.config.warmup_steps
+            share, state.step - state.started_step, self.config.warmup_steps
         )
         batch = self.patches.batch(self.config.batch_size, self.crops)
         losses: dict[str, float] = {}
@@ -181,44 +166,45 @@ class TrainingRun:
             else:
                 losses = outcome
         if losses.pop("stepped"):
-            self.skipped_in_row = 0
+            state.skipped_in_row = 0
         else:
             yield from self._skip()
-        self.step_count += 1
+        state.step += 1
         self._spend(began)
-        rest = self.seconds * (1 - self.progress) / max(self.progress, 1e-9)
-        yield StepDone(self.step_count, self.progress, losses, rate, self.seconds, rest)
+        rest = state.seconds * (1 - self.progress) / max(self.progress, 1e-9)
+        yield StepDone(state.step, self.progress, losses, rate, state.seconds, rest)
 
     def _spend(self, began: float) -> None:
         """Count the time since `began`, as the first process of a team has it."""
-        seconds = self.seconds + time.perf_counter() - began
-        self.seconds = self.team.agree([seconds], self.device)[0]
+        seconds = self.state.seconds + time.perf_counter() - began
+        self.state.seconds = self.team.agree([seconds], self.device)[0]
 
     def _skip(self) -> Iterator[Event]:
         """Count a bad update; after many in a row go back to the last good state."""
-        self.skipped += 1
-        self.skipped_in_row += 1
-        if self.skipped_in_row < SKIPS_ALLOWED:
+        state = self.state
+        state.skipped += 1
+        state.skipped_in_row += 1
+        if state.skipped_in_row < SKIPS_ALLOWED:
             return
-        if self.rollbacks == ROLLBACKS_ALLOWED:
-            if self.writes_to is not None and math.isfinite(self.best):
+        if state.rollbacks == ROLLBACKS_ALLOWED:
+            if self.writes_to is not None and math.isfinite(state.best):
                 self._model().save(self.writes_to)
             raise TrainingDivergedError(
                 f"training became unstable {ROLLBACKS_ALLOWED + 1} times, at last at "
-                f"step {self.step_count}; the best model before that was kept. Lower "
+                f"step {state.step}; the best model before that was kept. Lower "
                 "the learning rate, use fewer Gaussians, or clip outliers"
             )
-        self.rollbacks += 1
-        self.skipped_in_row = 0
-        self.learner.restore(self.good)
+        state.rollbacks += 1
+        state.skipped_in_row = 0
+        self.learner.restore(state.good)
         yield Warned(
-            f"updates exploded at step {self.step_count}: back to the last good state"
+            f"updates exploded at step {state.step}: back to the last good state"
         )
 
     def preview(self) -> Preview:
         """Return a validation crop as the present weights have it."""
         crop = self.validation_crops[:1]
-        return Preview(self.step_count, *self.learner.preview(crop))
+        return Preview(self.state.step, *self.learner.preview(crop))
 
     def validate(self, *, final: bool = False) -> Iterator[Event]:
         """Judge the averaged weights; keep them if best.
@@ -227,34 +213,27 @@ class TrainingRun:
         latents do not carry is never delivered as a result.
         """
         began = time.perf_counter()
-        learner = self.learner
+        learner, state = self.learner, self.state
         learner.average.swap()
         try:
             losses = learner.evaluate(self.validation_crops, self.config.seed + 1)
             agreed = self.team.agree(list(losses.values()), self.device)
             losses = dict(zip(losses, agreed, strict=True))
-            better = losses["loss"] < self.best
+            better = state.is_best(losses["loss"])
             if better:
-                self.best, self.stale = losses["loss"], 0
-                self.best_weights = weights_of(learner.method)
-            else:
-                self.stale += 1
+                state.best_weights = weights_of(learner.method)
             preview = self.preview()
         finally:
             learner.average.swap()
-        self._record(losses)
+        state.record(losses)
         self._spend(began)
-        yield Validated(self.step_count, losses, better)
+        yield Validated(state.step, losses, better)
         yield preview
         if math.isfinite(losses["loss"]):
-            self.good = learner.state()
-        judged = self._judged() or (final and self.restarts > 0)
+            state.good = learner.state()
+        judged = state.old_enough(self.progress) or (final and state.restarts > 0)
         if judged and learner.method.collapsed(losses):
             yield self._restart(losses, possible=not final)
-
-    def _judged(self) -> bool:
-        steps = self.step_count - self.started_step
-        return steps >= JUDGED_STEP and self.progress_since_start > JUDGED_FROM
 
     def _restart(self, losses: dict[str, float], *, possible: bool) -> Warned:
         """Begin anew with another seed: the latents carry no signal."""
@@ -262,49 +241,25 @@ class TrainingRun:
             f"the latents explain {max(0.0, losses['explained']):.2f} of a signal "
             f"power of {losses['explainable']:.2f}"
         )
-        late = self.progress > RESTART_UNTIL
-        if late or not possible or self.restarts == RESTARTS_ALLOWED:
-            if self.writes_to is not None and self.wrote_model:
+        state, late = self.state, self.progress > RESTART_UNTIL
+        if late or not possible or state.restarts == RESTARTS_ALLOWED:
+            if self.writes_to is not None and state.wrote_model:
                 self.writes_to.unlink(missing_ok=True)  # it may have collapsed already
             raise PosteriorCollapseError(
-                f"the posterior collapsed after {self.restarts} fresh starts: "
+                f"the posterior collapsed after {state.restarts} fresh starts: "
                 f"{numbers}. "
                 "Train longer, lower the learning rate, or use a shorter receptive "
                 "field; the noise axis may also be the wrong one"
             )
-        self.restarts += 1
-        self.started_at, self.started_step = self.progress, self.step_count
-        self.best, self.stale = math.inf, 0
-        self._begin(self.config.seed + 1000 * self.restarts)
+        state.restarts += 1
+        self.learner = self._learner(self.config.seed + 1000 * state.restarts)
+        weights = weights_of(self.learner.method)
+        state.begin_again(self.progress, weights, self.learner.state())
         return Warned(
             f"the posterior collapsed ({numbers}): starting again with another seed"
         )
 
-    def _record(self, losses: dict[str, float]) -> None:
-        row = {"step": float(self.step_count), "seconds": self.seconds, **losses}
-        length = len(self.history["step"])
-        for key in row.keys() | self.history.keys():
-            column = self.history.setdefault(key, [None] * length)
-            column.append(finite_or_none(row[key]) if key in row else None)
-
     # Keeping ----------------------------------------------------------------
-
-    KEPT = (
-        "step_count",
-        "seconds",
-        "restarts",
-        "started_at",
-        "started_step",
-        "skipped",
-        "skipped_in_row",
-        "rollbacks",
-        "best",
-        "stale",
-        "history",
-        "best_weights",
-        "good",
-        "wrote_model",
-    )
 
     def save_or_warn(self) -> Iterator[Event]:
         """Save; if that fails, training goes on and saying so must do."""
@@ -318,14 +273,16 @@ class TrainingRun:
         """Write the best model so far and the state for resuming."""
         if self.writes_to is None:
             return
-        state = {name: getattr(self, name) for name in self.KEPT}
-        state["learner"] = self.learner.state()
-        state["crops"] = plain_generator_state(self.crops)
-        state["settings"] = self._settings()
-        save_state(resume_path(self.writes_to), state)
-        if math.isfinite(self.best):
+        kept = {
+            "training": vars(self.state),
+            "learner": self.learner.state(),
+            "crops": plain_generator_state(self.crops),
+            "settings": self._settings(),
+        }
+        save_state(resume_path(self.writes_to), kept)
+        if math.isfinite(self.state.best):
             self._model().save(self.writes_to)
-            self.wrote_model = True
+            self.state.wrote_model = True
         self.last_save = time.monotonic()
 
     def resume(self) -> None:
@@ -339,15 +296,14 @@ class TrainingRun:
         if self.output is None:
             raise BadModelFileError("to resume, name the model file to go on with")
         path = resume_path(self.output)
-        state = load_state(path)
-        if state.get("settings") != self._settings():
+        kept = load_state(path)
+        if kept.get("settings") != self._settings():
             raise BadModelFileError(
                 f"{path.name} belongs to a training with other settings or images"
             )
-        self.learner.restore(state["learner"])
-        for name in self.KEPT:
-            setattr(self, name, state[name])
-        set_generator_state(self.crops, state["crops"])
+        self.learner.restore(kept["learner"])
+        self.state = TrainingState(**kept["training"])
+        set_generator_state(self.crops, kept["crops"])
 
     def _settings(self) -> dict[str, Any]:
         return {
@@ -363,16 +319,17 @@ class TrainingRun:
         Stopped before the first step there is no model: random weights are no
         result.
         """
-        if reason == "stopped" and self.step_count == 0:
+        state = self.state
+        if reason == "stopped" and state.step == 0:
             return
         if reason == "stopped":
             self.save_progress()  # before a validation that the schedule knows not of
-        steps = self.history["step"]
-        if not steps or steps[-1] != self.step_count:
+        steps = state.history["step"]
+        if not steps or steps[-1] != state.step:
             yield from self.validate(final=True)
-        if self.skipped:
+        if state.skipped:
             yield Warned(
-                f"{self.skipped} of {self.step_count} updates were left out, for "
+                f"{state.skipped} of {state.step} updates were left out, for "
                 "their gradients were not finite or exploded"
             )
         model = self._model()
@@ -380,19 +337,19 @@ class TrainingRun:
             model.save_or_rescue(self.writes_to)
             if reason != "stopped":
                 resume_path(self.writes_to).unlink(missing_ok=True)
-            yield Saved(self.writes_to, self.step_count)
+            yield Saved(self.writes_to, state.step)
         free_memory(self.device)
-        yield Finished(reason, self.step_count, model)
+        yield Finished(reason, state.step, model)
 
     def _model(self) -> TrainedModel:
         """Return the best weights so far as a model on the CPU."""
         with torch.random.fork_rng(devices=[]):
             method = self.build()
-        method.load_state_dict(self.best_weights)
+        method.load_state_dict(self.state.best_weights)
         return TrainedModel(
             name=self.name,
             method=method.eval(),
             training=self.config,
             trained_on=self.trained_on,
-            history={k: list(v) for k, v in self.history.items()},
+            history={k: list(v) for k, v in self.state.history.items()},
         )

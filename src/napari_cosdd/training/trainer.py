@@ -32,7 +32,7 @@ def train(
     if resume:
         run.resume()
     yield run.started()
-    if run.step_count == 0:
+    if run.state.step == 0:
         yield run.preview()
     reason = run.finished(stop)
     while reason is None:

@@ -1,0 +1,96 @@
+"""Where a training stands."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor
+
+from napari_cosdd.training.checkpoint import finite_or_none
+
+#: From which share and step on a fresh start is judged for collapse.
+JUDGED_FROM, JUDGED_STEP = 0.1, 200
+
+
+@dataclass
+class TrainingState:
+    """Where a training stands; plain values and tensors, as they are saved.
+
+    Attributes
+    ----------
+    step : int
+        Optimizer steps taken.
+    seconds : float
+        Spent on steps and validations.
+    restarts, started_at, started_step
+        Fresh starts after a collapse, and the share of the training and the step at
+        which the last one was.
+    skipped, skipped_in_row, rollbacks : int
+        Updates that were left out, in all and lately; returns to the last good state.
+    best, stale
+        Least validation loss, and validations since.
+    history : dict
+        Columns of equal length: "step", "seconds", losses; None where not measured.
+    best_weights : mapping
+        Of the least validation loss.
+    good : dict
+        State of the learner at the last validation that was finite.
+    wrote_model : bool
+        Whether the model file was written in this training.
+    """
+
+    best_weights: Mapping[str, Tensor]
+    good: dict[str, Any]
+    step: int = 0
+    seconds: float = 0.0
+    restarts: int = 0
+    started_at: float = 0.0
+    started_step: int = 0
+    skipped: int = 0
+    skipped_in_row: int = 0
+    rollbacks: int = 0
+    best: float = math.inf
+    stale: int = 0
+    history: dict[str, list[float | None]] = field(
+        default_factory=lambda: {"step": [], "seconds": []}
+    )
+    wrote_model: bool = False
+
+    def progress(self, steps: int, minutes: float | None) -> float:
+        """Return the share done, by steps or by time, whichever is further."""
+        share = self.step / steps
+        if minutes is not None:
+            share = max(share, self.seconds / (60 * minutes))
+        return min(1.0, share)
+
+    def since_start(self, progress: float) -> float:
+        """Return the share done of what was left at the last fresh start."""
+        return (progress - self.started_at) / max(1e-9, 1 - self.started_at)
+
+    def old_enough(self, progress: float) -> bool:
+        """Whether the last fresh start is to be judged for collapse."""
+        steps = self.step - self.started_step
+        return steps >= JUDGED_STEP and self.since_start(progress) > JUDGED_FROM
+
+    def is_best(self, loss: float) -> bool:
+        """Take in a validation loss; return whether it is the least so far."""
+        better = loss < self.best
+        self.best, self.stale = (loss, 0) if better else (self.best, self.stale + 1)
+        return better
+
+    def begin_again(
+        self, progress: float, weights: Mapping[str, Tensor], good: dict[str, Any]
+    ) -> None:
+        """Start afresh; what was best belongs to a start that collapsed."""
+        self.started_at, self.started_step = progress, self.step
+        self.best, self.stale = math.inf, 0
+        self.best_weights, self.good = weights, good
+
+    def record(self, losses: Mapping[str, float]) -> None:
+        """Add a row to the history."""
+        row = {"step": float(self.step), "seconds": self.seconds, **losses}
+        length = len(self.history["step"])
+        for key in row.keys() | self.history.keys():
+            column = self.history.setdefault(key, [None] * length)
+            column.append(finite_or_none(row[key]) if key in row else None)
