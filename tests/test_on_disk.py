@@ -140,6 +140,23 @@ def test_a_run_cut_off_while_finishing_is_finished_by_the_next(
     assert not (tmp_path / "movie.finished").exists()
 
 
+def test_only_marks_of_tiles_count(run, model, movie, tmp_path):
+    """File managers and network drives leave files of their own."""
+    run(tiles=3)
+    (tmp_path / "movie.partial" / "done" / ".DS_Store").touch()
+    _, paths = run()
+    same_as_in_memory(paths, model, movie)
+    assert not (tmp_path / "movie.partial").exists()
+
+
+@pytest.mark.parametrize("width", [2048, 2049, 2500, 3000, 4095, 4096, 8192])
+def test_chunks_of_wide_tiles_are_wide(width):
+    from napari_cosdd.on_disk import WIDEST, _chunk
+
+    assert width % _chunk(width) == 0
+    assert WIDEST / 4 < _chunk(width) <= WIDEST
+
+
 def test_what_was_not_cleared_up_does_not_stop_the_next_run(
     run, model, movie, tmp_path
 ):
@@ -154,16 +171,15 @@ def test_a_part_that_comes_late_finds_the_others_finished(
 ):
     from napari_cosdd.on_disk import _Folder
 
-    counted = _Folder.n_done
+    complete = _Folder.all_done
 
-    def other_part_finishes_first(self):
-        n = counted(self)
-        if self.path.exists():
-            self.finish()
-        return counted(self) or n
+    def other_part_finishes_first(self, n):
+        assert complete(self, n)
+        self.finish()
+        return True
 
     with monkeypatch.context() as patch:
-        patch.setattr(_Folder, "n_done", other_part_finishes_first)
+        patch.setattr(_Folder, "all_done", other_part_finishes_first)
         events, paths = run()
     assert events[-1] == Denoised([])
     same_as_in_memory(paths, model, movie)
@@ -175,6 +191,7 @@ def test_a_partial_result_of_other_settings_is_refused_and_kept(run, movie, tmp_
     for change in (
         {"config": CONFIG.model_copy(update={"seed": 1})},
         {"image": movie.with_data(movie.data[:1], "movie")},
+        {"image": movie.with_data(movie.data + 1, "movie")},
         {"dtype": "same", "mask": True},
     ):
         with pytest.raises(BadInputError, match="partial result of another"):

@@ -5,8 +5,8 @@ tiles of its own. A file marks each tile that is done, so an interrupted run goe
 where it was. Whoever finds all tiles done gives the images their names.
 """
 
+import hashlib
 import json
-import math
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -40,6 +40,8 @@ from napari_cosdd.training.checkpoint import TrainedModel
 #: Chunks are as wide as tiles, so that no two tiles write to one; or a whole part of
 #: the tile, beyond so many pixels.
 WIDEST = 2048
+#: Images, and boxes in each, that an image is known again by; their side, pixels.
+LOOKED_AT, BOX = 4, 64
 
 
 @dataclass(frozen=True)
@@ -125,7 +127,7 @@ def denoising_on_disk(
                 yield event
         if done < len(mine):
             return  # stopped
-        yield Denoised(folder.finish() if folder.n_done() == len(work) else [])
+        yield Denoised(folder.finish() if folder.all_done(len(work)) else [])
     except OSError as error:
         raise SavingError(
             f"{folder.path} could not be written: {error}; what is done stays, the "
@@ -163,6 +165,7 @@ class _Folder:
             "settings": config.model_dump(exclude={"device", "batch_size"}),
             "source": [image.name, image.axes, list(image.data.shape)],
             "source_type": str(image.data.dtype),
+            "pixels": _digest(image),
             "type": dtype,
             "mask": mask,
         }
@@ -188,11 +191,14 @@ class _Folder:
         try:
             (temporary / "done").mkdir(parents=True)
             widths = (s.stop - s.start for s in tile.core)
-            width = [n if n <= WIDEST else math.gcd(n, WIDEST) for n in widths]
+            width = [_chunk(n) for n in widths]
             for part, path in self.parts.items():
                 title = title_of(self.image, part)
                 image = self.image.with_data(self.image.data, title)
-                create_zarr(temporary / path.name, image, self.kinds[part], width)
+                made = temporary / path.name
+                create_zarr(made, image, self.kinds[part], width)
+                said = provenance_of(self.image, part, self.provenance)
+                zarr.open_group(made, mode="r+").attrs["napari_cosdd"] = said
             write_json(temporary / "job.json", self.job)
             with suppress(OSError):  # another part may be first
                 temporary.rename(self.path)
@@ -220,12 +226,9 @@ class _Folder:
         """Whether a tile was written, by whomever."""
         return (self.path / "done" / str(i)).exists()
 
-    def n_done(self) -> int:
-        """Return how many tiles are written; none where another part has finished."""
-        try:
-            return len(list((self.path / "done").iterdir()))
-        except FileNotFoundError:
-            return 0
+    def all_done(self, n: int) -> bool:
+        """Whether all `n` tiles are written; not where another part has finished."""
+        return all(self.is_done(i) for i in range(n))
 
     def finish(self) -> list[Path]:
         """Give the images their names; return those, none if another part does."""
@@ -246,14 +249,28 @@ class _Folder:
     def publish(self) -> list[Path]:
         """Move the images out of the finished folder; what was moved already stays."""
         self._check(self.finished)
-        for part, path in self.parts.items():
+        for path in self.parts.values():
             made = self.finished / path.name
             with suppress(FileNotFoundError):  # moved already, or by another part
                 if made.exists():
-                    group = zarr.open_group(made, mode="r+")
-                    group.attrs["napari_cosdd"] = provenance_of(
-                        self.image, part, self.provenance
-                    )
                     replace_folder(made, path)
         shutil.rmtree(self.finished, ignore_errors=True)
         return list(self.parts.values())
+
+
+def _chunk(width: int) -> int:
+    """Return the widest chunk that a tile is a multiple of."""
+    fewest = -(-width // WIDEST)
+    return width // next(k for k in range(fewest, width + 1) if width % k == 0)
+
+
+def _digest(image: Image) -> str:
+    """Return a hash of some of the pixels: other images of this name differ in it."""
+    source = Stack(image.data, image.axes, 2 if "Y" in image.axes else 1)
+    digest = hashlib.sha256()
+    for n in np.unique(np.linspace(0, source.n_images - 1, LOOKED_AT).astype(int)):
+        for share in np.linspace(0, 1, LOOKED_AT):
+            at = [round(share * max(0, size - BOX)) for size in source.size]
+            box = tuple(slice(a, a + BOX) for a in at)
+            digest.update(np.ascontiguousarray(source.read(int(n), box)).tobytes())
+    return digest.hexdigest()

@@ -153,7 +153,9 @@ class TrainedModel:
                 with torch.device("meta"):
                     method = _build(path, info)
                 _check_weights(path, method, file)
-                weights = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+                # A copy, for the file stays mapped as long as its own tensors live.
+                keys = file.keys()
+                weights = {key: file.get_tensor(key).clone() for key in keys}
         except (SafetensorError, OSError) as error:
             raise BadModelFileError(
                 f"{path.name} is damaged or no model file ({error})"

@@ -179,7 +179,10 @@ def _draw_levels(ax: "Axes", e: Evidence) -> None:
     ax.set_title("mean of what was removed, in its deviations", fontsize=10)
     ax.set(
         xlabel="signal, normalized",
-        ylim=(min(-0.3, 1.1 * min(means, default=0)), max(0.3, *means)),
+        ylim=(
+            min(-0.3, 1.1 * min(means, default=0)),
+            max(0.3, 1.1 * max(means, default=0)),
+        ),
     )
 
 
