@@ -1,9 +1,7 @@
 """TIFF, OME-TIFF and BigTIFF, with axes and pixel size."""
 
-import html
 import json
 import logging
-import re
 import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,6 +15,7 @@ from numpy.typing import NDArray
 
 from napari_cosdd.axes import LETTERS, ArrayLike, guess_axes
 from napari_cosdd.data.image import Image
+from napari_cosdd.data.ome_xml import OmeMetadata
 from napari_cosdd.errors import BadInputError
 
 #: Files up to this many bytes are read at once; larger ones piece by piece.
@@ -30,16 +29,17 @@ COMPLAINTS = 1000
 def read_tiff(path: Path, name: str, lazy: bool) -> Image:
     """Read the first series of a file; refuse color."""
     with _patience(path), tifffile.TiffFile(path) as tiff:
+        ome = _ome(path, tiff)  # first of all: it may send tifffile elsewhere
         series = tiff.series[0]
         grey = series.keyframe.photometric in GREY
         if not grey or series.axes.endswith("S"):  # S: color samples, to tifffile
             raise BadInputError(
                 f"{path.name} is a color (RGB) picture; expected grey levels"
             )
-        _check_origin(path, tiff)
-        _check_size(path, tiff, series)
+        if ome is None or not ome.files:  # else they may lie in several files
+            _check_size(path, series)
         axes, origin = _letters(series.axes, series.shape)
-        pixel_size, unit = _tiff_pixel_size(tiff)
+        pixel_size, unit = (ome.pixel_size, ome.unit) if ome else _resolution(tiff)
         others = len(tiff.series) - 1
         if series.nbytes <= EAGER_LIMIT and not lazy:
             data: ArrayLike = series.asarray()
@@ -53,7 +53,7 @@ def read_tiff(path: Path, name: str, lazy: bool) -> Image:
         axes_from=origin,
         pixel_size=pixel_size,
         unit=unit,
-        channels=_channels(tiff.ome_metadata or "", axes, series.shape),
+        channels=_channels(ome, axes, series.shape),
         path=path,
         note=note if others else "",
     )
@@ -86,27 +86,14 @@ def _patience(path: Path) -> Iterator[None]:
         logger.removeHandler(complaints)
 
 
-def _check_origin(path: Path, tiff: tifffile.TiffFile) -> None:
-    """Refuse OME metadata that names files outside the image's folder."""
-    for name in _other_files(tiff):
-        plain = html.unescape(name)
-        if re.search(r"[/\\]|^\.\.$|^[A-Za-z]:", plain):
-            raise BadInputError(
-                f"{path.name} says that pixels are in {plain!r}, outside its folder; "
-                "they are not read"
-            )
+def _ome(path: Path, tiff: tifffile.TiffFile) -> OmeMetadata | None:
+    """Return the file's OME metadata, if it has any."""
+    text = tiff.ome_metadata
+    return OmeMetadata.parse(text, path.name) if text else None
 
 
-def _other_files(tiff: tifffile.TiffFile) -> list[str]:
-    """Return the files that OME metadata names as those of the pixels."""
-    pattern = r"""<(?:\w+:)?UUID\b[^>]*\sFileName=(["'])(.*?)\1"""
-    return [name for _, name in re.findall(pattern, tiff.ome_metadata or "")]
-
-
-def _check_size(path: Path, tiff: tifffile.TiffFile, series: Any) -> None:
+def _check_size(path: Path, series: Any) -> None:
     """Refuse a header that claims more pixels than the file can hold."""
-    if _other_files(tiff):
-        return  # the pixels may lie in several files
     page = series.keyframe
     packed = page.compression != tifffile.COMPRESSION.NONE
     size, claimed = path.stat().st_size, series.size * page.bitspersample // 8
@@ -140,14 +127,8 @@ GREY = (tifffile.PHOTOMETRIC.MINISBLACK, tifffile.PHOTOMETRIC.MINISWHITE)
 _TO_UM = {"micron": 1.0, "µm": 1.0, "um": 1.0, "\\u00b5m": 1.0, "nm": 1e-3, "mm": 1e3}
 
 
-def _tiff_pixel_size(tiff: tifffile.TiffFile) -> tuple[dict[str, float], str]:
-    if tiff.ome_metadata:
-        first = re.search(r"<Pixels[^>]*>", tiff.ome_metadata)
-        text = first.group() if first else ""
-        found = re.findall(r'PhysicalSize([XYZ])="([0-9.eE+-]+)"', text)
-        units = re.findall(r'PhysicalSizeXUnit="([^"]+)"', text)
-        unit = {"µm": "um"}.get(units[0], units[0]) if units else "um"
-        return {a: float(v) for a, v in found}, unit
+def _resolution(tiff: tifffile.TiffFile) -> tuple[dict[str, float], str]:
+    """Return the pixel size that ImageJ wrote."""
     size: dict[str, float] = {}
     metadata: dict[str, Any] = tiff.imagej_metadata or {}
     per_unit = _TO_UM.get(str(metadata.get("unit", "")))
@@ -163,12 +144,13 @@ def _tiff_pixel_size(tiff: tifffile.TiffFile) -> tuple[dict[str, float], str]:
     return size, "um"
 
 
-def _channels(ome: str, axes: str, shape: tuple[int, ...]) -> tuple[str, ...]:
+def _channels(
+    ome: OmeMetadata | None, axes: str, shape: tuple[int, ...]
+) -> tuple[str, ...]:
     """Return the names of the channels of the first image, if each has one."""
-    first = ome.split("</Pixels>")[0]
-    names = re.findall(r'<Channel[^>]*\bName="([^"]*)"', first)
+    names = ome.channels if ome else ()
     expected = shape[axes.index("C")] if "C" in axes and len(axes) == len(shape) else 1
-    return tuple(map(html.unescape, names)) if len(names) == expected else ()
+    return names if len(names) == expected else ()
 
 
 def _ome_order(data: NDArray[Any], axes: str) -> tuple[NDArray[Any], str]:
