@@ -21,6 +21,8 @@ from napari_cosdd.training.checkpoint import TrainedModel
 
 #: Parts for each worker: more than one, so that a slow worker does fewer.
 PARTS = 4
+#: How often the parts are looked at, seconds.
+POLL = 0.1
 
 
 @dataclass(frozen=True)
@@ -99,10 +101,11 @@ def denoising_on_cluster(
     Raises
     ------
     BadInputError
-        If dask.distributed is not installed, or nobody answers at the address.
+        If dask.distributed is not installed, nobody answers at the address, or there
+        are no workers.
     """
     try:
-        from distributed import Client, as_completed
+        from distributed import Client
     except ImportError as error:
         raise BadInputError(
             "a cluster needs dask.distributed: pip install distributed"
@@ -113,19 +116,24 @@ def denoising_on_cluster(
         raise BadInputError(f"no scheduler answers at {address} ({error})") from error
     began = time.perf_counter()
     with client:
-        n = PARTS * max(1, len(client.scheduler_info()["workers"]))
-        futures = [
+        n = PARTS * len(client.nthreads())
+        if not n:
+            raise BadInputError(f"the scheduler at {address} has no workers")
+        left = {
             client.submit(do_part, order, Part(i, n), pure=False)
             for i in range(1, n + 1)
-        ]
+        }
         written: list[Path] = []
-        for done, future in enumerate(as_completed(futures), start=1):
-            written += future.result()
-            spent = time.perf_counter() - began
-            yield TileDone(0, (), done, n, spent, spent * (n - done) / done)
-            if stop() and done < n:
-                client.cancel(futures)
+        while left:
+            if stop():
+                client.cancel(list(left))
                 return
+            for future in [f for f in left if f.done()]:
+                left.remove(future)
+                written += future.result()
+                done, spent = n - len(left), time.perf_counter() - began
+                yield TileDone(0, (), done, n, spent, spent * len(left) / done)
+            time.sleep(POLL)
     if not written:
         raise SavingError(f"{order.name}: not all tiles were written; run it again")
     yield Denoised(written)

@@ -7,7 +7,8 @@ def of(attributes="", inside=""):
     xmlns = 'xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06"'
     text = (
         f"<OME {xmlns}><Image><Pixels {attributes}>{inside}</Pixels></Image>"
-        '<Image><Pixels PhysicalSizeX="9"><Channel Name="other"/></Pixels></Image></OME>'
+        '<Image><Pixels PhysicalSizeX="9"><Channel Name="other"/></Pixels></Image>'
+        "</OME>"
     )
     return OmeMetadata.parse(text, "a.ome.tif")
 

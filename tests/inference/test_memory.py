@@ -4,6 +4,7 @@ import torch
 
 from helpers import build
 from napari_cosdd import api
+from napari_cosdd.errors import NotEnoughMemoryError
 from napari_cosdd.events import Denoised, Warned
 from napari_cosdd.inference import memory
 from napari_cosdd.inference.config import InferenceConfig
@@ -12,7 +13,6 @@ from napari_cosdd.inference.memory import (
     ON_GPU,
     sample_bytes,
     samples_at_once,
-    tile_that_fits,
 )
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
@@ -54,16 +54,6 @@ def test_as_many_samples_as_are_fast_and_fit(free):
     assert samples_at_once(method, pixels, GPU) == 1
 
 
-def test_tiles_shrink_to_what_fits_and_no_further(name, free):
-    method, config = build(name), InferenceConfig(tile_size=1024)
-    free(1 << 40)
-    assert tile_that_fits(method, config, CPU) == config
-    free(int(sample_bytes(method, CPU) * 300**2 * memory.BESIDE / memory.SHARE))
-    assert tile_that_fits(method, config, CPU).tile_size == 256
-    free(0)
-    assert tile_that_fits(method, config, CPU).tile_size == 64
-
-
 def test_short_memory_is_told_and_changes_nothing(noisy, model, free):
     """With the whole image as margin a tile's samples are those of the whole."""
     (image,) = api.as_images(noisy, "YX")
@@ -81,3 +71,38 @@ def test_short_memory_is_told_and_changes_nothing(noisy, model, free):
     told, small = run()
     assert told == ["memory is short: tiles of 64 instead of 256 pixels"]
     np.testing.assert_allclose(small, whole, atol=1e-3 * whole.std())
+
+
+@pytest.mark.parametrize(
+    ("room", "config", "side"),
+    [
+        (96 * 128, {}, None),  # the whole image fits, however large tiles may be
+        (90 * 90, {"margin": 0}, 64),
+        (100 * 100, {"margin": 16}, 64),
+        (100, {"margin": 0}, 64),  # and no further
+    ],
+)
+def test_tiles_shrink_to_what_fits_with_their_margins(
+    noisy, model, free, room, config, side
+):
+    (image,) = api.as_images(noisy, "YX")
+    each = sample_bytes(model.method, CPU) * memory.BESIDE / memory.SHARE
+    free(int((room + 1) * each))
+    config = InferenceConfig(n_samples=2, device="cpu", **config)
+    told = [
+        e.message for e in api.denoising(model, image, config) if isinstance(e, Warned)
+    ]
+    expected = [f"memory is short: tiles of {side} instead of 512 pixels"]
+    assert told == (expected if side else [])
+
+
+@pytest.mark.parametrize("where", ["encode", "sample_posterior"])
+def test_no_memory_for_a_single_sample_is_said(noisy, model, monkeypatch, where):
+    def full(*_):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(model.method, where, full)
+    monkeypatch.setattr(memory, "sample_bytes", lambda *_: 1.0)
+    memory._KNOWN.clear()
+    with pytest.raises(NotEnoughMemoryError, match="use a smaller tile size"):
+        api.denoise(noisy, model, axes="YX", n_samples=4, device="cpu")

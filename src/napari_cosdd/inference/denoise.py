@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
 from typing import NamedTuple, TypeGuard
 
 import numpy as np
@@ -21,13 +22,18 @@ from napari_cosdd.errors import BadInputError, BadModelFileError, NotEnoughMemor
 from napari_cosdd.events import Denoised, Event, SampleDone, TileDone, Warned
 from napari_cosdd.inference.config import InferenceConfig
 from napari_cosdd.inference.latent_noise import PositionNoise
-from napari_cosdd.inference.memory import DEEP, samples_at_once, tile_that_fits
+from napari_cosdd.inference.memory import room_for, samples_at_once
 from napari_cosdd.inference.moments import RunningMoments
 from napari_cosdd.inference.tiler import Tile, tile_grid
 from napari_cosdd.methods.base import GenerativeMethod, Method
 from napari_cosdd.nets.blocks import channels_last, weights_channels_last
 from napari_cosdd.spec import DataSpec
 from napari_cosdd.training.checkpoint import TrainedModel
+
+#: Smallest tile that is cut where memory is short, pixels.
+SMALLEST = 64
+#: Planes of a tile of a volume, in units of the network's stride along z.
+DEEP = 32
 
 
 class Outputs(NamedTuple):
@@ -95,13 +101,12 @@ def denoise(
     with on_device(model.method, device):
         weights_channels_last(model.method)
         if work is None:
-            fitting = tile_that_fits(model.method, config, device)
-            if fitting != config:
+            tiles, side = _that_fit(model, source, config, device)
+            if side < config.tile_size:
                 yield Warned(
-                    f"memory is short: tiles of {fitting.tile_size} instead of "
-                    f"{config.tile_size} pixels"
+                    f"memory is short: tiles of {side} instead of {config.tile_size} "
+                    "pixels"
                 )
-            tiles = tiles_for(model, source, fitting)
             work = [(n, tile) for n in range(source.n_images) for tile in tiles]
         finished = yield from _denoise_all(
             model, source, outputs, config, work, live, device, stop
@@ -123,18 +128,14 @@ def _denoise_all(
     """Denoise tile after tile; return False if stopped before the end."""
     began = time.perf_counter()
     for done, (image, tile) in enumerate(work, start=1):
-        x = channels_last(read_tile(model, source, image, tile).to(device))
-        whole = not stop() and (
-            yield from _denoise_tile(
-                model.method,
-                x,
-                _Place(model.spec, image, tile),
-                outputs,
-                config,
-                live,
-                stop,
+        if stop():
+            return False
+        place = _Place(model.spec, image, tile)
+        with _in_words():
+            x = channels_last(read_tile(model, source, image, tile).to(device))
+            whole = yield from _denoise_tile(
+                model.method, x, place, outputs, config, live, stop
             )
-        )
         if not whole:
             return False
         spent = time.perf_counter() - began
@@ -182,6 +183,20 @@ def tiles_for(
     if len(size) == 3:
         size[0] = DEEP * multiple[0]
     return tile_grid(source.size, size, margin, multiple)
+
+
+def _that_fit(
+    model: TrainedModel, source: Stack, config: InferenceConfig, device: torch.device
+) -> tuple[list[Tile], int]:
+    """Return tiles of which memory holds a sample, and their size."""
+    room, side = room_for(model.method, device), config.tile_size
+    while True:
+        smaller = config.model_copy(update={"tile_size": side})
+        tiles = tiles_for(model, source, smaller)
+        largest = max(math.prod(r.stop - r.start for r in t.read) for t in tiles)
+        if largest <= room or side <= SMALLEST:
+            return tiles, side
+        side //= 2
 
 
 def read_tile(model: TrainedModel, source: Stack, image: int, tile: Tile) -> Tensor:
@@ -271,14 +286,17 @@ def _drawn(
             x.device,
             [d.sign for d in draws],
         )
+        samples: Tensor | None = None
         try:
             with torch.inference_mode():
                 expanded = [f.expand(len(draws), *f.shape[1:]) for f in features]
                 samples = method.sample_posterior(expanded, noise).float()
         except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error):
+            if batch == 1 or not is_out_of_memory(error):
                 raise
-            batch = _smaller(batch, error, x.device)
+        if samples is None:  # out here, where the error holds no tensors any more
+            free_memory(x.device)
+            batch //= 2
             yield Warned(f"memory ran out: going on with {batch} samples at a time")
             continue
         n += len(draws)
@@ -309,10 +327,14 @@ def _draws(first: int, n: int, config: InferenceConfig) -> list[_Draw]:
     ]
 
 
-def _smaller(batch: int, error: Exception, device: torch.device) -> int:
-    if batch == 1:
+@contextmanager
+def _in_words() -> Iterator[None]:
+    """Say what to do where memory runs out with a single sample of a tile."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
         raise NotEnoughMemoryError(
             f"memory ran out with a single sample; use a smaller tile size ({error})"
         ) from error
-    free_memory(device)
-    return batch // 2

@@ -1,6 +1,5 @@
-"""How many samples are drawn at once, and on how large a tile: as memory has room."""
+"""How many pixels and samples of them memory has room for."""
 
-import math
 import weakref
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -12,7 +11,6 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from napari_cosdd.devices import free_bytes
-from napari_cosdd.inference.config import InferenceConfig
 from napari_cosdd.inference.latent_noise import PositionNoise
 from napari_cosdd.methods.base import GenerativeMethod, Method
 
@@ -21,12 +19,10 @@ SHARE, BESIDE = 0.6, 1.5
 #: Samples at once where there is memory for more. A mirrored pair shares its noise;
 #: beyond that a CPU's caches are too small (docs/measurements.md, Speed).
 ON_CPU, ON_GPU = 2, 16
-#: Planes of a tile of a volume, in units of the network's stride along z.
-DEEP = 32
 #: What was counted, by network.
 _KNOWN: "weakref.WeakKeyDictionary[Method, float]" = weakref.WeakKeyDictionary()
-#: Side of the tile that is tried, and of the smallest that is cut, pixels.
-TRIED, SMALLEST = 64, 64
+#: Side of the tile that is tried, pixels.
+TRIED = 64
 
 
 def sample_bytes(method: Method, device: torch.device) -> float:
@@ -50,30 +46,11 @@ def sample_bytes(method: Method, device: torch.device) -> float:
 def samples_at_once(method: Method, pixels: int, device: torch.device) -> int:
     """Return how many samples of a tile to draw at once, at least one."""
     most = ON_CPU if device.type == "cpu" else ON_GPU
-    return max(1, min(most, _room(method, device) // pixels))
+    return max(1, min(most, room_for(method, device) // pixels))
 
 
-def tile_that_fits(
-    method: Method, config: InferenceConfig, device: torch.device
-) -> InferenceConfig:
-    """Return the settings with tiles so small that memory holds a sample of one."""
-    room, side = _room(method, device), config.tile_size
-    while side > SMALLEST and math.prod(_tile_size(method, side)) > room:
-        side //= 2
-    return config.model_copy(update={"tile_size": side})
-
-
-def _tile_size(method: Method, side: int) -> list[int]:
-    """Return about what is read for a tile: its core and the margins."""
-    margin = method.tile_margin()
-    size = [side + 2 * m for m in margin]
-    if len(size) == 3:
-        size[0] = DEEP * method.tile_multiple()[0] + 2 * margin[0]
-    return size
-
-
-def _room(method: Method, device: torch.device) -> int:
-    """Return of how many pixels a sample fits into the free memory."""
+def room_for(method: Method, device: torch.device) -> int:
+    """Return of how many pixels a sample fits into the free memory of a device."""
     if method not in _KNOWN:
         _KNOWN[method] = sample_bytes(method, device)
     return int(SHARE * free_bytes(device) / (BESIDE * _KNOWN[method]))
