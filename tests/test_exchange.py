@@ -1,6 +1,7 @@
 import sys
 import zipfile
 from contextlib import suppress
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,12 @@ from typer.testing import CliRunner
 from helpers import tiny_recipe
 from napari_cosdd import api, cli
 from napari_cosdd.errors import BadInputError, BadModelFileError
-from napari_cosdd.exchange import OURS, export_bioimageio, import_bioimageio
+from napari_cosdd.exchange import (
+    OURS,
+    GreyLevels,
+    export_bioimageio,
+    import_bioimageio,
+)
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:unclosed file"),  # of bioimageio.spec
@@ -109,6 +115,10 @@ def test_foreign_and_damaged_packages_are_refused(package, tmp_path):
         archive.writestr(OURS, bytes(10 << 20))
     with pytest.raises(BadModelFileError, match="implausibly large"):
         api.load(bomb)
+    with zipfile.ZipFile(bomb, "w", zipfile.ZIP_LZMA) as archive:
+        archive.writestr(OURS, b"x")
+    with pytest.raises(BadModelFileError, match="packed in an unknown way"):
+        api.load(bomb)
     whole = package.read_bytes()
     for seed in range(20):
         rng = np.random.default_rng(seed)
@@ -135,6 +145,39 @@ def test_what_cannot_be_exported_is_said(model, noisy, tmp_path, settings, said)
     with pytest.raises(BadInputError, match=said):
         export_bioimageio(model, image, tmp_path / "a.zip", **given)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_lines_and_missing_pixels_are_refused(model, noisy, tmp_path):
+    missing = noisy.copy()
+    missing[0, 0] = np.nan  # not in the tile
+    (image,) = api.as_images(missing, "YX")
+    export_bioimageio(model, image, tmp_path / "a.zip", tile_size=64)
+    missing[48, 64] = np.nan
+    with pytest.raises(BadInputError, match="not finite"):
+        export_bioimageio(model, image, tmp_path / "b.zip", tile_size=64)
+    lines = trained("cosdd", noisy, "SX", 1)
+    (image,) = api.as_images(noisy, "SX")
+    with pytest.raises(BadInputError, match="single lines"):
+        export_bioimageio(lines, image, tmp_path / "b.zip", tile_size=64)
+
+
+def test_tiles_are_wider_than_their_margins(model, noisy, tmp_path):
+    """What a program cuts off a tile must leave some of it, or there are seams."""
+    from bioimageio.spec import ValidationContext, load_description
+
+    wide = replace(model, margin=(16, 30))
+    (image,) = api.as_images(noisy, "YX")
+    package = export_bioimageio(wide, image, tmp_path / "a.zip", tile_size=64)
+    with ValidationContext(perform_io_checks=False):
+        described = load_description(package)
+    assert [a.size for a in described.inputs[0].axes[2:]] == [64, 92]
+    assert [a.halo for a in described.outputs[0].axes[2:]] == [16, 30]
+
+
+def test_the_noise_goes_where_the_network_goes(model):
+    """It is part of the network, so that a GPU can take it."""
+    names = dict(GreyLevels(model, (32, 32), 4).named_buffers())
+    assert [n for n in names if n.startswith("noise_")] == ["noise_1", "noise_0"]
 
 
 def test_without_the_extra_it_says_how_to_get_it(model, noisy, tmp_path, monkeypatch):

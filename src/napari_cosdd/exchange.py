@@ -27,11 +27,10 @@ from napari_cosdd.axes import SPATIAL, Stack
 from napari_cosdd.citation import REFERENCES, cited, methods_paragraph
 from napari_cosdd.data.files import atomic
 from napari_cosdd.data.image import Image
-from napari_cosdd.data.inspect import check_finite
 from napari_cosdd.errors import BadInputError, BadModelFileError, SavingError
 from napari_cosdd.inference.denoise import check_fits
 from napari_cosdd.inference.latent_noise import PositionNoise
-from napari_cosdd.methods.base import GenerativeMethod
+from napari_cosdd.nets.ladder_vae import LatentNoise
 from napari_cosdd.training.checkpoint import TrainedModel
 
 #: Our own file within the package; the largest one that is taken out, bytes.
@@ -88,35 +87,39 @@ class GreyLevels(nn.Module):
         column = (1, -1, *(1,) * len(size))
         self.register_buffer("mean", torch.tensor(scale.mean).reshape(column))
         self.register_buffer("std", torch.tensor(scale.std).reshape(column))
-        noise = [k // 2 for k in range(n_samples)]
-        signs = [1 - 2 * (k % 2) for k in range(n_samples)]
-        origin = (0,) * len(size)
-        self.noise = _Remembered(
-            PositionNoise(0, 0, noise, origin, size, torch.device("cpu"), signs)
-        )
+        if n_samples:
+            self._keep_noise(size)
+
+    def _keep_noise(self, size: Sequence[int]) -> None:
+        """Draw the noise of every level once, to be part of the network."""
+        cpu = torch.device("cpu")
+        pairs = [k // 2 for k in range(self.n_samples)]
+        signs = [1 - 2 * (k % 2) for k in range(self.n_samples)]
+        noise = PositionNoise(0, 0, pairs, (0,) * len(size), size, cpu, signs)
+
+        def keep(level: int, shape: torch.Size) -> Tensor:
+            self.register_buffer(f"noise_{level}", noise(level, shape))
+            return self._noise(level, shape)
+
+        with torch.no_grad():
+            self._mean_of_samples(torch.zeros(1, self.mean.numel(), *size), keep)
+
+    def _noise(self, level: int, shape: torch.Size) -> Tensor:
+        return self.get_buffer(f"noise_{level}")
+
+    def _mean_of_samples(self, x: Tensor, noise: LatentNoise) -> Tensor:
+        method: Any = self.method
+        many = [f.expand(self.n_samples, *f.shape[1:]) for f in method.encode(x)]
+        return method.sample_posterior(many, noise).mean(0, keepdim=True)
 
     def forward(self, image: Tensor) -> Tensor:
         """Return the denoised image, shape (1, c, *size), as `image` is."""
         x = (image - self.mean) / self.std
-        if self.n_samples == 0 or not isinstance(self.method, GenerativeMethod):
-            return self.method.estimate(x) * self.std + self.mean
-        features = self.method.encode(x)
-        many = [f.expand(self.n_samples, *f.shape[1:]) for f in features]
-        samples = self.method.sample_posterior(many, self.noise)
-        return samples.mean(0, keepdim=True) * self.std + self.mean
-
-
-class _Remembered:
-    """Latent noise that is computed once for each level, then the same tensor."""
-
-    def __init__(self, noise: PositionNoise) -> None:
-        self.noise = noise
-        self.levels: dict[int, Tensor] = {}
-
-    def __call__(self, level: int, shape: torch.Size) -> Tensor:
-        if level not in self.levels:
-            self.levels[level] = self.noise(level, shape)
-        return self.levels[level]
+        if self.n_samples:
+            s = self._mean_of_samples(x, self._noise)
+        else:
+            s = self.method.estimate(x)
+        return s * self.std + self.mean
 
 
 def export_bioimageio(
@@ -145,13 +148,14 @@ def export_bioimageio(
     n_samples : int
         Of the mean, where there is no direct denoiser; even.
     tile_size : int
-        Pixels of a tile, rounded up to what the network needs.
+        Pixels of a tile, rounded up to what the network needs; at least three times
+        its margin.
 
     Raises
     ------
     BadInputError
-        If bioimageio.spec is not installed, the image is smaller than a tile or not
-        finite, or the package would not be valid.
+        If bioimageio.spec is not installed, the model is for lines, the tile is larger
+        than the image or not finite, or the package would not be valid.
     BadModelFileError
         If the model is not for this image.
     SavingError
@@ -218,31 +222,47 @@ def _taken_out(path: Path) -> bytes:
                 f"{path.name} is a package without {OURS}: it was not written by "
                 "napari-cosdd, and only such packages can be read"
             )
-        size = package.getinfo(OURS).file_size
-        if size > min(LARGEST, PACKED * path.stat().st_size):
+        entry = package.getinfo(OURS)
+        if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise BadModelFileError(f"{path.name} is packed in an unknown way")
+        if entry.file_size > min(LARGEST, PACKED * path.stat().st_size):
             raise BadModelFileError(f"{path.name}: its model is implausibly large")
         with package.open(OURS) as packed:
-            return packed.read(size)
+            return packed.read(entry.file_size)
 
 
 def _example(model: TrainedModel, image: Image, tile_size: int) -> NDArray[np.float32]:
     """Return the middle of the first image as one tile, (1, c, *size), grey levels."""
     source = Stack(image.data, image.axes, model.spec.ndim)
     check_fits(model, source)
+    if len(source.size) == 1:
+        raise BadInputError("models for single lines cannot be exported")
     wanted = [tile_size] * len(source.size)
     if len(wanted) == 3:
         wanted[0] = DEPTH
-    multiple = model.method.tile_multiple()
-    size = [-(-n // m) * m for n, m in zip(wanted, multiple, strict=True)]
+    margin, multiple = _margin(model), model.method.tile_multiple()
+    size = [
+        -(-max(n, 3 * around) // m) * m
+        for n, around, m in zip(wanted, margin, multiple, strict=True)
+    ]
     if any(s > n for s, n in zip(size, source.size, strict=True)):
         raise BadInputError(
             f"the image of {' × '.join(map(str, source.size))} pixels is smaller than "
             f"a tile of {' × '.join(map(str, size))}; use a smaller tile size"
         )
-    check_finite([source])
     first = [(n - s) // 2 for n, s in zip(source.size, size, strict=True)]
     box = tuple(slice(a, a + s) for a, s in zip(first, size, strict=True))
-    return source.read(0, box)[None].astype(np.float32)
+    tile = source.read(0, box)[None].astype(np.float32)
+    if not np.isfinite(tile).all():
+        raise BadInputError(
+            "there are pixels in the middle of the image that are not finite"
+        )
+    return tile
+
+
+def _margin(model: TrainedModel) -> tuple[int, ...]:
+    """Return the context that a tile needs, pixels per axis."""
+    return model.margin or model.method.tile_margin()
 
 
 def _write_script(
@@ -254,7 +274,6 @@ def _write_script(
         # That shapes are fixed, as is meant, and that TorchScript is no longer
         # developed: what runs the packages asks for it.
         warnings.simplefilter("ignore")
-        network(example)  # draws the noise
         scripted = torch.jit.trace(network.eval(), example, check_trace=False)
         torch.jit.save(scripted, str(path))
         return scripted(example).numpy()
@@ -273,23 +292,14 @@ def _described(
 
     channels = [spec.Identifier(f"channel{i}") for i in range(model.spec.n_channels)]
     letters = SPATIAL[model.spec.ndim].lower()
-    margin = model.margin or model.method.tile_margin()
-    plain: list[Any] = [
-        spec.BatchAxis(size=1),
-        spec.ChannelAxis(channel_names=channels),
-    ]
-    inputs, outputs = list(plain), list(plain)
-    for letter, size, halo in zip(letters, noisy.shape[2:], margin, strict=True):
+    inputs: list[Any] = [spec.BatchAxis(size=1)]
+    inputs.append(spec.ChannelAxis(channel_names=channels))
+    outputs = list(inputs)
+    for letter, n, halo in zip(letters, noisy.shape[2:], _margin(model), strict=True):
         axis = spec.AxisId(letter)
-        inputs.append(spec.SpaceInputAxis(id=axis, size=size))
         same = spec.SizeReference(tensor_id=spec.TensorId("noisy"), axis_id=axis)
-        outputs.append(
-            spec.SpaceOutputAxisWithHalo(
-                id=axis, size=same, halo=min(halo, (size - 1) // 2)
-            )
-            if size > 2 * halo
-            else spec.SpaceOutputAxis(id=axis, size=same)
-        )
+        inputs.append(spec.SpaceInputAxis(id=axis, size=n))
+        outputs.append(spec.SpaceOutputAxisWithHalo(id=axis, size=same, halo=halo))
     return spec.ModelDescr(
         name=name,
         description=f"{model.method.title}: denoises images like those it was trained "
