@@ -25,6 +25,9 @@ def test_a_destroyed_dock_hears_of_napari_no_more(dock, viewer, stripes, qapp):
     before = listeners(viewer)
     widget = dock(viewer)
     assert listeners(viewer) != before
+    other = viewer.add_image(stripes.data, name="another")
+    viewer.layers.remove(other)
+    assert not any("LayerChoice" in str(c) for c in other.events.name.callbacks)
     widget.deleteLater()
     qapp.sendPostedEvents(None, QEvent.Type.DeferredDelete)
     assert listeners(viewer) == before

@@ -41,6 +41,9 @@ def test_everything_is_in_the_one_file(path, model):
     [
         (lambda i, w: i.update(format_version=99), "format 99.*update napari-cosdd"),
         (lambda i, w: i.update(method="evil"), "made by method 'evil'"),
+        (lambda i, w: i["trained_on"].update(noise=5), "settings are damaged"),
+        (lambda i, w: i["trained_on"]["noise"].update(signal=[1.0]), "are damaged"),
+        (lambda i, w: i["trained_on"].update(levels_1_50_99=[1, 2]), "are damaged"),
         (lambda i, w: i.update(surprise=1), "settings are damaged"),
         (lambda i, w: i["config"].update(n_channels=10**9), "settings do not work"),
         (lambda i, w: i["config"].update(n_levels=20), "weights do not fit"),

@@ -1,6 +1,7 @@
 """Small pieces that the docks are made of."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 from weakref import WeakMethod
 
@@ -199,10 +200,11 @@ class LayerChoice(QComboBox):
         self._pinned = False
         layers = viewer.layers
         listen(self, layers.events.inserted, self._inserted)
-        listen(self, layers.events.removed, self._list)
+        listen(self, layers.events.removed, self._removed)
         listen(self, layers.selection.events.active, self._follow)
         for layer in layers:
-            listen(self, layer.events.name, self._list)
+            layer.events.name.connect(self._list)
+        self.destroyed.connect(partial(_forget_names, layers, WeakMethod(self._list)))
         self.activated.connect(self._pin)
         self.currentTextChanged.connect(lambda _text: self.chosen.emit())
         self._list()
@@ -239,7 +241,11 @@ class LayerChoice(QComboBox):
         return [layer.name for layer in self._viewer.layers if self._fits(layer)]
 
     def _inserted(self, event: Any) -> None:
-        listen(self, event.value.events.name, self._list)
+        event.value.events.name.connect(self._list)
+        self._list()
+
+    def _removed(self, event: Any) -> None:
+        event.value.events.name.disconnect(self._list)
         self._list()
 
     def _list(self, event: Any = None) -> None:
@@ -270,6 +276,13 @@ class LayerChoice(QComboBox):
 
     def _pin(self) -> None:
         self._pinned = True
+
+
+def _forget_names(layers: Any, method: WeakMethod[Any], *_: Any) -> None:
+    """Let no layer call a widget that is gone."""
+    if (slot := method()) is not None:
+        for layer in layers:
+            layer.events.name.disconnect(slot)
 
 
 def fill(choice: QComboBox, entries: Sequence[str]) -> None:

@@ -11,7 +11,14 @@ from typing import Annotated, Any, Self
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
@@ -28,6 +35,32 @@ FORMAT_VERSION = 1
 METADATA_LIMIT = 32 << 20
 
 
+class _Noise(BaseModel):
+    """What the raw noise of the training images was like; see `NoiseReport.summary`."""
+
+    along_x: Annotated[list[float], Field(min_length=1)]
+    along_y: Annotated[list[float], Field(min_length=1)]
+    signal: list[float]
+    variance: list[float]
+
+    @model_validator(mode="after")
+    def _pairs(self) -> Self:
+        if len(self.signal) != len(self.variance):
+            raise ValueError("expected a variance for each level of the signal")
+        return self
+
+
+class _TrainedOn(BaseModel):
+    """What is read of the summary of the training data, all of it optional."""
+
+    names: list[str] = []
+    n_images: int = 0
+    shapes: list[list[int]] = []
+    start: str = ""
+    levels_1_50_99: tuple[float, float, float] | None = None
+    noise: _Noise | None = None
+
+
 class ModelInfo(BaseModel):
     """The metadata of a model file."""
 
@@ -42,6 +75,12 @@ class ModelInfo(BaseModel):
     margin: tuple[Annotated[int, Field(ge=0, le=4096)], ...] | None = None
     trained_on: dict[str, Any] = {}
     history: dict[str, list[float | None]] = {}
+
+    @field_validator("trained_on")
+    @classmethod
+    def _readable(cls, value: dict[str, Any]) -> dict[str, Any]:
+        _TrainedOn.model_validate(value)
+        return value
 
     @model_validator(mode="after")
     def _margin_fits(self) -> Self:
