@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 from rich.console import Console
@@ -33,7 +34,7 @@ def run(console: Console, steps: int, predictions: int) -> None:
     training: list[dict[str, Any]] = []
     model: Any = None
     for event in job.run():
-        if isinstance(event, StepDone) and event.step % (steps // POINTS) == 0:
+        if isinstance(event, StepDone) and event.step % max(1, steps // POINTS) == 0:
             training.append({"step": event.step} | held())
         if isinstance(event, Finished):
             model = event.result
@@ -43,12 +44,17 @@ def run(console: Console, steps: int, predictions: int) -> None:
         api.denoise(part, model, axes="YX", n_samples=4, n_kept=2, device="cpu")
         if n % max(1, predictions // POINTS) == 0:
             denoising.append({"prediction": n} | held())
-    for name, curve in (("training", training), ("prediction", denoising)):
-        middle, end = curve[len(curve) // 2], curve[-1]
-        flat = end["bytes"] - middle["bytes"] < LEAK
-        same = all(end[key] <= middle[key] for key in ("threads", "files"))
-        console.print(name, "flat" if flat and same else "[red]GROWS[/]", curve)
-        save("soak", {name: {"flat": flat and same, "curve": curve}})
+    _judge(console, "training", training)
+    _judge(console, "prediction", denoising)
+
+
+def _judge(console: Console, name: str, curve: list[dict[str, Any]]) -> None:
+    """Print and save a curve, and whether it is flat over its second half."""
+    middle, end = curve[len(curve) // 2], curve[-1]
+    flat = end["bytes"] - middle["bytes"] < LEAK
+    same = all(end[key] <= middle[key] for key in ("threads", "files"))
+    console.print(name, "flat" if flat and same else "[red]GROWS[/]", curve)
+    save("soak", {name: {"flat": flat and same, "curve": curve}})
 
 
 def held() -> dict[str, int]:
@@ -85,11 +91,7 @@ def rounds(console: Console, n: int) -> None:
         _one_round(application, ViewerModel())
         if i % max(1, n // POINTS) == 0:
             curve.append({"round": i} | held())
-    middle, end = curve[len(curve) // 2], curve[-1]
-    flat = end["bytes"] - middle["bytes"] < LEAK
-    same = all(end[key] <= middle[key] for key in ("threads", "files"))
-    console.print("rounds", "flat" if flat and same else "[red]GROWS[/]", curve)
-    save("soak", {"rounds in the dock": {"flat": flat and same, "curve": curve}})
+    _judge(console, "rounds in the dock", curve)
 
 
 def _one_round(application: Any, viewer: Any) -> None:
@@ -105,8 +107,10 @@ def _one_round(application: Any, viewer: Any) -> None:
             application.processEvents()
             time.sleep(0.005)
 
-    with tempfile.TemporaryDirectory() as folder:
-        _session.models_folder = lambda: Path(folder)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        mock.patch.object(_session, "models_folder", return_value=Path(folder)),
+    ):
         rng = np.random.default_rng(0)
         viewer.add_image(rng.normal(size=(96, 96)).astype(np.float32), name="noise")
         dock = TrainWidget(viewer)

@@ -14,9 +14,9 @@ from torch import nn
 from napari_cosdd.errors import BadInputError
 
 FEW_CORES = 3
-#: Of glibc's mallopt: what they are called by, blocks that are kept, and its default.
+#: Numbers of settings of glibc's mallopt; blocks that are kept; its own limit, bytes.
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
-KEPT, MAPPED = 1 << 30, 32 << 20
+KEPT, MAPPED = 256 << 20, 32 << 20
 
 
 def choose_device(name: str = "auto") -> torch.device:
@@ -61,7 +61,6 @@ def on_device(module: nn.Module, device: torch.device) -> Iterator[None]:
         _keep_freed_memory(True)
         yield
     finally:
-        _keep_freed_memory(False)
         module.to("cpu")
         free_memory(device)
 
@@ -74,7 +73,7 @@ def _keep_freed_memory(on: bool) -> None:
     """
     if (library := _glibc()) is not None:
         library.mallopt(M_MMAP_THRESHOLD, KEPT if on else MAPPED)
-        library.mallopt(M_TRIM_THRESHOLD, KEPT if on else 2 * MAPPED)
+        library.mallopt(M_TRIM_THRESHOLD, 4 * KEPT if on else 2 * MAPPED)
 
 
 @cache
@@ -138,4 +137,5 @@ def free_memory(device: torch.device) -> None:
     elif device.type == "mps":
         torch.mps.empty_cache()
     elif (library := _glibc()) is not None:
+        _keep_freed_memory(False)
         library.malloc_trim(0)
