@@ -145,17 +145,7 @@ def prepare_training(
         check_fits(start, stacks[0])
     survey = Survey()
     normalization = Normalization.fit(survey.look(stacks, stop))
-    warnings = [w for w in [survey.saturation()] if w]
-    warnings += [image.note for image in images if image.note]
-    warnings += [
-        f"{image.name}: axes {image.axes} are a guess from the shape "
-        f"{tuple(image.data.shape)}; give them if they are wrong"
-        for image in images[:1]
-        if image.axes_from == "guess"
-    ]
     recipe, noise = _resolved(images[0], recipe, ndim, mask)
-    if noise is not None and not noise.advice.fits:
-        warnings.append(noise.advice.sentence)
     spec = start.spec if start else _spec(stacks[0], normalization)
     with torch.device("meta"):  # only its geometry is asked for
         method = get_method(recipe.method)(recipe.method_config, spec)
@@ -164,25 +154,43 @@ def prepare_training(
         recipe = _adapting(recipe)
     training = recipe.training.resolved(adapting=weights is not None)
     recipe = recipe.changed(training=training.model_dump())
-    crop = _crop_size(recipe, stacks, method.tile_multiple())
-    across = [a for a in range(ndim) if a != method.noise_axis]
-    rng = np.random.default_rng(recipe.training.seed)
-    parts = split(
-        stacks,
-        crop,
-        method.tile_multiple(),
-        across[-1] if across else 0,
-        recipe.training.validation_share,
-        rng,
-    )
-    patches = Patches(
-        stacks, spec, parts, crop, method.tile_multiple(), method.symmetries()
-    )
+    patches = _patches(stacks, spec, method, recipe)
     trained_on = survey.summary(stacks, names) | {"start": origin}
     seen = noise or _noise_of(images[0], ndim, mask)
     if seen is not None:
         trained_on["noise"] = seen.summary
-    return TrainingJob(recipe, patches, tuple(warnings), noise, trained_on, weights)
+    warnings = tuple(_warnings(images, survey, noise))
+    return TrainingJob(recipe, patches, warnings, noise, trained_on, weights)
+
+
+def _warnings(
+    images: Sequence[Image], survey: Survey, noise: NoiseReport | None
+) -> Iterator[str]:
+    """Say what the user should know before the training."""
+    if saturated := survey.saturation():
+        yield saturated
+    yield from (image.note for image in images if image.note)
+    first = images[0]
+    if first.axes_from == "guess":
+        yield (
+            f"{first.name}: axes {first.axes} are a guess from the shape "
+            f"{tuple(first.data.shape)}; give them if they are wrong"
+        )
+    if noise is not None and not noise.advice.fits:
+        yield noise.advice.sentence
+
+
+def _patches(
+    stacks: Sequence[Stack], spec: DataSpec, method: Method, recipe: Recipe
+) -> Patches:
+    """Divide the images, across the noise's rows, into those to learn and to judge."""
+    multiple, training = method.tile_multiple(), recipe.training
+    crop = _crop_size(recipe, stacks, multiple)
+    across = [a for a in range(spec.ndim) if a != method.noise_axis]
+    axis = across[-1] if across else 0
+    rng = np.random.default_rng(training.seed)
+    parts = split(stacks, crop, multiple, axis, training.validation_share, rng)
+    return Patches(stacks, spec, parts, crop, multiple, method.symmetries())
 
 
 def _spec(stack: Stack, normalization: Normalization) -> DataSpec:
