@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import napari
+import numpy as np
 import typer
 from qtpy.QtWidgets import QApplication
 
 from napari_cosdd import api
-from napari_cosdd.data import samples
+from napari_cosdd.data import samples, simulate
 from napari_cosdd.gui import _session
 from napari_cosdd.gui._session import open_dock, session_of
 from napari_cosdd.trust.page import write_check
@@ -99,6 +100,7 @@ def main(
     denoise.compare.grid.click()
     look_closer(viewer)
     check_model(viewer, denoise, folder)
+    check_with_reference(folder)
     os.sync()
     viewer.close()
 
@@ -117,6 +119,16 @@ def check_model(viewer: Any, denoise: Any, folder: Path) -> None:
     image = samples.nuclei()
     bad = api.fit(image, max_steps=100, pretrained=False, noise_axis="y")
     write_check(folder / "check-bad.png", api.check(image, bad))
+
+
+def check_with_reference(folder: Path) -> None:
+    """Draw the page of simulated cells, whose clean image is known."""
+    rng = np.random.default_rng(0)
+    clean = simulate.cells((384, 384), rng, n=40)
+    noisy = simulate.stripes(clean, rng, gain=0.008, gaussian=0.04, row=0.05)
+    model = api.fit(noisy, axes="YX")
+    found = api.check(noisy, model, axes="YX", reference=clean)
+    write_check(folder / "calibration.png", found)
 
 
 if __name__ == "__main__":

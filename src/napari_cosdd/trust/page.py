@@ -136,6 +136,7 @@ def _draw_profiles(ax: "Axes", e: Evidence, direction: str) -> None:
         low = min(low, 1.1 * float(profile.min()))
         ax.plot(profile, style, marker="o", ms=3, color=colour, label=label)
     ax.axhline(0, color="0.8", lw=0.8)
+    ax.set_xticks(range(0, MAX_LAG + 1, 3))
     word = {"x": "a row (x)", "y": "a column (y)"}[direction]
     ax.set(xlabel="lag, px", ylim=(min(-0.15, low), 1.05))
     ax.set_title(f"autocorrelation along {word}", fontsize=10)
