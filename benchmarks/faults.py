@@ -216,6 +216,23 @@ def interrupted(desk: Desk) -> Outcome:
     )
 
 
+def asleep(desk: Desk) -> Outcome:
+    """Hold a training for some seconds, as a laptop does whose lid is closed."""
+    model = desk.folder / "long.safetensors"
+    with desk.start("train", desk.image, "--output", model, *TINY, *LONG) as process:
+        _wait_for(model.exists)
+        process.send_signal(signal.SIGSTOP)
+        before = _saved_step(model, 0)
+        time.sleep(5)
+        process.send_signal(signal.SIGCONT)
+        _wait_for(lambda: _saved_step(model, 0) > before)
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=PATIENCE)
+    after = _saved_step(model, 0)
+    good = process.returncode == 130 and after > before and not desk.leftovers()
+    return Outcome(good, f"goes on: step {before} → {after}")
+
+
 # Disks ------------------------------------------------------------------------
 
 
@@ -354,6 +371,7 @@ FAULTS: dict[str, Callable[[Desk], Outcome]] = {
     "kill -9 while denoising": killed_while_denoising,
     "kill -9 while denoising to zarr": killed_while_writing_zarr,
     "Ctrl-C while training": interrupted,
+    "a laptop that sleeps": asleep,
     "full disk while training over a model": full_disk_while_training,
     "full disk while denoising": full_disk_while_denoising,
     "the model's folder vanishes": folder_that_vanishes,

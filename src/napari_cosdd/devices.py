@@ -4,14 +4,14 @@ import ctypes
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 
 import psutil
 import torch
 from torch import nn
 
-from napari_cosdd.errors import BadInputError
+from napari_cosdd.errors import BadInputError, DeviceLostError
 
 FEW_CORES = 3
 #: Numbers of settings of glibc's mallopt; blocks that are kept; its own limit, bytes.
@@ -54,15 +54,35 @@ def available_devices() -> list[str]:
 
 
 @contextmanager
+def told_if_lost(what_stays: str) -> Iterator[None]:
+    """Say in words that a GPU stopped working, and what is not lost with it."""
+    try:
+        yield
+    except torch.AcceleratorError as error:
+        if is_out_of_memory(error):
+            raise
+        raise DeviceLostError(
+            f"the GPU stopped working ({str(error).splitlines()[0]}): start anew, on "
+            f"--device cpu if it happens again; {what_stays}"
+        ) from error
+
+
+@contextmanager
 def on_device(module: nn.Module, device: torch.device) -> Iterator[None]:
-    """Lend networks to a device; they come back to the CPU whatever happens."""
+    """Lend networks to a device; they come back to the CPU whatever happens.
+
+    Their weights stay here: a GPU that stopped working gives none back.
+    """
+    kept = {key: value.detach() for key, value in module.state_dict().items()}
     try:
         module.to(device)
         _keep_freed_memory(True)
         yield
     finally:
-        module.to("cpu")
-        free_memory(device)
+        if device.type != "cpu":
+            module.load_state_dict(kept, assign=True)
+        with suppress(torch.AcceleratorError):
+            free_memory(device)
 
 
 def _keep_freed_memory(on: bool) -> None:

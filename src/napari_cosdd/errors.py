@@ -29,5 +29,9 @@ class SavingError(CosddError, OSError):
     """A file could not be written: full disk, no permission, lost drive."""
 
 
+class DeviceLostError(CosddError):
+    """The GPU stopped working; only a new process can use it again."""
+
+
 class NotEnoughMemoryError(CosddError, MemoryError):
     """Memory ran out even at the smallest micro-batch or tile."""

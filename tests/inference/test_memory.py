@@ -4,7 +4,7 @@ import torch
 
 from helpers import build
 from napari_cosdd import api
-from napari_cosdd.errors import NotEnoughMemoryError
+from napari_cosdd.errors import DeviceLostError, NotEnoughMemoryError
 from napari_cosdd.events import Denoised, Warned
 from napari_cosdd.inference import memory
 from napari_cosdd.inference.config import InferenceConfig
@@ -106,3 +106,17 @@ def test_no_memory_for_a_single_sample_is_said(noisy, model, monkeypatch, where)
     memory._KNOWN.clear()
     with pytest.raises(NotEnoughMemoryError, match="use a smaller tile size"):
         api.denoise(noisy, model, axes="YX", n_samples=4, device="cpu")
+
+
+def test_a_lost_gpu_is_told_and_the_model_stays(noisy, model, monkeypatch):
+    def lost(*_):
+        raise torch.AcceleratorError("CUDA error: unspecified launch failure")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(model.method, "encode", lost)
+        patch.setattr(memory, "sample_bytes", lambda *_: 1.0)
+        memory._KNOWN.clear()
+        with pytest.raises(DeviceLostError, match="what was written stays"):
+            api.denoise(noisy, model, axes="YX", n_samples=4, device="cpu")
+    memory._KNOWN.clear()
+    api.denoise(noisy, model, axes="YX", n_samples=2, device="cpu")

@@ -7,6 +7,7 @@ from napari_cosdd import api
 from napari_cosdd.errors import (
     BadModelFileError,
     CosddError,
+    DeviceLostError,
     NotEnoughMemoryError,
     PosteriorCollapseError,
     SavingError,
@@ -23,7 +24,7 @@ from napari_cosdd.events import (
 )
 from napari_cosdd.methods.cosdd import COSDD
 from napari_cosdd.training import state
-from napari_cosdd.training.checkpoint import TrainedModel, resume_path
+from napari_cosdd.training.checkpoint import TrainedModel, load_state, resume_path
 from napari_cosdd.training.learner import Learner
 
 
@@ -323,3 +324,23 @@ def test_a_folder_that_cannot_be_written_is_found_before_training(noisy, tmp_pat
         next(run_)
     events = list(job(noisy).run(output=tmp_path / "new" / "m.safetensors"))
     assert kinds(events, Saved)[-1].path.exists()
+
+
+def test_a_lost_gpu_is_told_and_what_was_saved_stays(noisy, monkeypatch, tmp_path):
+    training = job(noisy, max_steps=100, save_every=1e-9)
+    path = tmp_path / "m.safetensors"
+    losses, calls = COSDD.losses, iter(range(20))
+
+    def lost(self, *arguments):
+        if next(calls, None) is None:
+            raise torch.AcceleratorError("CUDA error: unspecified launch failure")
+        return losses(self, *arguments)
+
+    monkeypatch.setattr(COSDD, "losses", lost)
+    _, error = until_error(training.run(output=path))
+    assert isinstance(error, DeviceLostError)
+    assert "--resume" in str(error)
+    monkeypatch.setattr(COSDD, "losses", losses)
+    stopped = load_state(resume_path(path))["training"]["step"]
+    events = list(training.run(output=path, resume=True, stop=lambda: True))
+    assert events[-1].step == stopped > 0

@@ -17,6 +17,7 @@ from napari_cosdd.devices import (
     free_memory,
     is_out_of_memory,
     on_device,
+    told_if_lost,
 )
 from napari_cosdd.errors import BadInputError, BadModelFileError, NotEnoughMemoryError
 from napari_cosdd.events import Denoised, Event, SampleDone, TileDone, Warned
@@ -98,7 +99,7 @@ def denoise(
     """
     check_fits(model, source, config.direct)
     device = choose_device(config.device)
-    with on_device(model.method, device):
+    with told_if_lost("what was written stays"), on_device(model.method, device):
         weights_channels_last(model.method)
         if work is None:
             tiles, side = _that_fit(model, source, config, device)

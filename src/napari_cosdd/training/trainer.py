@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
+from napari_cosdd.devices import told_if_lost
 from napari_cosdd.events import Event
 from napari_cosdd.training.run import TrainingRun
 
@@ -26,20 +27,22 @@ def train(
 
     Raises
     ------
-    TrainingDivergedError, PosteriorCollapseError, NotEnoughMemoryError
+    TrainingDivergedError, PosteriorCollapseError, NotEnoughMemoryError,
+    DeviceLostError
         What was learned before is in the files.
     """
     if resume:
         run.resume()
-    yield run.started()
-    if run.state.step == 0:
-        yield run.preview()
-    reason = run.finished(stop)
-    while reason is None:
-        yield from run.step()
-        if run.validation_due():
-            yield from run.validate()
-        if run.save_due():
-            yield from run.save_or_warn()
+    with told_if_lost("go on from the last save with --resume"):
+        yield run.started()
+        if run.state.step == 0:
+            yield run.preview()
         reason = run.finished(stop)
-    yield from run.finish(reason)
+        while reason is None:
+            yield from run.step()
+            if run.validation_due():
+                yield from run.validate()
+            if run.save_due():
+                yield from run.save_or_warn()
+            reason = run.finished(stop)
+        yield from run.finish(reason)

@@ -195,7 +195,6 @@ def _solutions(
     raise StoppedError("the check was stopped")
 
 
-@torch.inference_mode()
 def _judged(
     model: TrainedModel, part: Image, device: str
 ) -> tuple[dict[str, float], Floats]:
@@ -208,7 +207,7 @@ def _judged(
     generator = torch.Generator(chosen).manual_seed(0)
     sums: dict[str, float] = {}
     quantiles = []
-    with on_device(method, chosen):
+    with on_device(method, chosen), torch.inference_mode():
         for n in range(images.n_images):
             tile, inner = _whole(model, images, n)
             x = tile.to(chosen)
