@@ -55,6 +55,7 @@ def run(console: Console, what: list[str], rounds: int) -> None:
         "pairs": pairs,
         "noise": noise,
         "growth": growth,
+        "huge": huge,
         "seams": seams,
     }
     for name in what:
@@ -238,28 +239,40 @@ def growth(rounds: int) -> dict[str, Any]:
     results: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as folder:
         for side in (512, 1024, 2048, 4096, 8192):
-            path = _large(Path(folder), side)
+            path = _large(Path(folder), 1, side)
             results[f"prediction {side}²"] = _alone(_predict, path)
             results[f"analysis {side}²"] = _alone(_analyze, path)
     return results
 
 
-def _large(folder: Path, side: int) -> Path:
+def huge(rounds: int) -> dict[str, Any]:
+    """Time prediction of a whole slide and of a long film; peak memory."""
+    results: dict[str, Any] = {}
+    for frames, side in ((1, 20_000), (500, 512)):
+        with tempfile.TemporaryDirectory() as folder:
+            path = _large(Path(folder), frames, side)
+            results[f"{frames} × {side}²"] = _alone(_predict, path)
+    return results
+
+
+def _large(folder: Path, frames: int, side: int) -> Path:
     """Write the nuclei, repeated, as a zarr of `side` pixels square."""
-    path = folder / f"{side}.zarr"
-    array = zarr.create_array(path, shape=(side, side), chunks=(512, 512), dtype="u2")
+    path = folder / f"{frames}-{side}.zarr"
+    shape, chunks = (frames, side, side), (1, 512, 512)
+    array = zarr.create_array(path, shape=shape, chunks=chunks, dtype="u2")
     once = np.asarray(nuclei().data)[:1024, :1024]
-    for y in range(0, side, 1024):
-        for x in range(0, side, 1024):
-            part = once[: side - y, : side - x]
-            array[y : y + part.shape[0], x : x + part.shape[1]] = part
+    for n in range(frames):
+        for y in range(0, side, 1024):
+            for x in range(0, side, 1024):
+                part = once[: side - y, : side - x]
+                array[n, y : y + part.shape[0], x : x + part.shape[1]] = part
     return path
 
 
 def _predict(path: Path) -> dict[str, Any]:
     model = TrainedModel("cosdd", quick(), TrainingConfig(), margin=(32, 32))
     config = InferenceConfig(n_samples=4)
-    image = api.as_images(path, "YX")[0]
+    image = api.as_images(path, "TYX")[0]
     paths = result_paths(path.parent / "out", path.stem, config, "zarr", True)
     began = time.perf_counter()
     list(denoising_on_disk(model, image, paths, config, {}))
@@ -267,7 +280,7 @@ def _predict(path: Path) -> dict[str, Any]:
 
 
 def _analyze(path: Path) -> dict[str, Any]:
-    image = api.as_images(path, "YX")[0]
+    image = api.as_images(path, "TYX")[0]
     began = time.perf_counter()
     api.analyze(image)
     return _measured(began, image)
