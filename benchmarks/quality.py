@@ -146,8 +146,10 @@ def _quick_mean(method: Method, task: Problem, job: api.TrainingJob) -> Any:
     x = channels_last(torch.from_numpy(pixels)[None])
     if isinstance(method, GenerativeMethod):
         features = method.encode(x)
-        noise = [
-            PositionNoise(1, 0, [k], (0, 0), x.shape[2:], x.device) for k in range(FEW)
+        size = x.shape[2:]
+        noise = [  # mirrored pairs, as the denoiser draws them
+            PositionNoise(1, 0, [k // 2], (0, 0), size, x.device, [1 - 2 * (k % 2)])
+            for k in range(FEW)
         ]
         draws = [method.sample_posterior(features, n) for n in noise]
         mean = torch.stack(draws).mean(0)
