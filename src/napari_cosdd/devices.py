@@ -76,7 +76,7 @@ def on_device(module: nn.Module, device: torch.device) -> Iterator[None]:
     kept = {key: value.detach() for key, value in module.state_dict().items()}
     try:
         module.to(device)
-        _keep_freed_memory(True)
+        _keep_freed_memory(device.type == "cpu")
         yield
     finally:
         if device.type != "cpu":

@@ -48,7 +48,7 @@ def test_pixel_size_and_unit_are_taken_over():
     )
     image = image_of(layer, "ZYX")
     assert image.pixel_size == {"Z": 2.0, "Y": 0.5, "X": 0.25}
-    assert image.unit == "micrometer"
+    assert image.unit == "um"
     assert image.data is layer.data
     assert image_of(ImageLayer(np.zeros((4, 5))), "YX").pixel_size == {}
 

@@ -1,23 +1,12 @@
 """The metadata of an OME-TIFF: pixel size, names of channels, files that it needs."""
 
-import math
 import re
+from contextlib import suppress
 from typing import NamedTuple
 from xml.etree import ElementTree
 
+from napari_cosdd.data.units import in_one_unit
 from napari_cosdd.errors import BadInputError
-
-#: Metres.
-METRES = {
-    "m": 1.0,
-    "cm": 1e-2,
-    "mm": 1e-3,
-    "µm": 1e-6,
-    "um": 1e-6,
-    "nm": 1e-9,
-    "Å": 1e-10,
-    "pm": 1e-12,
-}
 
 
 class OmeMetadata(NamedTuple):
@@ -50,49 +39,55 @@ class OmeMetadata(NamedTuple):
             If it has a document type, which may hide names in entities, names files
             in other folders, or names files and is damaged.
         """
-        if "<!DOCTYPE" in text or "<!ENTITY" in text:
-            raise BadInputError(
-                f"{file_name} has metadata with a document type; it is not read"
-            )
-        try:
-            root = ElementTree.fromstring(text)
-        except ElementTree.ParseError as error:
-            if "FileName" in text:
-                raise BadInputError(
-                    f"{file_name} has damaged metadata ({error})"
-                ) from error
+        root = _root(text, file_name)
+        if root is None:
             return cls({}, "um", (), frozenset())
-        named = {
-            node.attrib.get("FileName", file_name)
-            for node in root.iter()
-            if node.tag.endswith("UUID")  # whatever the namespace
-        }
-        for name in named:
-            if re.search(r"[/\\]|^\.\.$|^[A-Za-z]:", name):
-                raise BadInputError(
-                    f"{file_name} says that pixels are in {name!r}, outside its "
-                    "folder; they are not read"
-                )
+        files = _files(root, file_name)
         pixels = next((n for n in root.iter() if n.tag.endswith("Pixels")), None)
         if pixels is None:
-            return cls({}, "um", (), frozenset(named - {file_name}))
+            return cls({}, "um", (), files)
         names = [n.attrib.get("Name") for n in pixels if n.tag.endswith("Channel")]
-        size, unit = _pixel_size(pixels.attrib)
         channels = tuple(name for name in names if name)
-        return cls(size, unit, channels, frozenset(named - {file_name}))
+        return cls(*_pixel_size(pixels.attrib), channels, files)
+
+
+def _root(text: str, file_name: str) -> ElementTree.Element | None:
+    """Return the tree; None if it is damaged and names no files."""
+    if "<!DOCTYPE" in text or "<!ENTITY" in text:
+        raise BadInputError(
+            f"{file_name} has metadata with a document type; it is not read"
+        )
+    try:
+        return ElementTree.fromstring(text)
+    except ElementTree.ParseError as error:
+        if "FileName" in text:
+            raise BadInputError(
+                f"{file_name} has damaged metadata ({error})"
+            ) from error
+        return None
+
+
+def _files(root: ElementTree.Element, file_name: str) -> frozenset[str]:
+    """Return the other files that pixels are in; refuse those elsewhere."""
+    named = {
+        node.attrib.get("FileName", file_name)
+        for node in root.iter()
+        if node.tag.endswith("UUID")  # whatever the namespace
+    }
+    for name in named:
+        if re.search(r"[/\\]|^\.\.$|^[A-Za-z]:", name):
+            raise BadInputError(
+                f"{file_name} says that pixels are in {name!r}, outside its folder; "
+                "they are not read"
+            )
+    return frozenset(named - {file_name})
 
 
 def _pixel_size(attributes: dict[str, str]) -> tuple[dict[str, float], str]:
     """Return the size along each axis, all in the unit of the first that has one."""
-    found: dict[str, float] = {}
-    unit = ""
+    found: dict[str, tuple[float, str]] = {}
     for axis in "XYZ":
-        own = attributes.get(f"PhysicalSize{axis}Unit", "µm")
-        try:
+        with suppress(KeyError, ValueError):
             size = float(attributes[f"PhysicalSize{axis}"])
-        except (KeyError, ValueError):
-            continue
-        if own in METRES and math.isfinite(size) and size > 0:
-            unit = unit or own
-            found[axis] = size if own == unit else size * METRES[own] / METRES[unit]
-    return found, {"µm": "um", "": "um"}.get(unit, unit)
+            found[axis] = size, attributes.get(f"PhysicalSize{axis}Unit", "µm")
+    return in_one_unit(found)

@@ -12,11 +12,8 @@ import zarr
 from napari_cosdd.axes import check_axes, guess_axes
 from napari_cosdd.data.files import beside
 from napari_cosdd.data.image import Image
+from napari_cosdd.data.units import in_one_unit, zarr_name
 from napari_cosdd.errors import BadInputError
-
-#: Names of units in OME-Zarr, by ours.
-ZARR_UNITS = {"um": "micrometer", "nm": "nanometer", "mm": "millimeter"}
-
 
 #: Bytes of a chunk, or of a shard, that are read at once.
 LARGEST_CHUNK = 4 << 30
@@ -43,19 +40,24 @@ def read_zarr(path: Path, name: str) -> Image:
     if not described:
         return Image(array, guess_axes(array.shape), name, "guess", path=path)
     axes = check_axes("".join(a["name"] for a in described), array.shape)
-    size: dict[str, float] = {}
+    size = _pixel_size(level, described, axes)
+    channels = _channels(attributes.get("ome", attributes), axes, array.shape)
+    return Image(array, axes, name, "file", *size, channels, path)
+
+
+def _pixel_size(
+    level: Any, described: Sequence[Any], axes: str
+) -> tuple[dict[str, float], str]:
+    """Return the size along each spatial axis, all in one unit, and that unit."""
+    units = dict(zip(axes, (a.get("unit") for a in described), strict=True))
+    size: dict[str, tuple[float, str]] = {}
     for transform in level.get("coordinateTransformations", []):
         if transform["type"] == "scale":
             pairs = zip(axes, transform["scale"], strict=True)
-            size = {a: float(s) for a, s in pairs if a in "ZYX"}
-    space = [a for a in described if str(a["name"]).upper() in "ZYX"]
-    units = [str(a["unit"]) for a in space if a.get("unit")]
-    if not units and set(size.values()) == {1.0}:
+            size = {a: (float(s), units[a] or "um") for a, s in pairs if a in "ZYX"}
+    if not any(units[a] for a in size) and {s for s, _ in size.values()} == {1.0}:
         size = {}  # what is written where no size is known
-    short = {long: s for s, long in ZARR_UNITS.items()}
-    unit = short.get(units[0], units[0]) if units else "um"
-    channels = _channels(attributes.get("ome", attributes), axes, array.shape)
-    return Image(array, axes, name, "file", size, unit, channels, path)
+    return in_one_unit(size)
 
 
 def _check_chunks(path: Path, array: Any) -> None:
@@ -125,7 +127,7 @@ def create_zarr(
     kinds = {"T": "time", "C": "channel", "S": "other"}
     axes = [{"name": a.lower(), "type": kinds.get(a, "space")} for a in image.axes]
     if image.pixel_size:
-        unit = ZARR_UNITS.get(image.unit, image.unit)
+        unit = zarr_name(image.unit)
         axes = [a | {"unit": unit} if a["type"] == "space" else a for a in axes]
     scale = [image.pixel_size.get(a, 1.0) for a in image.axes]
     level = {

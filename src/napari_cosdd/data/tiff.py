@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from napari_cosdd.axes import LETTERS, ArrayLike, guess_axes
 from napari_cosdd.data.image import Image
 from napari_cosdd.data.ome_xml import OmeMetadata
+from napari_cosdd.data.units import in_one_unit, ome_name
 from napari_cosdd.errors import BadInputError
 
 #: Files up to this many bytes are read at once; larger ones piece by piece.
@@ -124,24 +125,21 @@ def _letters(axes: str, shape: tuple[int, ...]) -> tuple[str, str]:
 
 
 GREY = (tifffile.PHOTOMETRIC.MINISBLACK, tifffile.PHOTOMETRIC.MINISWHITE)
-_TO_UM = {"micron": 1.0, "µm": 1.0, "um": 1.0, "\\u00b5m": 1.0, "nm": 1e-3, "mm": 1e3}
 
 
 def _resolution(tiff: tifffile.TiffFile) -> tuple[dict[str, float], str]:
     """Return the pixel size that ImageJ wrote."""
-    size: dict[str, float] = {}
+    size: dict[str, tuple[float, str]] = {}
     metadata: dict[str, Any] = tiff.imagej_metadata or {}
-    per_unit = _TO_UM.get(str(metadata.get("unit", "")))
-    if per_unit is None:
-        return size, "um"
+    unit = str(metadata.get("unit", ""))
     tags = tiff.pages.first.tags
     for letter, name in (("X", "XResolution"), ("Y", "YResolution")):
         value = tags.valueof(name)
         if value and value[0]:
-            size[letter] = per_unit * value[1] / value[0]
+            size[letter] = value[1] / value[0], unit
     if "spacing" in metadata:
-        size["Z"] = per_unit * float(metadata["spacing"])
-    return size, "um"
+        size["Z"] = float(metadata["spacing"]), unit
+    return in_one_unit(size)
 
 
 def _channels(
@@ -181,7 +179,7 @@ def write_tiff(path: Path, image: Image, extra: Mapping[str, Any]) -> None:
         metadata["Description"] = json.dumps(dict(extra))
     for letter, size in image.pixel_size.items():
         metadata[f"PhysicalSize{letter}"] = size
-        metadata[f"PhysicalSize{letter}Unit"] = _ome_unit(image.unit)
+        metadata[f"PhysicalSize{letter}Unit"] = ome_name(image.unit)
     tifffile.imwrite(
         path,
         data,
@@ -195,7 +193,3 @@ def write_tiff(path: Path, image: Image, extra: Mapping[str, Any]) -> None:
 
 #: Types that OME lacks, and what holds their values.
 OME_TYPES = {"int64": "float64", "uint64": "float64", "float16": "float32"}
-
-
-def _ome_unit(unit: str) -> str:
-    return {"um": "µm", "micron": "µm", "micrometer": "µm"}.get(unit, unit)

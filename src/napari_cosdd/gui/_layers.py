@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from napari_cosdd.api import Image
 from napari_cosdd.axes import LETTERS, check_axes, guess_axes
+from napari_cosdd.data.units import in_one_unit
 from napari_cosdd.errors import BadInputError
 
 #: Words that napari's axis labels use, and our letter for them.
@@ -84,16 +85,14 @@ def image_of(layer: ImageLayer, axes: str) -> Image:
     data = data_of(layer)
     letters = check_axes(axes, data.shape)
     at = dict(zip(letters, range(len(letters)), strict=True))
-    units = [str(layer.units[at[a]]) for a in "ZYX" if a in at]
-    known = units and units[-1] != "pixel"
-    size = {a: float(abs(layer.scale[at[a]])) for a in "ZYX" if a in at}
-    return Image(
-        data,
-        letters,
-        name=layer.name,
-        pixel_size=size if known else {},
-        unit=units[-1] if known else "um",
+    pixel_size, unit = in_one_unit(
+        {
+            a: (float(abs(layer.scale[at[a]])), str(layer.units[at[a]]))
+            for a in "ZYX"
+            if a in at
+        }
     )
+    return Image(data, letters, name=layer.name, pixel_size=pixel_size, unit=unit)
 
 
 def current_plane(

@@ -1,0 +1,80 @@
+"""Units of length: our names for them, and what OME-XML and OME-Zarr call them."""
+
+import math
+from collections.abc import Mapping
+from typing import NamedTuple
+
+
+class Length(NamedTuple):
+    """A unit of length.
+
+    Attributes
+    ----------
+    metres : float
+        Of one.
+    ome, zarr : str
+        What OME-XML and OME-Zarr call it.
+    """
+
+    metres: float
+    ome: str
+    zarr: str
+
+
+#: By our names.
+LENGTHS = {
+    "m": Length(1.0, "m", "meter"),
+    "cm": Length(1e-2, "cm", "centimeter"),
+    "mm": Length(1e-3, "mm", "millimeter"),
+    "um": Length(1e-6, "µm", "micrometer"),
+    "nm": Length(1e-9, "nm", "nanometer"),
+    "angstrom": Length(1e-10, "Å", "angstrom"),
+    "pm": Length(1e-12, "pm", "picometer"),
+}
+#: What else ImageJ, OME and people write: the Greek letter, the Ångström sign.
+SPELLINGS = {
+    **{name: unit for unit, names in LENGTHS.items() for name in names[1:]},
+    **dict.fromkeys(
+        ("micron", "microns", "\\u00b5m", "\N{GREEK SMALL LETTER MU}m"), "um"
+    ),
+    "\N{ANGSTROM SIGN}": "angstrom",
+}
+
+
+def unit_named(name: str) -> str:
+    """Return our name of a unit; one that is not known keeps its own."""
+    return SPELLINGS.get(name, name)
+
+
+def ome_name(unit: str) -> str:
+    """Return what OME-XML calls a unit."""
+    return LENGTHS[unit].ome if unit in LENGTHS else unit
+
+
+def zarr_name(unit: str) -> str:
+    """Return what OME-Zarr calls a unit."""
+    return LENGTHS[unit].zarr if unit in LENGTHS else unit
+
+
+def in_one_unit(
+    sizes: Mapping[str, tuple[float, str]],
+) -> tuple[dict[str, float], str]:
+    """Return sizes by axis in the unit of the first, and that unit.
+
+    Sizes that are no lengths, not finite or not positive are left out.
+
+    Parameters
+    ----------
+    sizes : mapping
+        Size and name of its unit, by axis.
+    """
+    found: dict[str, float] = {}
+    first = ""
+    for axis, (size, name) in sizes.items():
+        unit = unit_named(name)
+        if unit not in LENGTHS or not math.isfinite(size) or size <= 0:
+            continue
+        first = first or unit
+        ratio = 1.0 if unit == first else LENGTHS[unit].metres / LENGTHS[first].metres
+        found[axis] = size * ratio
+    return found, first or "um"
