@@ -11,12 +11,10 @@ from typer.testing import CliRunner
 from helpers import tiny_recipe
 from napari_cosdd import api, cli
 from napari_cosdd.errors import BadInputError, BadModelFileError
-from napari_cosdd.exchange import (
-    OURS,
-    GreyLevels,
-    export_bioimageio,
-    import_bioimageio,
-)
+from napari_cosdd.exchange.description import OURS
+from napari_cosdd.exchange.export import export_bioimageio
+from napari_cosdd.exchange.grey_levels import GreyLevels
+from napari_cosdd.exchange.importing import import_bioimageio
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:unclosed file"),  # of bioimageio.spec
@@ -48,9 +46,7 @@ def case(request, planes):
 
 @pytest.fixture
 def package(case, tmp_path, monkeypatch):
-    from napari_cosdd import exchange
-
-    monkeypatch.setattr(exchange, "DEPTH", 8)
+    monkeypatch.setattr("napari_cosdd.exchange.export.DEPTH", 8)
     model, planes, axes = case
     (image,) = api.as_images(planes, axes)
     return export_bioimageio(

@@ -21,7 +21,8 @@ from napari_cosdd.data.inputs import (
 from napari_cosdd.data.io import find_images
 from napari_cosdd.errors import BadInputError
 from napari_cosdd.events import Denoised, Event, Finished
-from napari_cosdd.exchange import export_bioimageio, import_bioimageio
+from napari_cosdd.exchange.export import export_bioimageio
+from napari_cosdd.exchange.importing import import_bioimageio
 from napari_cosdd.lazy import denoise_lazily
 from napari_cosdd.noise.report import NoiseReport, report
 from napari_cosdd.prediction import Prediction, denoising, inference_config
