@@ -132,3 +132,35 @@ def test_a_damaged_model_is_told(viewer, session, stripes, shown, tmp_path, wait
     trust.copy.click()
     assert "damaged" in trust.problem.text.text()
     assert isinstance(session.models[0].model, TrainedModel | None)
+
+
+def test_a_clean_image_gives_scores_and_calibration(
+    checked, viewer, session, pair, wait
+):
+    dock = checked.parent().parent().parent()
+    assert not checked.coverage.isVisible()
+    assert checked.against_truth.text() == ""
+    viewer.add_image(pair[0], name="clean")
+    dock.image.choose(viewer.layers["cells"])
+    dock.compare.reference.choose(viewer.layers["clean"])
+    assert checked.found is None  # of what was checked without it
+    checked.run.click()
+    wait(lambda: not session.checking[0].active)
+    found = checked.found
+    assert found.scores is not None
+    assert f"PSNR {found.scores.psnr:.2f} dB" in checked.against_truth.text()
+    assert "50 % interval" in checked.against_truth.text()
+    assert not checked.coverage.isHidden()
+    dock.compare.reference.setCurrentText("none")
+    assert checked.against_truth.text() == ""
+    assert checked.coverage.isHidden()
+
+
+def test_a_clean_image_of_another_size_is_refused(checked, viewer, session, wait):
+    dock = checked.parent().parent().parent()
+    viewer.add_image(np.ones((9, 9), np.float32), name="clean")
+    dock.image.choose(viewer.layers["cells"])
+    dock.compare.reference.choose(viewer.layers["clean"])
+    checked.run.click()
+    wait(lambda: not session.checking[0].active)
+    assert "the reference has axes YX and shape (9, 9)" in checked.problem.text.text()

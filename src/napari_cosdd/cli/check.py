@@ -57,14 +57,8 @@ def check(
         style = "bold yellow" if finding.passed is False else "bold"
         console.print(finding.heading, style=style, highlight=False)
         console.print(f"    {finding.found}", highlight=False)
-    if found.scores is not None:
-        console.print(f"PSNR {found.scores.psnr:.2f} dB, SSIM {found.scores.ssim:.4f}")
-    if found.coverage is not None:
-        within = ", ".join(
-            f"{100 * found.coverage.at(p):.0f} % in the {100 * p:.0f} % interval"
-            for p in (0.5, 0.8, 0.95)
-        )
-        console.print(f"of the reference lie {within}", highlight=False)
+    for line in found.against_reference:
+        console.print(line, highlight=False)
     console.print(found.verdict, highlight=False)
     if output is not None:
         write_check(output, found)

@@ -230,6 +230,24 @@ class CorrelationMap(Plot):
         self.getPlotItem().getViewBox().autoRange(padding=0.02)
 
 
+class CoveragePlot(Plot):
+    """How often the truth lies in the posterior's intervals; hidden until known."""
+
+    def __init__(self, theme: str) -> None:
+        super().__init__("interval of the samples", "truth within", theme)
+        self.plot([0, 1], [0, 1], pen=pg.mkPen("#999999"))
+        self._curve = self.plot([], [], pen=pen(2), symbol="o", symbolSize=4)
+        self._curve.setSymbolBrush(COLORS[2])
+        self._curve.setSymbolPen(None)
+        self.setRange(xRange=(0, 1), yRange=(0, 1), padding=0.03)
+        self.hide()
+
+    def show_coverage(self, nominal: ArrayLike, measured: ArrayLike) -> None:
+        """Draw the measured shares, 0 to 1, over the nominal ones."""
+        self._curve.setData(np.asarray(nominal), np.asarray(measured))
+        self.show()
+
+
 class SampleBars(Plot):
     """Values of the samples at one pixel, as bars over their mean."""
 

@@ -22,8 +22,9 @@ PLUGIN = "napari-cosdd"
 RECENT = 20
 #: Model checks that are kept: each holds the pixels that it rests on.
 CHECKS = 4
-#: What a check is kept under: keys of layer and pixels, name and path of the model.
-CheckKey = tuple[str, int, str, str]
+#: What a check is kept under: keys of the layer, its pixels and those of the clean one,
+#: name and path of the model.
+CheckKey = tuple[str, int, int | None, str, str]
 
 
 @dataclass

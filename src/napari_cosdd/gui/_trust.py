@@ -4,8 +4,9 @@ import weakref
 from collections.abc import Callable, Iterator
 from html import escape
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from napari.layers import Image as ImageLayer
 from qtpy.QtWidgets import QApplication, QFileDialog, QVBoxLayout, QWidget
 
 from napari_cosdd.api import ModelCheck, check
@@ -14,7 +15,7 @@ from napari_cosdd.data.image import Image
 from napari_cosdd.errors import CosddError
 from napari_cosdd.events import Checked, Event
 from napari_cosdd.gui._jobs import Job
-from napari_cosdd.gui._layers import data_of, key_of
+from napari_cosdd.gui._layers import data_of, image_of, key_of
 from napari_cosdd.gui._parts import (
     Heading,
     Problem,
@@ -24,9 +25,25 @@ from napari_cosdd.gui._parts import (
     folded,
     row,
 )
+from napari_cosdd.gui._plots import CoveragePlot
 from napari_cosdd.gui._session import CheckKey, ModelEntry, Session
 from napari_cosdd.inference.config import InferenceConfig
 from napari_cosdd.trust.page import write_check
+
+
+class Subject(NamedTuple):
+    """A model to be checked on a layer, against a clean one where there is one."""
+
+    layer: ImageLayer
+    entry: ModelEntry
+    truth: ImageLayer | None = None
+
+    @property
+    def key(self) -> CheckKey:
+        """What a check is kept under."""
+        layer, entry, truth = self
+        clean = None if truth is None else id(data_of(truth))
+        return key_of(layer), id(data_of(layer)), clean, entry.name, str(entry.path)
 
 
 class TrustView(QWidget):
@@ -36,8 +53,10 @@ class TrustView(QWidget):
     ----------
     session : Session
         Runs the check and keeps what was found.
+    theme : str
+        Of the viewer.
     chosen : callable
-        Gives the chosen layer and model, None if there are none.
+        Gives what is chosen, None if model or image are not.
     image : callable
         Gives the image of the layer; raises CosddError if its axes do not fit.
     """
@@ -45,14 +64,16 @@ class TrustView(QWidget):
     def __init__(
         self,
         session: Session,
-        chosen: Callable[[], tuple[Any, ModelEntry] | None],
+        theme: str,
+        chosen: Callable[[], Subject | None],
         image: Callable[[], Image],
     ) -> None:
         super().__init__()
         self.session, self._chosen, self._image = session, chosen, image
         self.run = button(
             "Check",
-            "Look, without ground truth, whether this model fits this image",
+            "Look, without ground truth, whether this model fits this image; with a "
+            "Truth chosen above, also how right its uncertainty is",
             self._check,
         )
         self.page = button(
@@ -62,6 +83,7 @@ class TrustView(QWidget):
             "Copy methods", "A paragraph for your paper, with citations", self._copy
         )
         self.verdict, self.problem = Sentence(), Problem()
+        self.against_truth, self.coverage = Sentence(), CoveragePlot(theme)
         self.details, self.list = folded("All checks"), Sentence()
         self.details.addWidget(self.list)
         column = QVBoxLayout(self)
@@ -71,6 +93,8 @@ class TrustView(QWidget):
             Heading("Trust"),
             row(self.run, self.page, self.copy),
             self.verdict,
+            self.against_truth,
+            self.coverage,
             self.details,
             self.problem,
         ):
@@ -81,27 +105,31 @@ class TrustView(QWidget):
     def found(self) -> ModelCheck | None:
         """What is known of the chosen model on the chosen image."""
         chosen = self._chosen()
-        return None if chosen is None else self.session.checks.get(_key(*chosen))
+        return None if chosen is None else self.session.checks.get(chosen.key)
 
     def _check(self) -> None:
         self.problem.show_error(None)
         chosen = self._chosen()
         if chosen is None:
             return
-        layer, entry = chosen
+        layer, entry, truth = chosen
         try:
             image = self._image()
+            reference = None if truth is None else image_of(truth, image.axes)
         except CosddError as error:
             self.problem.show_error(error)
             return
 
         def work(stop: Callable[[], bool]) -> Iterator[Event]:
-            yield Checked(check(image, entry.load(), mask=True, stop=stop))
+            model = entry.load()
+            yield Checked(
+                check(image, model, reference=reference, mask=True, stop=stop)
+            )
 
-        key = _key(layer, entry)
         # Once the pixels are gone, others may come to lie where they lay.
-        weakref.finalize(data_of(layer), self.session.checks.pop, key, None)
-        self.session.check(Job(f"checking {entry.name}", work), key)
+        for one in filter(None, (layer, truth)):
+            weakref.finalize(data_of(one), self.session.checks.pop, chosen.key, None)
+        self.session.check(Job(f"checking {entry.name}", work), chosen.key)
 
     def _save(self) -> None:
         if self.found is None:
@@ -128,7 +156,7 @@ class TrustView(QWidget):
         if chosen is None or clipboard is None:
             return
         try:
-            model = chosen[1].load()
+            model = chosen.entry.load()
         except CosddError as error:
             self.problem.show_error(error)
             return
@@ -148,7 +176,7 @@ class TrustView(QWidget):
         """Show what is known."""
         chosen, checking = self._chosen(), self.session.checking
         ready, job = chosen is not None, checking and checking[0]
-        ours = chosen is not None and checking and checking[1] == _key(*chosen)
+        ours = chosen is not None and checking and checking[1] == chosen.key
         denoising = self.session.denoising
         active = job is not None and job.active
         busy = denoising is not None and denoising[0].active
@@ -166,12 +194,13 @@ class TrustView(QWidget):
             self.verdict.setText(found.verdict if found is not None else "")
         if job is not None and not active:
             self.problem.show_error(job.error if ours else None)
+        coverage = None if found is None else found.coverage
+        self.coverage.setVisible(coverage is not None)
+        self.against_truth.setText("")
+        if coverage is not None:
+            self.coverage.show_coverage(*coverage)
         if found is not None:
+            self.against_truth.setText("\n".join(found.against_reference))
             lines = [(escape(f.heading), escape(f.found)) for f in found.findings]
             parts = [f"<p><b>{title}</b><br>{text}</p>" for title, text in lines]
             self.list.setText("".join(parts))
-
-
-def _key(layer: Any, entry: ModelEntry) -> CheckKey:
-    """Return what a check is kept under: the layer, its pixels, and the model."""
-    return key_of(layer), id(data_of(layer)), entry.name, str(entry.path)

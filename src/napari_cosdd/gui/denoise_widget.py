@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari.layers import Image as ImageLayer
 from qtpy.QtWidgets import QCheckBox, QFileDialog, QProgressBar, QSpinBox
 
 from napari_cosdd._words import clock
@@ -37,7 +36,7 @@ from napari_cosdd.gui._parts import (
 from napari_cosdd.gui._records import DenoisingRecord
 from napari_cosdd.gui._results import ResultLayers
 from napari_cosdd.gui._session import ModelEntry, plain_name, session_of
-from napari_cosdd.gui._trust import TrustView
+from napari_cosdd.gui._trust import Subject, TrustView
 from napari_cosdd.gui.model_reader import SUFFIX
 from napari_cosdd.inference.config import InferenceConfig
 from napari_cosdd.inference.suits import differences
@@ -81,10 +80,13 @@ class DenoiseWidget(Dock):
         self.bar.setFormat("")
         self.status, self.problem = Sentence(), Problem()
         self.compare = CompareView(viewer, viewer.theme)
-        self.trust = TrustView(self.session, self._to_check, self._to_denoise)
+        self.trust = TrustView(
+            self.session, viewer.theme, self._to_check, self._to_denoise
+        )
         self.main = self.run
         self._build()
         self.image.chosen.connect(self._refresh)
+        self.compare.reference.chosen.connect(self._refresh)
         self.model.currentTextChanged.connect(lambda _text: self._refresh())
         self.session.models_changed.connect(self._list_models)
         self.session.denoising_changed.connect(self._refresh)
@@ -172,10 +174,12 @@ class DenoiseWidget(Dock):
         record = DenoisingRecord(image.name, made_by)
         self.session.denoise(Job(f"denoising {image.name}", work), record, results)
 
-    def _to_check(self) -> tuple[ImageLayer, ModelEntry] | None:
+    def _to_check(self) -> Subject | None:
         """Return what the model check is about."""
         layer, entry = self.image.layer, self._entry()
-        return None if layer is None or entry is None else (layer, entry)
+        if layer is None or entry is None:
+            return None
+        return Subject(layer, entry, self.compare.reference.layer)
 
     def _to_denoise(self) -> Image:
         """Return the chosen image with axes as the chosen model needs them."""
@@ -294,4 +298,5 @@ class DenoiseWidget(Dock):
         self.status.setText("\n".join(f"⚠ {w}" for w in record.warnings[-3:]))
 
     def _theme_changed(self, event: Any = None) -> None:
-        self.compare.bars.set_theme(self.viewer.theme)
+        for plot in (self.compare.bars, self.trust.coverage):
+            plot.set_theme(self.viewer.theme)

@@ -7,6 +7,9 @@ from napari_cosdd.metrics import Coverage, Scores, coverage, score
 from napari_cosdd.trust.evidence import Evidence
 from napari_cosdd.trust.findings import Finding, all_findings
 
+#: Of the posterior, whose coverage is said.
+INTERVALS = (0.5, 0.8, 0.95)
+
 
 @dataclass(frozen=True)
 class ModelCheck:
@@ -41,6 +44,20 @@ class ModelCheck:
         """PSNR and SSIM of the mean against the reference."""
         e = self.evidence
         return None if e.reference is None else score(e.solutions.mean(0), e.reference)
+
+    @property
+    def against_reference(self) -> tuple[str, ...]:
+        """The same two in words; empty without a reference."""
+        lines = []
+        if self.scores is not None:
+            lines.append(f"PSNR {self.scores.psnr:.2f} dB, SSIM {self.scores.ssim:.3f}")
+        if self.coverage is not None:
+            within = ", ".join(
+                f"{100 * self.coverage.at(p):.0f} % in the {100 * p:.0f} % interval"
+                for p in INTERVALS
+            )
+            lines.append(f"of the reference lie {within}")
+        return tuple(lines)
 
     @property
     def failed(self) -> tuple[Finding, ...]:

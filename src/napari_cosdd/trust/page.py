@@ -82,9 +82,8 @@ def _write_findings(figure: Any, check: ModelCheck) -> None:
         return TextArea(fill(text, width), textprops=look)
 
     parts: list[Artist] = [lines(check.verdict, 46, size=11, weight="bold")]
-    if (s := check.scores) is not None:
-        scores = f"PSNR {s.psnr:.2f} dB, SSIM {s.ssim:.3f}"
-        parts.append(lines(scores, 52, size=10, weight="bold"))
+    for line in check.against_reference:
+        parts.append(lines(line, 52, size=10, weight="bold"))
     for finding in check.findings:
         colour = COLOURS[finding.passed]
         title = lines(finding.heading, 52, size=10, weight="bold", color=colour)
