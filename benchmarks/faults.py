@@ -30,7 +30,8 @@ from benchmarks.common import save
 from napari_cosdd.data.io import read_image
 from napari_cosdd.data.simulate import cells, stripes
 from napari_cosdd.errors import CosddError
-from napari_cosdd.training.checkpoint import TrainedModel, load_state, resume_path
+from napari_cosdd.training.checkpoint import TrainedModel
+from napari_cosdd.training.resume import load_state, resume_path
 
 #: Networks and steps that take a moment each.
 TINY = [

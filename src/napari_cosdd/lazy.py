@@ -17,9 +17,9 @@ from napari_cosdd.inference.denoise import (
     check_fits,
     denoise,
     gives_samples,
-    tiles_for,
 )
 from napari_cosdd.inference.tiler import Tile
+from napari_cosdd.inference.tiles import tiles_for
 from napari_cosdd.training.checkpoint import TrainedModel
 
 #: The mean, the deviation, or the number of a sample, from 0.

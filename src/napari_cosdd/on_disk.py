@@ -30,9 +30,9 @@ from napari_cosdd.inference.denoise import (
     check_fits,
     denoise,
     gives_samples,
-    tiles_for,
 )
 from napari_cosdd.inference.tiler import Tile
+from napari_cosdd.inference.tiles import tiles_for
 from napari_cosdd.prediction import result_type
 from napari_cosdd.results import ResultPaths, provenance_of, title_of
 from napari_cosdd.training.checkpoint import TrainedModel

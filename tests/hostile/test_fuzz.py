@@ -26,7 +26,8 @@ from napari_cosdd.data.image import Image
 from napari_cosdd.data.io import read_image, write_image
 from napari_cosdd.errors import BadInputError, CosddError
 from napari_cosdd.recipe import Recipe
-from napari_cosdd.training.checkpoint import TrainedModel, load_state
+from napari_cosdd.training.checkpoint import TrainedModel
+from napari_cosdd.training.resume import load_state
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 #: Mutations of each file; more with FUZZ_CASES=5000.

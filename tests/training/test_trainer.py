@@ -24,8 +24,9 @@ from napari_cosdd.events import (
 )
 from napari_cosdd.methods.cosdd import COSDD
 from napari_cosdd.training import state
-from napari_cosdd.training.checkpoint import TrainedModel, load_state, resume_path
+from napari_cosdd.training.checkpoint import TrainedModel
 from napari_cosdd.training.learner import Learner
+from napari_cosdd.training.resume import load_state, resume_path
 
 
 def job(noisy, **training):
@@ -295,7 +296,7 @@ def test_a_save_that_fails_does_not_end_the_training(noisy, monkeypatch, tmp_pat
     def full(*args):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("napari_cosdd.training.checkpoint.torch.save", full)
+    monkeypatch.setattr("napari_cosdd.training.resume.torch.save", full)
     training = job(noisy, max_steps=3, save_every=1e-9)
     events = list(training.run(output=tmp_path / "m.safetensors"))
     assert any("No space left" in e.message for e in kinds(events, Warned))

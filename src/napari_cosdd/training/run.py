@@ -29,18 +29,18 @@ from napari_cosdd.events import (
     Warned,
 )
 from napari_cosdd.methods.base import Method
-from napari_cosdd.training.checkpoint import (
-    TrainedModel,
+from napari_cosdd.training.checkpoint import TrainedModel
+from napari_cosdd.training.config import TrainingConfig
+from napari_cosdd.training.learner import Learner, weights_of
+from napari_cosdd.training.memory import estimate_memory
+from napari_cosdd.training.optim import cosine_rate
+from napari_cosdd.training.resume import (
     load_state,
     plain_generator_state,
     resume_path,
     save_state,
     set_generator_state,
 )
-from napari_cosdd.training.config import TrainingConfig
-from napari_cosdd.training.learner import Learner, weights_of
-from napari_cosdd.training.memory import estimate_memory
-from napari_cosdd.training.optim import cosine_rate
 from napari_cosdd.training.state import TrainingState
 from napari_cosdd.training.team import Team
 

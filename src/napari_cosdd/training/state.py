@@ -7,8 +7,6 @@ from typing import Any
 
 from torch import Tensor
 
-from napari_cosdd.training.checkpoint import finite_or_none
-
 #: From which share and step on a fresh start is judged for collapse.
 JUDGED_FROM, JUDGED_STEP = 0.1, 200
 
@@ -93,4 +91,5 @@ class TrainingState:
         length = len(self.history["step"])
         for key in row.keys() | self.history.keys():
             column = self.history.setdefault(key, [None] * length)
-            column.append(finite_or_none(row[key]) if key in row else None)
+            value = row.get(key, math.nan)
+            column.append(value if math.isfinite(value) else None)

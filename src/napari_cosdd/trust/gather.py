@@ -14,11 +14,12 @@ from napari_cosdd.devices import choose_device, on_device
 from napari_cosdd.errors import BadInputError, StoppedError
 from napari_cosdd.events import Denoised
 from napari_cosdd.inference.config import InferenceConfig
-from napari_cosdd.inference.denoise import check_fits, read_tile
+from napari_cosdd.inference.denoise import check_fits
 from napari_cosdd.inference.generate import redraw_noise
 from napari_cosdd.inference.latent_noise import PositionNoise
 from napari_cosdd.inference.suits import unlike_training
 from napari_cosdd.inference.tiler import tile_grid
+from napari_cosdd.inference.tiles import read_tile
 from napari_cosdd.methods.base import Batch, GenerativeMethod
 from napari_cosdd.noise.report import report
 from napari_cosdd.prediction import denoising
