@@ -18,7 +18,7 @@ from qtpy.QtWidgets import QApplication
 from napari_cosdd import api
 from napari_cosdd.data import samples, simulate
 from napari_cosdd.gui import _session
-from napari_cosdd.gui._session import open_dock, session_of
+from napari_cosdd.gui._session import ModelEntry, open_dock, session_of
 from napari_cosdd.trust.page import write_check
 
 IMAGES = Path(__file__).parent / "images"
@@ -100,7 +100,7 @@ def main(
     denoise.compare.grid.click()
     look_closer(viewer)
     check_model(viewer, denoise, folder)
-    check_with_reference(folder)
+    check_with_reference(viewer, denoise, folder)
     os.sync()
     viewer.close()
 
@@ -121,14 +121,27 @@ def check_model(viewer: Any, denoise: Any, folder: Path) -> None:
     write_check(folder / "check-bad.png", api.check(image, bad))
 
 
-def check_with_reference(folder: Path) -> None:
-    """Draw the page of simulated cells, whose clean image is known."""
+def check_with_reference(viewer: Any, denoise: Any, folder: Path) -> None:
+    """Check a model on simulated cells, whose clean image is known: dock and page."""
+    session = session_of(viewer)
     rng = np.random.default_rng(0)
     clean = simulate.cells((384, 384), rng, n=40)
     noisy = simulate.stripes(clean, rng, gain=0.008, gaussian=0.04, row=0.05)
     model = api.fit(noisy, axes="YX")
-    found = api.check(noisy, model, axes="YX", reference=clean)
-    write_check(folder / "calibration.png", found)
+    viewer.layers.clear()
+    viewer.add_image(clean, name="clean cells")
+    layer = viewer.add_image(noisy, name="noisy cells")
+    viewer.reset_view()
+    session.add_model(ModelEntry("cells", None, model))
+    denoise.image.choose(layer)
+    denoise.compare.reference.choose(viewer.layers["clean cells"])
+    denoise.trust.run.click()
+    wait(300, lambda: session.checking is not None and not session.checking[0].active)
+    denoise.trust.details.collapse(animate=False)
+    wait(0.5)
+    denoise.verticalScrollBar().setValue(denoise.trust.pos().y())
+    shoot(viewer, "calibrated", folder)
+    denoise.trust.save_to(folder / "calibration.png")
 
 
 if __name__ == "__main__":

@@ -28,16 +28,22 @@ What = Literal["mean", "deviation"] | int
 _ONE_AT_A_TIME = SerializableLock("napari-cosdd")
 
 
-class _Caught(Stack):
-    """Keeps what is written to it instead of an array that is too large to have."""
+class _Core(Stack):
+    """Holds a tile of a result, instead of an array that is too large to have."""
 
-    def __init__(self) -> None:
+    def __init__(self, tile: Tile, n_channels: int) -> None:
         super().__init__(np.empty((0, 0), np.float32), "YX", 2)
-        self.values: NDArray[Any] = np.empty(0, np.float32)
+        self.core = tile.core
+        size = [c.stop - c.start for c in tile.core]
+        self.values = np.empty((n_channels, *size), np.float32)
 
     def write(self, n: int, region: Region | None, values: NDArray[Any]) -> None:
-        """Keep the values, shape (c, *region)."""
-        self.values = values
+        """Keep the values of a part of the tile, shape (c, *region)."""
+        inner = tuple(
+            slice(r.start - c.start, r.stop - c.start)
+            for r, c in zip(region or self.core, self.core, strict=True)
+        )
+        self.values[(slice(None), *inner)] = values
 
 
 def denoise_lazily(
@@ -114,11 +120,11 @@ def _tile(
 ) -> NDArray[np.float32]:
     """Return a tile of what is asked for, (c, *core)."""
     n_samples = what + 1 if isinstance(what, int) else 0
-    samples = tuple(_Caught() for _ in range(n_samples))
-    outputs = Outputs(_Caught(), _Caught(), samples)
+    parts = [_Core(tile, source.n_channels) for _ in range(2 + n_samples)]
+    outputs = Outputs(parts[0], parts[1], tuple(parts[2:]))
     list(denoise(model, source, outputs, config, work=[(n, tile)], live=False))
-    wanted = samples[what] if isinstance(what, int) else getattr(outputs, what)
-    return np.asarray(wanted.values, np.float32)
+    wanted = 2 + what if isinstance(what, int) else ("mean", "deviation").index(what)
+    return parts[wanted].values
 
 
 def _as_image(made: da.Array, source: Stack) -> da.Array:

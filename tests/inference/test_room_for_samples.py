@@ -4,6 +4,8 @@ import torch
 
 from helpers import build
 from napari_cosdd import api
+from napari_cosdd.data.inputs import stack_of
+from napari_cosdd.data.io import read_image
 from napari_cosdd.errors import DeviceLostError, NotEnoughMemoryError
 from napari_cosdd.events import Denoised, Warned
 from napari_cosdd.inference import memory
@@ -14,6 +16,10 @@ from napari_cosdd.inference.memory import (
     sample_bytes,
     samples_at_once,
 )
+from napari_cosdd.inference.tiles import pieces_of, tiles_for
+from napari_cosdd.lazy import denoise_lazily
+from napari_cosdd.on_disk import denoising_on_disk
+from napari_cosdd.results import result_paths
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
 
@@ -69,31 +75,52 @@ def test_short_memory_is_told_and_changes_nothing(noisy, model, free):
     assert told == []
     free(0)
     told, small = run()
-    assert told == ["memory is short: tiles of 64 instead of 256 pixels"]
+    assert told == ["memory is short: tiles are denoised in smaller pieces"]
     np.testing.assert_allclose(small, whole, atol=1e-3 * whole.std())
 
 
 @pytest.mark.parametrize(
-    ("room", "config", "side"),
+    ("room", "margin", "read"),
     [
-        (96 * 128, {}, None),  # the whole image fits, however large tiles may be
-        (90 * 90, {"margin": 0}, 64),
-        (100 * 100, {"margin": 16}, 64),
-        (100, {"margin": 0}, 64),  # and no further
+        (96 * 128, 0, [(96, 128)]),  # the whole image fits, however large tiles may be
+        (90 * 90, 0, [(96, 64)] * 2),
+        (100 * 100, 16, [(96, 80)] * 2),
+        (100, 0, [(48, 64)] * 4),  # and no further
     ],
 )
-def test_tiles_shrink_to_what_fits_with_their_margins(
-    noisy, model, free, room, config, side
+def test_tiles_are_cut_until_they_fit_with_their_margins(
+    noisy, model, room, margin, read
+):
+    source = stack_of(*api.as_images(noisy, "YX"), 2, False)
+    config = InferenceConfig(margin=margin)
+    (tile,) = tiles_for(model, source, config)
+    pieces = list(pieces_of(tile, model, config, room))
+    assert [tuple(r.stop - r.start for r in p.read) for p in pieces] == read
+    covered = np.zeros(source.size, int)
+    for piece in pieces:
+        covered[piece.core] += 1
+    assert (covered == 1).all()
+
+
+def test_on_disk_and_lazily_too_memory_that_is_short_changes_nothing(
+    noisy, model, free, tmp_path
 ):
     (image,) = api.as_images(noisy, "YX")
-    each = sample_bytes(model.method, CPU) * memory.BESIDE / memory.SHARE
-    free(int((room + 1) * each))
-    config = InferenceConfig(n_samples=2, device="cpu", **config)
-    told = [
-        e.message for e in api.denoising(model, image, config) if isinstance(e, Warned)
-    ]
-    expected = [f"memory is short: tiles of {side} instead of 512 pixels"]
-    assert told == (expected if side else [])
+    config = InferenceConfig(
+        n_samples=2, n_kept=1, tile_size=128, margin=128, device="cpu"
+    )
+
+    def run(name):
+        paths = result_paths(tmp_path, name, config, "zarr", False)
+        list(denoising_on_disk(model, image, paths, config, {}))
+        on_disk = read_image(paths.mean).data[:]
+        return on_disk, np.asarray(denoise_lazily(model, image, config))
+
+    free(1 << 40)
+    whole = run("whole")
+    free(0)
+    for found, expected in zip(run("pieces"), whole, strict=True):
+        np.testing.assert_allclose(found, expected, atol=1e-3 * expected.std())
 
 
 @pytest.mark.parametrize("where", ["encode", "sample_posterior"])

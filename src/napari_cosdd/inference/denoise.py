@@ -21,10 +21,10 @@ from napari_cosdd.errors import BadInputError, BadModelFileError, NotEnoughMemor
 from napari_cosdd.events import Denoised, Event, SampleDone, TileDone, Warned
 from napari_cosdd.inference.config import InferenceConfig
 from napari_cosdd.inference.latent_noise import PositionNoise
-from napari_cosdd.inference.memory import samples_at_once
+from napari_cosdd.inference.memory import room_for, samples_at_once
 from napari_cosdd.inference.moments import RunningMoments
 from napari_cosdd.inference.tiler import Tile
-from napari_cosdd.inference.tiles import Place, read_tile, tiles_that_fit
+from napari_cosdd.inference.tiles import Place, pieces_of, read_tile, tiles_for
 from napari_cosdd.methods.base import GenerativeMethod, Method
 from napari_cosdd.nets.blocks import channels_last, weights_channels_last
 from napari_cosdd.training.checkpoint import TrainedModel
@@ -95,12 +95,7 @@ def denoise(
     with told_if_lost("what was written stays"), on_device(model.method, device):
         weights_channels_last(model.method)
         if work is None:
-            tiles, side = tiles_that_fit(model, source, config, device)
-            if side < config.tile_size:
-                yield Warned(
-                    f"memory is short: tiles of {side} instead of {config.tile_size} "
-                    "pixels"
-                )
+            tiles = tiles_for(model, source, config)
             work = [(n, tile) for n in range(source.n_images) for tile in tiles]
         finished = yield from _denoise_all(
             model, source, outputs, config, work, live, device, stop
@@ -120,18 +115,21 @@ def _denoise_all(
     stop: Callable[[], bool],
 ) -> Generator[Event, None, bool]:
     """Denoise tile after tile; return False if stopped before the end."""
-    began = time.perf_counter()
+    began, room = time.perf_counter(), room_for(model.method, device)
+    if any(tile.pixels > room for _, tile in work):
+        yield Warned("memory is short: tiles are denoised in smaller pieces")
     for done, (image, tile) in enumerate(work, start=1):
-        if stop():
-            return False
-        place = Place(model.spec, image, tile)
-        with _in_words():
-            x = channels_last(read_tile(model, source, image, tile).to(device))
-            whole = yield from _denoise_tile(
-                model.method, x, place, outputs, config, live, stop
-            )
-        if not whole:
-            return False
+        for piece in pieces_of(tile, model, config, room):
+            if stop():
+                return False
+            place = Place(model.spec, image, piece)
+            with _in_words():
+                x = channels_last(read_tile(model, source, image, piece).to(device))
+                whole = yield from _denoise_tile(
+                    model.method, x, place, outputs, config, live, stop
+                )
+            if not whole:
+                return False
         spent = time.perf_counter() - began
         rest = spent * (len(work) - done) / done
         yield TileDone(image, tile.core, done, len(work), spent, rest)

@@ -1,10 +1,14 @@
 """Tiles of an image: pure geometry, no pixels."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 
 from napari_cosdd.axes import Region
+
+#: Cores of so many pixels along their longest axis are not cut any more.
+NARROW = 64
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,41 @@ class Tile:
     def origin(self) -> tuple[int, ...]:
         """First pixel that is read, a multiple of the network's stride."""
         return tuple(r.start for r in self.read)
+
+    @property
+    def pixels(self) -> int:
+        """How many are read."""
+        return math.prod(r.stop - r.start for r in self.read)
+
+    def halves(
+        self, margin: Sequence[int], multiple: Sequence[int]
+    ) -> "tuple[Tile, Tile] | None":
+        """Cut the core's longest axis in two; None where both would be narrow.
+
+        Parameters
+        ----------
+        margin, multiple : sequence of int
+            As in `tile_grid`.
+        """
+        lengths = [c.stop - c.start for c in self.core]
+        axis = max(range(len(lengths)), key=lengths.__getitem__)
+        core, read, step = self.core[axis], self.read[axis], multiple[axis]
+        around = -(-margin[axis] // step) * step
+        middle = core.start + -(-lengths[axis] // (2 * step)) * step
+        if lengths[axis] <= NARROW or middle >= core.stop:
+            return None
+        first = slice(read.start, min(middle + around, read.stop))
+        second = slice(max(middle - around, read.start), read.stop)
+        return (
+            self._with(axis, slice(core.start, middle), first),
+            self._with(axis, slice(middle, core.stop), second),
+        )
+
+    def _with(self, axis: int, core: slice, read: slice) -> "Tile":
+        """Return a copy that is another along one axis."""
+        cores, reads = list(self.core), list(self.read)
+        cores[axis], reads[axis] = core, read
+        return Tile(tuple(cores), tuple(reads))
 
 
 def tile_grid(

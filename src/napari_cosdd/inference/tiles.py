@@ -1,6 +1,6 @@
 """The tiles that a model needs of an image: cut, read, and written back."""
 
-import math
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -11,13 +11,10 @@ from napari_cosdd.axes import Stack
 from napari_cosdd.data.io import as_type
 from napari_cosdd.errors import BadInputError
 from napari_cosdd.inference.config import InferenceConfig
-from napari_cosdd.inference.memory import room_for
 from napari_cosdd.inference.tiler import Tile, tile_grid
 from napari_cosdd.spec import DataSpec
 from napari_cosdd.training.checkpoint import TrainedModel
 
-#: Smallest tile that is cut where memory is short, pixels.
-SMALLEST = 64
 #: Planes of a tile of a volume, in units of the network's stride along z.
 DEEP = 32
 
@@ -26,29 +23,41 @@ def tiles_for(
     model: TrainedModel, source: Stack, config: InferenceConfig
 ) -> list[Tile]:
     """Cut the images as the model and the settings need it."""
-    method = model.method
-    multiple = method.tile_multiple()
-    margin = model.margin or method.tile_margin()
-    if config.margin is not None:
-        margin = (config.margin,) * len(multiple)
+    multiple = model.method.tile_multiple()
     size = [config.tile_size] * len(multiple)
     if len(size) == 3:
         size[0] = DEEP * multiple[0]
-    return tile_grid(source.size, size, margin, multiple)
+    return tile_grid(source.size, size, _margin(model, config), multiple)
 
 
-def tiles_that_fit(
-    model: TrainedModel, source: Stack, config: InferenceConfig, device: torch.device
-) -> tuple[list[Tile], int]:
-    """Return tiles of which memory holds a sample, and their size."""
-    room, side = room_for(model.method, device), config.tile_size
-    while True:
-        smaller = config.model_copy(update={"tile_size": side})
-        tiles = tiles_for(model, source, smaller)
-        largest = max(math.prod(r.stop - r.start for r in t.read) for t in tiles)
-        if largest <= room or side <= SMALLEST:
-            return tiles, side
-        side //= 2
+def _margin(model: TrainedModel, config: InferenceConfig) -> tuple[int, ...]:
+    """Return the context that a tile needs, pixels per axis."""
+    if config.margin is not None:
+        return (config.margin,) * model.spec.ndim
+    return model.margin or model.method.tile_margin()
+
+
+def pieces_of(
+    tile: Tile, model: TrainedModel, config: InferenceConfig, room: int
+) -> Iterator[Tile]:
+    """Cut a tile into pieces of which memory has room for a sample.
+
+    A piece sees as much around it as the tile did, so the result is the same as
+    far as it is in tiles.
+
+    Parameters
+    ----------
+    room : int
+        Of how many pixels a sample may be.
+    """
+    parts = None
+    if tile.pixels > room:
+        parts = tile.halves(_margin(model, config), model.method.tile_multiple())
+    if parts is None:
+        yield tile
+        return
+    for part in parts:
+        yield from pieces_of(part, model, config, room)
 
 
 def read_tile(model: TrainedModel, source: Stack, image: int, tile: Tile) -> Tensor:
