@@ -39,8 +39,8 @@ def table(title: str, config: type[BaseModel]) -> str:
     ]
     for name, field in config.model_fields.items():
         default = default_of(field)
-        if field.default is not None:
-            default = f"{default} {unit_of(field)}".strip()
+        if unit := unit_of(field):
+            default += f" {unit}" if field.default is not None else f"; in {unit}"
         lines.append(f"| `{name}` | {field.title} | {default} | {field.description} |")
     return "\n".join([*lines, ""])
 

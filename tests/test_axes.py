@@ -81,3 +81,30 @@ def test_filled_stack_takes_the_nearest_finite_value():
     assert filled[1, 1] in {1.0, 4.0, 6.0, 9.0}
     good = np.isfinite(data)
     np.testing.assert_array_equal(filled[good], data[good])
+
+
+def test_holes_are_filled_alike_by_tiles_that_overlap():
+    rng = np.random.default_rng(0)
+    data = rng.normal(size=(64, 64))
+    data[20:24, 30:36] = np.nan
+    stack = FilledStack(data, "YX", 2)
+    whole = stack.read(0)[0]
+    box = (slice(22, 60), slice(32, 64))
+    np.testing.assert_array_equal(stack.read(0, box)[0], whole[box])
+    np.testing.assert_array_equal(
+        stack.read(0, (slice(None), slice(10, None)))[0], whole[:, 10:]
+    )
+
+
+def test_nothing_near_takes_the_median_of_the_channel():
+    data = np.full((2, 80, 80), np.nan)
+    data[0, 70:, 70:] = 5.0
+    data[1] = 100.0
+    filled = FilledStack(data, "CYX", 2).read(0, (slice(0, 8), slice(0, 8)))
+    assert (filled[0] == 5.0).all()
+    assert (filled[1] == 100.0).all()
+    every_eighth = np.ones((16, 16))
+    every_eighth[::8] = np.nan
+    assert (FilledStack(every_eighth, "YX", 2).read(0) == 1.0).all()
+    with pytest.raises(BadInputError, match="no finite pixel"):
+        FilledStack(np.full((4, 4), np.nan), "YX", 2).read(0)

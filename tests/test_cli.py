@@ -6,9 +6,11 @@ import pytest
 from typer.testing import CliRunner
 
 from helpers import TINY, TRAINING
-from napari_cosdd import __version__, cli
+from napari_cosdd import __version__, api, cli
+from napari_cosdd._fields import unit_of
 from napari_cosdd.data.image import Image
 from napari_cosdd.data.io import read_image, write_image
+from napari_cosdd.errors import BadInputError
 from napari_cosdd.inference.config import InferenceConfig
 from napari_cosdd.methods.cosdd import COSDDConfig
 from napari_cosdd.training.config import TrainingConfig
@@ -133,6 +135,9 @@ def test_every_setting_is_an_option_with_its_description():
             for name, field in config.model_fields.items():
                 assert f"--{name.replace('_', '-')}" in text.output
                 assert field.description[:30] in text.output
+                if unit := unit_of(field):
+                    said = re.sub(r"[\s│]+", " ", text.output)
+                    assert f"{field.description} ({unit})" in said
 
 
 def test_a_setting_that_is_not_given_leaves_the_preset_alone(image, tmp_path):
@@ -168,6 +173,9 @@ def test_errors_are_one_sentence_and_exit_code_1(
         (("train", image, "--preset", "tiny"), "expected one of quick"),
         (("denoise", tmp_path / "bad.safetensors", image), "damaged"),
         (("denoise", trained, image, "--format", "gif"), "expected tif, zarr, npy"),
+        (("denoise", trained, image, "--n-samples", 0), "n_samples: Input should be"),
+        (("train", tmp_path / "a[/b].tif"), "there is no file or folder"),
+        (("train", tmp_path / "a[/b].tif"), "a[/b].tif"),
     ]:
         code, text = main(monkeypatch, capsys, *args)
         assert code == 1, text
@@ -224,3 +232,36 @@ def test_images_of_one_name_do_not_overwrite_each_other(
     run("denoise", trained, *folders, "--output", tmp_path / "o", "--n-samples", 2)
     names = {p.name for p in (tmp_path / "o").iterdir()}
     assert {"a-x-mean.tif", "b-x-mean.tif"} <= names
+
+
+def test_names_are_no_markup_and_the_extra_is_named(image, trained, tmp_path):
+    odd = image.rename(tmp_path / "cells[a].tif")
+    out = tmp_path / "out"
+    said = run("denoise", trained, odd, "--output", out, "--n-samples", 2)
+    assert "cells[a]-mean.tif" in said.replace(" ", "")
+    assert "napari-cosdd[bioimageio]" in run("export", "--help")
+
+
+def test_an_image_unlike_the_training_is_told_on_the_command_line(
+    trained, tmp_path, noisy
+):
+    np.save(tmp_path / "bright.npy", noisy * 10)
+    out = tmp_path / "out"
+    for kind in ("tif", "zarr"):
+        said = run(
+            *("denoise", trained, tmp_path / "bright.npy", "--output", out),
+            *("--n-samples", 1, "--format", kind),
+        )
+        assert "the model may not fit" in said
+        assert "axes YX are a guess" in said
+    assert sorted(p.name for p in out.iterdir()) == [
+        "bright-mean.tif",
+        "bright-mean.zarr",
+    ]
+
+
+def test_misspelled_settings_are_told_with_what_was_meant(noisy, model):
+    with pytest.raises(BadInputError, match=r"'max_step'; did you mean 'max_steps'\?"):
+        api.fit(noisy, axes="YX", max_step=3)
+    with pytest.raises(BadInputError, match=r"there is no setting 'samples'"):
+        api.denoise(noisy, model, samples=3)

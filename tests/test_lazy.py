@@ -55,3 +55,12 @@ def test_what_the_method_cannot_give_is_told(movie, noisy):
     assert api.denoise_lazily(blind, movie, CONFIG).shape == movie.data.shape
     with pytest.raises(BadInputError, match="a mean only"):
         api.denoise_lazily(blind, movie, CONFIG, what="deviation")
+
+
+def test_the_image_is_not_read_to_be_given_a_name(model, movie):
+    class Unread(np.ndarray):
+        def __reduce__(self):
+            raise AssertionError("the pixels were pickled")
+
+    unread = movie.with_data(movie.data.view(Unread), "movie")
+    api.denoise_lazily(model, unread, CONFIG)

@@ -153,8 +153,9 @@ def test_only_marks_of_tiles_count(run, model, movie, tmp_path):
 def test_chunks_of_wide_tiles_are_wide(width):
     from napari_cosdd.on_disk import WIDEST, _chunk
 
-    assert width % _chunk(width) == 0
-    assert WIDEST / 4 < _chunk(width) <= WIDEST
+    chunk = _chunk(width, alone=False)
+    assert width % chunk == 0
+    assert WIDEST / 4 < chunk <= WIDEST
 
 
 def test_what_was_not_cleared_up_does_not_stop_the_next_run(
@@ -261,6 +262,35 @@ def test_the_workers_of_a_cluster_make_one_result(model, movie, tmp_path):
 
 
 def test_an_address_without_a_scheduler_is_told(tmp_path):
-    pytest.importorskip("distributed")
+    """And no later computation of others waits for it."""
+    distributed = pytest.importorskip("distributed")
     with pytest.raises(BadInputError, match="no scheduler answers at nowhere"):
         next(denoising_on_cluster("nowhere://1", None))
+    with pytest.raises(ValueError, match="No client"):
+        distributed.default_client()
+
+
+def test_a_part_that_starts_after_all_is_done_leaves_it_so(run, model, movie, tmp_path):
+    run(part=Part(2, 2))
+    events, paths = run(part=Part(1, 2))
+    assert events[-1].result
+    events, _ = run(part=Part(2, 2), overwrite=True)
+    assert events == [Denoised([])]
+    same_as_in_memory(paths, model, movie)
+    assert not (tmp_path / "movie.partial").exists()
+
+
+def test_folders_of_others_are_left_alone(run, tmp_path):
+    (tmp_path / "movie.finished").mkdir()
+    thesis = tmp_path / "movie.finished" / "thesis.txt"
+    thesis.write_text("years")
+    with pytest.raises(SavingError, match="what is done stays"):
+        run()
+    assert thesis.read_text() == "years"
+
+
+@pytest.mark.parametrize("width", [2053, 3001])
+def test_a_tile_that_is_the_whole_image_has_wide_chunks(width):
+    from napari_cosdd.on_disk import WIDEST, _chunk
+
+    assert _chunk(width, alone=True) == WIDEST

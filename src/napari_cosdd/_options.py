@@ -64,7 +64,7 @@ def _configs(kinds: tuple[str, ...]) -> list[tuple[str, type[BaseModel]]]:
 
 def _parameter(name: str, field: FieldInfo, panel: str) -> inspect.Parameter:
     flag = name.replace("_", "-")
-    unit = f" [{unit_of(field)}]" if unit_of(field) else ""
+    unit = f" ({unit_of(field)})" if unit_of(field) else ""
     default = default_of(field)
     kind = _plain_type(field.annotation)
     names = [f"--{flag}/--no-{flag}"] if kind is bool else [f"--{flag}"]

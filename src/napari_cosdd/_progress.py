@@ -10,6 +10,7 @@ from rich.progress import (
     TaskID,
     TextColumn,
 )
+from rich.text import Text
 
 from napari_cosdd._words import clock
 from napari_cosdd.events import (
@@ -34,18 +35,24 @@ REASONS = {
     "stopped": "training stopped; go on with --resume",
     "time limit": "the time limit was reached",
     "plateau": "the validation loss no longer improves",
+    "collapsed": "the posterior collapsed; the best model from before was kept",
 }
 
 
 def _bar(console: Console) -> Progress:
     return Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=30),
         TextColumn("{task.percentage:3.0f} %"),
         TextColumn("{task.fields[left]}"),
         TextColumn("{task.fields[info]}"),
         console=console,
     )
+
+
+def note(console: Console, text: str) -> None:
+    """Say what the user should know."""
+    console.print(Text.assemble(("Note: ", "yellow"), text))
 
 
 def show_training(
@@ -55,7 +62,7 @@ def show_training(
     if job.noise is not None:
         console.print(job.noise.advice.sentence)
     for warning in job.warnings:
-        console.print(f"[yellow]Note:[/] {warning}", highlight=False)
+        note(console, warning)
     with _bar(console) as bar:
         task = bar.add_task("training", total=1.0, left="", info="")
         for event in events:
@@ -73,7 +80,6 @@ def _show(console: Console, bar: Progress, task: TaskID, event: Event) -> None:
         console.print(
             f"{event.description}; {event.n_parameters:,} parameters; "
             f"on {event.device}; needs about {event.memory / 2**30:.1f} GB",
-            highlight=False,
         )
     elif isinstance(event, StepDone):
         bar.update(
@@ -86,12 +92,11 @@ def _show(console: Console, bar: Progress, task: TaskID, event: Event) -> None:
         mark = " (best so far)" if event.best else ""
         console.print(
             f"step {event.step}: validation {_numbers(event.losses)}{mark}",
-            highlight=False,
         )
     elif isinstance(event, Saved):
-        console.print(f"wrote {event.path}", highlight=False)
+        console.print(f"wrote {event.path}")
     elif isinstance(event, Warned):
-        console.print(f"[yellow]Note:[/] {event.message}", highlight=False)
+        note(console, event.message)
 
 
 def show_denoising(console: Console, name: str, events: Iterator[Event]) -> Any:
@@ -114,7 +119,7 @@ def show_denoising(console: Console, name: str, events: Iterator[Event]) -> Any:
                     info=info,
                 )
             elif isinstance(event, Warned):
-                console.print(f"[yellow]Note:[/] {event.message}")
+                note(console, event.message)
     return None
 
 

@@ -5,7 +5,8 @@ two-dimensional method) make up the images n of a stack.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import product
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -15,6 +16,8 @@ from scipy import ndimage
 from napari_cosdd.errors import BadInputError
 
 LETTERS = "STCZYX"
+#: Pixels around a region in which values for its holes are looked for.
+AROUND = 16
 SPATIAL = {1: "X", 2: "YX", 3: "ZYX"}
 
 Region = tuple[slice, ...]
@@ -122,6 +125,26 @@ class Stack:
         part = np.asarray(self.data[self._index(n, region)])
         return self._channels_first(part)
 
+    def boxes(
+        self, n_images: int, per_axis: int, side: int
+    ) -> Iterator[tuple[int, Region]]:
+        """Yield image and region of boxes all over the stack, to look at some of it.
+
+        Parameters
+        ----------
+        n_images, per_axis : int
+            At most so many images, and boxes along each of their spatial axes.
+        side : int
+            Of a box, pixels.
+        """
+        corners = [
+            np.unique(np.linspace(0, max(0, size - side), per_axis).astype(int))
+            for size in self.size
+        ]
+        for n in np.unique(np.linspace(0, self.n_images - 1, n_images).astype(int)):
+            for corner in product(*corners):
+                yield int(n), tuple(slice(int(a), int(a) + side) for a in corner)
+
     def write(self, n: int, region: Region | None, values: NDArray[Any]) -> None:
         """Set image `n` in a spatial region to `values`, shape (c, *region)."""
         order = [a for a in self.axes if a in self.spatial + "C"]
@@ -147,30 +170,56 @@ class Stack:
 
 
 class FilledStack(Stack):
-    """A stack in which pixels that are not finite take the value nearest to them."""
+    """A stack in which pixels that are not finite take the value nearest to them.
+
+    Holes are filled from up to `AROUND` pixels beyond what is read, so that tiles
+    that overlap agree; where nothing near is finite, with the channel's median.
+    """
+
+    def __init__(self, data: ArrayLike, axes: str, ndim: int) -> None:
+        super().__init__(data, axes, ndim)
+        self._medians: dict[tuple[int, int], float] = {}
 
     def read(self, n: int, region: Region | None = None) -> NDArray[Any]:
         """Return image `n` in a region, every pixel finite."""
         pixels = super().read(n, region)
         if pixels.dtype.kind != "f" or np.isfinite(pixels).all():
             return pixels
-        return np.stack([_filled(c, self._typical(n)) for c in pixels])
+        whole = (slice(None),) * len(self.size)
+        inside = [
+            slice(*r.indices(size)[:2])
+            for r, size in zip(region or whole, self.size, strict=True)
+        ]
+        wide = tuple(
+            slice(max(0, r.start - AROUND), min(r.stop + AROUND, size))
+            for r, size in zip(inside, self.size, strict=True)
+        )
+        inner = tuple(
+            slice(r.start - w.start, r.stop - w.start)
+            for r, w in zip(inside, wide, strict=True)
+        )
+        channels = [
+            self._filled(n, c, pixels) for c, pixels in enumerate(super().read(n, wide))
+        ]
+        return np.stack([channel[inner] for channel in channels])
 
-    def _typical(self, n: int) -> float:
-        """Return the median of the finite pixels of image `n`, coarsely sampled."""
-        thin: Any = (..., *(slice(None, None, 8),) * len(self.size))
-        coarse = super().read(n)[thin]
-        finite = coarse[np.isfinite(coarse)]
-        if not len(finite):
-            raise BadInputError(f"image {n} has no finite pixel: nothing to fill with")
-        return float(np.median(finite))
+    def _filled(self, n: int, c: int, channel: NDArray[Any]) -> NDArray[Any]:
+        bad = ~np.isfinite(channel)
+        if bad.all():
+            return np.full_like(channel, self._median(n, c))
+        nearest = ndimage.distance_transform_edt(
+            bad, return_distances=False, return_indices=True
+        )
+        return np.asarray(channel[tuple(nearest)])
 
-
-def _filled(channel: NDArray[Any], typical: float) -> NDArray[Any]:
-    bad = ~np.isfinite(channel)
-    if bad.all():
-        return np.full_like(channel, typical)
-    nearest = ndimage.distance_transform_edt(
-        bad, return_distances=False, return_indices=True
-    )
-    return np.asarray(channel[tuple(nearest)])
+    def _median(self, n: int, c: int) -> float:
+        """Return the median of the finite pixels of a channel of image `n`."""
+        if (n, c) not in self._medians:
+            channel = super().read(n)[c]
+            finite = channel[np.isfinite(channel)]
+            if not len(finite):
+                raise BadInputError(
+                    f"image {n} has no finite pixel to fill channel {c} with"
+                )
+            self._medians[n, c] = float(np.median(finite))
+        return self._medians[n, c]

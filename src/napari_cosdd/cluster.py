@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from napari_cosdd.api import load
 from napari_cosdd.data.image import Image
 from napari_cosdd.data.inputs import as_images
 from napari_cosdd.errors import BadInputError, SavingError
@@ -84,7 +85,7 @@ class Order:
 
 def do_part(order: Order, part: Part) -> list[Path]:
     """Denoise a part of the tiles; return the images if that completed them."""
-    events = order.on_disk(TrainedModel.load(order.model), order.open(), part)
+    events = order.on_disk(load(order.model), order.open(), part)
     return [path for e in events if isinstance(e, Denoised) for path in e.result]
 
 
@@ -111,7 +112,7 @@ def denoising_on_cluster(
             "a cluster needs dask.distributed: pip install distributed"
         ) from error
     try:
-        client = Client(address, timeout="20s")
+        client = Client(address, timeout="20s", set_as_default=False)
     except (OSError, ValueError) as error:
         raise BadInputError(f"no scheduler answers at {address} ({error})") from error
     began = time.perf_counter()

@@ -37,17 +37,17 @@ def run_demo(
         training={"time_limit": minutes, "max_steps": 1_000_000}
     )
     job = api.prepare_training([image], recipe)
-    console.print(f"[bold]1/3 training[/] on {image.name} for {minutes:g} minutes")
+    console.print(f"1/3 training on {image.name} for {minutes:g} minutes", style="bold")
     model = show_training(console, job, job.run(output=model_path, stop=stop))
     if model is None:
         return
-    console.print("[bold]2/3 denoising[/]")
+    console.print("2/3 denoising", style="bold")
     config = InferenceConfig(n_samples=n_samples, n_kept=min(KEPT, n_samples))
     events = api.denoising(model, image, config, stop=stop)
     prediction = show_denoising(console, image.name, events)
     if prediction is None:
         return
-    console.print("[bold]3/3 writing[/]")
+    console.print("3/3 writing", style="bold")
     made_by = made_with(model_path.name, model, config)
     paths = result_paths(folder, image.name, config, "tif", True)
     write_prediction(paths, prediction, made_by)
@@ -62,7 +62,7 @@ def run_demo(
         prediction.samples,
         job.noise.correlation,
     )
-    console.print(f"look at [bold]{folder / 'overview.png'}[/]")
+    console.print(f"look at {folder / 'overview.png'}", style="bold")
     if show:
         _open_napari(console, prediction, made_by)
 

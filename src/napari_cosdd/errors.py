@@ -1,5 +1,11 @@
 """What can go wrong, in words for the user: what was expected and what came."""
 
+from collections.abc import Iterable
+from difflib import get_close_matches
+from typing import Any
+
+from pydantic import ValidationError
+
 
 class CosddError(Exception):
     """Any error that this package raises on purpose; its text is for the user."""
@@ -35,3 +41,24 @@ class DeviceLostError(CosddError):
 
 class NotEnoughMemoryError(CosddError, MemoryError):
     """Memory ran out even at the smallest micro-batch or tile."""
+
+
+def in_words(error: ValidationError, known: Iterable[str] = ()) -> str:
+    """Say what is wrong with settings, for whom pydantic's text is too long.
+
+    Parameters
+    ----------
+    known : iterable of str
+        Names of settings, of which one that is not known may be a misspelling.
+    """
+    return "; ".join(_problem(found, list(known)) for found in error.errors())
+
+
+def _problem(found: Any, known: list[str]) -> str:
+    name = ".".join(map(str, found["loc"])) or "file"
+    if found["type"] != "extra_forbidden":
+        return f"{name}: {found['msg']}, got {found['input']!r:.80}"
+    near = get_close_matches(name, known, 1)
+    return f"there is no setting {name!r}" + (
+        f"; did you mean {near[0]!r}?" if near else ""
+    )

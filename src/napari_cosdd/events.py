@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-Reason = Literal["completed", "stopped", "time limit", "plateau"]
+Reason = Literal["completed", "stopped", "time limit", "plateau", "collapsed"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """A denoised image that is computed where it is looked at: a dask array."""
 
 from typing import Any, Literal
+from uuid import uuid4
 
 import dask.array as da
 import numpy as np
@@ -85,6 +86,8 @@ def denoise_lazily(
     check_fits(model, source, config.direct)
     if what != "mean" and not gives_samples(model.method, config):
         raise BadInputError("without posterior samples there is a mean only")
+    if what == "deviation" and config.n_samples < 2:
+        raise BadInputError("a deviation needs two samples or more")
     if isinstance(what, int):
         alone = {"n_samples": what + 1, "antithetic": False}
         config = config.model_copy(update=alone)
@@ -106,6 +109,7 @@ def denoise_lazily(
         chunks=((1,) * source.n_images, (source.n_channels,), *chunks),
         dtype=np.float32,
         meta=np.empty((0,) * (2 + len(chunks)), np.float32),
+        name=f"cosdd-{uuid4().hex}",  # else dask would hash the image to find one
     )
     return _as_image(made, source)
 

@@ -31,6 +31,7 @@ from napari_cosdd.inference.denoise import (
     denoise,
     gives_samples,
 )
+from napari_cosdd.inference.suits import differences
 from napari_cosdd.inference.tiler import Tile
 from napari_cosdd.inference.tiles import tiles_for
 from napari_cosdd.prediction import result_type
@@ -40,7 +41,7 @@ from napari_cosdd.training.checkpoint import TrainedModel
 #: Chunks are as wide as tiles, so that no two tiles write to one; or a whole part of
 #: the tile, beyond so many pixels.
 WIDEST = 2048
-#: Images, and boxes in each, that an image is known again by; their side, pixels.
+#: Images, and boxes along their axes, that an image is known again by; their side, px.
 LOOKED_AT, BOX = 4, 64
 
 
@@ -109,7 +110,11 @@ def denoising_on_disk(
         if folder.was_finishing():  # the end of an earlier run was cut off
             yield Denoised(folder.publish())
             return
+        if part is not None and folder.was_published():
+            yield Denoised([])  # the others were faster
+            return
         folder.open(tiles[0])
+        yield from map(Warned, differences(model, image))
         todo = [i for i in share if not folder.is_done(i)]
         already = len(work) - len(todo)
         if part is None and already:
@@ -155,7 +160,8 @@ class _Folder:
         self.provenance = provenance
         names = ["mean"]
         if gives_samples(model.method, config):
-            names += ["deviation", *(f"sample {k + 1}" for k in range(config.n_kept))]
+            names += ["deviation"] if config.n_samples > 1 else []
+            names += [f"sample {k + 1}" for k in range(config.n_kept)]
         self.parts = paths.of(names)
         kind = result_type(image, dtype)
         self.kinds = dict.fromkeys(self.parts, kind)
@@ -190,15 +196,20 @@ class _Folder:
         temporary = beside(self.path)
         try:
             (temporary / "done").mkdir(parents=True)
-            widths = (s.stop - s.start for s in tile.core)
-            width = [_chunk(n) for n in widths]
+            sizes = Stack(self.image.data, self.image.axes, self.ndim).size
+            width = [
+                _chunk(s.stop - s.start, alone=s.stop - s.start == size)
+                for s, size in zip(tile.core, sizes, strict=True)
+            ]
             for part, path in self.parts.items():
                 title = title_of(self.image, part)
                 image = self.image.with_data(self.image.data, title)
                 made = temporary / path.name
                 create_zarr(made, image, self.kinds[part], width)
                 said = provenance_of(self.image, part, self.provenance)
-                zarr.open_group(made, mode="r+").attrs["napari_cosdd"] = said
+                attributes: Any = zarr.open_group(made, mode="r+").attrs
+                attributes["napari_cosdd"] = said
+                attributes["napari_cosdd_job"] = self.job
             write_json(temporary / "job.json", self.job)
             with suppress(OSError):  # another part may be first
                 temporary.rename(self.path)
@@ -240,11 +251,25 @@ class _Folder:
 
     def was_finishing(self) -> bool:
         """Whether an earlier run left images without their names; clear up else."""
-        left = (self.finished / path.name for path in self.parts.values())
-        if (self.finished / "job.json").exists() and any(p.exists() for p in left):
+        if not self.finished.exists():
+            return False
+        found = {path.name for path in self.finished.iterdir()}
+        images = {path.name for path in self.parts.values()}
+        if "job.json" in found and found & images:
             return True
-        shutil.rmtree(self.finished, ignore_errors=True)
+        if found <= images | {"job.json", "done"}:  # else it is not ours
+            shutil.rmtree(self.finished, ignore_errors=True)
         return False
+
+    def was_published(self) -> bool:
+        """Whether other parts have done it all, and given the images their names."""
+        if self.path.exists():
+            return False
+        try:
+            made = [zarr.open_group(p, mode="r") for p in self.parts.values()]
+        except (OSError, ValueError):
+            return False
+        return all(group.attrs.get("napari_cosdd_job") == self.job for group in made)
 
     def publish(self) -> list[Path]:
         """Move the images out of the finished folder; what was moved already stays."""
@@ -258,8 +283,10 @@ class _Folder:
         return list(self.parts.values())
 
 
-def _chunk(width: int) -> int:
-    """Return the widest chunk that a tile is a multiple of."""
+def _chunk(width: int, *, alone: bool) -> int:
+    """Return the widest chunk that a tile is a multiple of; any for a single tile."""
+    if alone:
+        return min(width, WIDEST)
     fewest = -(-width // WIDEST)
     return width // next(k for k in range(fewest, width + 1) if width % k == 0)
 
@@ -268,9 +295,6 @@ def _digest(image: Image) -> str:
     """Return a hash of some of the pixels: other images of this name differ in it."""
     source = Stack(image.data, image.axes, 2 if "Y" in image.axes else 1)
     digest = hashlib.sha256()
-    for n in np.unique(np.linspace(0, source.n_images - 1, LOOKED_AT).astype(int)):
-        for share in np.linspace(0, 1, LOOKED_AT):
-            at = [round(share * max(0, size - BOX)) for size in source.size]
-            box = tuple(slice(a, a + BOX) for a in at)
-            digest.update(np.ascontiguousarray(source.read(int(n), box)).tobytes())
+    for n, box in source.boxes(LOOKED_AT, LOOKED_AT, BOX):
+        digest.update(np.ascontiguousarray(source.read(n, box)).tobytes())
     return digest.hexdigest()

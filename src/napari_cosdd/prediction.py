@@ -7,16 +7,18 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import ValidationError
 
 from napari_cosdd.axes import Stack
 from napari_cosdd.data.image import Image
 from napari_cosdd.data.inputs import stack_of
 from napari_cosdd.data.inspect import check_finite
-from napari_cosdd.errors import BadInputError
-from napari_cosdd.events import Allocated, Denoised, Event
+from napari_cosdd.errors import BadInputError, in_words
+from napari_cosdd.events import Allocated, Denoised, Event, Warned
 from napari_cosdd.inference.config import InferenceConfig
 from napari_cosdd.inference.denoise import Outputs, check_fits, gives_samples
 from napari_cosdd.inference.denoise import denoise as denoise_stack
+from napari_cosdd.inference.suits import differences
 from napari_cosdd.training.checkpoint import TrainedModel
 
 #: Kept samples beyond this many bytes go to a temporary file.
@@ -36,7 +38,7 @@ class Prediction:
     mean : ndarray, shape of the source
         Mean of the posterior samples (MMSE estimate), or the point estimate.
     deviation : ndarray or None
-        Posterior standard deviation per pixel, grey levels.
+        Posterior standard deviation per pixel, grey levels; of two samples or more.
     samples : ndarray, shape (n_kept, *shape of the source)
         Single posterior samples; empty if none were kept.
     """
@@ -59,8 +61,8 @@ def inference_config(settings: dict[str, Any]) -> InferenceConfig:
     """Check settings of the denoising."""
     try:
         return InferenceConfig.model_validate(settings)
-    except ValueError as error:
-        raise BadInputError(str(error)) from error
+    except ValidationError as error:
+        raise BadInputError(in_words(error, InferenceConfig.model_fields)) from error
 
 
 def denoising(
@@ -91,7 +93,8 @@ def denoising(
     shape, kind = image.data.shape, result_type(image, dtype)
     generative = gives_samples(model.method, config)
     mean = _room(shape, kind)
-    deviation = _room(shape, np.dtype(np.float32)) if generative else None
+    differ = generative and config.n_samples > 1
+    deviation = _room(shape, np.dtype(np.float32)) if differ else None
     n_kept = min(config.n_kept, config.n_samples) if generative else 0
     samples = _room((n_kept, *shape), kind)
     outputs = Outputs(
@@ -101,6 +104,7 @@ def denoising(
     )
     prediction = Prediction(image, mean, deviation, samples)
     yield Allocated(prediction)
+    yield from map(Warned, differences(model, image))
     for event in denoise_stack(model, source, outputs, config, stop=stop):
         yield Denoised(prediction) if isinstance(event, Denoised) else event
 

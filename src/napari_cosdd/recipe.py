@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from napari_cosdd.data.files import atomic
-from napari_cosdd.errors import BadInputError
+from napari_cosdd.errors import BadInputError, in_words
 from napari_cosdd.methods import get_method
 from napari_cosdd.methods.base import MethodConfig
 from napari_cosdd.training.config import TrainingConfig
@@ -54,7 +54,8 @@ class Recipe(BaseModel):
                 {**self.training.model_dump(), **(training or {})}
             )
         except ValidationError as error:
-            raise BadInputError(_in_words(error)) from error
+            known = [*kind.model_fields, *TrainingConfig.model_fields]
+            raise BadInputError(in_words(error, known)) from error
         return Recipe(method=self.method, settings=method.model_dump(), training=train)
 
     @property
@@ -81,7 +82,7 @@ class Recipe(BaseModel):
         try:
             recipe = cls.model_validate_json(path.read_text(encoding="utf-8"))
         except ValidationError as error:
-            raise BadInputError(f"{path.name}: {_in_words(error)}") from error
+            raise BadInputError(f"{path.name}: {in_words(error)}") from error
         except (OSError, UnicodeDecodeError) as error:
             raise BadInputError(f"{path} cannot be read: {error}") from error
         return recipe.changed()
@@ -93,11 +94,3 @@ def with_settings(recipe: Recipe, settings: dict[str, Any]) -> Recipe:
     training = {k: v for k, v in settings.items() if k in known}
     method = {k: v for k, v in settings.items() if k not in known}
     return recipe.changed(method, training)
-
-
-def _in_words(error: ValidationError) -> str:
-    problems = [
-        f"{'.'.join(map(str, e['loc'])) or 'file'}: {e['msg']}, got {e['input']!r:.80}"
-        for e in error.errors()
-    ]
-    return "; ".join(problems)

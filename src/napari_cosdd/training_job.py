@@ -16,8 +16,8 @@ from napari_cosdd.data.inputs import stack_of
 from napari_cosdd.data.inspect import Survey, check_channels
 from napari_cosdd.data.patches import Patches, split
 from napari_cosdd.devices import choose_device
-from napari_cosdd.errors import BadInputError
-from napari_cosdd.events import Event, Finished, Saved
+from napari_cosdd.errors import BadInputError, CosddError
+from napari_cosdd.events import Event, Finished, Saved, Warned
 from napari_cosdd.inference.denoise import check_fits
 from napari_cosdd.inference.margin import measure_margin
 from napari_cosdd.methods import get_method
@@ -104,8 +104,14 @@ class TrainingJob:
         for event in train(self.start(output), resume=resume, stop=stop):
             if isinstance(event, Finished):
                 model = event.result
-                margin = measure_margin(model, self.patches.stacks[0])
-                model = replace(model, margin=margin)
+                try:
+                    margin = measure_margin(model, self.patches.stacks[0])
+                    model = replace(model, margin=margin)
+                except (OSError, MemoryError, RuntimeError, CosddError) as error:
+                    yield Warned(
+                        f"how far the network looks could not be measured ({error}); "
+                        "tiles take a margin that is wide enough"
+                    )
                 if output is not None and Team().leads:
                     model.save_or_rescue(output)
                     yield Saved(output, event.step)
@@ -169,13 +175,8 @@ def _warnings(
     """Say what the user should know before the training."""
     if saturated := survey.saturation():
         yield saturated
-    yield from (image.note for image in images if image.note)
-    first = images[0]
-    if first.axes_from == "guess":
-        yield (
-            f"{first.name}: axes {first.axes} are a guess from the shape "
-            f"{tuple(first.data.shape)}; give them if they are wrong"
-        )
+    yield from images[0].doubts
+    yield from (image.note for image in images[1:] if image.note)
     if noise is not None and not noise.advice.fits:
         yield noise.advice.sentence
 

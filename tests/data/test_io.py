@@ -60,6 +60,34 @@ def test_imagej_pixel_size_is_in_micrometres(tmp_path, data):
     assert back.pixel_size == pytest.approx({"X": 0.2, "Y": 0.4, "Z": 1.5}, rel=1e-3)
 
 
+def test_imagej_axes_may_have_units_of_their_own(tmp_path, data):
+    described = {"axes": "ZYX", "unit": "\\u00B5m", "zunit": "nm", "spacing": 300}
+    tifffile.imwrite(
+        tmp_path / "a.tif",
+        data[:, 0],
+        imagej=True,
+        resolution=(5, 5),
+        metadata=described,
+    )
+    back = read_image(tmp_path / "a.tif")
+    assert back.pixel_size == pytest.approx({"X": 0.2, "Y": 0.2, "Z": 0.3}, rel=1e-3)
+
+
+def test_ome_zarr_scales_multiply_and_old_axes_are_read(tmp_path, data):
+    group = zarr.open_group(tmp_path / "a.zarr", mode="w")
+    group.create_array("0", data=data[0])
+    scale = {"type": "scale", "scale": [1.0, 2.0, 2.0]}
+    described = {
+        "axes": ["z", "y", "x"],
+        "coordinateTransformations": [{"type": "scale", "scale": [1.0, 0.5, 0.25]}],
+        "datasets": [{"path": "0", "coordinateTransformations": [scale]}],
+    }
+    group.attrs["multiscales"] = [described]
+    back = read_image(tmp_path / "a.zarr")
+    assert back.axes == "ZYX"
+    assert dict(back.pixel_size) == {"Z": 1.0, "Y": 1.0, "X": 0.5}
+
+
 def test_bigtiff_is_read_piece_by_piece(tmp_path, data, monkeypatch):
     monkeypatch.setattr("napari_cosdd.data.tiff.EAGER_LIMIT", 10)
     tifffile.imwrite(tmp_path / "a.btf", data, bigtiff=True, metadata={"axes": "ZCYX"})

@@ -16,7 +16,7 @@ def test_names_in_files_lead_back_to_ours(unit):
     assert unit_named(zarr_name(unit)) == unit
 
 
-@pytest.mark.parametrize("name", ["micron", "µm", "\u03bcm", "\\u00b5m", "micrometer"])
+@pytest.mark.parametrize("name", ["micron", "µm", "\u03bcm", "\\u00B5m", "micrometer"])
 def test_micrometres_have_many_names(name):
     assert unit_named(name) == "um"
 

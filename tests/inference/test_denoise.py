@@ -14,10 +14,10 @@ from napari_cosdd.training.checkpoint import TrainedModel
 
 
 def test_mean_and_deviation_are_those_of_the_samples(model, noisy):
-    result = api.denoise(noisy, model, axes="YX", n_samples=7, n_kept=7)
-    assert result.samples.shape == (7, *noisy.shape)
+    result = api.denoise(noisy, model, axes="YX", n_samples=6, n_kept=6)
+    assert result.samples.shape == (6, *noisy.shape)
     np.testing.assert_allclose(result.mean, result.samples.mean(0), rtol=1e-4)
-    deviation = result.samples.std(0, ddof=1)
+    deviation = result.samples.std(0)  # of mirrored pairs
     np.testing.assert_allclose(result.deviation, deviation, rtol=1e-2, atol=1e-2)
     assert result.deviation.max() > 0
 

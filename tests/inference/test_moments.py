@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 import torch
 
 from napari_cosdd.inference.moments import RunningMoments
@@ -20,3 +21,14 @@ def test_a_single_sample_has_no_deviation():
     moments = RunningMoments(torch.ones(3))
     moments.add(torch.ones(1, 3))
     assert moments.deviation.sum() == 0
+
+
+def test_mirrored_pairs_have_their_deviation():
+    """Their mean is exact, so that none of their variance is in it."""
+    half = torch.randn(5, 2000, generator=torch.Generator().manual_seed(0))
+    pairs = torch.stack([half, -half], 1).flatten(0, 1)
+    for n in (2, 10):
+        moments = RunningMoments(pairs[0], mirrored=True)
+        moments.add(pairs[:n])
+        rms = float(moments.deviation.square().mean().sqrt())
+        assert rms == pytest.approx(1, abs=0.05)

@@ -36,16 +36,29 @@ def test_whole_lines_can_be_masked():
     assert torch.equal(hidden, lines)
 
 
+@pytest.mark.parametrize("noise_axis", ["none", "x"])
 @pytest.mark.parametrize("ndim", [1, 2, 3])
-def test_replacements_are_near_and_never_the_pixel_itself(ndim):
+def test_replacements_are_near_and_not_from_the_hidden_line(ndim, noise_axis):
     size = (7, 8, 9)[3 - ndim :]
     x = torch.arange(float(torch.tensor(size).prod())).reshape(1, 1, *size)
-    picked = _neighbours(x, torch.Generator().manual_seed(0))
+    method = build("n2v", ndim, noise_axis=noise_axis, half_length=1)
+    picked = _neighbours(x, method._steps(), torch.Generator().manual_seed(0))
     inner = (0, 0, *(slice(2, -2),) * ndim)
     assert (picked != x)[inner].all()
     where = torch.stack(torch.unravel_index(picked.long(), size))
     own = torch.stack(torch.unravel_index(x.long(), size))
-    assert int((where - own).abs().max()) <= 2
+    away = (where - own).abs()
+    assert int(away.max()) <= 3
+    if noise_axis == "x" and ndim > 1:
+        assert (away[:-1].sum(0)[inner] > 0).all()
+
+
+def test_at_least_one_pixel_is_a_target():
+    method = build("n2v", noise_axis="x", half_length=30)
+    for seed in range(20):
+        generator = torch.Generator().manual_seed(seed)
+        targets, _ = method._mask(torch.zeros(1, 1, 8, 8), generator)
+        assert targets.any()
 
 
 def test_the_prediction_of_a_target_cannot_see_it():

@@ -3,10 +3,12 @@ import pytest
 
 from helpers import SHARED
 from napari_cosdd import api
+from napari_cosdd.axes import Stack
 from napari_cosdd.data.samples import nuclei
 from napari_cosdd.data.simulate import ar1, cells, gaussian_field, stripes
 from napari_cosdd.errors import BadInputError
 from napari_cosdd.noise.autocorrelation import autocorrelation
+from napari_cosdd.noise.report import report
 from napari_cosdd.noise.signal_dependence import variance_of_image, variance_of_residual
 from napari_cosdd.noise.sources import flat_patches, frame_differences
 
@@ -160,3 +162,12 @@ def test_signal_is_not_taken_for_correlated_noise():
         signal = gaussian_field((128, 128), 5.0, rng_)
         axes.append(api.analyze(3 * signal + rng_.normal(size=(128, 128))).advice.axis)
     assert axes.count("none") >= 18
+
+
+def test_frames_and_estimate_are_of_the_same_images():
+    """A long series: some frames stand for all, and the estimate's are those."""
+    clean = np.arange(40.0)[:, None, None] * np.ones((40, 64, 64))
+    noisy = clean + rng().normal(size=clean.shape)
+    found = report(Stack(noisy, "TYX", 2), frames=True, estimate=Stack(clean, "TYX", 2))
+    assert found.advice.axis == "none"
+    assert float(np.median(found.dependence.variance)) == pytest.approx(1, rel=0.2)

@@ -59,3 +59,12 @@ def test_the_guard_follows_a_slow_change_of_the_gradient():
     for step in range(400):
         weight.grad = torch.tensor([1.02**step])
         assert guard.step(optimizer, [weight])[0]
+
+
+def test_a_first_gradient_of_zero_says_nothing_of_what_is_usual():
+    weight = nn.Parameter(torch.zeros(1))
+    guard, optimizer = GradientGuard(5), torch.optim.SGD([weight], 1)
+    for gradient in (0.0, 3.0):
+        weight.grad = torch.full((1,), gradient)
+        assert guard.step(optimizer, [weight])[0]
+    assert guard.usual == 3

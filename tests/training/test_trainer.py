@@ -345,3 +345,41 @@ def test_a_lost_gpu_is_told_and_what_was_saved_stays(noisy, monkeypatch, tmp_pat
     stopped = load_state(resume_path(path))["training"]["step"]
     events = list(training.run(output=path, resume=True, stop=lambda: True))
     assert events[-1].step == stopped > 0
+
+
+def test_stopped_where_nothing_can_be_written_the_model_is_kept(
+    noisy, monkeypatch, tmp_path
+):
+    def full(*args):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("napari_cosdd.training.resume.torch.save", full)
+    polled = iter([False, False, True])
+    path = tmp_path / "m.safetensors"
+    events = list(job(noisy).run(output=path, stop=lambda: next(polled)))
+    assert any("No space left" in e.message for e in kinds(events, Warned))
+    assert isinstance(events[-1], Finished)
+    assert path.exists()
+
+
+def test_a_late_collapse_leaves_the_model_from_before(noisy, monkeypatch, tmp_path):
+    steps = iter(range(100))
+    monkeypatch.setattr(COSDD, "collapsed", lambda self, losses: next(steps) > 2)
+    monkeypatch.setattr(state, "JUDGED_STEP", 3)
+    path = tmp_path / "m.safetensors"
+    training = job(noisy, max_steps=5, validation_every=1)
+    events = list(training.run(output=path))
+    assert events[-1].reason == "collapsed"
+    assert "the best model from before is kept" in kinds(events, Warned)[-1].message
+    assert len(kinds(events, Validated)) == 4
+    assert path.exists()
+
+
+def test_a_margin_that_cannot_be_measured_costs_no_model(noisy, monkeypatch):
+    def full(*_):
+        raise MemoryError
+
+    monkeypatch.setattr("napari_cosdd.training_job.measure_margin", full)
+    events = list(job(noisy, max_steps=2).run())
+    assert events[-1].result.margin is None
+    assert any("could not be measured" in e.message for e in kinds(events, Warned))

@@ -1,8 +1,10 @@
 """The command line: a thin reader of the same events as the docks."""
 
 import sys
+from typing import NoReturn
 
 from rich.console import Console
+from rich.text import Text
 
 # The order of import is that of `napari-cosdd --help`.
 from napari_cosdd.cli import analyze, train, denoise  # isort: skip  # noqa: F401
@@ -19,13 +21,14 @@ def main() -> None:
     except StoppedError:
         sys.exit(130)
     except CosddError as error:
-        Console(stderr=True).print(f"[red]Error:[/] {error}", highlight=False)
-        sys.exit(1)
+        _complain(str(error))
     except OSError as error:
-        Console(stderr=True).print(
-            f"[red]Error:[/] a file could not be read or written: {error}",
-            highlight=False,
-        )
-        sys.exit(1)
+        _complain(f"a file could not be read or written: {error}")
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _complain(text: str) -> NoReturn:
+    console = Console(stderr=True, highlight=False)
+    console.print(Text.assemble(("Error: ", "red"), text))
+    sys.exit(1)

@@ -20,7 +20,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-console = Console()
+#: What files and errors are called is not markup.
+console = Console(markup=False, highlight=False)
 
 ImagesArgument = Annotated[
     list[Path], typer.Argument(help="Images (TIFF, zarr, npy) or folders of them.")
@@ -48,7 +49,7 @@ def options(
 ) -> None:
     """Remove noise that runs along rows or columns, from noisy images alone."""
     if version:
-        console.print(f"napari-cosdd {__version__}", highlight=False)
+        console.print(f"napari-cosdd {__version__}")
         raise typer.Exit
 
 
@@ -62,7 +63,9 @@ def stoppable() -> Iterator[Callable[[], bool]]:
         if pressed:
             raise KeyboardInterrupt
         pressed = True
-        console.print("\n[yellow]stopping in good order; Ctrl-C again to end at once")
+        console.print(
+            "\nstopping in good order; Ctrl-C again to end at once", style="yellow"
+        )
 
     before = signal.signal(signal.SIGINT, press)
     try:

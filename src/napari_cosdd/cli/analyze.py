@@ -57,7 +57,7 @@ def analyze(
         found = api.analyze(
             files, axes=axes, region=box, frames=frames, model=model, mask=mask
         )
-        console.print(f"[bold]{name}[/] ({found.source})")
+        console.print(f"{name} ({found.source})", style="bold")
         console.print(found.advice.sentence)
         error = found.correlation.standard_error
         for line, profile in (
@@ -65,9 +65,10 @@ def analyze(
             ("columns", found.correlation.along_y),
         ):
             values = " ".join(f"{v:6.2f}" for v in profile[1:9])
-            console.print(f"  {line}: {values}   (± {error:.3f})", highlight=False)
+            console.print(f"  {line}: {values}   (± {error:.3f})")
         if target is not None:
             pictures.write_report(target, found)
+            console.print(f"wrote {target}")
 
 
 def _region(text: str | None) -> tuple[slice, slice] | None:

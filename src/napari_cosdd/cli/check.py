@@ -55,11 +55,11 @@ def check(
         )
     for finding in found.findings:
         style = "bold yellow" if finding.passed is False else "bold"
-        console.print(finding.heading, style=style, highlight=False)
-        console.print(f"    {finding.found}", highlight=False)
+        console.print(finding.heading, style=style)
+        console.print(f"    {finding.found}")
     for line in found.against_reference:
-        console.print(line, highlight=False)
-    console.print(found.verdict, highlight=False)
+        console.print(line)
+    console.print(found.verdict)
     if output is not None:
         write_check(output, found)
         console.print(f"wrote {output}")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from napari_cosdd._options import field_options
-from napari_cosdd._progress import show_denoising
+from napari_cosdd._progress import note, show_denoising
 from napari_cosdd.cli._app import (
     AxesOption,
     ImagesArgument,
@@ -120,8 +120,8 @@ def _denoise(
     from napari_cosdd.results import write_prediction
 
     image = order.open()
-    if image.note:
-        console.print(f"[yellow]Note:[/] {image.note}", highlight=False)
+    for doubt in image.doubts:
+        note(console, doubt)
     if file_format == "zarr":
         events = order.on_disk(trained, image, part, stop)
         written: list[Path] | None = show_denoising(console, image.name, events)

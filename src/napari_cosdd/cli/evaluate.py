@@ -51,7 +51,7 @@ def evaluate(
         found = autocorrelation(planes, min(25, min(planes.shape[1:]) // 2))
         for name, profile in (("row", found.along_x), ("column", found.along_y)):
             values = " ".join(f"{v:.2f}" for v in profile[1:6])
-            console.print(f"residual along a {name:7}   {values}", highlight=False)
+            console.print(f"residual along a {name:7}   {values}")
             numbers[f"residual_{name}"] = profile[1:6].tolist()
         numbers["psnr_noisy"] = before.psnr
     if output is not None:

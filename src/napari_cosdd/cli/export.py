@@ -35,9 +35,9 @@ def export(
     tile_size: Annotated[int, typer.Option(help="Pixels of a tile.", min=16)] = 256,
     overwrite: OverwriteOption = False,
 ) -> None:
-    """Write a model for Fiji, QuPath and others: a bioimage.io package.
+    r"""Write a model for Fiji, QuPath and others: a bioimage.io package.
 
-    Needs: pip install "napari-cosdd[bioimageio]"
+    Needs: pip install "napari-cosdd\[bioimageio]"
     """
     from napari_cosdd import api
     from napari_cosdd.data.files import check_output

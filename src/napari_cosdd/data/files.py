@@ -56,14 +56,15 @@ class atomic:
         return self.temporary
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
-        """Rename, or remove what is half written."""
-        if kind is None:
-            with self.temporary.open("r+b") as written:  # Windows syncs no "rb"
-                os.fsync(written.fileno())
-            self.temporary.chmod(self.mode)
-            self.temporary.replace(self.path)
-        else:
-            with suppress(OSError):
+        """Rename, or remove what is half written or cannot be renamed."""
+        try:
+            if kind is None:
+                with self.temporary.open("r+b") as written:  # Windows syncs no "rb"
+                    os.fsync(written.fileno())
+                self.temporary.chmod(self.mode)
+                self.temporary.replace(self.path)
+        finally:
+            with suppress(OSError):  # it is gone if all went well
                 self.temporary.unlink()
 
 

@@ -46,6 +46,17 @@ class Image:
     path: Path | None = None
     note: str = ""
 
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """What the user should know of how it was read, in sentences."""
+        found: tuple[str, ...] = (self.note,) if self.note else ()
+        if self.axes_from == "guess":
+            found += (
+                f"{self.name}: axes {self.axes} are a guess from the shape "
+                f"{tuple(self.data.shape)}; give them if they are wrong",
+            )
+        return found
+
     def with_data(self, data: ArrayLike, name: str, axes: str | None = None) -> "Image":
         """Return a result made from this image: same axes and pixel size."""
         letters = axes or self.axes

@@ -39,25 +39,31 @@ def read_zarr(path: Path, name: str) -> Image:
     described = scales[0].get("axes")
     if not described:
         return Image(array, guess_axes(array.shape), name, "guess", path=path)
-    axes = check_axes("".join(a["name"] for a in described), array.shape)
-    size = _pixel_size(level, described, axes)
+    named = [a if isinstance(a, dict) else {"name": a} for a in described]  # 0.3
+    axes = check_axes("".join(a["name"] for a in named), array.shape)
+    size = _pixel_size([scales[0], level], named, axes)
     channels = _channels(attributes.get("ome", attributes), axes, array.shape)
     return Image(array, axes, name, "file", *size, channels, path)
 
 
 def _pixel_size(
-    level: Any, described: Sequence[Any], axes: str
+    scaled: Sequence[Any], described: Sequence[Any], axes: str
 ) -> tuple[dict[str, float], str]:
-    """Return the size along each spatial axis, all in one unit, and that unit."""
-    units = dict(zip(axes, (a.get("unit") for a in described), strict=True))
-    size: dict[str, tuple[float, str]] = {}
-    for transform in level.get("coordinateTransformations", []):
-        if transform["type"] == "scale":
-            pairs = zip(axes, transform["scale"], strict=True)
-            size = {a: (float(s), units[a] or "um") for a, s in pairs if a in "ZYX"}
-    if not any(units[a] for a in size) and {s for s, _ in size.values()} == {1.0}:
-        size = {}  # what is written where no size is known
-    return in_one_unit(size)
+    """Return the size along each spatial axis, all in one unit, and that unit.
+
+    `scaled` are the image and its level: the scales of both apply.
+    """
+    units = {a: d.get("unit") for a, d in zip(axes, described, strict=True)}
+    size: dict[str, float] = {}
+    for one in scaled:
+        for transform in one.get("coordinateTransformations", []):
+            if transform["type"] == "scale":
+                for a, scale in zip(axes, transform["scale"], strict=True):
+                    size[a] = size.get(a, 1.0) * float(scale)
+    spatial = {a: (s, units[a] or "um") for a, s in size.items() if a in "ZYX"}
+    if not any(units[a] for a in spatial) and {s for s, _ in spatial.values()} == {1.0}:
+        return {}, "um"  # what is written where no size is known
+    return in_one_unit(spatial)
 
 
 def _check_chunks(path: Path, array: Any) -> None:

@@ -132,13 +132,14 @@ def _resolution(tiff: tifffile.TiffFile) -> tuple[dict[str, float], str]:
     size: dict[str, tuple[float, str]] = {}
     metadata: dict[str, Any] = tiff.imagej_metadata or {}
     unit = str(metadata.get("unit", ""))
+    units = {a: str(metadata.get(f"{a.lower()}unit", unit)) for a in "YZ"}
     tags = tiff.pages.first.tags
     for letter, name in (("X", "XResolution"), ("Y", "YResolution")):
         value = tags.valueof(name)
         if value and value[0]:
-            size[letter] = value[1] / value[0], unit
+            size[letter] = value[1] / value[0], units.get(letter, unit)
     if "spacing" in metadata:
-        size["Z"] = float(metadata["spacing"]), unit
+        size["Z"] = float(metadata["spacing"]), units["Z"]
     return in_one_unit(size)
 
 

@@ -1,6 +1,7 @@
 """Units of length: our names for them, and what OME-XML and OME-Zarr call them."""
 
 import math
+import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -34,16 +35,18 @@ LENGTHS = {
 #: What else ImageJ, OME and people write: the Greek letter, the Ångström sign.
 SPELLINGS = {
     **{name: unit for unit, names in LENGTHS.items() for name in names[1:]},
-    **dict.fromkeys(
-        ("micron", "microns", "\\u00b5m", "\N{GREEK SMALL LETTER MU}m"), "um"
-    ),
+    **dict.fromkeys(("micron", "microns", "\N{GREEK SMALL LETTER MU}m"), "um"),
     "\N{ANGSTROM SIGN}": "angstrom",
 }
 
 
 def unit_named(name: str) -> str:
-    """Return our name of a unit; one that is not known keeps its own."""
-    return SPELLINGS.get(name, name)
+    """Return our name of a unit; one that is not known keeps its own.
+
+    ImageJ writes letters beyond ASCII as their numbers: a backslash and "u00B5".
+    """
+    plain = re.sub(r"\\u([0-9a-fA-F]{4})", lambda m: chr(int(m[1], 16)), name)
+    return SPELLINGS.get(plain, plain)
 
 
 def ome_name(unit: str) -> str:

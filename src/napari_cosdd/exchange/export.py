@@ -102,7 +102,7 @@ def export_bioimageio(
         try:
             with ValidationContext(perform_io_checks=False):
                 described = description(
-                    about, model, folder, noisy.shape[2:], _margin(model)
+                    about, model, folder, noisy.shape[2:], model.tile_margin
                 )
                 with atomic(path) as temporary:
                     temporary.unlink()  # it writes over nothing
@@ -144,7 +144,7 @@ def _example(model: TrainedModel, image: Image, tile_size: int) -> NDArray[np.fl
     wanted = [tile_size] * len(source.size)
     if len(wanted) == 3:
         wanted[0] = DEPTH
-    margin, multiple = _margin(model), model.method.tile_multiple()
+    margin, multiple = model.tile_margin, model.method.tile_multiple()
     size = [
         -(-max(n, 3 * around) // m) * m
         for n, around, m in zip(wanted, margin, multiple, strict=True)
@@ -162,11 +162,6 @@ def _example(model: TrainedModel, image: Image, tile_size: int) -> NDArray[np.fl
             "there are pixels in the middle of the image that are not finite"
         )
     return tile
-
-
-def _margin(model: TrainedModel) -> tuple[int, ...]:
-    """Return the context that a tile needs, pixels per axis."""
-    return model.margin or model.method.tile_margin()
 
 
 def _write_script(

@@ -34,6 +34,7 @@ REASONS = {
     "stopped": "Training was stopped and kept",
     "time limit": "The time limit was reached",
     "plateau": "Training ended: it no longer improved",
+    "collapsed": "Training ended: the posterior collapsed, the model before is kept",
 }
 EXPLAINED = (
     "Loss: how badly the model describes held-out (dots) and training pixels (lines); "

@@ -10,7 +10,7 @@ from napari_cosdd._words import clock
 from napari_cosdd.api import Prediction, denoising, inference_config
 from napari_cosdd.data.image import Image
 from napari_cosdd.errors import BadInputError, CosddError
-from napari_cosdd.events import Event, Saved, Warned
+from napari_cosdd.events import Event, Saved
 from napari_cosdd.gui._compare import CompareView
 from napari_cosdd.gui._jobs import Job
 from napari_cosdd.gui._layers import (
@@ -39,7 +39,6 @@ from napari_cosdd.gui._session import ModelEntry, plain_name, session_of
 from napari_cosdd.gui._trust import Subject, TrustView
 from napari_cosdd.gui.model_reader import SUFFIX
 from napari_cosdd.inference.config import InferenceConfig
-from napari_cosdd.inference.suits import differences
 from napari_cosdd.results import FORMATS, made_with, result_paths, write_prediction
 
 if TYPE_CHECKING:
@@ -168,7 +167,6 @@ class DenoiseWidget(Dock):
         )
 
         def work(stop: Callable[[], bool]) -> Iterator[Event]:
-            yield from map(Warned, differences(model, image))
             yield from denoising(model, image, config, mask=True, stop=stop)
 
         record = DenoisingRecord(image.name, made_by)

@@ -20,7 +20,7 @@ class InferenceConfig(BaseModel):
         ge=0,
         le=10_000,
         title="Keep",
-        description="Single samples kept as images of their own",
+        description="Single samples kept as images of their own, of those drawn",
     )
     antithetic: bool = Field(
         default=True,

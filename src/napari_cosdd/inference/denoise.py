@@ -176,7 +176,7 @@ def _denoise_tile(
         with torch.inference_mode():
             place.write(outputs.mean, method.estimate(x)[0].float())
         return True
-    moments = RunningMoments(x[0])
+    moments = RunningMoments(x[0], mirrored=config.antithetic)
     for drawn in _drawn(method, x, place, config):
         if isinstance(drawn, Warned):
             yield drawn

@@ -127,7 +127,7 @@ def _whole_rows(model: TrainedModel, size: tuple[int, ...]) -> list[Tile]:
     for axis, (length, m) in enumerate(zip(size, multiple, strict=True)):
         wanted = max(m, length if axis == method.noise_axis else ACROSS)
         tile.append(-(-wanted // m) * m)
-    return tile_grid(size, tile, model.margin or method.tile_margin(), multiple)
+    return tile_grid(size, tile, model.tile_margin, multiple)
 
 
 def _generative(model: TrainedModel) -> GenerativeMethod:

@@ -11,9 +11,12 @@ class RunningMoments:
     ----------
     like : Tensor
         Of the shape and on the device of a sample.
+    mirrored : bool
+        Samples come in pairs, each the other's mirror image about the mean.
     """
 
-    def __init__(self, like: Tensor) -> None:
+    def __init__(self, like: Tensor, *, mirrored: bool = False) -> None:
+        self.mirrored = mirrored
         self._type = torch.float32 if like.device.type == "mps" else torch.float64
         self.n = 0
         self.mean = torch.zeros_like(like, dtype=self._type)
@@ -29,5 +32,10 @@ class RunningMoments:
 
     @property
     def deviation(self) -> Tensor:
-        """Standard deviation (n - 1); zero for a single sample."""
-        return torch.sqrt(self._m2 / max(1, self.n - 1))
+        """Standard deviation; zero for a single sample.
+
+        The mean of independent samples takes part of their variance with it, so that
+        it is divided by n - 1; that of mirrored ones hardly any.
+        """
+        freedom = self.n if self.mirrored else self.n - 1
+        return torch.sqrt(self._m2 / max(1, freedom))

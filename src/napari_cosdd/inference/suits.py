@@ -5,11 +5,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_cosdd.axes import Stack
 from napari_cosdd.data.image import Image
 from napari_cosdd.training.checkpoint import TrainedModel
 
-#: Planes and pixels that are looked at.
-PLANES, PIXELS = 8, 1 << 18
+#: Planes that are looked at, boxes along each of their axes, the side of these in
+#: pixels, and pixels that are kept.
+PLANES, BOXES, SIDE, PIXELS = 8, 4, 256, 1 << 18
 #: Shift of the median, in units of the training data's 1 to 99 % range, and factor
 #: of the range, from which an image counts as different.
 SHIFT, FACTOR = 0.5, 2.0
@@ -76,13 +78,8 @@ def _unlike(pixels: NDArray[Any], low: float, middle: float, high: float) -> lis
 
 
 def _some_pixels(image: Image) -> NDArray[Any]:
-    """Return pixels of some planes, thinned out."""
-    data = image.data
-    lead = data.shape[:-2]
-    n = int(np.prod(lead)) if lead else 1
-    values = []
-    for i in np.unique(np.linspace(0, n - 1, PLANES).astype(int)):
-        plane = np.asarray(data[np.unravel_index(i, lead)] if lead else data[:])
-        flat = plane.reshape(-1)
-        values.append(flat[:: max(1, flat.size // (PIXELS // PLANES))])
-    return np.concatenate(values).astype(np.float64)
+    """Return pixels from all over the image, without reading all of it."""
+    stack = Stack(image.data, image.axes, 2 if "Y" in image.axes else 1)
+    boxes = [stack.read(n, box).ravel() for n, box in stack.boxes(PLANES, BOXES, SIDE)]
+    values = np.concatenate(boxes)
+    return values[:: max(1, values.size // PIXELS)].astype(np.float64)

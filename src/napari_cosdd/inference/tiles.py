@@ -34,7 +34,7 @@ def _margin(model: TrainedModel, config: InferenceConfig) -> tuple[int, ...]:
     """Return the context that a tile needs, pixels per axis."""
     if config.margin is not None:
         return (config.margin,) * model.spec.ndim
-    return model.margin or model.method.tile_margin()
+    return model.tile_margin
 
 
 def pieces_of(

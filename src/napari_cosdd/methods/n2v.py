@@ -4,6 +4,7 @@ Krull et al., "Noise2Void", CVPR 2019; Broaddus et al., "Removing structured noi
 with self-supervised blind-spot networks", ISBI 2020.
 """
 
+from itertools import product
 from typing import ClassVar
 
 import torch
@@ -96,7 +97,7 @@ class Noise2Void(Method):
         """Return the squared error at the targets, whose line is hidden."""
         x = batch.x
         targets, hidden = self._mask(x, generator)
-        blind = torch.where(hidden, _neighbours(x, generator), x)
+        blind = torch.where(hidden, _neighbours(x, self._steps(), generator), x)
         error = (self.net(blind).float() - x).square()
         loss = (error * targets).sum() / (targets.sum() * x.shape[1]).clamp(min=1)
         return Losses({"masked_mse": loss}, {})
@@ -127,31 +128,43 @@ class Noise2Void(Method):
         share = min(self.config.masked, 0.2 / (2 * max(reach) + 1))
         shape = (x.shape[0], 1, *x.shape[2:])
         random = torch.rand(shape, generator=generator, device=x.device)
-        targets = random < share
+        targets = (random < share) | (random == random.amin())  # at least one
         pool = {1: F.max_pool1d, 2: F.max_pool2d, 3: F.max_pool3d}[self.spec.ndim]
         size = tuple(2 * r + 1 for r in reach)
         hidden = pool(_padded(targets.float(), reach), size, stride=1) > 0
         return targets, hidden
+
+    def _steps(self) -> Tensor:
+        """Return where values for hidden pixels may come from, (n, ndim).
+
+        Not from the line that is hidden: its noise is related to the target's. Where
+        there are lines only, from beyond what is hidden.
+        """
+        near = range(-NEIGHBOURHOOD, NEIGHBOURHOOD + 1)
+        steps = [
+            step
+            for step in product(near, repeat=self.spec.ndim)
+            if any(s for axis, s in enumerate(step) if axis != self.noise_axis)
+        ]
+        if not steps:
+            reach = self.config.half_length
+            steps = [(sign * (reach + s),) for s in near if s > 0 for sign in (-1, 1)]
+        return torch.tensor(steps)
 
 
 def _padded(mask: Tensor, reach: list[int]) -> Tensor:
     return F.pad(mask, [r for side in reversed(reach) for r in (side, side)])
 
 
-def _neighbours(x: Tensor, generator: torch.Generator) -> Tensor:
-    """Return for every pixel the value of another one near it."""
-    ndim = x.ndim - 2
-    width = 2 * NEIGHBOURHOOD + 1
-    n_others = width**ndim - 1
+def _neighbours(x: Tensor, steps: Tensor, generator: torch.Generator) -> Tensor:
+    """Return for every pixel the value of another one, one of `steps` away."""
     shape = (x.shape[0], *x.shape[2:])
-    choice = torch.randint(n_others, shape, generator=generator, device=x.device)
-    choice = choice + (choice >= n_others // 2)  # leaves the pixel itself out
+    choice = torch.randint(len(steps), shape, generator=generator, device=x.device)
+    chosen = steps.to(x.device)[choice]
     flat = torch.zeros_like(choice)
-    for axis in range(ndim):
-        length = x.shape[axis + 2]
-        step = (choice // width ** (ndim - 1 - axis)) % width - NEIGHBOURHOOD
-        along = [-1 if a == axis else 1 for a in range(ndim)]
-        at = torch.arange(length, device=x.device).reshape(along) + step
+    for axis, length in enumerate(shape[1:]):
+        along = [-1 if a == axis else 1 for a in range(len(shape) - 1)]
+        at = torch.arange(length, device=x.device).reshape(along) + chosen[..., axis]
         at = torch.where(at < 0, -at, at)
         at = torch.where(at > length - 1, 2 * (length - 1) - at, at).clamp(0)
         flat = flat * length + at

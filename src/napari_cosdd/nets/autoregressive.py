@@ -235,6 +235,11 @@ class AutoregressiveDecoder(nn.Module):
         -------
         Tensor, shape (n, c, *spatial)
         """
+        if self.receptive_field == 0:  # no pixel waits for another one
+            blank = code.new_zeros(len(code), self.n_image_channels, *code.shape[2:])
+            location, parameters = self(blank, code)
+            mixture = GaussianMixture.from_parameters(location, parameters, floor)
+            return self.unrows(mixture.sample(generator).to(code.dtype), blank.shape)
         location = self.rows(self.location(code))
         coded = self.rows(code)
         conditions = [self._condition(coded, i) for i in range(len(self.causal) + 1)]
@@ -247,7 +252,7 @@ class AutoregressiveDecoder(nn.Module):
         ]
         x = torch.empty_like(location)
         for i in range(length):
-            if i > 0 and self.receptive_field > 0:
+            if i > 0:
                 before = x[..., i - 1] - location[..., i - 1]
                 seen[0][..., self.entry.reach + i] = before
             h = self.entry.step(seen[0], i) + conditions[0][..., i : i + 1]

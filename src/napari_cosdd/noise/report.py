@@ -78,7 +78,8 @@ def report(
     region : tuple of two slices, optional
         Where there is only noise; else flat patches are found automatically.
     frames : bool
-        Use differences of neighbouring images: repeats of a static scene.
+        Use differences of neighbouring images: repeats of a static scene. With an
+        estimate, of the same images.
     estimate : Stack, optional
         Denoised images: what is left of `stack` without them is the noise.
 
@@ -89,7 +90,7 @@ def report(
     """
     planes = _planes(stack, region, consecutive=frames)
     if estimate is not None:
-        return _of_residual(planes, _planes(estimate, region))
+        return _of_residual(planes, _planes(estimate, region, frames))
     if region is not None:
         source: Source = "region"
         correlation = _measure([list(channel) for channel in planes])

@@ -120,6 +120,11 @@ class TrainedModel:
         return self.method.spec
 
     @property
+    def tile_margin(self) -> tuple[int, ...]:
+        """Context that a tile needs, pixels per axis: measured, else computed."""
+        return self.margin or self.method.tile_margin()
+
+    @property
     def fingerprint(self) -> str:
         """Hash of the networks, their settings and their scale: of what they do."""
         digest = hashlib.sha256(self.method.config.model_dump_json().encode())
@@ -247,7 +252,14 @@ def _build(path: Path, info: ModelInfo) -> Method:
 
 def _check_weights(path: Path, method: Method, file: Any) -> None:
     expected = {k: tuple(v.shape) for k, v in method.state_dict().items()}
-    found = {k: tuple(file.get_slice(k).get_shape()) for k in file.keys()}  # noqa: SIM118
+    slices = {k: file.get_slice(k) for k in file.keys()}  # noqa: SIM118
+    kinds = {s.get_dtype() for s in slices.values()}
+    if not kinds <= {"F32"}:
+        raise BadModelFileError(
+            f"{path.name} holds weights of type {', '.join(sorted(kinds))}; expected "
+            "F32"
+        )
+    found = {k: tuple(s.get_shape()) for k, s in slices.items()}
     if expected != found:
         wrong = sorted(
             k for k in expected.keys() | found.keys() if expected.get(k) != found.get(k)

@@ -47,12 +47,6 @@ class AveragedWeights:
             parameter.copy_(average)
             average.copy_(kept)
 
-    @torch.no_grad()
-    def restart(self) -> None:
-        """Begin anew from the parameters as they are."""
-        torch._foreach_copy_(self.average, self.parameters)
-        self.n_updates = 0
-
 
 #: Times the longest gradient allowed, above which a step is not taken.
 EXPLODED = 1e4
@@ -91,5 +85,8 @@ class GradientGuard:
             nn.utils.clip_grads_with_norm_(parameters, longest, norm)
         optimizer.step()
         kept = min(value, longest)
-        self.usual = kept if math.isinf(self.usual) else 0.98 * self.usual + 0.02 * kept
+        if math.isinf(self.usual):  # one of zero says nothing of what is usual
+            self.usual = kept or math.inf
+        else:
+            self.usual = 0.98 * self.usual + 0.02 * kept
         return True, value

@@ -131,6 +131,8 @@ class TrainingRun:
 
     def finished(self, stop: Callable[[], bool]) -> Reason | None:
         """Return why training is over, or None."""
+        if self.state.given_up:
+            return "collapsed"
         if self.state.step >= self.config.steps:
             return "completed"
         if self.progress >= 1:
@@ -187,12 +189,14 @@ class TrainingRun:
         if state.skipped_in_row < SKIPS_ALLOWED:
             return
         if state.rollbacks == ROLLBACKS_ALLOWED:
+            kept = ""
             if self.writes_to is not None and math.isfinite(state.best):
-                self._model().save(self.writes_to)
+                self._model().save_or_rescue(self.writes_to)
+                kept = "; the best model before that was kept"
             raise TrainingDivergedError(
                 f"training became unstable {ROLLBACKS_ALLOWED + 1} times, at last at "
-                f"step {state.step}; the best model before that was kept. Lower "
-                "the learning rate, use fewer Gaussians, or clip outliers"
+                f"step {state.step}{kept}. Lower the learning rate, use fewer "
+                "Gaussians, or clip outliers"
             )
         state.rollbacks += 1
         state.skipped_in_row = 0
@@ -219,7 +223,8 @@ class TrainingRun:
             losses = learner.evaluate(self.validation_crops, self.config.seed + 1)
             agreed = self.team.agree(list(losses.values()), self.device)
             losses = dict(zip(losses, agreed, strict=True))
-            better = state.is_best(losses["loss"])
+            collapsed = learner.method.collapsed(losses)
+            better = state.is_best(losses["loss"], collapsed)
             if better:
                 state.best_weights = weights_of(learner.method)
             preview = self.preview()
@@ -232,17 +237,27 @@ class TrainingRun:
         if math.isfinite(losses["loss"]):
             state.good = learner.state()
         judged = state.old_enough(self.progress) or (final and state.restarts > 0)
-        if judged and learner.method.collapsed(losses):
+        if judged and collapsed:
             yield self._restart(losses, possible=not final)
 
     def _restart(self, losses: dict[str, float], *, possible: bool) -> Warned:
-        """Begin anew with another seed: the latents carry no signal."""
+        """Begin anew with another seed: the latents carry no signal.
+
+        Where that is no longer possible the training ends with the best model from
+        before the collapse, if there is one.
+        """
         numbers = (
             f"the latents explain {max(0.0, losses['explained']):.2f} of a signal "
             f"power of {losses['explainable']:.2f}"
         )
         state, late = self.state, self.progress > RESTART_UNTIL
         if late or not possible or state.restarts == RESTARTS_ALLOWED:
+            if not state.best_collapsed:
+                state.given_up = True
+                return Warned(
+                    f"the posterior collapsed ({numbers}): the best model from before "
+                    "is kept; train again with another seed or a lower learning rate"
+                )
             if self.writes_to is not None and state.wrote_model:
                 self.writes_to.unlink(missing_ok=True)  # it may have collapsed already
             raise PosteriorCollapseError(
@@ -322,8 +337,8 @@ class TrainingRun:
         state = self.state
         if reason == "stopped" and state.step == 0:
             return
-        if reason == "stopped":
-            self.save_progress()  # before a validation that the schedule knows not of
+        if reason == "stopped":  # before a validation that the schedule knows not of
+            yield from self.save_or_warn()
         steps = state.history["step"]
         if not steps or steps[-1] != state.step:
             yield from self.validate(final=True)

@@ -26,8 +26,11 @@ class TrainingState:
         which the last one was.
     skipped, skipped_in_row, rollbacks : int
         Updates that were left out, in all and lately; returns to the last good state.
-    best, stale
-        Least validation loss, and validations since.
+    best, stale, best_collapsed
+        Least validation loss, validations since, and whether the posterior had
+        collapsed by then.
+    given_up : bool
+        The posterior collapsed too late for a fresh start.
     history : dict
         Columns of equal length: "step", "seconds", losses; None where not measured.
     best_weights : mapping
@@ -50,6 +53,8 @@ class TrainingState:
     rollbacks: int = 0
     best: float = math.inf
     stale: int = 0
+    best_collapsed: bool = True
+    given_up: bool = False
     history: dict[str, list[float | None]] = field(
         default_factory=lambda: {"step": [], "seconds": []}
     )
@@ -71,10 +76,17 @@ class TrainingState:
         steps = self.step - self.started_step
         return steps >= JUDGED_STEP and self.since_start(progress) > JUDGED_FROM
 
-    def is_best(self, loss: float) -> bool:
-        """Take in a validation loss; return whether it is the least so far."""
-        better = loss < self.best
-        self.best, self.stale = (loss, 0) if better else (self.best, self.stale + 1)
+    def is_best(self, loss: float, collapsed: bool) -> bool:
+        """Take in a validation loss; return whether it is the least so far.
+
+        A collapsed posterior is worse than any that is not, whatever its loss.
+        """
+        better = (collapsed, loss) < (self.best_collapsed, self.best)
+        better = better and math.isfinite(loss)
+        if better:
+            self.best, self.best_collapsed, self.stale = loss, collapsed, 0
+        else:
+            self.stale += 1
         return better
 
     def begin_again(
@@ -82,7 +94,7 @@ class TrainingState:
     ) -> None:
         """Start afresh; what was best belongs to a start that collapsed."""
         self.started_at, self.started_step = progress, self.step
-        self.best, self.stale = math.inf, 0
+        self.best, self.best_collapsed, self.stale = math.inf, True, 0
         self.best_weights, self.good = weights, good
 
     def record(self, losses: Mapping[str, float]) -> None:
