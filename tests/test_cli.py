@@ -13,6 +13,7 @@ from napari_cosdd.data.io import read_image, write_image
 from napari_cosdd.errors import BadInputError
 from napari_cosdd.inference.config import InferenceConfig
 from napari_cosdd.methods.cosdd import COSDDConfig
+from napari_cosdd.recipe import Recipe, with_settings
 from napari_cosdd.training.config import TrainingConfig
 
 
@@ -265,3 +266,31 @@ def test_misspelled_settings_are_told_with_what_was_meant(noisy, model):
         api.fit(noisy, axes="YX", max_step=3)
     with pytest.raises(BadInputError, match=r"there is no setting 'samples'"):
         api.denoise(noisy, model, samples=3)
+
+
+def test_resuming_takes_the_settings_of_before(image, tmp_path):
+    path = tmp_path / "m.safetensors"
+    said = run("train", image, "--output", path, "--resume", code=1)
+    assert not path.exists()
+    recipe = with_settings(Recipe.preset(), TINY["cosdd"] | TRAINING | {"max_steps": 9})
+    polled = iter([False] * 4)
+    list(
+        api.prepare_training(api.as_images(image), recipe).run(
+            output=path, stop=lambda: next(polled, True)
+        )
+    )
+    said = run("train", image, "--output", path, "--resume")
+    assert "training completed after 9 steps" in said
+    assert api.load(path).training.batch_size == TRAINING["batch_size"]
+
+
+def test_options_that_contradict_each_other_are_refused(image, tmp_path):
+    path = tmp_path / "r.json"
+    run("train", image, "--write-recipe", path)
+    for wrong in (
+        ["--recipe", path, "--preset", "large"],
+        ["--recipe", path, "--method", "n2v"],
+        ["--output", tmp_path / "model.pt"],
+    ):
+        result = CliRunner().invoke(cli.app, ["train", str(image), *map(str, wrong)])
+        assert isinstance(result.exception, BadInputError)

@@ -6,10 +6,11 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from napari_cosdd.data.files import atomic
-from napari_cosdd.errors import BadInputError, in_words
+from napari_cosdd.errors import BadInputError, BadModelFileError, in_words
 from napari_cosdd.methods import get_method
 from napari_cosdd.methods.base import MethodConfig
 from napari_cosdd.training.config import TrainingConfig
+from napari_cosdd.training.resume import load_state, resume_path
 
 
 class Recipe(BaseModel):
@@ -86,6 +87,23 @@ class Recipe(BaseModel):
         except (OSError, UnicodeDecodeError) as error:
             raise BadInputError(f"{path} cannot be read: {error}") from error
         return recipe.changed()
+
+
+def resumed(model: Path) -> Recipe:
+    """Return the recipe of the unfinished training beside a model file.
+
+    Raises
+    ------
+    BadModelFileError
+        If there is none, or it is damaged.
+    """
+    path = resume_path(model)
+    try:
+        return Recipe.model_validate(load_state(path).get("recipe"))
+    except ValidationError as error:
+        raise BadModelFileError(
+            f"{path.name} cannot be resumed from: its settings are damaged"
+        ) from error
 
 
 def with_settings(recipe: Recipe, settings: dict[str, Any]) -> Recipe:

@@ -85,10 +85,13 @@ def test_images_are_drawn_by_their_size():
 
 def test_small_images_are_refused_with_a_size_that_fits():
     rng = np.random.default_rng(0)
-    with pytest.raises(BadInputError, match=r"smaller than the crop.*crop size of 24"):
+    with pytest.raises(BadInputError, match=r"smaller than the crop.*at most 16"):
         split(stacks((24, 99)), (32, 32), (8, 8), 0, 0.1, rng)
     with pytest.raises(BadInputError, match=r"no room for validation.*at most 32"):
         split(stacks((40, 99)), (40, 40), (8, 8), 0, 0.1, rng)
+    with pytest.raises(BadInputError, match=r"16 pixels along each axis are the least"):
+        split(stacks((15, 15)), (8, 8), (8, 8), 0, 0.1, rng)
+    split(stacks((16, 16)), (8, 8), (8, 8), 0, 0.1, rng)
 
 
 def test_validation_looks_at_crops_as_large_as_a_tile():

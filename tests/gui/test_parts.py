@@ -1,6 +1,7 @@
 import pytest
-from qtpy.QtCore import QEvent
+from qtpy.QtCore import QEvent, Qt
 
+from napari_cosdd.gui._parts import Dock, button
 from napari_cosdd.gui.denoise_widget import DenoiseWidget
 from napari_cosdd.gui.noise_widget import NoiseWidget
 from napari_cosdd.gui.train_widget import TrainWidget
@@ -31,3 +32,18 @@ def test_a_destroyed_dock_hears_of_napari_no_more(dock, viewer, stripes, qapp):
     widget.deleteLater()
     qapp.sendPostedEvents(None, QEvent.Type.DeferredDelete)
     assert listeners(viewer) == before
+
+
+def test_enter_presses_the_button_that_has_the_focus(qtbot, shown):
+    dock, pressed = Dock(), []
+    dock.main = button("main", "", lambda: pressed.append("main"))
+    other = button("other", "", lambda: pressed.append("other"))
+    dock.rows.addWidget(dock.main)
+    dock.rows.addWidget(other)
+    shown(dock)
+    other.setFocus()
+    qtbot.keyClick(other, Qt.Key.Key_Return)
+    assert pressed == ["other"]
+    dock.setFocus()
+    qtbot.keyClick(dock, Qt.Key.Key_Return)
+    assert pressed == ["other", "main"]

@@ -8,6 +8,7 @@ from napari_cosdd import api
 from napari_cosdd.errors import BadModelFileError
 from napari_cosdd.gui._session import ModelEntry, recent_models
 from napari_cosdd.gui.train_widget import FRESH, TrainWidget
+from napari_cosdd.training.resume import resume_path
 
 
 @pytest.fixture
@@ -77,6 +78,8 @@ def test_stop_and_keep_gives_a_model(hurry, dock, session, wait):
     dock.stop.click()
     wait(lambda: not job.active)
     assert record.reason == "stopped"
+    assert record.path.exists()
+    assert not resume_path(record.path).exists()  # no dock would go on from it
     assert record.result is not None
     assert "stopped and kept" in dock.view.status.text()
 

@@ -7,6 +7,7 @@ from napari_cosdd.axes import Stack
 from napari_cosdd.data.samples import nuclei
 from napari_cosdd.data.simulate import ar1, cells, gaussian_field, stripes
 from napari_cosdd.errors import BadInputError
+from napari_cosdd.noise.advise import advise
 from napari_cosdd.noise.autocorrelation import autocorrelation
 from napari_cosdd.noise.report import report
 from napari_cosdd.noise.signal_dependence import variance_of_image, variance_of_residual
@@ -171,3 +172,31 @@ def test_frames_and_estimate_are_of_the_same_images():
     found = report(Stack(noisy, "TYX", 2), frames=True, estimate=Stack(clean, "TYX", 2))
     assert found.advice.axis == "none"
     assert float(np.median(found.dependence.variance)) == pytest.approx(1, rel=0.2)
+
+
+def test_too_few_pixels_tell_nothing():
+    """What cannot be seen is not denied."""
+    found = autocorrelation([rng().normal(size=(12, 12))], 5, remove_signal=True)
+    assert found.standard_error > 0.075
+    advice = advise(found)
+    assert not advice.fits
+    assert "Too few pixels" in advice.sentence
+
+
+def test_a_residual_with_signal_in_it_is_not_called_fine():
+    noise = ar1((256, 256), 0.7, rng())
+    fine = report(Stack(noise, "YX", 2), estimate=Stack(0 * noise, "YX", 2)).advice
+    assert fine.fits
+    assert "as noise of one axis does" in fine.sentence
+    signal = 0.5 * gaussian_field((256, 256), 3, rng())
+    mixed = report(Stack(noise + signal, "YX", 2), estimate=Stack(0 * noise, "YX", 2))
+    assert not mixed.advice.fits
+    assert "signal was removed, too" in mixed.advice.sentence
+
+
+@pytest.mark.parametrize("region", [(0, 600, 0, 60), (5, 5, 0, 9), (-4, 30, 0, 30)])
+def test_regions_beyond_the_image_are_refused(region):
+    a, b, c, d = region
+    box = (slice(a, b), slice(c, d))
+    with pytest.raises(BadInputError, match="not inside the image of 64 × 64 pixels"):
+        report(Stack(rng().normal(size=(64, 64)), "YX", 2), region=box)

@@ -99,7 +99,7 @@ def test_resumed_equals_uninterrupted(noisy, tmp_path):
 
 def test_resuming_from_nothing_or_other_settings_is_refused(noisy, tmp_path):
     path = tmp_path / "m.safetensors"
-    with pytest.raises(BadModelFileError, match="cannot be resumed"):
+    with pytest.raises(BadModelFileError, match="nothing to resume beside"):
         list(job(noisy).run(output=path, resume=True))
     polled = iter([False, False, True])
     list(job(noisy).run(output=path, stop=lambda: next(polled)))

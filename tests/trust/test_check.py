@@ -112,7 +112,7 @@ def test_page_and_numbers_are_written(good, scene, tmp_path):
     assert (tmp_path / "check.png").read_bytes()[:4] == b"\x89PNG"
     numbers = json.loads((tmp_path / "check.json").read_text())
     assert numbers["passed"]
-    assert len(numbers["findings"]) == 11
+    assert len(numbers["findings"]) == 12  # one with the reference
     assert len(numbers["coverage"]["nominal"]) == 20
 
 
@@ -157,3 +157,10 @@ def test_what_cannot_be_checked_is_said(model, noisy):
         api.check(noisy, model, axes="YX", reference=noisy[:50])
     with pytest.raises(StoppedError):
         api.check(noisy, model, axes="YX", stop=lambda: True)
+
+
+def test_a_clean_image_of_another_scene_is_named(good, scene):
+    other = scene[::-1].copy()
+    found = api.check(camera(scene), good, axes="YX", reference=other, device="cpu")
+    assert [f.name for f in found.failed] == ["covered"]
+    assert "another scene" in found.verdict

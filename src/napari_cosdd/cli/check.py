@@ -56,7 +56,7 @@ def check(
     for finding in found.findings:
         style = "bold yellow" if finding.passed is False else "bold"
         console.print(finding.heading, style=style)
-        console.print(f"    {finding.found}")
+        console.print(f"    {finding.text}")
     for line in found.against_reference:
         console.print(line)
     console.print(found.verdict)

@@ -25,13 +25,16 @@ def train(
     output: Annotated[
         Path, typer.Option(help="Model file to write.", show_default=True)
     ] = Path("model.safetensors"),
-    method: Annotated[str, typer.Option(help="cosdd or n2v.")] = "cosdd",
+    method: Annotated[
+        str | None, typer.Option(help="cosdd (the default) or n2v.")
+    ] = None,
     preset: Annotated[
-        str,
+        str | None,
         typer.Option(
-            help="cosdd: quick (laptop), small, large (GPU); n2v: quick, point."
+            help="cosdd: quick (laptop, the default), small, large (GPU); n2v: quick, "
+            "point."
         ),
-    ] = "quick",
+    ] = None,
     recipe: Annotated[
         Path | None, typer.Option(help="Settings from a file instead of a preset.")
     ] = None,
@@ -44,7 +47,12 @@ def train(
     ] = 2,
     mask: MaskOption = False,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with an interrupted training.")
+        bool,
+        typer.Option(
+            "--resume",
+            help="Go on with an interrupted training, with its settings unless others "
+            "are given.",
+        ),
     ] = False,
     start_from: Annotated[
         Path | None,
@@ -59,10 +67,22 @@ def train(
     """
     from napari_cosdd import api
     from napari_cosdd.data.files import check_output
-    from napari_cosdd.recipe import Recipe
+    from napari_cosdd.errors import BadInputError
+    from napari_cosdd.recipe import Recipe, resumed
     from napari_cosdd.training.team import together
 
-    chosen = Recipe.read(recipe) if recipe else Recipe.preset(method, preset)
+    if output.suffix != ".safetensors":
+        raise BadInputError(f"{output}: expected a name that ends in .safetensors")
+    if recipe is not None:
+        if preset is not None or method is not None:
+            raise BadInputError(
+                "a recipe names its method: leave out --method and --preset"
+            )
+        chosen = Recipe.read(recipe)
+    elif resume and preset is None and method is None:
+        chosen = resumed(output)
+    else:
+        chosen = Recipe.preset(method or "cosdd", preset or "quick")
     chosen = api.with_settings(chosen, settings)
     if write_recipe is not None:
         check_output(write_recipe, overwrite)

@@ -21,7 +21,7 @@ def check_output(path: Path, overwrite: bool) -> None:
     """
     if path.exists() and not overwrite:
         raise BadInputError(
-            f"{path} exists already; choose another name or allow overwriting"
+            f"{path} exists already; choose another name or folder, or --overwrite"
         )
 
 

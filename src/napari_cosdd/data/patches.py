@@ -87,42 +87,54 @@ def split(
         for i, stack in enumerate(stacks)
         for n in range(stack.n_images)
     ]
+    whole = len(blocks) >= WHOLE_IMAGES
     for block in blocks:
-        if any(s < c for s, c in zip(block.size, crop, strict=True)):
-            fits = min(s // m * m for s, m in zip(block.size, multiple, strict=True))
-            raise BadInputError(
-                f"an image of {_px(block.size)} is smaller than the crop of "
-                f"{_px(crop)}; use a crop size of {fits} or leave the image out"
-            )
-    if len(blocks) >= WHOLE_IMAGES:
+        room = list(block.size)
+        if not whole:
+            room[across] -= _strip(block, multiple[across], across, share)
+        if any(s < c for s, c in zip(room, crop, strict=True)):
+            raise BadInputError(_too_small(block, room, crop, multiple))
+    if whole:
         order = rng.permutation(len(blocks))
         held_out = max(1, round(share * len(blocks)))
         return Split(
             tuple(blocks[i] for i in order[held_out:]),
             tuple(blocks[i] for i in order[:held_out]),
         )
-    pairs = [
-        _cut(b, crop[across], multiple[across], across, share, rng) for b in blocks
-    ]
+    pairs = [_cut(b, multiple[across], across, share, rng) for b in blocks]
     return Split(tuple(a for a, _ in pairs), tuple(b for _, b in pairs))
+
+
+def _strip(block: Block, multiple: int, across: int, share: float) -> int:
+    """Return the width of the strip to validate on."""
+    return max(multiple, round(share * block.size[across]) // multiple * multiple)
+
+
+def _too_small(
+    block: Block, room: Sequence[int], crop: Sequence[int], multiple: Sequence[int]
+) -> str:
+    """Say which crops an image has room for, beside what is held out of it."""
+    lateral = list(zip(room, multiple, strict=True))[-2:]
+    fits = min(size // step * step for size, step in lateral)
+    said = (
+        f"an image of {_px(block.size)} is smaller than the crop of {_px(crop)}, or "
+        "leaves no room for validation beside it"
+    )
+    if fits < max(multiple[-2:]):
+        least = max(2 * step for step in multiple[-2:])
+        return f"{said}; {least} pixels along each axis are the least"
+    return f"{said}; use a crop size of at most {fits}, or leave the image out"
 
 
 def _cut(
     block: Block,
-    crop: int,
     multiple: int,
     across: int,
     share: float,
     rng: np.random.Generator,
 ) -> tuple[Block, Block]:
-    length = block.size[across]
-    strip = max(multiple, round(share * length) // multiple * multiple)
-    if length - strip < crop:
-        raise BadInputError(
-            f"an image of {_px(block.size)} leaves no room for validation beside "
-            f"crops of {crop}; use a crop size of at most "
-            f"{(length - strip) // multiple * multiple}"
-        )
+    """Cut a strip off one end, at random which; return what is left, and the strip."""
+    length, strip = block.size[across], _strip(block, multiple, across, share)
     low, high = list(block.start), list(block.stop)
     if rng.random() < 0.5:
         low[across], high[across] = strip, strip

@@ -35,7 +35,8 @@ def read_tiff(path: Path, name: str, lazy: bool) -> Image:
         grey = series.keyframe.photometric in GREY
         if not grey or series.axes.endswith("S"):  # S: color samples, to tifffile
             raise BadInputError(
-                f"{path.name} is a color (RGB) picture; expected grey levels"
+                f"{path.name} is a color (RGB) picture; expected grey levels: split "
+                "its channels, and save one as a TIFF of its own"
             )
         if ome is None or not ome.files:  # else they may lie in several files
             _check_size(path, series)

@@ -7,7 +7,7 @@ from napari.experimental import link_layers, unlink_layers
 from napari.layers import Image as ImageLayer
 from napari.utils.colormaps import Colormap
 from numpy.typing import NDArray
-from qtpy.QtCore import Qt, QTimer
+from qtpy.QtCore import QEvent, Qt, QTimer
 from qtpy.QtWidgets import QLabel, QPushButton, QVBoxLayout, QWidget
 
 from napari_cosdd.errors import CosddError
@@ -48,6 +48,7 @@ class CompareView(QWidget):
         self.source: ImageLayer | None = None
         self.at = 0  # 0: the mean, k: sample k
         self._linked: list[ImageLayer] = []
+        self._limits: list[tuple[float, ...]] = []
         self._shown_before: dict[str, bool] = {}
         self.label = QLabel()
         self.label.setAlignment(Qt.AlignmentFlag.AlignCenter)
@@ -72,6 +73,8 @@ class CompareView(QWidget):
         self.difference.toggled.connect(lambda _on: self.show_at(self.at))
         self.reference.chosen.connect(self.update_scores)
         listen(self, viewer.cursor.events.position, self._probe)
+        for made in self.findChildren(QPushButton):
+            made.installEventFilter(self)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
 
     def _button(self, text: str, tip: str, checkable: bool = False) -> QPushButton:
@@ -132,10 +135,19 @@ class CompareView(QWidget):
 
     def keyPressEvent(self, event: Any) -> None:
         """Step with the arrow keys."""
-        if event.key() in (Qt.Key.Key_Left, Qt.Key.Key_Right):
-            self.step(1 if event.key() == Qt.Key.Key_Right else -1)
-        else:
+        if not self._stepped(event):
             super().keyPressEvent(event)
+
+    def eventFilter(self, watched: Any, event: Any) -> bool:
+        """Step with the arrow keys, too, where a button has the focus."""
+        pressed = event.type() == QEvent.Type.KeyPress
+        return (pressed and self._stepped(event)) or super().eventFilter(watched, event)
+
+    def _stepped(self, event: Any) -> bool:
+        by = {Qt.Key.Key_Left: -1, Qt.Key.Key_Right: 1}.get(event.key())
+        if by is not None:
+            self.step(by)
+        return by is not None
 
     def hideEvent(self, event: Any) -> None:
         """Stop the film: what nobody watches need not be played."""
@@ -175,6 +187,8 @@ class CompareView(QWidget):
         canvas = getattr(self.viewer, "canvas", self.viewer)
         if self._linked:
             unlink_layers(self._linked, ["contrast_limits"])
+            for layer, limits in zip(self._linked, self._limits, strict=True):
+                layer.contrast_limits = limits
             self._linked = []
         if not on:
             canvas.grid.enabled = False
@@ -194,9 +208,9 @@ class CompareView(QWidget):
         names = {one.name for one in shown}
         for layer in self.viewer.layers:
             layer.visible = layer.name in names
-        limits = tuple(parts["mean"].contrast_limits)
+        self._limits = [tuple(layer.contrast_limits) for layer in shown]
         for layer in shown:
-            layer.contrast_limits = limits
+            layer.contrast_limits = tuple(parts["mean"].contrast_limits)
         link_layers(shown, ["contrast_limits"])
         self._linked = shown
         canvas.grid.enabled = True

@@ -36,7 +36,7 @@ class Dock(QScrollArea):
     rows : QVBoxLayout
         Where its parts go.
     main : QPushButton or None
-        Pressed by Enter.
+        Pressed by Enter, unless another button has the focus.
     """
 
     def __init__(self) -> None:
@@ -58,9 +58,11 @@ class Dock(QScrollArea):
         self.setMinimumWidth(inner.minimumSizeHint().width() + bar.sizeHint().width())
 
     def keyPressEvent(self, event: Any) -> None:
-        """Press the main button with Enter."""
-        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and self.main:
-            self.main.click()
+        """Press the button that has the focus with Enter, else the main one."""
+        focused = self.focusWidget()
+        pressed = focused if isinstance(focused, QPushButton) else self.main
+        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and pressed:
+            pressed.click()
         else:
             super().keyPressEvent(event)
 

@@ -198,7 +198,7 @@ class VariancePlot(Plot):
     """Variance of the noise against the signal."""
 
     def __init__(self, theme: str) -> None:
-        super().__init__("signal (grey levels)", "variance", theme)
+        super().__init__("signal (grey levels)", "variance (grey levels²)", theme)
         self._points = self.plot([], [], pen=pen(2), symbol="o", symbolSize=4)
         self._points.setSymbolBrush(COLORS[2])
         self._points.setSymbolPen(None)

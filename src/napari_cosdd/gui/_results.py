@@ -68,13 +68,14 @@ class ResultLayers:
                 if part not in made and part.startswith(("sample", "difference")):
                     self.viewer.layers.remove(layer)
         active = self.viewer.layers.selection.active
+        below = [self.source, *({} if self.replace else earlier).values()]
         for part, data in reversed(made.items()):
             kept = earlier.get(part) if self.replace else None
             if kept is not None:
                 self._put(kept, data)
                 self.layers[part] = kept
             else:
-                self.layers[part] = self._add(part, data)
+                self.layers[part] = self._add(part, data, below)
         self.viewer.layers.selection.active = active
         self._drawn = time.monotonic()
 
@@ -84,7 +85,7 @@ class ResultLayers:
             setattr(layer, name, value)
         layer.metadata = {KEY: layer.metadata[KEY] | self.provenance}
 
-    def _add(self, part: str, data: Any) -> ImageLayer:
+    def _add(self, part: str, data: Any, below: Sequence[ImageLayer]) -> ImageLayer:
         source = self.source
         deviation = part == "deviation"
         limits = (0.0, 1.0) if deviation else tuple(source.contrast_limits)
@@ -99,11 +100,11 @@ class ResultLayers:
             metadata={KEY: mark(source, part)[KEY] | self.provenance},
             **place(source, offset=self.offset),
         )
-        names = [one.name for one in layers]
-        if source.name in names:
-            above = names.index(source.name) + 1 + len(self.layers)
-            layers.move(names.index(layer.name), min(above, len(layers)))
-        return layers[layer.name]
+        found = [layers.index(one) for one in below if one in layers]
+        if found:
+            above = max(found) + 1 + len(self.layers)
+            layers.move(layers.index(layer), min(above, len(layers)))
+        return layer
 
     def _refresh(self) -> None:
         """Draw visible layers again; fit the deviation's contrast to what is done."""

@@ -16,6 +16,7 @@ from napari_cosdd.gui._layers import key_of
 from napari_cosdd.gui._records import DenoisingRecord, TrainingRecord
 from napari_cosdd.gui._results import ResultLayers
 from napari_cosdd.gui.model_reader import SUFFIX
+from napari_cosdd.training.resume import resume_path
 
 PLUGIN = "napari-cosdd"
 #: Model files offered from earlier sessions, newest first.
@@ -84,6 +85,7 @@ class Session(QObject):
         self.denoising: tuple[Job, DenoisingRecord] | None = None
         self.checking: tuple[Job, CheckKey] | None = None
         self.checks: dict[CheckKey, ModelCheck] = {}
+        self.replace_results = True  # as the user chose last
 
     def add_model(self, entry: ModelEntry) -> None:
         """Offer a model first of all, in place of one of the same file or name."""
@@ -117,6 +119,8 @@ class Session(QObject):
                 if isinstance(event, Finished):
                     path = record.path
                     name = record.image if path is None else path.stem
+                    if path is not None:  # docks begin anew, from its weights
+                        resume_path(path).unlink(missing_ok=True)
                     self.add_model(ModelEntry(name, path, event.result))
             job.tell_progress(record.progress)
             self.training_changed.emit()
@@ -228,7 +232,7 @@ def new_model_path(image: str, preset: str) -> Path:
     """Return a free path for a model, named after its image, preset and time."""
     folder = models_folder()
     folder.mkdir(parents=True, exist_ok=True)
-    name = f"{plain_name(image)}-{preset}-{time.strftime('%Y%m%d-%H%M')}"
+    name = f"{plain_name(image)}-{preset}-{time.strftime('%m%d-%H%M')}"
     path, n = folder / (name + SUFFIX), 2
     while path.exists():
         path, n = folder / f"{name}-{n}{SUFFIX}", n + 1

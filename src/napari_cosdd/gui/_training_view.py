@@ -18,6 +18,7 @@ from napari_cosdd.gui._parts import Sentence, button, row
 from napari_cosdd.gui._plots import CurvesPlot
 from napari_cosdd.gui._preview import PreviewPicture
 from napari_cosdd.gui._records import TrainingRecord
+from napari_cosdd.training.config import UNLIMITED
 
 LOSS = {
     "neg_elbo": "total",
@@ -147,8 +148,15 @@ def _progress_text(record: TrainingRecord, state: str) -> str:
     if state == "stopping":
         return "stopping and keeping …"
     if state == "running":
-        return f"step {last.step} · {clock(last.remaining)} left"
+        return f"step {last.step}{_of(record)} · {clock(last.remaining)} left"
     return f"{last.step} steps in {clock(last.seconds)}"
+
+
+def _of(record: TrainingRecord) -> str:
+    """Say how many steps there will be, unless a time limit decides."""
+    started = record.started
+    known = started is not None and started.max_steps < UNLIMITED
+    return f" of {started.max_steps}" if started is not None and known else ""
 
 
 def _status(record: TrainingRecord, state: str) -> str:

@@ -201,6 +201,6 @@ class TrustView(QWidget):
             self.coverage.show_coverage(*coverage)
         if found is not None:
             self.against_truth.setText("\n".join(found.against_reference))
-            lines = [(escape(f.heading), escape(f.found)) for f in found.findings]
+            lines = [(escape(f.heading), escape(f.text)) for f in found.findings]
             parts = [f"<p><b>{title}</b><br>{text}</p>" for title, text in lines]
             self.list.setText("".join(parts))

@@ -1,6 +1,7 @@
 """The Denoise dock: mean, deviation and samples of a layer, and their comparison."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -70,7 +71,7 @@ class DenoiseWidget(Dock):
         self.n_kept.setSuffix(" samples")
         self.plane = QCheckBox("current plane only")
         self.replace = QCheckBox("replace earlier results")
-        self.replace.setChecked(True)
+        self.replace.setChecked(self.session.replace_results)
         self.run = button("Denoise", "Draw clean images from the model", self._denoise)
         self.cancel = button("Cancel", "Stop; what is done stays", self._cancel)
         self.save = button("Save all…", "Write all results to a folder", self._save)
@@ -85,6 +86,7 @@ class DenoiseWidget(Dock):
         self.main = self.run
         self._build()
         self.image.chosen.connect(self._refresh)
+        self.replace.toggled.connect(partial(setattr, self.session, "replace_results"))
         self.compare.reference.chosen.connect(self._refresh)
         self.model.currentTextChanged.connect(lambda _text: self._refresh())
         self.session.models_changed.connect(self._list_models)

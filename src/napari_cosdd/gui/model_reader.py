@@ -4,15 +4,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-#: Of a model file. Kept here: napari asks about every file, so this loads nothing.
-SUFFIX = ".safetensors"
+#: Of a model file, and of the package that we export. Kept here: napari asks about
+#: every file, so this loads nothing.
+SUFFIX, PACKAGE = ".safetensors", ".bioimageio.zip"
 
 Paths = str | list[str]
 
 
 def open_model(path: Paths) -> Callable[[Paths], list[Any]] | None:
     """Return a reader of model files; None for other files."""
-    return _read if _first(path).suffix == SUFFIX else None
+    return _read if _first(path).name.endswith((SUFFIX, PACKAGE)) else None
 
 
 def _read(path: Paths) -> list[Any]:

@@ -70,7 +70,8 @@ def read_tile(model: TrainedModel, source: Stack, image: int, tile: Tile) -> Ten
     bad = int(np.count_nonzero(~np.isfinite(pixels)))
     if bad:
         raise BadInputError(
-            f"image {image} has {bad} pixels that are not finite; mask them first"
+            f"image {image} has {bad} pixels that are not finite; fill them (--mask, "
+            "mask=True)"
         )
     x = model.spec.normalization.apply(pixels, model.spec.ndim)
     beyond = [(0, r.stop - i.stop) for r, i in zip(tile.read, inside, strict=True)]

@@ -1,6 +1,6 @@
 """From the autocorrelation to advice: which axis, how far, or that it does not fit."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,8 @@ MATTERS = 0.05
 SIGNIFICANT = 4.0
 #: If the weaker axis has more than this share of the stronger, both are correlated.
 BOTH = 0.5
+#: Correlations that must not be overlooked; where they would be, nothing is said.
+UNTOLD = 0.3
 SHORTEST, LONGEST, USUAL = 5, 120, 40
 
 
@@ -28,7 +30,7 @@ class Advice:
     receptive_field : int
         Pixels that the autoregressive decoder should see; 0 for none.
     fits : bool
-        False if the noise is correlated in both directions.
+        False if the noise is correlated in both directions, or cannot be told.
     sentence : str
         The same in plain words.
     reach : int
@@ -52,7 +54,9 @@ def advise(correlation: Autocorrelation) -> Advice:
     strength = {a: float(np.abs(p[1:6]).max()) for a, p in profiles.items()}
     strong, weak = sorted(strength, key=lambda a: -strength[a])
     if strength[strong] < threshold:
-        return Advice("none", 0, True, _none(correlation), 0, True)
+        told = threshold < UNTOLD
+        sentence = _none(correlation) if told else _untold(correlation)
+        return Advice("none", 0, told, sentence, 0, True)
     profile = profiles[strong]
     reach = _reach(profile, threshold)
     field = int(np.clip(2 * reach + 3, SHORTEST, USUAL if reach < 20 else LONGEST))
@@ -91,3 +95,34 @@ def _none(correlation: Autocorrelation) -> str:
         f"{x:.2f}, in a column: {y:.2f}). Train without a noise axis; Noise2Void "
         "with point masks fits, too."
     )
+
+
+def _untold(correlation: Autocorrelation) -> str:
+    x, y = correlation.along_x[1], correlation.along_y[1]
+    return (
+        "Too few pixels show noise alone to tell whether it is correlated (neighbours "
+        f"in a row: {x:.2f}, in a column: {y:.2f}, each ± "
+        f"{correlation.standard_error:.2f}). Draw a region without structure, use "
+        "repeated frames or a larger image, or choose the noise axis yourself."
+    )
+
+
+def of_residual(correlation: Autocorrelation) -> Advice:
+    """Say what a residual looks like: noise along one axis and nothing across it."""
+    advice = advise(correlation)
+    if advice.axis == "none":
+        sentence = "What was removed is independent from pixel to pixel."
+        return replace(advice, sentence=sentence)
+    along, across = correlation.along_x, correlation.along_y
+    words = ("rows", "columns")
+    if advice.axis == "y":
+        along, across, words = across, along, words[::-1]
+    worst = float(across[1:6][np.abs(across[1:6]).argmax()])
+    sentence = (
+        f"What was removed runs along {words[0]} (axis {advice.axis}): r(1) = "
+        f"{along[1]:.2f}; across them at most {worst:.2f}"
+    )
+    if advice.clean:
+        return replace(advice, sentence=sentence + ", as noise of one axis does.")
+    doubt = ": signal was removed, too, or noise left. Train longer; see the check."
+    return replace(advice, sentence=sentence + doubt, fits=False)

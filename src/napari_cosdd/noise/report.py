@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from napari_cosdd.axes import Region, Stack
 from napari_cosdd.errors import BadInputError
-from napari_cosdd.noise.advise import Advice, advise
+from napari_cosdd.noise.advise import Advice, advise, of_residual
 from napari_cosdd.noise.autocorrelation import (
     MAX_LAG,
     Autocorrelation,
@@ -111,7 +111,7 @@ def _of_residual(planes: NDArray[Any], estimates: NDArray[Any]) -> NoiseReport:
     residual = planes.astype(np.float64) - estimates
     correlation = _measure([list(channel) for channel in residual])
     dependence = variance_of_residual(estimates[0], residual[0])
-    return NoiseReport("residual", correlation, advise(correlation), dependence)
+    return NoiseReport("residual", correlation, of_residual(correlation), dependence)
 
 
 def _of_flat_patches(planes: NDArray[Any]) -> Autocorrelation:
@@ -147,14 +147,30 @@ def _planes(
         raise BadInputError("noise is analyzed in planes of y and x")
     spread = np.linspace(0, stack.n_images - 1, PLANES).astype(int)
     chosen = range(min(stack.n_images, PLANES)) if consecutive else np.unique(spread)
+    if region is not None:
+        _check_inside(region, stack)
     region = region or tuple(
         slice(max(0, (s - SIDE) // 2), max(0, (s - SIDE) // 2) + min(s, SIDE))
         for s in stack.size
     )
     planes = np.stack([stack.read(int(n), region) for n in chosen], 1)
     if not np.isfinite(planes).all():
-        raise BadInputError("the image has pixels that are not finite; mask them first")
+        raise BadInputError(
+            "the image has pixels that are not finite; fill them (--mask, mask=True) "
+            "or look elsewhere"
+        )
     return planes
+
+
+def _check_inside(region: Region, stack: Stack) -> None:
+    """Refuse a region that reaches beyond the image."""
+    ends = [(r.start or 0, r.stop or 0) for r in region]
+    if not all(0 <= a < b <= n for (a, b), n in zip(ends, stack.size, strict=True)):
+        said = ", ".join(f"{a}:{b}" for a, b in ends)
+        raise BadInputError(
+            f"the region {said} (y, x) is not inside the image of "
+            f"{' × '.join(map(str, stack.size))} pixels"
+        )
 
 
 def _scaled(patches: list[NDArray[Any]]) -> list[NDArray[Any]]:

@@ -33,6 +33,12 @@ def load_state(path: Path) -> dict[str, Any]:
     BadModelFileError
         If the file is missing or damaged.
     """
+    if not path.exists():
+        model = path.name.removesuffix(".resume")
+        raise BadModelFileError(
+            f"there is nothing to resume beside {model}: its training was completed "
+            "or never begun; --start-from begins another one with its weights"
+        )
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:

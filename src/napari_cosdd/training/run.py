@@ -293,6 +293,11 @@ class TrainingRun:
             "learner": self.learner.state(),
             "crops": plain_generator_state(self.crops),
             "settings": self._settings(),
+            "recipe": {
+                "method": self.name,
+                "settings": self.learner.method.config.model_dump(),
+                "training": self.config.model_dump(),
+            },
         }
         save_state(resume_path(self.writes_to), kept)
         if math.isfinite(self.state.best):

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from functools import cached_property
 
-from napari_cosdd.metrics import Coverage, Scores, coverage, score
+from napari_cosdd.metrics import Coverage, Scores, score
 from napari_cosdd.trust.evidence import Evidence
 from napari_cosdd.trust.findings import Finding, all_findings
 
@@ -31,13 +31,10 @@ class ModelCheck:
         """Judge what a model makes of an image."""
         return cls(tuple(all_findings(evidence)), evidence)
 
-    @cached_property
+    @property
     def coverage(self) -> Coverage | None:
         """How often the reference lies in the posterior's intervals."""
-        e = self.evidence
-        if e.reference is None or e.is_point:
-            return None
-        return coverage(e.solutions, e.reference)
+        return self.evidence.coverage
 
     @cached_property
     def scores(self) -> Scores | None:

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
+from napari_cosdd.metrics import Coverage, coverage
 from napari_cosdd.noise.autocorrelation import Autocorrelation
 from napari_cosdd.noise.report import NoiseReport
 from napari_cosdd.trust.measures import (
@@ -141,6 +142,13 @@ class Evidence:
                 removed = self.residuals[here]
                 biases.append(float(removed.mean() / removed.std()))
         return levels, biases
+
+    @cached_property
+    def coverage(self) -> Coverage | None:
+        """How often the reference lies in the posterior's intervals."""
+        if self.reference is None or self.is_point:
+            return None
+        return coverage(self.solutions, self.reference)
 
     def witnesses(self, *, of_means: bool = False) -> float:
         """Return how many independent pixels the image is worth.

@@ -41,6 +41,8 @@ STRENGTH, CAMERA = 1.15, 1.5
 CAMERA_CORRELATION = 0.25
 #: Fewer steps are none; fall of the loss, nats, in the last quarter of a training.
 STEPS, FALLING = 200, 0.03
+#: Least share of a clean image in the 95 % interval of the samples.
+COVERED = 0.85
 #: Standard errors that a limit is away at least.
 SURE = 4
 #: What is said where it cannot be told.
@@ -81,10 +83,16 @@ class Finding:
         sign = {True: "✓", False: "!", None: "–"}[self.passed]
         return f"{sign} {self.title}{': no' if self.passed is False else ''}"
 
+    @property
+    def text(self) -> str:
+        """What was measured, and what to do if it does not hold."""
+        return f"{self.found}. {self.remedy}" if self.passed is False else self.found
+
 
 def all_findings(e: Evidence) -> list[Finding]:
     """Judge everything; what explains other failures comes first."""
-    return [Finding(judge.__name__, title, *judge(e)) for judge, title in JUDGES]
+    judges = JUDGES if e.reference is None else (*JUDGES, WITH_REFERENCE)
+    return [Finding(judge.__name__, title, *judge(e)) for judge, title in judges]
 
 
 def likeness(e: Evidence) -> Judgement:
@@ -261,7 +269,10 @@ def across(e: Evidence) -> Judgement:
 
 def centred(e: Evidence) -> Judgement:
     """Look whether the residual is zero on average at every level of the solution."""
-    remedy = "The result is too dark or too bright in places: train longer."
+    remedy = (
+        "The result is too dark or too bright at some levels: do not measure "
+        "intensities there; training longer may help."
+    )
     _, biases = e.biases
     if not biases:
         return None, TOO_SMALL, remedy
@@ -287,6 +298,19 @@ def structure(e: Evidence) -> Judgement:
     return max(abs(whole), abs(fine)) < limit, found, remedy
 
 
+def covered(e: Evidence) -> Judgement:
+    """Look whether a clean image lies within the samples as often as it should."""
+    remedy = (
+        "The clean image shows another scene or has other grey levels, or the samples "
+        "are too sure: do not take the deviation for the error."
+    )
+    if e.coverage is None:
+        return None, "there are no samples", remedy
+    share = e.coverage.at(0.95)
+    found = f"{100 * share:.0f} % of it lie in the samples' 95 % interval"
+    return share > COVERED, found, remedy
+
+
 def _numbers(profile: Floats) -> str:
     return " ".join(f"{value:.2f}" for value in profile[:3])
 
@@ -304,4 +328,9 @@ JUDGES: tuple[tuple[Callable[[Evidence], Judgement], str], ...] = (
     (along, "What was removed is correlated as the noise"),
     (shape, "Redrawn noise is shaped like the real noise"),
     (strength, "Redrawn noise is as strong at every brightness"),
+)
+#: Where there is a clean image.
+WITH_REFERENCE: tuple[Callable[[Evidence], Judgement], str] = (
+    covered,
+    "The clean image lies within the samples",
 )

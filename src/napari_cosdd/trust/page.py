@@ -12,7 +12,6 @@ from napari_cosdd.noise.autocorrelation import Autocorrelation
 from napari_cosdd.noise.signal_dependence import variance_of_residual
 from napari_cosdd.trust.check import ModelCheck
 from napari_cosdd.trust.evidence import Evidence
-from napari_cosdd.trust.findings import Finding
 from napari_cosdd.trust.measures import MAX_LAG, Floats
 
 if TYPE_CHECKING:
@@ -87,18 +86,12 @@ def _write_findings(figure: Any, check: ModelCheck) -> None:
     for finding in check.findings:
         colour = COLOURS[finding.passed]
         title = lines(finding.heading, 52, size=10, weight="bold", color=colour)
-        text = lines(_text(finding), 64, size=8.5, color="0.25")
+        text = lines(finding.text, 64, size=8.5, color="0.25")
         parts.append(VPacker(children=[title, text], pad=0, sep=3))
     ax = figure.subplots()
     ax.set_axis_off()
     column = VPacker(children=parts, pad=0, sep=9)
     ax.add_artist(AnchoredOffsetbox("upper left", child=column, pad=0, frameon=False))
-
-
-def _text(finding: Finding) -> str:
-    if finding.passed is False:
-        return f"{finding.found}. {finding.remedy}"
-    return finding.found
 
 
 def _draw_pictures(axes: Any, e: Evidence) -> None:
