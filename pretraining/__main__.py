@@ -93,6 +93,8 @@ def main(
     minutes: Annotated[float, typer.Option(help="Of training.")] = 40.0,
     seed: int = 0,
     threads: int = 2,
+    rate: Annotated[float, typer.Option(help="Learning rate at its highest.")] = 0.004,
+    start: Annotated[Path | None, typer.Option(help="Weights to go on from.")] = None,
     output: Path = OUTPUT,
 ) -> None:
     """Train the quick preset's networks on phantoms and write them."""
@@ -104,9 +106,13 @@ def main(
         ndim=2, n_channels=1, normalization=Normalization(mean=(0,), std=(1,))
     )
     method = COSDD(config, spec)
+    before = 0
+    if start is not None:
+        model = TrainedModel.load(start)
+        method.load_state_dict(model.method.state_dict())
+        before = int(model.trained_on["steps"])
     weights_channels_last(method)
     parameters = list(method.parameters())
-    rate = 0.004
     optimizer = torch.optim.Adam(parameters, rate, betas=BETAS, fused=True)
     average, guard = AveragedWeights(parameters, 0.999), GradientGuard(10)
     pool = Pool(POOL, np.random.default_rng(seed))
@@ -134,11 +140,11 @@ def main(
     average.swap()
     set_receptive_field(method.decoder, max(FIELDS))
     output.parent.mkdir(exist_ok=True)
-    trained_on = {"names": ["phantoms"], "minutes": minutes, "steps": step}
+    trained_on = {"names": ["phantoms"], "steps": before + step}
     training = TrainingConfig(learning_rate=rate, seed=seed)
     model = TrainedModel("cosdd", method.eval(), training, trained_on=trained_on)
     model.save(output)
-    print(f"wrote {output} after {step} steps")
+    print(f"wrote {output} after {before + step} steps")
 
 
 @torch.no_grad()

@@ -46,7 +46,30 @@ def membranes(size: Size, rng: np.random.Generator) -> Image:
     image = 1 - 0.8 * np.clip(filaments(size, rng), 0, 1)
     grain = gaussian_field(size, rng.uniform(0.5, 2), rng)
     shade = gaussian_field(size, rng.uniform(15, 40), rng)
-    return image + rng.uniform(0.02, 0.15) * grain + rng.uniform(0, 0.2) * shade
+    return image + rng.uniform(0.02, 0.3) * grain + rng.uniform(0, 0.2) * shade
+
+
+def tissue(size: Size, rng: np.random.Generator) -> Image:
+    """Draw cut cells: pairs of membranes, vesicles, and bodies with folds inside."""
+    image = membranes(size, rng)
+    y, x = np.mgrid[: size[0], : size[1]].astype(float)
+    for _ in range(int(rng.integers(5, 60))):  # vesicles
+        radius, dark = rng.uniform(1.5, 6), rng.uniform(0.2, 0.9)
+        away = np.hypot(y - rng.uniform(0, size[0]), x - rng.uniform(0, size[1]))
+        image -= dark * np.exp(-(((away - radius) / rng.uniform(0.6, 1.4)) ** 2))
+    for _ in range(int(rng.integers(0, 5))):  # mitochondria
+        turn, (long, short) = rng.uniform(0, np.pi), rng.uniform(6, 35, 2)
+        dy, dx = y - rng.uniform(0, size[0]), x - rng.uniform(0, size[1])
+        u, v = (
+            (dx * np.cos(turn) + dy * np.sin(turn)),
+            (dy * np.cos(turn) - dx * np.sin(turn)),
+        )
+        away = np.hypot(u / long, v / short)
+        folds = np.sin(u / rng.uniform(0.6, 1.6) + 0.5 * gaussian_field(size, 4, rng))
+        inside = 0.5 + rng.uniform(0.05, 0.3) * folds
+        image = np.where(away < 1, inside, image)
+        image -= 0.6 * np.exp(-(((away - 1) * min(long, short)) ** 2))
+    return image
 
 
 def patches(size: Size, rng: np.random.Generator) -> Image:
@@ -95,6 +118,7 @@ KINDS: tuple[Callable[[Size, np.random.Generator], Image], ...] = (
     beads,
     filaments,
     membranes,
+    tissue,
     patches,
     texture,
     fractal,
@@ -112,7 +136,11 @@ def scene(size: Size, rng: np.random.Generator) -> NDArray[np.float32]:
         image = ndimage.gaussian_filter(image, rng.uniform(0.3, 1.8), mode="wrap")
     if rng.random() < 0.3:  # few bright things before a dark ground
         image = _unit(image) ** rng.uniform(1.5, 4)
-    return _unit(image).astype(np.float32)
+    image = _unit(image)
+    if rng.random() < 0.2:  # faint under the noise, or as good as empty
+        contrast = 10 ** rng.uniform(-3, -0.3)
+        image = rng.uniform(0, 1 - contrast) + contrast * image
+    return image.astype(np.float32)
 
 
 def _unit(image: Image) -> Image:

@@ -149,7 +149,7 @@ def test_a_clean_image_gives_scores_and_calibration(
     found = checked.found
     assert found.scores is not None
     assert f"PSNR {found.scores.psnr:.2f} dB" in checked.against_truth.text()
-    assert "50 % interval" in checked.against_truth.text()
+    assert "50, 80, 95 % intervals" in checked.against_truth.text()
     assert not checked.coverage.isHidden()
     dock.compare.reference.setCurrentText("none")
     assert checked.against_truth.text() == ""

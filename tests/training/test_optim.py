@@ -3,7 +3,12 @@ import pytest
 import torch
 from torch import nn
 
-from napari_cosdd.training.optim import AveragedWeights, GradientGuard, cosine_rate
+from napari_cosdd.training.optim import (
+    Anchor,
+    AveragedWeights,
+    GradientGuard,
+    cosine_rate,
+)
 
 
 @pytest.mark.parametrize(
@@ -68,3 +73,20 @@ def test_a_first_gradient_of_zero_says_nothing_of_what_is_usual():
         weight.grad = torch.full((1,), gradient)
         assert guard.step(optimizer, [weight])[0]
     assert guard.usual == 3
+
+
+def test_an_anchor_holds_weights_to_where_they_started():
+    """The equilibrium is where its pull is the gradient of the loss."""
+    free, held = nn.Parameter(torch.ones(2)), nn.Parameter(torch.ones(2))
+    anchor = Anchor([held], 0.5)
+    optimizer = torch.optim.SGD([free, held], 0.1)
+    for _ in range(200):
+        for weight in (free, held):
+            weight.grad = torch.full((2,), 0.2)
+        anchor.pull()
+        optimizer.step()
+    assert float(free[0].detach()) == pytest.approx(1 - 200 * 0.1 * 0.2)
+    assert float(held[0].detach()) == pytest.approx(1 - 0.2 / 0.5, abs=1e-3)
+    held.grad = None
+    anchor.pull()
+    assert held.grad is None

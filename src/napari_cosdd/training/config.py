@@ -84,6 +84,14 @@ class TrainingConfig(BaseModel):
         description="Part of the learning rate for the networks of the signal, if the "
         "training starts from trained ones: they are to be adapted, not learned anew",
     )
+    anchor: float = Field(
+        default=0.003,
+        ge=0,
+        le=1,
+        title="Anchor",
+        description="How strongly the networks of the signal are held to the trained "
+        "ones they start from, as a gradient for each unit of distance (L2-SP); 0: not",
+    )
     warmup_steps: int = Field(
         default=50,
         ge=0,

@@ -15,7 +15,7 @@ from napari_cosdd.events import Warned
 from napari_cosdd.methods.base import Batch, GenerativeMethod, Method
 from napari_cosdd.nets.blocks import channels_last, weights_channels_last
 from napari_cosdd.training.config import TrainingConfig
-from napari_cosdd.training.optim import AveragedWeights, GradientGuard
+from napari_cosdd.training.optim import Anchor, AveragedWeights, GradientGuard
 from napari_cosdd.training.team import Team
 
 Crops = NDArray[np.float32]
@@ -71,6 +71,8 @@ class Learner:
             betas=BETAS,
             fused=device.type != "mps",
         )
+        strength = config.anchor if adapting else 0.0
+        self.anchor = Anchor(method.signal_and_rest()[0], strength)
         self.average = AveragedWeights(self.parameters, config.averaging)
         self.guard = GradientGuard(config.gradient_limit)
         self.micro_batch = min(config.micro_batch or mine, mine)
@@ -124,6 +126,7 @@ class Learner:
                     raise
                 yield self._less_memory(error)
         self.team.average_gradients(self.parameters)
+        self.anchor.pull()
         stepped, norm = self.guard.step(self.optimizer, self.parameters)
         if stepped:
             self.average.update()

@@ -48,6 +48,32 @@ class AveragedWeights:
             average.copy_(kept)
 
 
+class Anchor:
+    """Draws weights back to where they started, the more the further they went (L2-SP).
+
+    Li, Grandvalet & Davoine, "Explicit inductive bias for transfer learning with
+    convolutional networks", ICML 2018, equation 2.
+
+    Parameters
+    ----------
+    parameters : iterable of Parameter
+        As they are now.
+    strength : float
+        Gradient for each unit of distance.
+    """
+
+    def __init__(self, parameters: Iterable[nn.Parameter], strength: float) -> None:
+        self.parameters, self.strength = list(parameters), strength
+        self.start = [p.detach().clone() for p in self.parameters]
+
+    @torch.no_grad()
+    def pull(self) -> None:
+        """Add to the gradients; parameters without one stay as they are."""
+        for parameter, start in zip(self.parameters, self.start, strict=True):
+            if parameter.grad is not None:
+                parameter.grad.add_(parameter - start, alpha=self.strength)
+
+
 #: Times the longest gradient allowed, above which a step is not taken.
 EXPLODED = 1e4
 

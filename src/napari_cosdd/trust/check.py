@@ -49,11 +49,11 @@ class ModelCheck:
         if self.scores is not None:
             lines.append(f"PSNR {self.scores.psnr:.2f} dB, SSIM {self.scores.ssim:.3f}")
         if self.coverage is not None:
-            within = ", ".join(
-                f"{100 * self.coverage.at(p):.0f} % in the {100 * p:.0f} % interval"
-                for p in INTERVALS
+            nominal = ", ".join(f"{100 * p:.0f}" for p in INTERVALS)
+            found = ", ".join(f"{100 * self.coverage.at(p):.0f}" for p in INTERVALS)
+            lines.append(
+                f"In the samples' {nominal} % intervals lie {found} % of the reference"
             )
-            lines.append(f"of the reference lie {within}")
         return tuple(lines)
 
     @property
