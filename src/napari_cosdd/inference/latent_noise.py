@@ -107,8 +107,10 @@ class PositionNoise:
             self.samples.reshape(-1, 1, *blank).expand_as(where),
         )
         bits = philox(words, self.key)
-        normals = [*box_muller(bits[0], bits[1]), *box_muller(bits[2], bits[3])]
-        stacked = torch.stack(normals, 2)  # (n, quads, 4, *spatial)
+        normals = [*box_muller(bits[0], bits[1])]
+        if n_channels > 2:  # two latents need but half of the bits
+            normals += box_muller(bits[2], bits[3])
+        stacked = torch.stack(normals, 2)  # (n, quads, 2 or 4, *spatial)
         drawn = stacked.flatten(1, 2)[:, :n_channels]
         return drawn[self.index] * self.signs.reshape(-1, 1, *blank)
 
