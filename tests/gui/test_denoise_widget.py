@@ -264,6 +264,9 @@ def test_the_probe_reads_mean_and_deviation(denoised, viewer, stripes):
     assert _number(mean) in denoised.compare.probe.text()
     assert f"± {_number(deviation)}" in denoised.compare.probe.text()
     assert denoised.compare.bars.isVisible()
+    viewer.add_image(np.ones((64, 64), np.float32), name="other")
+    denoised.image.choose(viewer.layers["other"])
+    assert not denoised.compare.bars.isVisible()  # they were of the first
 
 
 def test_a_truth_gives_scores(denoised, viewer, pair):

@@ -36,7 +36,7 @@ from napari_cosdd.metrics import score
 FRAME = 200
 #: Pixels above which a difference is not made: it would fill the memory.
 LARGEST = 1 << 28
-CHOOSE = "none"
+CHOOSE, POINT = "none", "Point at the image to see mean ± deviation."
 
 
 class CompareView(QWidget):
@@ -59,7 +59,7 @@ class CompareView(QWidget):
         self.difference = self._button(
             "− mean", "Difference of this sample to the mean", checkable=True
         )
-        self.probe = Sentence("Point at the image to see mean ± deviation.")
+        self.probe = Sentence(POINT)
         self.bars = SampleBars(theme)
         self.reference = LayerChoice(viewer, none=CHOOSE)
         self.scores = Sentence()
@@ -108,6 +108,8 @@ class CompareView(QWidget):
             self.film.setChecked(False)
             self.grid.setChecked(False)
             self.source, self.at = source, 0
+            self.bars.hide()
+            self.probe.setText(POINT)
             self.update_scores()
         self._describe()
 
