@@ -105,7 +105,7 @@ def denoise(
             for done in written:
                 console.print(f"wrote {done}")
             if not written:
-                console.print(f"part {part} of {name} is done; others are to come")
+                console.print(f"part {part} of {name} is done")
 
 
 def _denoise(

@@ -72,7 +72,7 @@ class Learner:
             fused=device.type != "mps",
         )
         strength = config.anchor if adapting else 0.0
-        self.anchor = Anchor(method.signal_and_rest()[0], strength)
+        self.anchor = Anchor(method.signal_and_rest()[0] if strength else [], strength)
         self.average = AveragedWeights(self.parameters, config.averaging)
         self.guard = GradientGuard(config.gradient_limit)
         self.micro_batch = min(config.micro_batch or mine, mine)
