@@ -20,12 +20,11 @@ from benchmarks.common import (
 from napari_cosdd import api
 from napari_cosdd.events import Finished, StepDone, Validated, Warned
 from napari_cosdd.inference.config import InferenceConfig
-from napari_cosdd.inference.latent_noise import PositionNoise
-from napari_cosdd.methods.base import GenerativeMethod, Method
 from napari_cosdd.nets.blocks import channels_last, weights_channels_last
 from napari_cosdd.nets.unet import UNet
 from napari_cosdd.noise.autocorrelation import autocorrelation
 from napari_cosdd.recipe import Recipe
+from napari_cosdd.training.checkpoint import TrainedModel
 from napari_cosdd.training.learner import BETAS
 from napari_cosdd.training.optim import AveragedWeights, cosine_rate
 
@@ -118,7 +117,7 @@ def _watched(
     job: api.TrainingJob, task: Problem, minutes: float, curve: Curve
 ) -> Iterator[Any]:
     """Train, and score the averaged weights now and then; scoring takes no time."""
-    loop = job.start()
+    loop, recipe = job.start(), job.recipe
     every = 60 * minutes / POINTS if minutes else EVERY
     due = every
     while (reason := loop.finished(lambda: False)) is None:
@@ -132,41 +131,26 @@ def _watched(
         if loop.state.seconds >= due:
             due += every
             loop.learner.average.swap()
-            estimate = _quick_mean(loop.learner.method, task, job)
+            model = TrainedModel(recipe.method, loop.learner.method, recipe.training)
+            result, inner = _denoised(task, model, FEW, 0)
             loop.learner.average.swap()
-            curve.append((round(loop.state.seconds), round(task.score(estimate), 2)))
+            score = round(task.score(result.mean[inner]), 2)
+            curve.append((round(loop.state.seconds), score))
     yield from loop.finish(reason)
 
 
-@torch.no_grad()
-def _quick_mean(method: Method, task: Problem, job: api.TrainingJob) -> Any:
+def _denoised(task: Problem, model: TrainedModel, n_samples: int, n_kept: int) -> Any:
+    """Denoise what is judged, with some context; return the result and the inside."""
     wide = tuple(slice(s.start - CONTEXT, s.stop + CONTEXT) for s in JUDGED)
-    levels = job.patches.spec.normalization
-    pixels = levels.apply(task.noisy[0][wide][None], 2)
-    x = channels_last(torch.from_numpy(pixels)[None])
-    if isinstance(method, GenerativeMethod):
-        features = method.encode(x)
-        size = x.shape[2:]
-        noise = [  # mirrored pairs, as the denoiser draws them
-            PositionNoise(1, 0, [k // 2], (0, 0), size, x.device, [1 - 2 * (k % 2)])
-            for k in range(FEW)
-        ]
-        draws = [method.sample_posterior(features, n) for n in noise]
-        mean = torch.stack(draws).mean(0)
-    else:
-        mean = method.estimate(x)
-    inner = mean[0, :, CONTEXT:-CONTEXT, CONTEXT:-CONTEXT].numpy()
-    return levels.invert(inner, 2)[0]
+    config = InferenceConfig(n_samples=n_samples, n_kept=n_kept, device="cpu")
+    image = api.Image(task.noisy[0][wide], "YX")
+    last: Any = list(api.denoising(model, image, config))[-1]
+    return last.result, (slice(CONTEXT, -CONTEXT),) * 2
 
 
-def final_scores(task: Problem, model: Any) -> dict[str, Any]:
+def final_scores(task: Problem, model: TrainedModel) -> dict[str, Any]:
     """Score mean and samples, and look at what is left for correlation."""
-    wide = tuple(slice(s.start - CONTEXT, s.stop + CONTEXT) for s in JUDGED)
-    inner = (slice(CONTEXT, -CONTEXT),) * 2
-    config = InferenceConfig(n_samples=MANY, n_kept=4, device="cpu")
-    noisy = task.noisy[0][wide]
-    last: Any = list(api.denoising(model, api.Image(noisy, "YX"), config))[-1]
-    result = last.result
+    result, inner = _denoised(task, model, MANY, 4)
     mean = result.mean[inner]
     correlation = autocorrelation([mean - task.clean[0][JUDGED]])
     residual = autocorrelation([task.noisy[0][JUDGED] - mean])

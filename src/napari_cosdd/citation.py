@@ -119,6 +119,8 @@ def _denoising(model: TrainedModel, settings: InferenceConfig) -> str:
     if not hasattr(model.method, "sample_posterior"):
         return "Denoised images are the network's estimate."
     pairs = ", drawn in mirrored pairs" if settings.antithetic else ""
+    if settings.flip and model.method.symmetries():
+        pairs += " from flipped and unflipped views of the image in turn"
     return (
         f"Denoised images are the mean of {settings.n_samples} posterior samples"
         f"{pairs} (MMSE estimate, seed {settings.seed}); uncertainty is their "

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import torch
 import zarr
 
 from helpers import build
@@ -7,6 +8,7 @@ from napari_cosdd import api
 from napari_cosdd.data.image import Image
 from napari_cosdd.errors import BadInputError, BadModelFileError
 from napari_cosdd.events import Denoised, SampleDone, TileDone
+from napari_cosdd.inference import draws
 from napari_cosdd.inference.config import InferenceConfig
 from napari_cosdd.inference.generate import generate_images, redraw_noise
 from napari_cosdd.methods.cosdd import COSDD
@@ -141,6 +143,28 @@ def test_the_first_half_of_the_samples_is_not_mirrored(model, noisy):
     first, mirrored = pairs.samples[0] - true_mean(model, part), pairs.samples[4]
     away = mirrored - true_mean(model, part)
     assert np.corrcoef(first.ravel(), away.ravel())[0, 1] < -0.3
+
+
+def test_a_flipped_image_has_the_flipped_mean(model, noisy, monkeypatch):
+    part = noisy[:64, :64]
+    monkeypatch.setattr(
+        draws.PositionNoise, "__call__", lambda _, __, s: torch.zeros(s)
+    )
+
+    def odd(**settings):
+        a = api.denoise(part, model, n_samples=4, **settings).mean
+        b = api.denoise(part[::-1].copy(), model, n_samples=4, **settings).mean
+        return np.abs(a - b[::-1]).max() / part.std()
+
+    assert odd(flip=True) < 1e-4 < odd(flip=False)
+
+
+def test_views_take_turns(model, noisy):
+    part = noisy[:64, :64]
+    both = api.denoise(part, model, n_samples=8, n_kept=8)
+    one = api.denoise(part, model, n_samples=8, n_kept=8, flip=False)
+    same = [np.allclose(a, b) for a, b in zip(both.samples, one.samples, strict=True)]
+    assert same == [True, False] * 4
 
 
 def true_mean(model, part):

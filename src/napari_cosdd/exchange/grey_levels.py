@@ -1,12 +1,14 @@
 """A trained method as one network, grey levels in and out."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from napari_cosdd.inference.config import InferenceConfig
+from napari_cosdd.inference.draws import View, views
 from napari_cosdd.inference.latent_noise import PositionNoise
 from napari_cosdd.nets.ladder_vae import LatentNoise
 from napari_cosdd.training.checkpoint import TrainedModel
@@ -38,35 +40,52 @@ class GreyLevels(nn.Module):
         self.register_buffer("mean", torch.tensor(scale.mean).reshape(column))
         self.register_buffer("std", torch.tensor(scale.std).reshape(column))
         if n_samples:
+            self.views = views(model.method, InferenceConfig(n_samples=n_samples))
             self._keep_noise(size)
 
     def _keep_noise(self, size: Sequence[int]) -> None:
-        """Draw the noise of every level once, to be part of the network."""
-        cpu = torch.device("cpu")
-        pairs = [k // 2 for k in range(self.n_samples)]
-        signs = [1 - 2 * (k % 2) for k in range(self.n_samples)]
-        noise = PositionNoise(0, 0, pairs, (0,) * len(size), size, cpu, signs)
+        """Draw the noise of every view and level once, to be part of the network."""
+        cpu, origin = torch.device("cpu"), (0,) * len(size)
 
-        def keep(level: int, shape: torch.Size) -> Tensor:
-            self.register_buffer(f"noise_{level}", noise(level, shape))
-            return self._noise(level, shape)
+        def keep(view: View) -> LatentNoise:
+            noises, signs = [d.noise for d in view.draws], [d.sign for d in view.draws]
+            drawn = PositionNoise(0, 0, noises, origin, size, cpu, signs, view.flipped)
+
+            def kept(level: int, shape: torch.Size) -> Tensor:
+                noise = drawn(level, shape)
+                self.register_buffer(_name(view, level), noise)
+                return noise
+
+            return kept
 
         with torch.no_grad():
             self._mean_of_samples(torch.zeros(1, self.mean.numel(), *size), keep)
 
-    def _noise(self, level: int, shape: torch.Size) -> Tensor:
-        return self.get_buffer(f"noise_{level}")
+    def _kept(self, view: View) -> LatentNoise:
+        return lambda level, _: self.get_buffer(_name(view, level))
 
-    def _mean_of_samples(self, x: Tensor, noise: LatentNoise) -> Tensor:
+    def _mean_of_samples(
+        self, x: Tensor, noise: Callable[[View], LatentNoise]
+    ) -> Tensor:
         method: Any = self.method
-        many = [f.expand(self.n_samples, *f.shape[1:]) for f in method.encode(x)]
-        return method.sample_posterior(many, noise).mean(0, keepdim=True)
+        total = torch.zeros_like(x)
+        for view in self.views:
+            n = len(view.draws)
+            many = [f.expand(n, *f.shape[1:]) for f in method.encode(view.flip(x))]
+            drawn = method.sample_posterior(many, noise(view))
+            total = total + view.flip(drawn.sum(0, keepdim=True))
+        return total / self.n_samples
 
     def forward(self, image: Tensor) -> Tensor:
         """Return the denoised image, shape (1, c, *size), as `image` is."""
         x = (image - self.mean) / self.std
         if self.n_samples:
-            s = self._mean_of_samples(x, self._noise)
+            s = self._mean_of_samples(x, self._kept)
         else:
             s = self.method.estimate(x)
         return s * self.std + self.mean
+
+
+def _name(view: View, level: int) -> str:
+    """Return the name under which the noise of a view and level is kept."""
+    return "_".join(["noise", *(f"flip{axis}" for axis in view.flipped), str(level)])

@@ -29,6 +29,12 @@ class InferenceConfig(BaseModel):
         "is as good as that of several times as many. Kept samples are not mirrored "
         "as long as they are at most half of all",
     )
+    flip: bool = Field(
+        default=True,
+        title="Flipped views",
+        description="Draw every other sample from the image flipped across the noise "
+        "axis, where the law of the noise is the same: the mean is better at no cost",
+    )
     direct: bool = Field(
         default=False,
         title="Direct",

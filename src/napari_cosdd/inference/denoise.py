@@ -1,6 +1,5 @@
 """The denoiser: a generator of events over tiles and posterior samples."""
 
-import math
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
@@ -12,7 +11,6 @@ from torch import Tensor
 from napari_cosdd.axes import Stack
 from napari_cosdd.devices import (
     choose_device,
-    free_memory,
     is_out_of_memory,
     on_device,
     told_if_lost,
@@ -20,8 +18,8 @@ from napari_cosdd.devices import (
 from napari_cosdd.errors import BadInputError, BadModelFileError, NotEnoughMemoryError
 from napari_cosdd.events import Denoised, Event, SampleDone, TileDone, Warned
 from napari_cosdd.inference.config import InferenceConfig
-from napari_cosdd.inference.latent_noise import PositionNoise
-from napari_cosdd.inference.memory import room_for, samples_at_once
+from napari_cosdd.inference.draws import draw_samples
+from napari_cosdd.inference.memory import room_for
 from napari_cosdd.inference.moments import RunningMoments
 from napari_cosdd.inference.tiler import Tile
 from napari_cosdd.inference.tiles import Place, pieces_of, read_tile, tiles_for
@@ -60,8 +58,8 @@ def denoise(
 ) -> Iterator[Event]:
     """Denoise every image of `source` into `outputs`.
 
-    A tile's bottom-up pass is computed once and shared by all its samples. Sample k
-    is the same draw in every tile, so samples have no seams.
+    A tile's bottom-up pass is computed once for each view and shared by all samples of
+    it. Sample k is the same draw in every tile, so samples have no seams.
 
     Parameters
     ----------
@@ -177,7 +175,7 @@ def _denoise_tile(
             place.write(outputs.mean, method.estimate(x)[0].float())
         return True
     moments = RunningMoments(x[0], mirrored=config.antithetic)
-    for drawn in _drawn(method, x, place, config):
+    for drawn in draw_samples(method, x, place, config):
         if isinstance(drawn, Warned):
             yield drawn
             continue
@@ -194,66 +192,6 @@ def _denoise_tile(
         if stop() and moments.n < config.n_samples:
             return False
     return True
-
-
-def _drawn(
-    method: GenerativeMethod, x: Tensor, place: Place, config: InferenceConfig
-) -> Iterator[Warned | tuple[list["_Draw"], Tensor]]:
-    """Draw all samples of a tile, as many at a time as memory holds."""
-    with torch.inference_mode():
-        features = method.encode(x)
-    n, pixels = 0, math.prod(x.shape[2:])
-    batch = config.batch_size or samples_at_once(method, pixels, x.device)
-    while n < config.n_samples:
-        draws = _draws(n, batch, config)
-        noise = PositionNoise(
-            config.seed,
-            place.image,
-            [d.noise for d in draws],
-            place.tile.origin,
-            x.shape[2:],
-            x.device,
-            [d.sign for d in draws],
-        )
-        samples: Tensor | None = None
-        try:
-            with torch.inference_mode():
-                expanded = [f.expand(len(draws), *f.shape[1:]) for f in features]
-                samples = method.sample_posterior(expanded, noise).float()
-        except (RuntimeError, MemoryError) as error:
-            if batch == 1 or not is_out_of_memory(error):
-                raise
-        if samples is None:  # out here, where the error holds no tensors any more
-            free_memory(x.device)
-            batch //= 2
-            yield Warned(f"memory ran out: going on with {batch} samples at a time")
-            continue
-        n += len(draws)
-        yield draws, samples
-
-
-class _Draw(NamedTuple):
-    """One sample: its number, which noise it has, and whether that is mirrored."""
-
-    number: int
-    noise: int
-    sign: int
-
-
-def _draws(first: int, n: int, config: InferenceConfig) -> list[_Draw]:
-    """Return the next samples to draw; mirrored pairs come one after the other.
-
-    The mirror images have the last numbers, so that the first half of all samples
-    are independent of each other.
-    """
-    draws = range(first, min(first + n, config.n_samples))
-    if not config.antithetic:
-        return [_Draw(k, k, 1) for k in draws]
-    pairs = (config.n_samples + 1) // 2
-    return [
-        _Draw(k // 2, k // 2, 1) if k % 2 == 0 else _Draw(pairs + k // 2, k // 2, -1)
-        for k in draws
-    ]
 
 
 @contextmanager

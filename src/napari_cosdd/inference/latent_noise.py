@@ -69,6 +69,8 @@ class PositionNoise:
         that level's stride.
     device : torch.device
         Where to compute.
+    flipped : sequence of int
+        Spatial axes along which the network sees the tile flipped: so is its noise.
     """
 
     def __init__(
@@ -80,6 +82,7 @@ class PositionNoise:
         size: Sequence[int],
         device: torch.device,
         signs: Sequence[int] | None = None,
+        flipped: Sequence[int] = (),
     ) -> None:
         self.key = (seed & _MASK, image & _MASK)
         distinct = sorted(set(samples))
@@ -90,6 +93,7 @@ class PositionNoise:
             list(signs or [1] * len(samples)), dtype=torch.float32, device=device
         )
         self.origin, self.size, self.device = tuple(origin), tuple(size), device
+        self.flipped = [2 + axis for axis in flipped]
 
     def __call__(self, level: int, shape: torch.Size) -> Tensor:
         """Return noise of `shape` (samples, channels, *spatial) for a level."""
@@ -111,7 +115,7 @@ class PositionNoise:
         if n_channels > 2:  # two latents need but half of the bits
             normals += box_muller(bits[2], bits[3])
         stacked = torch.stack(normals, 2)  # (n, quads, 2 or 4, *spatial)
-        drawn = stacked.flatten(1, 2)[:, :n_channels]
+        drawn = stacked.flatten(1, 2)[:, :n_channels].flip(self.flipped)
         return drawn[self.index] * self.signs.reshape(-1, 1, *blank)
 
     def _positions(self, spatial: Sequence[int]) -> Tensor:
