@@ -39,7 +39,7 @@ def _train(image: api.Image, minutes: float) -> Any:
 def _repeats(name: str, minutes: float) -> dict[str, Any]:
     """Train on all frames; score frame 0 against the mean of the others."""
     path = SHARED / REPEATS[name]
-    frames = np.asarray(api.as_images(path, "TYX")[0].data).astype(np.float32)
+    frames = np.asarray(api.one_image(path, "TYX").data).astype(np.float32)
     truth = frames[1:].mean(0)
     peak = float(np.ptp(truth))
     job, last = _train(api.Image(frames, "TYX"), minutes)

@@ -20,15 +20,17 @@ from napari_cosdd.axes import Stack
 from napari_cosdd.data.samples import nuclei
 from napari_cosdd.devices import on_device
 from napari_cosdd.inference.config import InferenceConfig
-from napari_cosdd.inference.denoise import Outputs, denoise
+from napari_cosdd.inference.denoise import denoise
 from napari_cosdd.inference.latent_noise import PositionNoise
+from napari_cosdd.inference.parts import DEVIATION, MEAN, part_names
 from napari_cosdd.methods.cosdd import COSDD
 from napari_cosdd.methods.cosdd_config import COSDDConfig
 from napari_cosdd.nets.blocks import channels_last, weights_channels_last
 from napari_cosdd.normalization import Normalization
-from napari_cosdd.on_disk import denoising_on_disk
+from napari_cosdd.prediction.files import result_paths
+from napari_cosdd.prediction.on_disk import denoising_on_disk
+from napari_cosdd.prediction.order import Order
 from napari_cosdd.recipe import Recipe
-from napari_cosdd.results import result_paths
 from napari_cosdd.spec import DataSpec
 from napari_cosdd.training.checkpoint import TrainedModel
 from napari_cosdd.training.config import TrainingConfig
@@ -280,15 +282,17 @@ def _large(folder: Path, frames: int, side: int) -> Path:
 def _predict(path: Path) -> dict[str, Any]:
     model = TrainedModel("cosdd", quick(), TrainingConfig(), margin=(32, 32))
     config = InferenceConfig(n_samples=4)
-    image = api.as_images(path, "TYX")[0]
-    paths = result_paths(path.parent / "out", path.stem, config, "zarr", True)
+    image = api.one_image(path, "TYX")
+    paths = result_paths(
+        path.parent / "out", path.stem, [MEAN, DEVIATION], "zarr", True
+    )
     began = time.perf_counter()
-    list(denoising_on_disk(model, image, paths, config, {}))
+    list(denoising_on_disk(model, image, Order(paths, config)))
     return _measured(began, image)
 
 
 def _analyze(path: Path) -> dict[str, Any]:
-    image = api.as_images(path, "TYX")[0]
+    image = api.one_image(path, "TYX")
     began = time.perf_counter()
     api.analyze(image)
     return _measured(began, image)
@@ -333,14 +337,12 @@ def _spread(values: Any) -> dict[str, float]:
 
 def _denoised(model: TrainedModel, part: Any, tile: int) -> tuple[Any, Any, Any]:
     config = InferenceConfig(n_samples=8, n_kept=1, tile_size=tile, device="cpu")
-    made = [np.zeros(part.shape, np.float32) for _ in range(3)]
-    mean, deviation, sample = (Stack(m, "YX", 2) for m in made)
-    list(
-        denoise(
-            model, Stack(part, "YX", 2), Outputs(mean, deviation, (sample,)), config
-        )
-    )
-    return made[0], made[1], made[2]
+    names = part_names(model.method, config)
+    made = {name: np.zeros(part.shape, np.float32) for name in names}
+    outputs = {name: Stack(m, "YX", 2) for name, m in made.items()}
+    list(denoise(model, Stack(part, "YX", 2), outputs, config))
+    mean, deviation, sample = made.values()
+    return mean, deviation, sample
 
 
 def _alone(function: Callable[..., dict[str, Any]], *arguments: Any) -> dict[str, Any]:

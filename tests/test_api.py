@@ -11,7 +11,7 @@ from napari_cosdd import api
 from napari_cosdd.data.image import Image
 from napari_cosdd.data.io import write_image
 from napari_cosdd.errors import BadInputError, BadModelFileError
-from napari_cosdd.inference.suits import differences
+from napari_cosdd.inference.fits import differences
 from napari_cosdd.recipe import Recipe
 
 
@@ -165,14 +165,16 @@ def test_the_estimate_counts_all_steps(noisy):
 
 def test_an_image_unlike_the_training_data_is_told(model, noisy):
     alike = api.as_images(noisy, "YX")[0]
-    assert differences(model, alike) == []
+    assert differences(model, alike, filled=False) == []
     stack = api.as_images(np.stack([noisy, noisy]), "TYX")[0]
-    assert differences(model, stack) == []
+    assert differences(model, stack, filled=False) == []
     shifted = api.as_images(noisy + 1e4, "YX")[0]
-    assert "median" in differences(model, shifted)[0]
+    assert "median" in differences(model, shifted, filled=False)[0]
     middle = float(np.median(noisy))
     flat = api.as_images((noisy - middle) / 10 + middle, "YX")[0]
-    assert re.search(r"contrast is 0\.(1|09\d*) times", differences(model, flat)[0])
+    assert re.search(
+        r"contrast is 0\.(1|09\d*) times", differences(model, flat, filled=False)[0]
+    )
 
 
 def test_frames_may_be_a_file_each(tmp_path):
@@ -187,3 +189,15 @@ def test_frames_may_be_a_file_each(tmp_path):
     tifffile.imwrite(tmp_path / "other.tif", np.zeros((32, 64), np.float32))
     with pytest.raises(BadInputError, match=r"single planes of one size.*32, 64"):
         api.analyze(tmp_path, frames=True)
+
+
+def test_one_image_is_asked_for_and_not_the_first_of_several(model, noisy, tmp_path):
+    for name in ("a", "b"):
+        tifffile.imwrite(tmp_path / f"{name}.tif", noisy)
+    for ask in (
+        lambda images: api.denoise(images, model),
+        lambda images: api.check(images, model),
+        api.analyze,
+    ):
+        with pytest.raises(BadInputError, match="expected one image, got 2: a, b"):
+            ask(tmp_path)

@@ -24,6 +24,7 @@ from napari_cosdd.events import (
     TileDone,
     Validated,
     Warned,
+    Written,
 )
 
 if TYPE_CHECKING:
@@ -100,13 +101,18 @@ def _show(console: Console, bar: Progress, task: TaskID, event: Event) -> None:
 
 
 def show_denoising(console: Console, name: str, events: Iterator[Event]) -> Any:
-    """Show the events of a denoising; return its result, None if it was stopped."""
+    """Show the events of a denoising; return its result, None if it was stopped.
+
+    That is a Prediction, or where it went to disk the paths of the images.
+    """
     with _bar(console) as bar:
         task = bar.add_task(name, total=1.0, left="", info="")
         done, total = 0, 1
         for event in events:
             if isinstance(event, Denoised):
                 return event.result
+            if isinstance(event, Written):
+                return event.paths
             if isinstance(event, TileDone):
                 done, total = event.done, event.total
                 left = clock(event.remaining) + " left"

@@ -4,7 +4,6 @@ Images are numpy arrays, paths, or `Image`s. What the command line and the docks
 goes through here, too: `prepare_training` and `denoising` give them the events.
 """
 
-import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,16 +15,17 @@ from napari_cosdd.data.inputs import (
     as_frames,
     as_images,
     distinct_names,
+    one_image,
     stack_of,
 )
 from napari_cosdd.data.io import find_images
 from napari_cosdd.errors import BadInputError
 from napari_cosdd.events import Denoised, Event, Finished
 from napari_cosdd.exchange.export import export_bioimageio
-from napari_cosdd.exchange.importing import import_bioimageio
-from napari_cosdd.lazy import denoise_lazily
+from napari_cosdd.exchange.importing import load
 from napari_cosdd.noise.report import NoiseReport, report
-from napari_cosdd.prediction import Prediction, denoising, inference_config
+from napari_cosdd.prediction.in_memory import Prediction, denoising, inference_config
+from napari_cosdd.prediction.lazy import denoise_lazily
 from napari_cosdd.recipe import Recipe, with_settings
 from napari_cosdd.training.checkpoint import TrainedModel
 from napari_cosdd.training_job import TrainingJob, prepare_training
@@ -34,19 +34,6 @@ from napari_cosdd.trust.gather import gather
 
 #: Samples of the mean that a residual is taken from.
 RESIDUAL_SAMPLES = 20
-
-
-def load(path: Path | str) -> TrainedModel:
-    """Read a model file, or the model in a bioimage.io package of ours.
-
-    Raises
-    ------
-    BadModelFileError
-        If it is damaged, foreign, or of a newer format.
-    """
-    if zipfile.is_zipfile(path):
-        return import_bioimageio(Path(path))
-    return TrainedModel.load(path)
 
 
 def analyze(
@@ -87,8 +74,7 @@ def analyze(
     >>> analyze(rng.normal(size=(256, 256))).advice.axis
     'none'
     """
-    images = as_images(image, axes)
-    opened = as_frames(images) if frames else images[0]
+    opened = as_frames(as_images(image, axes)) if frames else one_image(image, axes)
     if frames and "Z" in opened.axes:
         raise BadInputError(
             f"axes {opened.axes}: planes at different depths are no repeats of a scene"
@@ -204,7 +190,7 @@ def denoise(
     """
     trained = model if isinstance(model, TrainedModel) else load(model)
     config = inference_config(settings)
-    opened = as_images(image, axes)[0]
+    opened = one_image(image, axes)
     for event in denoising(trained, opened, config, mask=mask):
         if on_event is not None:
             on_event(event)
@@ -256,8 +242,8 @@ def check(
         Once `stop` says so.
     """
     trained = model if isinstance(model, TrainedModel) else load(model)
-    truth = None if reference is None else as_images(reference, axes)[0]
-    opened = as_images(image, axes)[0]
+    truth = None if reference is None else one_image(reference, axes)
+    opened = one_image(image, axes)
     return ModelCheck.of(
         gather(trained, opened, reference=truth, mask=mask, device=device, stop=stop)
     )
@@ -282,6 +268,7 @@ __all__ = [
     "fit",
     "inference_config",
     "load",
+    "one_image",
     "prepare_training",
     "with_settings",
 ]

@@ -116,6 +116,11 @@ class Stack:
         self.size = tuple(length[a] for a in self.spatial)
 
     @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the pixels."""
+        return np.dtype(self.data.dtype)
+
+    @property
     def shape(self) -> tuple[int, ...]:
         """(n, c, *spatial)."""
         return (self.n_images, self.n_channels, *self.size)

@@ -13,8 +13,8 @@ from napari_cosdd.data.files import check_output
 from napari_cosdd.data.io import write_image
 from napari_cosdd.data.samples import nuclei
 from napari_cosdd.inference.config import InferenceConfig
+from napari_cosdd.prediction.files import made_with, result_paths, write_prediction
 from napari_cosdd.recipe import Recipe
-from napari_cosdd.results import made_with, result_paths, write_prediction
 
 KEPT = 8
 
@@ -49,7 +49,7 @@ def run_demo(
         return
     console.print("3/3 writing", style="bold")
     made_by = made_with(model_path.name, model, config)
-    paths = result_paths(folder, image.name, config, "tif", True)
+    paths = result_paths(folder, image.name, tuple(prediction.parts), "tif", True)
     write_prediction(paths, prediction, made_by)
     write_image(folder / "nuclei-noisy.tif", image)
     assert job.noise is not None

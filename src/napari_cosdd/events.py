@@ -133,22 +133,16 @@ class Finished(Event):
 
 @dataclass(frozen=True, slots=True)
 class TileDone(Event):
-    """A tile of an image is finished and written.
+    """A tile is finished and written, or a worker's share of them.
 
     Attributes
     ----------
-    image : int
-        Which image of the stack.
-    region : tuple of slice
-        Where in it.
     done, total : int
-        Tiles finished of all.
+        Tiles, or shares, finished of all.
     seconds, remaining : float
         Spent and estimated.
     """
 
-    image: int
-    region: tuple[slice, ...]
     done: int
     total: int
     seconds: float
@@ -168,23 +162,32 @@ class SampleDone(Event):
 
     Attributes
     ----------
-    image, region
-        Of the tile.
     n_samples, total : int
         Samples drawn so far, of all.
     """
 
-    image: int
-    region: tuple[slice, ...]
     n_samples: int
     total: int
 
 
 @dataclass(frozen=True, slots=True)
 class Denoised(Event):
-    """Every tile is done."""
+    """Every tile is done; `result` is the `Prediction`."""
 
     result: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Written(Event):
+    """Results are on disk.
+
+    Attributes
+    ----------
+    paths : tuple of Path
+        The images; none where tiles that others do are still to come.
+    """
+
+    paths: tuple[Path, ...]
 
 
 @dataclass(frozen=True, slots=True)

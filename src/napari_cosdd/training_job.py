@@ -18,7 +18,7 @@ from napari_cosdd.data.patches import Patches, split
 from napari_cosdd.devices import choose_device
 from napari_cosdd.errors import BadInputError, CosddError
 from napari_cosdd.events import Event, Finished, Saved, Warned
-from napari_cosdd.inference.denoise import check_fits
+from napari_cosdd.inference.fits import check_fits
 from napari_cosdd.inference.margin import measure_margin
 from napari_cosdd.methods import get_method
 from napari_cosdd.methods.base import Method

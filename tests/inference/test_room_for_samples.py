@@ -17,9 +17,10 @@ from napari_cosdd.inference.memory import (
     samples_at_once,
 )
 from napari_cosdd.inference.tiles import pieces_of, tiles_for
-from napari_cosdd.lazy import denoise_lazily
-from napari_cosdd.on_disk import denoising_on_disk
-from napari_cosdd.results import result_paths
+from napari_cosdd.prediction.files import result_paths
+from napari_cosdd.prediction.lazy import denoise_lazily
+from napari_cosdd.prediction.on_disk import denoising_on_disk
+from napari_cosdd.prediction.order import Order
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
 
@@ -111,9 +112,9 @@ def test_on_disk_and_lazily_too_memory_that_is_short_changes_nothing(
     )
 
     def run(name):
-        paths = result_paths(tmp_path, name, config, "zarr", False)
-        list(denoising_on_disk(model, image, paths, config, {}))
-        on_disk = read_image(paths.mean).data[:]
+        paths = result_paths(tmp_path, name, ["mean", "sample 1"], "zarr", False)
+        list(denoising_on_disk(model, image, Order(paths, config)))
+        on_disk = read_image(paths["mean"]).data[:]
         return on_disk, np.asarray(denoise_lazily(model, image, config))
 
     free(1 << 40)

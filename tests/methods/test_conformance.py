@@ -8,9 +8,10 @@ from helpers import TINY, TRAINING, awaken, build, tiny_recipe
 from napari_cosdd import api
 from napari_cosdd.axes import Stack
 from napari_cosdd.inference.config import InferenceConfig
-from napari_cosdd.inference.denoise import Outputs, denoise
+from napari_cosdd.inference.denoise import denoise
+from napari_cosdd.inference.parts import part_names
 from napari_cosdd.methods import get_method
-from napari_cosdd.methods.base import Batch, GenerativeMethod
+from napari_cosdd.methods.base import Batch
 from napari_cosdd.training.checkpoint import TrainedModel
 
 
@@ -90,13 +91,11 @@ def test_tiled_equals_whole(name, n_images):
     source = Stack(image, "TYX", 2)
 
     def run(**settings):
-        results = [np.zeros_like(image) for _ in range(3)]
-        stacks = [Stack(r, "TYX", 2) for r in results]
-        generative = isinstance(method, GenerativeMethod)
-        outputs = Outputs(stacks[0], stacks[1], (stacks[2],) if generative else ())
-        config = InferenceConfig(n_samples=3, device="cpu", **settings)
+        config = InferenceConfig(n_samples=3, n_kept=2, device="cpu", **settings)
+        results = {p: np.zeros_like(image) for p in part_names(method, config)}
+        outputs = {part: Stack(r, "TYX", 2) for part, r in results.items()}
         list(denoise(model, source, outputs, config))
-        return results
+        return list(results.values())
 
     whole = run(tile_size=512, margin=0)
     tiled = run(tile_size=24, margin=48, batch_size=2)

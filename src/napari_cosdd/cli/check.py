@@ -47,8 +47,8 @@ def check(
 
     pictures.check_report(output, overwrite)
     trained = api.load(model)
-    opened = api.as_images(image, axes)[0]
-    truth = None if reference is None else api.as_images(reference, axes)[0]
+    opened = api.one_image(image, axes)
+    truth = None if reference is None else api.one_image(reference, axes)
     with stoppable() as stop:
         found = api.check(
             opened, trained, reference=truth, mask=mask, device=device, stop=stop

@@ -19,5 +19,4 @@ def cite(
     from napari_cosdd import api
     from napari_cosdd.citation import methods_paragraph
 
-    given = {k: v for k, v in settings.items() if v is not None}
-    typer.echo(methods_paragraph(api.load(model), api.inference_config(given)))
+    typer.echo(methods_paragraph(api.load(model), api.inference_config(settings)))

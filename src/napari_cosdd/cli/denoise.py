@@ -1,4 +1,4 @@
-"""`napari-cosdd denoise` and `generate`."""
+"""`napari-cosdd denoise`."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -20,8 +20,9 @@ from napari_cosdd.cli._app import (
 from napari_cosdd.errors import BadInputError
 
 if TYPE_CHECKING:
-    from napari_cosdd.cluster import Order
-    from napari_cosdd.on_disk import Part
+    from napari_cosdd.data.image import Image
+    from napari_cosdd.prediction.cluster import Source
+    from napari_cosdd.prediction.order import Order, Share
     from napari_cosdd.training.checkpoint import TrainedModel
 
 
@@ -64,40 +65,41 @@ def denoise(
     goes on with the same command.
     """
     from napari_cosdd import api
-    from napari_cosdd.cluster import Order, denoising_on_cluster
-    from napari_cosdd.on_disk import Part
-    from napari_cosdd.results import made_with, result_paths
+    from napari_cosdd.inference.parts import part_names
+    from napari_cosdd.prediction.cluster import Source
+    from napari_cosdd.prediction.files import made_with, result_paths
+    from napari_cosdd.prediction.order import Order, Share
 
-    share = None if part is None else Part.parse(part)
+    share = None if part is None else Share.parse(part)
     if (share or scheduler) and file_format != "zarr":
         raise BadInputError(
             "--part and --scheduler need --format zarr: machines share images on disk"
         )
     trained = api.load(model)
-    config = api.inference_config({k: v for k, v in settings.items() if v is not None})
+    config = api.inference_config(settings)
     paths = [p for given in images for p in api.find_images(given)]
-    names = api.distinct_names(paths)
-    for name in names:
-        result_paths(output, name, config, file_format, overwrite)
+    names, parts = api.distinct_names(paths), part_names(trained.method, config)
+    made_by = made_with(model.name, trained, config)
+    orders = [
+        Order(
+            result_paths(output, name, parts, file_format, overwrite),
+            config,
+            made_by,
+            dtype,
+            mask,
+        )
+        for name in names
+    ]
     output.mkdir(parents=True, exist_ok=True)
     with stoppable() as stop:
-        for path, name in zip(paths, names, strict=True):
-            order = Order(
-                model.resolve(),
-                path.resolve(),
-                axes,
-                name,
-                result_paths(output, name, config, file_format, overwrite).resolved(),
-                config,
-                made_with(model.name, trained, config),
-                dtype,
-                mask,
-            )
+        for path, name, order in zip(paths, names, orders, strict=True):
+            source = Source(model.resolve(), path.resolve(), axes, name)
             if scheduler is not None:
-                events = denoising_on_cluster(scheduler, order, stop)
-                written = show_denoising(console, name, events)
+                written = _on_cluster(scheduler, source, order, stop)
+            elif file_format == "zarr":
+                written = _on_disk(trained, source, order, share, stop)
             else:
-                written = _denoise(order, trained, file_format, share, stop)
+                written = _in_memory(trained, source, order, stop)
             if written is None:
                 again = "; the same command goes on" if file_format == "zarr" else ""
                 console.print(f"{name} was not finished{again}")
@@ -108,64 +110,61 @@ def denoise(
                 console.print(f"part {part} of {name} is done")
 
 
-def _denoise(
-    order: "Order",
-    trained: "TrainedModel",
-    file_format: str,
-    part: "Part | None",
-    stop: Callable[[], bool],
-) -> list[Path] | None:
-    """Denoise an image here; return the files written, None if stopped."""
-    from napari_cosdd import api
-    from napari_cosdd.results import write_prediction
+def _on_cluster(
+    scheduler: str, source: "Source", order: "Order", stop: Callable[[], bool]
+) -> tuple[Path, ...] | None:
+    """Let workers denoise an image; return the files, None if stopped."""
+    from napari_cosdd.prediction.cluster import denoising_on_cluster
 
-    image = order.open()
+    shown: tuple[Path, ...] | None = show_denoising(
+        console, source.name, denoising_on_cluster(scheduler, source, order, stop)
+    )
+    return shown
+
+
+def _on_disk(
+    trained: "TrainedModel",
+    source: "Source",
+    order: "Order",
+    share: "Share | None",
+    stop: Callable[[], bool],
+) -> tuple[Path, ...] | None:
+    """Denoise an image tile by tile; return the files, None if stopped."""
+    from napari_cosdd.prediction.on_disk import denoising_on_disk
+
+    events = denoising_on_disk(trained, _opened(source), order, share=share, stop=stop)
+    shown: tuple[Path, ...] | None = show_denoising(console, source.name, events)
+    return shown
+
+
+def _in_memory(
+    trained: "TrainedModel",
+    source: "Source",
+    order: "Order",
+    stop: Callable[[], bool],
+) -> tuple[Path, ...] | None:
+    """Denoise an image and write it; return the files, None if stopped."""
+    from napari_cosdd import api
+    from napari_cosdd.prediction.files import write_prediction
+
+    events = api.denoising(
+        trained,
+        _opened(source),
+        order.config,
+        dtype=order.dtype,
+        mask=order.mask,
+        stop=stop,
+    )
+    made = show_denoising(console, source.name, events)
+    if made is None:
+        return None
+    write_prediction(order.paths, made, order.provenance)
+    return tuple(order.paths.values())
+
+
+def _opened(source: "Source") -> "Image":
+    """Open an image, and say what is doubtful about it."""
+    image = source.open()
     for doubt in image.doubts:
         note(console, doubt)
-    if file_format == "zarr":
-        events = order.on_disk(trained, image, part, stop)
-        written: list[Path] | None = show_denoising(console, image.name, events)
-        return written
-    events = api.denoising(
-        trained, image, order.config, dtype=order.dtype, mask=order.mask, stop=stop
-    )
-    made = show_denoising(console, image.name, events)
-    return made and write_prediction(order.paths, made, order.provenance)
-
-
-@app.command()
-def generate(
-    model: Annotated[Path, typer.Argument(help="Model file from train.")],
-    output: Annotated[Path, typer.Option(help="Folder for the images.")] = Path(
-        "generated"
-    ),
-    like: Annotated[
-        Path | None,
-        typer.Option(help="Redraw the noise of this image instead: same signal."),
-    ] = None,
-    n: Annotated[int, typer.Option(help="How many images.", min=1, max=1000)] = 4,
-    size: Annotated[int, typer.Option(help="Width and height, pixels.", min=16)] = 256,
-    axes: AxesOption = None,
-    seed: Annotated[int, typer.Option(min=0)] = 0,
-    overwrite: OverwriteOption = False,
-) -> None:
-    """Draw new images from the model: clean and noisy, or fresh noise on an image."""
-    from napari_cosdd import api
-    from napari_cosdd.data.io import write_image
-    from napari_cosdd.inference.generate import generate_images, redraw_noise
-    from napari_cosdd.results import check_outputs
-
-    trained = api.load(model)
-    if like is None:
-        names = ["generated-clean", "generated-noisy"]
-        paths = check_outputs(output, names, overwrite)
-        made = list(generate_images(trained, n, size, seed))
-    else:
-        image = api.as_images(like, axes)[0]
-        names = [f"{image.name}-redrawn-{k + 1}" for k in range(n)]
-        paths = check_outputs(output, names, overwrite)
-        made = redraw_noise(trained, image, n, seed)
-    output.mkdir(parents=True, exist_ok=True)
-    for path, drawn in zip(paths, made, strict=True):
-        write_image(path, drawn)
-        console.print(f"wrote {path}")
+    return image

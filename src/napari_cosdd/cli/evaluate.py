@@ -36,15 +36,15 @@ def evaluate(
 
     if output is not None:
         check_output(output, overwrite)
-    a = np.asarray(api.as_images(image)[0].data)
-    b = np.asarray(api.as_images(reference)[0].data)
+    a = np.asarray(api.one_image(image).data)
+    b = np.asarray(api.one_image(reference).data)
     scores = score(a, b, peak)
     numbers: dict[str, Any] = scores._asdict()
     console.print(f"PSNR                        {scores.psnr:.2f} dB")
     console.print(f"PSNR after gain and offset  {scores.psnr_affine:.2f} dB")
     console.print(f"SSIM                        {scores.ssim:.4f}")
     if noisy is not None:
-        x = np.asarray(api.as_images(noisy)[0].data).astype(np.float64)
+        x = np.asarray(api.one_image(noisy).data).astype(np.float64)
         before = score(x, b, peak)
         console.print(f"PSNR of the noisy image     {before.psnr:.2f} dB")
         planes = (x - a).reshape(-1, *x.shape[-2:])

@@ -45,7 +45,7 @@ def export(
     check_output(output, overwrite)
     api.export_bioimageio(
         api.load(model),
-        api.as_images(image, axes)[0],
+        api.one_image(image, axes),
         output,
         name=name,
         authors=author or [],

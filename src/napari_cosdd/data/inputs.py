@@ -46,6 +46,21 @@ def as_images(
     return [image]
 
 
+def one_image(image: ImageLike | Sequence[ImageLike], axes: str | None = None) -> Image:
+    """Turn an array, a path or an Image into an Image.
+
+    Raises
+    ------
+    BadInputError
+        If it is a folder or a list of several, or no grey-level image.
+    """
+    opened = as_images(image, axes)
+    if len(opened) > 1:
+        names = ", ".join(i.name for i in opened[:4]) + (" …" if opened[4:] else "")
+        raise BadInputError(f"expected one image, got {len(opened)}: {names}")
+    return opened[0]
+
+
 def as_frames(images: Sequence[Image]) -> Image:
     """Return repeats of a scene as one time series, also from a file for each.
 

@@ -53,7 +53,7 @@ def check_finite(stacks: Sequence[Stack]) -> None:
         bad += int(np.count_nonzero(~np.isfinite(part)))
         total += part.size
     if bad:
-        raise _not_finite(bad, total)
+        raise not_finite(bad, total)
 
 
 def check_channels(stacks: Sequence[Stack], names: Sequence[str]) -> None:
@@ -101,7 +101,7 @@ class Survey:
                 self._take(part)
                 yield part
         if self.not_finite:
-            raise _not_finite(self.not_finite, self.n_pixels)
+            raise not_finite(self.not_finite, self.n_pixels)
 
     def _take(self, part: NDArray[Any]) -> None:
         highest = float(part.max())
@@ -136,7 +136,8 @@ class Survey:
         }
 
 
-def _not_finite(bad: int, total: int) -> BadInputError:
+def not_finite(bad: int, total: int) -> BadInputError:
+    """Return the error that refuses pixels that are not finite."""
     return BadInputError(
         f"{bad} of {total} pixels are not finite (NaN or infinite); mask them "
         "(--mask, mask=True) to fill each with its nearest neighbour"

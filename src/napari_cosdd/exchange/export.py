@@ -24,7 +24,7 @@ from napari_cosdd.data.image import Image
 from napari_cosdd.errors import BadInputError, SavingError
 from napari_cosdd.exchange.description import OURS, About, description
 from napari_cosdd.exchange.grey_levels import GreyLevels
-from napari_cosdd.inference.denoise import check_fits
+from napari_cosdd.inference.fits import check_fits
 from napari_cosdd.training.checkpoint import TrainedModel
 
 #: Pixels of a tile along each axis, and along z; noise is fixed for this size.

@@ -25,6 +25,19 @@ UNREADABLE = (
 )
 
 
+def load(path: Path | str) -> TrainedModel:
+    """Read a model file, or the model in a bioimage.io package of ours.
+
+    Raises
+    ------
+    BadModelFileError
+        If it is damaged, foreign, or of a newer format.
+    """
+    if zipfile.is_zipfile(path):
+        return import_bioimageio(Path(path))
+    return TrainedModel.load(path)
+
+
 def import_bioimageio(path: Path) -> TrainedModel:
     """Read our own model out of a bioimage.io package. Nothing in it is executed.
 

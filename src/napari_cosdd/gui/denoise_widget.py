@@ -11,7 +11,7 @@ from napari_cosdd._words import clock
 from napari_cosdd.api import Prediction, denoising, inference_config
 from napari_cosdd.data.image import Image
 from napari_cosdd.errors import BadInputError, CosddError
-from napari_cosdd.events import Event, Saved
+from napari_cosdd.events import Event, Written
 from napari_cosdd.gui._compare import CompareView
 from napari_cosdd.gui._jobs import Job
 from napari_cosdd.gui._layers import (
@@ -40,7 +40,12 @@ from napari_cosdd.gui._session import ModelEntry, plain_name, session_of
 from napari_cosdd.gui._trust import Subject, TrustView
 from napari_cosdd.gui.model_reader import SUFFIX
 from napari_cosdd.inference.config import InferenceConfig
-from napari_cosdd.results import FORMATS, made_with, result_paths, write_prediction
+from napari_cosdd.prediction.files import (
+    FORMATS,
+    made_with,
+    result_paths,
+    write_prediction,
+)
 
 if TYPE_CHECKING:
     import napari
@@ -213,13 +218,13 @@ class DenoiseWidget(Dock):
         self, folder: Path, prediction: Prediction, made_by: dict[str, Any]
     ) -> None:
         """Write all results into a folder, in the background; nothing is replaced."""
-        settings = inference_config(made_by["settings"])
 
         def work(stop: Callable[[], bool]) -> Iterator[Event]:
             name = plain_name(prediction.source.name)
-            paths = result_paths(folder, name, settings, FORMATS[0], overwrite=False)
-            for path in write_prediction(paths, prediction, made_by):
-                yield Saved(path, 0)
+            parts = tuple(prediction.parts)
+            paths = result_paths(folder, name, parts, FORMATS[0], overwrite=False)
+            write_prediction(paths, prediction, made_by)
+            yield Written(tuple(paths.values()))
 
         job = Job("saving results", work)
         self._saving = job, folder

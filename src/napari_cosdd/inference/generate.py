@@ -13,9 +13,9 @@ from napari_cosdd.data.image import Image
 from napari_cosdd.data.inspect import check_finite
 from napari_cosdd.devices import choose_device, on_device
 from napari_cosdd.errors import BadInputError, StoppedError
-from napari_cosdd.inference.denoise import check_fits
+from napari_cosdd.inference.fits import check_fits
 from napari_cosdd.inference.latent_noise import PositionNoise
-from napari_cosdd.inference.tiler import Tile, tile_grid
+from napari_cosdd.inference.tile_grid import Tile, tile_grid
 from napari_cosdd.inference.tiles import read_tile
 from napari_cosdd.methods.base import GenerativeMethod
 from napari_cosdd.training.checkpoint import TrainedModel

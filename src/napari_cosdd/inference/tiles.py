@@ -11,7 +11,8 @@ from napari_cosdd.axes import Stack
 from napari_cosdd.data.io import as_type
 from napari_cosdd.errors import BadInputError
 from napari_cosdd.inference.config import InferenceConfig
-from napari_cosdd.inference.tiler import Tile, tile_grid
+from napari_cosdd.inference.parts import DEVIATION, Targets
+from napari_cosdd.inference.tile_grid import Tile, tile_grid
 from napari_cosdd.spec import DataSpec
 from napari_cosdd.training.checkpoint import TrainedModel
 
@@ -86,10 +87,13 @@ class Place(NamedTuple):
     image: int
     tile: Tile
 
-    def write(self, stack: Stack, values: Tensor, *, scale_only: bool = False) -> None:
-        """Write a result of the whole tile, (c, *read), in grey levels."""
+    def write(self, outputs: Targets, part: str, values: Tensor) -> None:
+        """Write a part of the whole tile, (c, *read), if wanted, in grey levels."""
+        target = outputs.get(part)
+        if target is None:
+            return
         pixels = values[(slice(None), *self.tile.inner)].cpu().numpy()
         scale = self.spec.normalization
-        invert = scale.invert_scale if scale_only else scale.invert
-        grey = as_type(invert(pixels, self.spec.ndim), np.dtype(stack.data.dtype))
-        stack.write(self.image, self.tile.core, grey)
+        invert = scale.invert_scale if part == DEVIATION else scale.invert
+        grey = as_type(invert(pixels, self.spec.ndim), target.dtype)
+        target.write(self.image, self.tile.core, grey)

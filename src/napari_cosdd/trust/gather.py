@@ -14,15 +14,14 @@ from napari_cosdd.devices import choose_device, on_device
 from napari_cosdd.errors import BadInputError, StoppedError
 from napari_cosdd.events import Denoised
 from napari_cosdd.inference.config import InferenceConfig
-from napari_cosdd.inference.denoise import check_fits
+from napari_cosdd.inference.fits import check_fits, unlike_training
 from napari_cosdd.inference.generate import redraw_noise
 from napari_cosdd.inference.latent_noise import PositionNoise
-from napari_cosdd.inference.suits import unlike_training
-from napari_cosdd.inference.tiler import tile_grid
+from napari_cosdd.inference.tile_grid import tile_grid
 from napari_cosdd.inference.tiles import read_tile
 from napari_cosdd.methods.base import Batch, GenerativeMethod
 from napari_cosdd.noise.report import report
-from napari_cosdd.prediction import denoising
+from napari_cosdd.prediction.in_memory import denoising
 from napari_cosdd.training.checkpoint import TrainedModel
 from napari_cosdd.trust.evidence import Evidence
 from napari_cosdd.trust.measures import Floats

@@ -5,15 +5,18 @@ import pytest
 import zarr
 
 from napari_cosdd import api
-from napari_cosdd.cluster import Order, denoising_on_cluster
 from napari_cosdd.data.image import Image
 from napari_cosdd.data.io import read_image, write_image
 from napari_cosdd.data.ome_zarr import replace_folder
 from napari_cosdd.errors import BadInputError, SavingError
-from napari_cosdd.events import Denoised, TileDone, Warned
+from napari_cosdd.events import TileDone, Warned, Written
 from napari_cosdd.inference.config import InferenceConfig
-from napari_cosdd.on_disk import Part, denoising_on_disk
-from napari_cosdd.results import result_paths
+from napari_cosdd.inference.parts import part_names
+from napari_cosdd.prediction.cluster import Source, denoising_on_cluster
+from napari_cosdd.prediction.files import result_paths
+from napari_cosdd.prediction.on_disk import denoising_on_disk
+from napari_cosdd.prediction.order import Order, Share
+from napari_cosdd.prediction.partial import WIDEST, PartialResult, chunk_width
 
 CONFIG = InferenceConfig(n_samples=3, n_kept=1, tile_size=32, margin=8, batch_size=2)
 
@@ -34,18 +37,19 @@ def run(model, movie, tmp_path):
         folder=tmp_path,
         tiles=None,
         overwrite=False,
+        share=None,
         **settings,
     ):
-        paths = result_paths(folder, "movie", config, "zarr", overwrite)
+        parts = part_names(model.method, config)
+        paths = result_paths(folder, "movie", parts, "zarr", overwrite)
+        order = Order(paths, config, {"by": "us"}, **settings)
         seen = []
 
         def stop():
             done = [e for e in seen if isinstance(e, TileDone)]
             return tiles is not None and len(done) >= tiles
 
-        for event in denoising_on_disk(
-            model, image, paths, config, {"by": "us"}, stop=stop, **settings
-        ):
+        for event in denoising_on_disk(model, image, order, share=share, stop=stop):
             seen.append(event)
         return seen, paths
 
@@ -58,13 +62,10 @@ def n_tiles(events):
 
 def same_as_in_memory(paths, model, movie):
     expected = api.denoise(movie, model, **CONFIG.model_dump())
-    for path, data in (
-        (paths.mean, expected.mean),
-        (paths.deviation, expected.deviation),
-        (paths.samples[0], expected.samples[0]),
-    ):
+    assert list(paths) == list(expected.parts)
+    for part, path in paths.items():
         found = read_image(path)
-        np.testing.assert_array_equal(np.asarray(found.data), data)
+        np.testing.assert_array_equal(np.asarray(found.data), expected.parts[part])
         assert found.axes == "TYX"
         assert dict(found.pixel_size) == dict(movie.pixel_size)
 
@@ -72,9 +73,9 @@ def same_as_in_memory(paths, model, movie):
 def test_the_result_on_disk_is_that_in_memory(run, model, movie, tmp_path):
     events, paths = run()
     assert n_tiles(events) == 2 * 3 * 2
-    assert events[-1] == Denoised([paths.mean, paths.deviation, *paths.samples])
+    assert events[-1] == Written(tuple(paths.values()))
     same_as_in_memory(paths, model, movie)
-    written = zarr.open_group(paths.samples[0], mode="r")
+    written = zarr.open_group(paths["sample 1"], mode="r")
     assert written["0"].chunks == (1, 32, 32)
     assert written.attrs["napari_cosdd"]["part"] == "sample 1"
     assert written.attrs["napari_cosdd"]["by"] == "us"
@@ -87,22 +88,22 @@ def test_the_result_on_disk_is_that_in_memory(run, model, movie, tmp_path):
 
 def test_what_was_interrupted_goes_on(run, model, movie):
     first, paths = run(tiles=5)
-    assert not isinstance(first[-1], Denoised)
-    assert not paths.mean.exists()
+    assert not isinstance(first[-1], Written)
+    assert not paths["mean"].exists()
     second, _ = run()
     assert second[0] == Warned("going on: 5 of 12 tiles are done")
     assert n_tiles(second) == 7
     same_as_in_memory(paths, model, movie)
 
 
-def test_parts_make_one_result(run, model, movie):
-    events, paths = run(part=Part(1, 3))
-    assert events[-1] == Denoised([])
-    run(part=Part(3, 3))
-    assert not paths.mean.exists()
-    events, _ = run(part=Part(2, 3))
+def test_shares_make_one_result(run, model, movie):
+    events, paths = run(share=Share(1, 3))
+    assert events[-1] == Written(())
+    run(share=Share(3, 3))
+    assert not paths["mean"].exists()
+    events, _ = run(share=Share(2, 3))
     assert n_tiles(events) == 4
-    assert events[-1].result[0] == paths.mean
+    assert events[-1].paths[0] == paths["mean"]
     same_as_in_memory(paths, model, movie)
 
 
@@ -110,15 +111,15 @@ def test_more_parts_than_tiles_leave_nothing_behind(run, tmp_path):
     run()
     for written in tmp_path.iterdir():
         shutil.rmtree(written)
-    events, _ = run(part=Part(20, 20))
-    assert events == [Denoised([])]
+    events, _ = run(share=Share(20, 20))
+    assert events == [Written(())]
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_run_cut_off_while_finishing_is_finished_by_the_next(
     run, model, movie, tmp_path, monkeypatch
 ):
-    from napari_cosdd import on_disk
+    from napari_cosdd.prediction import partial
 
     moved = []
 
@@ -129,13 +130,13 @@ def test_a_run_cut_off_while_finishing_is_finished_by_the_next(
         replace_folder(new, path)
 
     with monkeypatch.context() as patch:
-        patch.setattr(on_disk, "replace_folder", killed)
+        patch.setattr(partial, "replace_folder", killed)
         with pytest.raises(KeyboardInterrupt):
             run()
     assert [p.name for p in moved] == ["movie-mean.zarr"]
     events, paths = run(overwrite=True)
     assert n_tiles(events) == 0
-    assert events[-1] == Denoised([paths.mean, paths.deviation, *paths.samples])
+    assert events[-1] == Written(tuple(paths.values()))
     same_as_in_memory(paths, model, movie)
     assert not (tmp_path / "movie.finished").exists()
 
@@ -151,9 +152,7 @@ def test_only_marks_of_tiles_count(run, model, movie, tmp_path):
 
 @pytest.mark.parametrize("width", [2048, 2049, 2500, 3000, 4095, 4096, 8192])
 def test_chunks_of_wide_tiles_are_wide(width):
-    from napari_cosdd.on_disk import WIDEST, _chunk
-
-    chunk = _chunk(width, alone=False)
+    chunk = chunk_width(width, alone=False)
     assert width % chunk == 0
     assert WIDEST / 4 < chunk <= WIDEST
 
@@ -170,9 +169,7 @@ def test_what_was_not_cleared_up_does_not_stop_the_next_run(
 def test_a_part_that_comes_late_finds_the_others_finished(
     run, model, movie, monkeypatch
 ):
-    from napari_cosdd.on_disk import _Folder
-
-    complete = _Folder.all_done
+    complete = PartialResult.all_done
 
     def other_part_finishes_first(self, n):
         assert complete(self, n)
@@ -180,9 +177,9 @@ def test_a_part_that_comes_late_finds_the_others_finished(
         return True
 
     with monkeypatch.context() as patch:
-        patch.setattr(_Folder, "all_done", other_part_finishes_first)
+        patch.setattr(PartialResult, "all_done", other_part_finishes_first)
         events, paths = run()
-    assert events[-1] == Denoised([])
+    assert events[-1] == Written(())
     same_as_in_memory(paths, model, movie)
 
 
@@ -211,13 +208,12 @@ def test_a_tile_that_was_not_marked_is_done_again(run, model, movie, tmp_path):
 
 def test_a_full_disk_is_told_and_nothing_is_lost(run, model, movie, monkeypatch):
     run(tiles=2)
-    from napari_cosdd.on_disk import _Folder
 
     def full(self, i):
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(_Folder, "mark", full)
+        patch.setattr(PartialResult, "mark", full)
         with pytest.raises(SavingError, match=r"No space left.*goes on with it"):
             run()
     events, paths = run()
@@ -226,38 +222,32 @@ def test_a_full_disk_is_told_and_nothing_is_lost(run, model, movie, monkeypatch)
 
 
 @pytest.mark.parametrize("text", ["0/3", "4/3", "2", "a/b", "1/2/3", ""])
-def test_parts_are_two_numbers(text):
+def test_shares_are_two_numbers(text):
     with pytest.raises(BadInputError, match="such as 2/8"):
-        Part.parse(text)
-    assert Part.parse("2/8") == Part(2, 8)
+        Share.parse(text)
+    assert Share.parse("2/8") == Share(2, 8)
 
 
-def test_parts_are_disjoint_and_cover_all():
-    parts = [Part(i, 3) for i in (1, 2, 3)]
-    assert all(sum(p.holds(i) for p in parts) == 1 for i in range(20))
+def test_shares_are_disjoint_and_cover_all():
+    shares = [Share(i, 3) for i in (1, 2, 3)]
+    assert all(sum(p.holds(i) for p in shares) == 1 for i in range(20))
 
 
 def test_the_workers_of_a_cluster_make_one_result(model, movie, tmp_path):
     distributed = pytest.importorskip("distributed")
     model.save(tmp_path / "m.safetensors")
     write_image(tmp_path / "movie.tif", movie)
-    paths = result_paths(tmp_path / "clean", "movie", CONFIG, "zarr", False)
-    paths.mean.parent.mkdir()
-    order = Order(
-        tmp_path / "m.safetensors",
-        tmp_path / "movie.tif",
-        None,
-        "movie",
-        paths,
-        CONFIG,
-        {},
-    )
+    parts = part_names(model.method, CONFIG)
+    paths = result_paths(tmp_path / "clean", "movie", parts, "zarr", False)
+    paths["mean"].parent.mkdir()
+    files = tmp_path / "m.safetensors", tmp_path / "movie.tif"
+    source, order = Source(*files, None, "movie"), Order(paths, CONFIG)
     with distributed.LocalCluster(
         n_workers=2, threads_per_worker=1, processes=False, dashboard_address=None
     ) as cluster:
-        *parts, last = denoising_on_cluster(cluster.scheduler_address, order)
-    assert [e.done for e in parts] == list(range(1, 9))
-    assert last == Denoised([paths.mean, paths.deviation, *paths.samples])
+        *shares, last = denoising_on_cluster(cluster.scheduler_address, source, order)
+    assert [e.done for e in shares] == list(range(1, 9))
+    assert last == Written(tuple(paths.values()))
     same_as_in_memory(paths, model, movie)
 
 
@@ -265,17 +255,17 @@ def test_an_address_without_a_scheduler_is_told(tmp_path):
     """And no later computation of others waits for it."""
     distributed = pytest.importorskip("distributed")
     with pytest.raises(BadInputError, match="no scheduler answers at nowhere"):
-        next(denoising_on_cluster("nowhere://1", None))
+        next(denoising_on_cluster("nowhere://1", None, None))
     with pytest.raises(ValueError, match="No client"):
         distributed.default_client()
 
 
 def test_a_part_that_starts_after_all_is_done_leaves_it_so(run, model, movie, tmp_path):
-    run(part=Part(2, 2))
-    events, paths = run(part=Part(1, 2))
-    assert events[-1].result
-    events, _ = run(part=Part(2, 2), overwrite=True)
-    assert events == [Denoised([])]
+    run(share=Share(2, 2))
+    events, paths = run(share=Share(1, 2))
+    assert events[-1].paths
+    events, _ = run(share=Share(2, 2), overwrite=True)
+    assert events == [Written(())]
     same_as_in_memory(paths, model, movie)
     assert not (tmp_path / "movie.partial").exists()
 
@@ -291,6 +281,4 @@ def test_folders_of_others_are_left_alone(run, tmp_path):
 
 @pytest.mark.parametrize("width", [2053, 3001])
 def test_a_tile_that_is_the_whole_image_has_wide_chunks(width):
-    from napari_cosdd.on_disk import WIDEST, _chunk
-
-    assert _chunk(width, alone=True) == WIDEST
+    assert chunk_width(width, alone=True) == WIDEST

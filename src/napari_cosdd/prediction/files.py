@@ -1,8 +1,8 @@
 """Denoised images as files: names, provenance, axes and pixel size of the source."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from napari_cosdd._version import __version__
 from napari_cosdd.data.files import check_output
@@ -10,42 +10,16 @@ from napari_cosdd.data.image import Image
 from napari_cosdd.data.io import write_image
 from napari_cosdd.errors import BadInputError
 from napari_cosdd.inference.config import InferenceConfig
-from napari_cosdd.prediction import Prediction
+from napari_cosdd.prediction.in_memory import Prediction
 from napari_cosdd.training.checkpoint import TrainedModel
 
 FORMATS = ("tif", "zarr", "npy")
 
 
-class ResultPaths(NamedTuple):
-    """Where the parts of a prediction go."""
-
-    mean: Path
-    deviation: Path
-    samples: tuple[Path, ...]
-
-    def of(self, parts: Iterable[str]) -> dict[str, Path]:
-        """Return the path of each part: mean, deviation, sample 1, sample 2."""
-        known = {"mean": self.mean, "deviation": self.deviation}
-        known |= {f"sample {k}": p for k, p in enumerate(self.samples, start=1)}
-        return {part: known[part] for part in parts if part in known}
-
-    def resolved(self) -> "ResultPaths":
-        """Return them as seen from any folder."""
-        return ResultPaths(
-            self.mean.resolve(),
-            self.deviation.resolve(),
-            tuple(p.resolve() for p in self.samples),
-        )
-
-
 def result_paths(
-    folder: Path,
-    name: str,
-    config: InferenceConfig,
-    file_format: str,
-    overwrite: bool,
-) -> ResultPaths:
-    """Name the files of a prediction.
+    folder: Path, name: str, parts: Sequence[str], file_format: str, overwrite: bool
+) -> dict[str, Path]:
+    """Name the files of the parts of a prediction, such as NAME-sample-01.tif.
 
     Raises
     ------
@@ -54,29 +28,24 @@ def result_paths(
     """
     if file_format not in FORMATS:
         raise BadInputError(f"format {file_format!r}: expected {', '.join(FORMATS)}")
-    kept = min(config.n_kept, config.n_samples) if not config.direct else 0
-
-    def path(part: str) -> Path:
-        return folder / f"{name}-{part}.{file_format}"
-
-    width = len(str(kept))
-    samples = tuple(path(f"sample-{k + 1:0{width}d}") for k in range(kept))
-    paths = ResultPaths(path("mean"), path("deviation"), samples)
-    for one in (paths.mean, paths.deviation, *samples):
-        check_output(one, overwrite)
+    numbers = [part.partition(" ")[2] for part in parts]
+    width = max(map(len, numbers))
+    paths = {}
+    for part, number in zip(parts, numbers, strict=True):
+        words = [name, part.split()[0], *([number.zfill(width)] if number else [])]
+        paths[part] = folder / f"{'-'.join(words)}.{file_format}"
+        check_output(paths[part], overwrite)
     return paths
 
 
 def write_prediction(
-    paths: ResultPaths, prediction: Prediction, provenance: Mapping[str, Any]
-) -> list[Path]:
-    """Write mean, deviation and samples; return the files written."""
+    paths: Mapping[str, Path], prediction: Prediction, provenance: Mapping[str, Any]
+) -> None:
+    """Write the parts of a prediction."""
     source, parts = prediction.source, prediction.parts
-    written = paths.of(parts)
-    for part, path in written.items():
+    for part, path in paths.items():
         image = source.with_data(parts[part], title_of(source, part))
         write_image(path, image, provenance_of(source, part, provenance))
-    return list(written.values())
 
 
 def title_of(source: Image, part: str) -> str:

@@ -13,13 +13,10 @@ from napari_cosdd.data.image import Image
 from napari_cosdd.data.inputs import stack_of
 from napari_cosdd.errors import BadInputError
 from napari_cosdd.inference.config import InferenceConfig
-from napari_cosdd.inference.denoise import (
-    Outputs,
-    check_fits,
-    denoise,
-    gives_samples,
-)
-from napari_cosdd.inference.tiler import Tile
+from napari_cosdd.inference.denoise import denoise
+from napari_cosdd.inference.fits import check_fits, gives_samples
+from napari_cosdd.inference.parts import DEVIATION, MEAN, sample_name
+from napari_cosdd.inference.tile_grid import Tile
 from napari_cosdd.inference.tiles import tiles_for
 from napari_cosdd.training.checkpoint import TrainedModel
 
@@ -29,14 +26,15 @@ What = Literal["mean", "deviation"] | int
 _ONE_AT_A_TIME = SerializableLock("napari-cosdd")
 
 
-class _Core(Stack):
+class _TileBuffer:
     """Holds a tile of a result, instead of an array that is too large to have."""
 
+    dtype = np.dtype(np.float32)
+
     def __init__(self, tile: Tile, n_channels: int) -> None:
-        super().__init__(np.empty((0, 0), np.float32), "YX", 2)
         self.core = tile.core
         size = [c.stop - c.start for c in tile.core]
-        self.values = np.empty((n_channels, *size), np.float32)
+        self.values = np.zeros((n_channels, *size), self.dtype)
 
     def write(self, n: int, region: Region | None, values: NDArray[Any]) -> None:
         """Keep the values of a part of the tile, shape (c, *region)."""
@@ -82,11 +80,15 @@ def denoise_lazily(
     BadInputError, BadModelFileError
         If there is no such part, or the image is not what the model is for.
     """
+    if what not in (MEAN, DEVIATION) and (type(what) is not int or what < 0):
+        raise BadInputError(
+            f"part {what!r}: expected {MEAN}, {DEVIATION}, or the number of a sample"
+        )
     source = stack_of(image, model.spec.ndim, mask)
     check_fits(model, source, config.direct)
-    if what != "mean" and not gives_samples(model.method, config):
+    if what != MEAN and not gives_samples(model.method, config):
         raise BadInputError("without posterior samples there is a mean only")
-    if what == "deviation" and config.n_samples < 2:
+    if what == DEVIATION and config.n_samples < 2:
         raise BadInputError("a deviation needs two samples or more")
     if isinstance(what, int):
         alone = {"n_samples": what + 1, "antithetic": False}
@@ -123,12 +125,12 @@ def _tile(
     tile: Tile,
 ) -> NDArray[np.float32]:
     """Return a tile of what is asked for, (c, *core)."""
-    n_samples = what + 1 if isinstance(what, int) else 0
-    parts = [_Core(tile, source.n_channels) for _ in range(2 + n_samples)]
-    outputs = Outputs(parts[0], parts[1], tuple(parts[2:]))
-    list(denoise(model, source, outputs, config, work=[(n, tile)], live=False))
-    wanted = 2 + what if isinstance(what, int) else ("mean", "deviation").index(what)
-    return parts[wanted].values
+    buffer = _TileBuffer(tile, source.n_channels)
+    part = sample_name(what) if isinstance(what, int) else what
+    work = [(n, tile)]
+    for _ in denoise(model, source, {part: buffer}, config, work=work, live=False):
+        pass
+    return buffer.values
 
 
 def _as_image(made: da.Array, source: Stack) -> da.Array:

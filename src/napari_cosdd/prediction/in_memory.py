@@ -16,9 +16,9 @@ from napari_cosdd.data.inspect import check_finite
 from napari_cosdd.errors import BadInputError, in_words
 from napari_cosdd.events import Allocated, Denoised, Event, Warned
 from napari_cosdd.inference.config import InferenceConfig
-from napari_cosdd.inference.denoise import Outputs, check_fits, gives_samples
 from napari_cosdd.inference.denoise import denoise as denoise_stack
-from napari_cosdd.inference.suits import differences
+from napari_cosdd.inference.fits import check_fits, differences
+from napari_cosdd.inference.parts import DEVIATION, MEAN, part_names, sample_name
 from napari_cosdd.training.checkpoint import TrainedModel
 
 #: Kept samples beyond this many bytes go to a temporary file.
@@ -51,10 +51,10 @@ class Prediction:
     @property
     def parts(self) -> dict[str, NDArray[Any]]:
         """The images by name: mean, deviation if there is one, sample 1, sample 2."""
-        made = {"mean": self.mean}
+        made = {MEAN: self.mean}
         if self.deviation is not None:
-            made["deviation"] = self.deviation
-        return made | {f"sample {k}": s for k, s in enumerate(self.samples, start=1)}
+            made[DEVIATION] = self.deviation
+        return made | {sample_name(k): s for k, s in enumerate(self.samples)}
 
 
 def inference_config(settings: dict[str, Any]) -> InferenceConfig:
@@ -81,9 +81,28 @@ def denoising(
 
     Parameters
     ----------
+    model : TrainedModel
+        What was learned.
+    image : Image
+        Noisy; read tile by tile.
+    config : InferenceConfig
+        Settings.
     dtype : str
         Of mean and samples: "float32", or "same" for the source's. The deviation
         is always float32.
+    mask : bool
+        Fill pixels that are not finite.
+    stop : callable
+        Polled between batches of samples; True ends without Denoised.
+
+    Raises
+    ------
+    BadInputError
+        If pixels are not finite and not masked, or the type is unknown.
+    BadModelFileError
+        If the model is for other channels or dimensions.
+    NotEnoughMemoryError, DeviceLostError
+        If memory runs out with a single sample, or the GPU is gone.
     """
     ndim = model.spec.ndim
     source = stack_of(image, ndim, mask)
@@ -91,22 +110,18 @@ def denoising(
     if not mask:
         check_finite([source])
     shape, kind = image.data.shape, result_type(image, dtype)
-    generative = gives_samples(model.method, config)
+    names = part_names(model.method, config)
     mean = _room(shape, kind)
-    differ = generative and config.n_samples > 1
-    deviation = _room(shape, np.dtype(np.float32)) if differ else None
-    n_kept = min(config.n_kept, config.n_samples) if generative else 0
-    samples = _room((n_kept, *shape), kind)
-    outputs = Outputs(
-        Stack(mean, image.axes, ndim),
-        None if deviation is None else Stack(deviation, image.axes, ndim),
-        tuple(Stack(s, image.axes, ndim) for s in samples),
-    )
-    prediction = Prediction(image, mean, deviation, samples)
+    deviation = _room(shape, np.dtype(np.float32)) if DEVIATION in names else None
+    n_kept = len(set(names) - {MEAN, DEVIATION})
+    prediction = Prediction(image, mean, deviation, _room((n_kept, *shape), kind))
+    outputs = {
+        name: Stack(part, image.axes, ndim) for name, part in prediction.parts.items()
+    }
     yield Allocated(prediction)
-    yield from map(Warned, differences(model, image))
-    for event in denoise_stack(model, source, outputs, config, stop=stop):
-        yield Denoised(prediction) if isinstance(event, Denoised) else event
+    yield from map(Warned, differences(model, image, filled=mask))
+    if (yield from denoise_stack(model, source, outputs, config, stop=stop)):
+        yield Denoised(prediction)
 
 
 def result_type(image: Image, dtype: str) -> np.dtype[Any]:

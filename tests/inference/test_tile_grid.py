@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_cosdd.inference.tiler import NARROW, tile_grid
+from napari_cosdd.inference.tile_grid import NARROW, tile_grid
 
 
 @given(

@@ -27,6 +27,12 @@ def test_a_chunk_is_that_of_the_whole_image(model, movie, what):
     np.testing.assert_allclose(lazy[1, 0, 40:70, 20:50], whole[1, 0, 40:70, 20:50])
 
 
+@pytest.mark.parametrize("what", [-1, True, "mode", 1.0])
+def test_parts_that_there_are_not_are_told(model, movie, what):
+    with pytest.raises(BadInputError, match="expected mean, deviation, or the number"):
+        api.denoise_lazily(model, movie, CONFIG, what=what)
+
+
 def test_only_what_is_looked_at_is_computed(model, movie):
     read = []
 

@@ -1,12 +1,16 @@
-"""Whether an image looks like what a model was trained on."""
+"""Whether a model is for an image, and whether that looks like its training data."""
 
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_cosdd.axes import Stack
 from napari_cosdd.data.image import Image
+from napari_cosdd.data.inspect import not_finite
+from napari_cosdd.errors import BadInputError, BadModelFileError
+from napari_cosdd.inference.config import InferenceConfig
+from napari_cosdd.methods.base import GenerativeMethod, Method
 from napari_cosdd.training.checkpoint import TrainedModel
 
 #: Planes that are looked at, boxes along each of their axes, the side of these in
@@ -17,8 +21,36 @@ PLANES, BOXES, SIDE, PIXELS = 8, 4, 256, 1 << 18
 SHIFT, FACTOR = 0.5, 2.0
 
 
-def differences(model: TrainedModel, image: Image) -> list[str]:
+def check_fits(model: TrainedModel, source: Stack, direct: bool = False) -> None:
+    """Refuse, before any work, an image that the model is not for."""
+    if len(source.size) != model.spec.ndim:
+        raise BadModelFileError(
+            f"the model is for {model.spec.ndim} spatial axes, the image is seen "
+            f"with {len(source.size)}"
+        )
+    if source.n_channels != model.spec.n_channels:
+        raise BadModelFileError(
+            f"the model is for {model.spec.n_channels} channels, the image has "
+            f"{source.n_channels}"
+        )
+    if direct and not model.method.has_estimate:
+        raise BadInputError(
+            "this model was trained without a direct denoiser; train with "
+            "--direct-denoiser, or denoise by samples"
+        )
+
+
+def gives_samples(
+    method: Method, config: InferenceConfig
+) -> TypeGuard[GenerativeMethod]:
+    """Whether posterior samples are drawn; else there is a point estimate only."""
+    return not config.direct and isinstance(method, GenerativeMethod)
+
+
+def differences(model: TrainedModel, image: Image, *, filled: bool) -> list[str]:
     """Say in what an image differs from the training data, and what it lacks.
+
+    A few boxes all over the image are looked at.
 
     Parameters
     ----------
@@ -26,22 +58,31 @@ def differences(model: TrainedModel, image: Image) -> list[str]:
         Remembers the 1, 50 and 99 % quantiles of its training data.
     image : Image
         To be denoised.
+    filled : bool
+        Pixels that are not finite will be filled.
 
     Returns
     -------
     list of str
         Warnings; empty if it looks alike or nothing is remembered.
+
+    Raises
+    ------
+    BadInputError
+        If there are pixels that are not finite, and nobody fills them.
     """
     pixels = _some_pixels(image)
     finite = pixels[np.isfinite(pixels)]
     warnings = []
+    if finite.size < pixels.size and not filled:
+        raise not_finite(pixels.size - finite.size, pixels.size)
     if finite.size < pixels.size:
         warnings.append(
             f"about {100 * (1 - finite.size / pixels.size):.2g} % of the pixels are "
             "missing (NaN); they are filled from their neighbours, and results there "
             "mean nothing"
         )
-    unlike = unlike_training(model, image)
+    unlike = _unlike_training(model, finite)
     if unlike:
         names = ", ".join(model.trained_on.get("names", [])[:3])
         warnings.append(
@@ -54,7 +95,10 @@ def differences(model: TrainedModel, image: Image) -> list[str]:
 def unlike_training(model: TrainedModel, image: Image) -> list[str]:
     """Say in what the brightness differs from that of the training data."""
     pixels = _some_pixels(image)
-    finite = pixels[np.isfinite(pixels)]
+    return _unlike_training(model, pixels[np.isfinite(pixels)])
+
+
+def _unlike_training(model: TrainedModel, finite: NDArray[Any]) -> list[str]:
     levels = model.trained_on.get("levels_1_50_99")
     return _unlike(finite, *levels) if levels and finite.size else []
 

@@ -1,0 +1,46 @@
+"""`napari-cosdd generate`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from napari_cosdd.cli._app import AxesOption, OverwriteOption, app, console
+
+
+@app.command()
+def generate(
+    model: Annotated[Path, typer.Argument(help="Model file from train.")],
+    output: Annotated[Path, typer.Option(help="Folder for the images.")] = Path(
+        "generated"
+    ),
+    like: Annotated[
+        Path | None,
+        typer.Option(help="Redraw the noise of this image instead: same signal."),
+    ] = None,
+    n: Annotated[int, typer.Option(help="How many images.", min=1, max=1000)] = 4,
+    size: Annotated[int, typer.Option(help="Width and height, pixels.", min=16)] = 256,
+    axes: AxesOption = None,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    overwrite: OverwriteOption = False,
+) -> None:
+    """Draw new images from the model: clean and noisy, or fresh noise on an image."""
+    from napari_cosdd import api
+    from napari_cosdd.data.io import write_image
+    from napari_cosdd.inference.generate import generate_images, redraw_noise
+    from napari_cosdd.prediction.files import check_outputs
+
+    trained = api.load(model)
+    if like is None:
+        names = ["generated-clean", "generated-noisy"]
+        paths = check_outputs(output, names, overwrite)
+        made = list(generate_images(trained, n, size, seed))
+    else:
+        image = api.one_image(like, axes)
+        names = [f"{image.name}-redrawn-{k + 1}" for k in range(n)]
+        paths = check_outputs(output, names, overwrite)
+        made = redraw_noise(trained, image, n, seed)
+    output.mkdir(parents=True, exist_ok=True)
+    for path, drawn in zip(paths, made, strict=True):
+        write_image(path, drawn)
+        console.print(f"wrote {path}")

@@ -1,0 +1,116 @@
+"""Denoising by the workers of a dask.distributed cluster, over a disk they share.
+
+Each worker does shares of the tiles as `napari-cosdd denoise --part` does. What is sent
+to it are names of files and settings; pixels go by way of the disk.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from napari_cosdd.data.image import Image
+from napari_cosdd.data.inputs import one_image
+from napari_cosdd.errors import BadInputError, SavingError
+from napari_cosdd.events import Event, TileDone, Written
+from napari_cosdd.exchange.importing import load
+from napari_cosdd.prediction.on_disk import denoising_on_disk
+from napari_cosdd.prediction.order import Order, Share
+
+#: Shares for each worker: more than one, so that a slow worker does fewer.
+SHARES = 4
+#: How often the shares are looked at, seconds.
+POLL = 0.1
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where any machine finds the model and the image.
+
+    Attributes
+    ----------
+    model, image : Path
+        Files on a disk that all workers see.
+    axes : str or None
+        Of the image; None: as its file says.
+    name : str
+        Of the image in what is written.
+    """
+
+    model: Path
+    image: Path
+    axes: str | None
+    name: str
+
+    def open(self) -> Image:
+        """Open the image."""
+        return replace(one_image(self.image, self.axes), name=self.name)
+
+
+def do_share(source: Source, order: Order, share: Share) -> tuple[Path, ...]:
+    """Denoise a share of the tiles; return the images if that completed them."""
+    model = load(source.model)
+    for event in denoising_on_disk(model, source.open(), order, share=share):
+        if isinstance(event, Written):
+            return event.paths
+    raise RuntimeError("denoising ended without a result")
+
+
+def denoising_on_cluster(
+    address: str,
+    source: Source,
+    order: Order,
+    stop: Callable[[], bool] = lambda: False,
+) -> Iterator[Event]:
+    """Denoise as a stream of events; the last is Written, with the images.
+
+    Parameters
+    ----------
+    address : str
+        Of the scheduler, such as tcp://10.0.0.1:8786.
+    source : Source
+        What to denoise, and with what.
+    order : Order
+        What to make of it; its paths are on the disk that all share.
+    stop : callable
+        Polled while the workers work; True ends without Written.
+
+    Raises
+    ------
+    BadInputError
+        If dask.distributed is not installed, nobody answers at the address, or there
+        are no workers.
+    """
+    try:
+        from distributed import Client
+    except ImportError as error:
+        raise BadInputError(
+            "a cluster needs dask.distributed: pip install distributed"
+        ) from error
+    try:
+        client = Client(address, timeout="20s", set_as_default=False)
+    except (OSError, ValueError) as error:
+        raise BadInputError(f"no scheduler answers at {address} ({error})") from error
+    began = time.perf_counter()
+    with client:
+        n = SHARES * len(client.nthreads())
+        if not n:
+            raise BadInputError(f"the scheduler at {address} has no workers")
+        left = {
+            client.submit(do_share, source, order, Share(i, n), pure=False)
+            for i in range(1, n + 1)
+        }
+        written: tuple[Path, ...] = ()
+        while left:
+            if stop():
+                client.cancel(list(left))
+                return
+            for future in [f for f in left if f.done()]:
+                left.remove(future)
+                written += future.result()
+                done, spent = n - len(left), time.perf_counter() - began
+                yield TileDone(done, n, spent, spent * len(left) / done)
+            time.sleep(POLL)
+    if not written:
+        raise SavingError(f"{source.name}: not all tiles were written; run it again")
+    yield Written(written)

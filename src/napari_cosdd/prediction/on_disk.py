@@ -1,0 +1,98 @@
+"""Predictions larger than memory: OME-Zarr images, filled tile by tile on disk.
+
+One process, or several that share a disk, fill one folder `NAME.partial`, each with
+tiles of its own. A file marks each tile that is done, so an interrupted run goes on
+where it was. Whoever finds all tiles done gives the images their names.
+"""
+
+from collections.abc import Callable, Iterator
+
+from napari_cosdd.data.image import Image
+from napari_cosdd.data.inputs import stack_of
+from napari_cosdd.errors import SavingError
+from napari_cosdd.events import Event, TileDone, Warned, Written
+from napari_cosdd.inference.denoise import denoise
+from napari_cosdd.inference.fits import check_fits, differences
+from napari_cosdd.inference.tiles import tiles_for
+from napari_cosdd.prediction.order import Order, Share
+from napari_cosdd.prediction.partial import PartialResult
+from napari_cosdd.training.checkpoint import TrainedModel
+
+
+def denoising_on_disk(
+    model: TrainedModel,
+    image: Image,
+    order: Order,
+    *,
+    share: Share | None = None,
+    stop: Callable[[], bool] = lambda: False,
+) -> Iterator[Event]:
+    """Denoise into OME-Zarr images on disk, as a stream of events.
+
+    Memory is needed for a tile at a time. The last event is Written, with the images;
+    with none, if tiles of other shares are still to come.
+
+    Parameters
+    ----------
+    model : TrainedModel
+        What was learned.
+    image : Image
+        Noisy; may be larger than memory.
+    order : Order
+        What to make of it, and where to write that.
+    share : Share, optional
+        Which tiles to do; default: all.
+    stop : callable
+        Polled between batches of samples; True ends without Written.
+
+    Raises
+    ------
+    BadInputError
+        If a partial result of other settings is there.
+    SavingError
+        If the disk is full or cannot be written to.
+    """
+    source = stack_of(image, model.spec.ndim, order.mask)
+    check_fits(model, source, order.config.direct)
+    tiles = tiles_for(model, source, order.config)
+    work = [(n, tile) for n in range(source.n_images) for tile in tiles]
+    mine = [i for i in range(len(work)) if (share or Share()).holds(i)]
+    if not mine:
+        yield Written(())  # more shares than tiles
+        return
+    partial = PartialResult(order, model, image)
+    try:
+        if partial.was_finishing():  # the end of an earlier run was cut off
+            yield Written(partial.publish())
+            return
+        if share is not None and partial.was_published():
+            yield Written(())  # the others were faster
+            return
+        differ = differences(model, image, filled=order.mask)
+        partial.open(tiles[0])
+        yield from map(Warned, differ)
+        todo = [i for i in mine if not partial.is_done(i)]
+        already = len(work) - len(todo)
+        if share is None and already:
+            yield Warned(f"going on: {already} of {len(work)} tiles are done")
+        done = 0
+        for event in denoise(
+            model,
+            source,
+            partial.outputs(),
+            order.config,
+            work=[work[i] for i in todo],
+            live=False,
+            stop=stop,
+        ):
+            if isinstance(event, TileDone):
+                partial.mark(todo[done])
+                done += 1
+            yield event
+        if done == len(todo):
+            yield Written(partial.finish() if partial.all_done(len(work)) else ())
+    except OSError as error:
+        raise SavingError(
+            f"{partial.path} could not be written: {error}; what is done stays, the "
+            "same command goes on with it"
+        ) from error
