@@ -13,6 +13,7 @@ from napari_cosdd.data.io import read_image, write_image
 from napari_cosdd.errors import BadInputError
 from napari_cosdd.inference.config import InferenceConfig
 from napari_cosdd.methods.cosdd import COSDDConfig
+from napari_cosdd.metrics import score
 from napari_cosdd.recipe import Recipe, with_settings
 from napari_cosdd.training.config import TrainingConfig
 
@@ -94,6 +95,19 @@ def test_train_denoise_evaluate(image, trained, tmp_path, pair):
     assert {"psnr", "psnr_affine", "ssim", "residual_row"} <= json.loads(
         numbers.read_text()
     ).keys()
+
+
+def test_planes_are_compared_whatever_the_axes(pair, tmp_path):
+    clean, noisy = (np.stack([p, p], -1).astype(np.float32) for p in pair)
+    write_image(tmp_path / "clean.tif", Image(clean, "YXC"))
+    write_image(tmp_path / "noisy.tif", Image(noisy, "YXC"))
+    numbers = tmp_path / "scores.json"
+    run(
+        *("evaluate", tmp_path / "noisy.tif", tmp_path / "clean.tif"),
+        *("--output", numbers),
+    )
+    expected = score(*reversed(pair))
+    assert json.loads(numbers.read_text())["ssim"] == pytest.approx(expected.ssim)
 
 
 @pytest.mark.parametrize("suffix", ["zarr", "npy"])

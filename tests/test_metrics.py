@@ -42,3 +42,15 @@ def test_intervals_of_samples_hold_as_much_truth_as_they_say():
 def test_coverage_needs_samples_of_one_shape(shape):
     with pytest.raises(BadInputError, match="expected two or more samples"):
         coverage(np.zeros(shape), np.zeros((4, 4)))
+
+
+def test_coverage_beyond_the_widest_interval_is_not_known():
+    rng = np.random.default_rng(0)
+    found = coverage(rng.normal(size=(8, 64, 64)), rng.normal(size=(64, 64)))
+    assert found.at(7 / 9) == pytest.approx(7 / 9, abs=0.03)
+    assert np.isnan(found.at(0.95))
+
+
+def test_planes_too_small_for_ssim_are_told():
+    with pytest.raises(BadInputError, match="7 × 7 are the least"):
+        score(np.ones((4, 64)), np.arange(256.0).reshape(4, 64))

@@ -9,6 +9,9 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from napari_cosdd.errors import BadInputError
 
+#: Side of the window of the structural similarity, pixels.
+WINDOW = 7
+
 
 class Scores(NamedTuple):
     """Scores of an image against a reference.
@@ -43,7 +46,12 @@ class Coverage(NamedTuple):
     measured: NDArray[np.float64]
 
     def at(self, nominal: float) -> float:
-        """Return the measured share at a nominal one."""
+        """Return the measured share at a nominal one; NaN beyond the widest interval.
+
+        That of k samples is (k - 1) / (k + 1): 95 % take 39 of them.
+        """
+        if nominal > self.nominal[-1] + 1e-9:
+            return math.nan
         return float(np.interp(nominal, self.nominal, self.measured))
 
 
@@ -109,11 +117,17 @@ def score(
     Raises
     ------
     BadInputError
-        If the shapes differ or the reference is constant.
+        If the shapes differ, the reference is constant, or planes are too small for
+        SSIM's window of 7 pixels.
     """
     if image.shape != reference.shape:
         raise BadInputError(
             f"image and reference differ in shape: {image.shape} and {reference.shape}"
+        )
+    if min(reference.shape[-2:]) < WINDOW:
+        raise BadInputError(
+            f"planes of {reference.shape[-2]} × {reference.shape[-1]} pixels are too "
+            f"small to compare: {WINDOW} × {WINDOW} are the least"
         )
     a, b = image.astype(np.float64), reference.astype(np.float64)
     span = float(np.ptp(b)) if data_range is None else data_range
@@ -122,7 +136,9 @@ def score(
     planes = zip(
         a.reshape(-1, *a.shape[-2:]), b.reshape(-1, *b.shape[-2:]), strict=True
     )
-    ssim = [structural_similarity(q, p, data_range=span) for p, q in planes]
+    ssim = [
+        structural_similarity(q, p, win_size=WINDOW, data_range=span) for p, q in planes
+    ]
     return Scores(
         psnr(a, b, span), psnr(affine_fit(a, b), b, span), float(np.mean(ssim))
     )

@@ -42,15 +42,15 @@ def test_replacements_are_near_and_not_from_the_hidden_line(ndim, noise_axis):
     size = (7, 8, 9)[3 - ndim :]
     x = torch.arange(float(torch.tensor(size).prod())).reshape(1, 1, *size)
     method = build("n2v", ndim, noise_axis=noise_axis, half_length=1)
-    picked = _neighbours(x, method._steps(), torch.Generator().manual_seed(0))
-    inner = (0, 0, *(slice(2, -2),) * ndim)
-    assert (picked != x)[inner].all()
+    many = x.expand(50, *x.shape[1:])  # as many draws
+    picked = _neighbours(many, method._steps(), torch.Generator().manual_seed(0))
+    assert (picked != x).all()
     where = torch.stack(torch.unravel_index(picked.long(), size))
     own = torch.stack(torch.unravel_index(x.long(), size))
     away = (where - own).abs()
-    assert int(away.max()) <= 3
+    assert int(away.max()) <= 4
     if noise_axis == "x" and ndim > 1:
-        assert (away[:-1].sum(0)[inner] > 0).all()
+        assert (away[:-1].sum(0) > 0).all()
 
 
 def test_at_least_one_pixel_is_a_target():

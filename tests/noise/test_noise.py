@@ -200,3 +200,28 @@ def test_regions_beyond_the_image_are_refused(region):
     box = (slice(a, b), slice(c, d))
     with pytest.raises(BadInputError, match="not inside the image of 64 × 64 pixels"):
         report(Stack(rng().normal(size=(64, 64)), "YX", 2), region=box)
+
+
+@pytest.mark.parametrize("deviation", [0.5, 0.8, 0.9, 2.0])
+def test_weak_noise_of_whole_grey_levels_has_its_variance(deviation):
+    drawn = 100 + rng().normal(0, deviation, (512, 512))
+    image = np.rint(drawn).astype(np.uint16)
+    found = variance_of_image(image, "x")
+    assert np.median(found.variance) == pytest.approx(image.var(), rel=0.1)
+
+
+def test_the_gain_of_few_photons_is_found():
+    signal = np.linspace(0, 3, 512)[None].repeat(512, 0)
+    found = variance_of_image(rng().poisson(signal).astype(np.uint8), "x")
+    assert found.slope == pytest.approx(1.0, abs=0.1)
+
+
+def test_neighbouring_differences_share_a_frame():
+    """The scatter of what is measured is the error that is stated."""
+    seen, stated = [], []
+    for seed in range(40):
+        frames = np.random.default_rng(seed).normal(size=(3, 64, 64))
+        found = report(Stack(frames, "TYX", 2), frames=True).correlation
+        seen.append(found.along_x[1:6])
+        stated.append(found.standard_error)
+    assert np.std(seen) == pytest.approx(np.mean(stated), rel=0.15)

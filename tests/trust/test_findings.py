@@ -5,7 +5,8 @@ from scipy import ndimage
 from napari_cosdd.axes import Stack
 from napari_cosdd.noise.report import report
 from napari_cosdd.noise.signal_dependence import variance_of_image
-from napari_cosdd.trust.findings import all_findings
+from napari_cosdd.trust.findings import FROM_RAW, all_findings
+from napari_cosdd.trust.measures import apart
 
 
 def failed(evidence):
@@ -166,4 +167,34 @@ def test_noise_that_signal_hides_is_no_yardstick(make, world):
         axis="none",
         raw=report(Stack(signal + noise[0], "SYX", 2)),
     )
+    assert "along" not in failed(e)
+
+
+def test_a_brighter_scene_is_no_other_camera(make, world):
+    """Its shot noise dilutes the correlation, and leaves the covariance."""
+    e = make()
+    noise = world.noise(world.scene.shape, world.rng)
+    shot = world.rng.normal(0, 1.5 * noise.std(), noise.shape)
+    dim = report(Stack(world.scene + noise, "SYX", 2)).summary
+    bright = report(Stack(world.scene + noise + shot, "SYX", 2))
+    known = dim | {k: bright.summary[k] for k in ("signal", "variance")}
+    e = make(raw=bright, trained_on={"levels_1_50_99": [0, 1, 2], "noise": known})
+    (found,) = (f for f in all_findings(e) if f.name == "likeness")
+    assert bright.correlation.along_x[1] < dim["along_x"][0] - 0.25
+    assert found.passed
+
+
+def test_a_right_model_passes_where_noise_grows_with_the_signal(make, world):
+    """Its correlation is that of the raw noise at equal brightness only."""
+    level = world.scene - world.scene.min()
+
+    def drawn():
+        shot = np.sqrt(4 * level) * world.rng.normal(size=level.shape)
+        return world.scene + world.noise(level.shape, world.rng) + shot
+
+    noisy = drawn()
+    raw = report(Stack(noisy, "SYX", 2))
+    e = make(noisy=noisy, raw=raw, redrawn=np.stack([drawn(), drawn()]))
+    assert raw.advice.fits
+    assert apart(e.removed.along_x[1:7], raw.correlation.along_x[1:7]) > FROM_RAW
     assert "along" not in failed(e)

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import numpy as np
 import typer
+from numpy.typing import NDArray
 
 from napari_cosdd.cli._app import (
     OverwriteOption,
@@ -29,22 +30,20 @@ def evaluate(
     overwrite: OverwriteOption = False,
 ) -> None:
     """Score a denoised image against a reference: PSNR, SSIM, residual."""
-    from napari_cosdd import api
     from napari_cosdd.data.files import check_output, write_json
     from napari_cosdd.metrics import score
     from napari_cosdd.noise.autocorrelation import autocorrelation
 
     if output is not None:
         check_output(output, overwrite)
-    a = np.asarray(api.one_image(image).data)
-    b = np.asarray(api.one_image(reference).data)
+    a, b = _planes(image), _planes(reference)
     scores = score(a, b, peak)
     numbers: dict[str, Any] = scores._asdict()
     console.print(f"PSNR                        {scores.psnr:.2f} dB")
     console.print(f"PSNR after gain and offset  {scores.psnr_affine:.2f} dB")
     console.print(f"SSIM                        {scores.ssim:.4f}")
     if noisy is not None:
-        x = np.asarray(api.one_image(noisy).data).astype(np.float64)
+        x = _planes(noisy)
         before = score(x, b, peak)
         console.print(f"PSNR of the noisy image     {before.psnr:.2f} dB")
         planes = (x - a).reshape(-1, *x.shape[-2:])
@@ -56,3 +55,13 @@ def evaluate(
         numbers["psnr_noisy"] = before.psnr
     if output is not None:
         write_json(output, numbers)
+
+
+def _planes(path: Path) -> NDArray[np.float64]:
+    """Read an image as planes, (n, c, y, x)."""
+    from napari_cosdd import api
+    from napari_cosdd.data.inputs import stack_of
+
+    stack = stack_of(api.one_image(path), 2, False)
+    planes = [stack.read(n) for n in range(stack.n_images)]
+    return np.stack(planes).astype(np.float64)

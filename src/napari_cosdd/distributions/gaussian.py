@@ -27,7 +27,7 @@ class DiagonalGaussian:
     def from_channels(cls, channels: Tensor) -> "DiagonalGaussian":
         """Split (n, 2 c, *spatial) into means and positive scales, in float32."""
         loc, raw = channels.float().chunk(2, dim=1)
-        # softplus(0.54) = 1: zero weights give the standard normal density.
+        # softplus(0.54) = 1: zero weights give a deviation of 1 and the floor.
         return cls(loc, F.softplus(raw + 0.5413) + SCALE_FLOOR)
 
     def rsample(self, noise: Tensor) -> Tensor:

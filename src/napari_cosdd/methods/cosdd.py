@@ -206,7 +206,7 @@ class COSDD(GenerativeMethod):
 
         The networks of the signal must have equal sizes; they are turned to this
         noise axis, and those for planes also serve volumes. The autoregressive
-        decoder takes what its receptive field leaves equal and begins the rest anew.
+        decoder takes what is of equal shape and begins the rest anew.
         """
         along_z = self.spec.ndim == 3 and self.noise_axis == 0
         if not isinstance(other, COSDD) or other.spec.ndim != 2 or along_z:

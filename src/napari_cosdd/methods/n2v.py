@@ -147,8 +147,8 @@ class Noise2Void(Method):
             if any(s for axis, s in enumerate(step) if axis != self.noise_axis)
         ]
         if not steps:
-            reach = self.config.half_length
-            steps = [(sign * (reach + s),) for s in near if s > 0 for sign in (-1, 1)]
+            hidden = 2 * self.config.half_length  # from one end of a line to the other
+            steps = [(sign * (hidden + s),) for s in near if s > 0 for sign in (-1, 1)]
         return torch.tensor(steps)
 
 
@@ -157,16 +157,19 @@ def _padded(mask: Tensor, reach: list[int]) -> Tensor:
 
 
 def _neighbours(x: Tensor, steps: Tensor, generator: torch.Generator) -> Tensor:
-    """Return for every pixel the value of another one, one of `steps` away."""
+    """Return for every pixel the value of another one, one of `steps` away.
+
+    What lies beyond the image is taken from as far on the other side.
+    """
     shape = (x.shape[0], *x.shape[2:])
     choice = torch.randint(len(steps), shape, generator=generator, device=x.device)
     chosen = steps.to(x.device)[choice]
     flat = torch.zeros_like(choice)
     for axis, length in enumerate(shape[1:]):
         along = [-1 if a == axis else 1 for a in range(len(shape) - 1)]
-        at = torch.arange(length, device=x.device).reshape(along) + chosen[..., axis]
-        at = torch.where(at < 0, -at, at)
-        at = torch.where(at > length - 1, 2 * (length - 1) - at, at).clamp(0)
-        flat = flat * length + at
+        here, step = torch.arange(length, device=x.device), chosen[..., axis]
+        at = here.reshape(along) + step
+        at = torch.where((at < 0) | (at > length - 1), at - 2 * step, at)
+        flat = flat * length + at.clamp(0, length - 1)
     index = flat.flatten(1).unsqueeze(1).expand(-1, x.shape[1], -1)
     return x.flatten(2).gather(2, index).reshape(x.shape)

@@ -64,6 +64,7 @@ def advise(correlation: Autocorrelation) -> Advice:
     axis: NoiseAxis = "x" if strong == "x" else "y"
     words = {"x": ("rows", "columns"), "y": ("columns", "rows")}[strong]
     across = profiles[weak]
+    far = "at least " if reach == correlation.max_lag else ""
     if both:
         sentence = (
             f"The noise is correlated in both directions ({words[0]}: "
@@ -74,7 +75,7 @@ def advise(correlation: Autocorrelation) -> Advice:
     else:
         sentence = (
             f"The noise runs along {words[0]} (axis {axis}): r(1) = {profile[1]:.2f}, "
-            f"still visible {reach} px away; across them {across[1]:.2f}. "
+            f"still visible {far}{reach} px away; across them {across[1]:.2f}. "
             f"COSDD fits: axis {axis}, receptive field {field} px."
         )
     clean = strength[weak] < threshold and strength[strong] < 1

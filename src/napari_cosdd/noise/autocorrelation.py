@@ -27,11 +27,14 @@ class Autocorrelation:
         Pixels of noise that it was measured on.
     inflation : float
         Factor on the standard error, for what removing the signal costs.
+    variance : float
+        Of the noise, in squared units of the patches.
     """
 
     values: NDArray[np.float64]
     n_pixels: int
     inflation: float = 1.0
+    variance: float = 1.0
 
     @property
     def max_lag(self) -> int:
@@ -123,7 +126,7 @@ def autocorrelation(
     variance = covariance[shown, shown]
     if not variance > 0:
         raise BadInputError("the region is constant: it holds no noise")
-    return Autocorrelation(covariance / variance, n_pixels, inflation)
+    return Autocorrelation(covariance / variance, n_pixels, inflation, float(variance))
 
 
 def without_signal(covariance: NDArray[np.float64]) -> NDArray[np.float64]:

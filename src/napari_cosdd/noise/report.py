@@ -1,6 +1,6 @@
 """One look at an image's noise: where it was seen, its correlation, the advice."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -53,12 +53,16 @@ class NoiseReport:
 
     @property
     def summary(self) -> dict[str, list[float]]:
-        """In few numbers: correlation at lags 1 to 5, variance against signal."""
+        """In few numbers: correlation at lags 1 to 5, variance against signal.
+
+        The power is the variance of the noise where its correlation was seen.
+        """
         return {
             "along_x": self.correlation.along_x[1:6].tolist(),
             "along_y": self.correlation.along_y[1:6].tolist(),
             "signal": self.dependence.signal.tolist(),
             "variance": self.dependence.variance.tolist(),
+            "power": [self.correlation.variance],
         }
 
 
@@ -74,7 +78,8 @@ def report(
     Parameters
     ----------
     stack : Stack
-        With two spatial axes; every channel is looked at.
+        With two spatial axes. The correlation is that of all channels, the variance
+        against signal that of the first plane of the first.
     region : tuple of two slices, optional
         Where there is only noise; else flat patches are found automatically.
     frames : bool
@@ -96,7 +101,7 @@ def report(
         correlation = _measure([list(channel) for channel in planes])
     elif frames:
         source = "frame differences"
-        correlation = _measure([list(frame_differences(c)) for c in planes])
+        correlation = _of_frames(planes)
     else:
         source = "flat patches"
         correlation = _of_flat_patches(planes)
@@ -114,6 +119,13 @@ def _of_residual(planes: NDArray[Any], estimates: NDArray[Any]) -> NoiseReport:
     return NoiseReport("residual", correlation, of_residual(correlation), dependence)
 
 
+def _of_frames(planes: NDArray[Any]) -> Autocorrelation:
+    """Measure differences of frames; neighbouring ones share a frame."""
+    n = planes.shape[1] - 1
+    found = _measure([list(frame_differences(channel)) for channel in planes])
+    return replace(found, inflation=float(np.sqrt(1 + 0.5 * (n - 1) / n)))
+
+
 def _of_flat_patches(planes: NDArray[Any]) -> Autocorrelation:
     """Measure patches as large as the signal allows, for long lags need them."""
     tried = []
@@ -128,7 +140,12 @@ def _of_flat_patches(planes: NDArray[Any]) -> Autocorrelation:
 def _measure(
     channels: list[list[NDArray[Any]]], remove_signal: bool = False
 ) -> Autocorrelation:
-    patches = [p for channel in channels for p in _scaled(channel)]
+    powers = [float(np.mean([np.var(p) for p in channel])) for channel in channels]
+    patches = [  # of unit variance together, so that channels weigh alike
+        p / np.sqrt(power) if power > 0 else p
+        for channel, power in zip(channels, powers, strict=True)
+        for p in channel
+    ]
     smallest = min(min(p.shape) for p in patches)
     lag = min(MAX_LAG, smallest // 2 - 2)
     if lag < 4:
@@ -136,7 +153,8 @@ def _measure(
             f"the noise is seen in only {smallest} pixels along an axis; "
             "12 × 12 are the least"
         )
-    return autocorrelation(patches, lag, remove_signal=remove_signal)
+    found = autocorrelation(patches, lag, remove_signal=remove_signal)
+    return replace(found, variance=found.variance * float(np.mean(powers)))
 
 
 def _planes(
@@ -171,9 +189,3 @@ def _check_inside(region: Region, stack: Stack) -> None:
             f"the region {said} (y, x) is not inside the image of "
             f"{' × '.join(map(str, stack.size))} pixels"
         )
-
-
-def _scaled(patches: list[NDArray[Any]]) -> list[NDArray[Any]]:
-    """Bring patches to unit variance together, so that channels weigh alike."""
-    power = np.mean([np.var(p) for p in patches])
-    return [p / np.sqrt(power) for p in patches] if power > 0 else patches

@@ -53,12 +53,17 @@ def variance_of_image(
         Along which the noise is correlated.
     """
     values = plane.astype(np.float64)
+    step = 1.0 if (values == np.rint(values)).all() else 0.0
+    if step:  # differences of whole numbers have but a few values: no median of them
+        values += np.random.default_rng(0).uniform(-step / 2, step / 2, values.shape)
     if axis == "y":
         values = values.T
     difference = (values[2:] - 2 * values[1:-1] + values[:-2]) / np.sqrt(6)
     smooth = ndimage.gaussian_filter(values, 2)[1:-1]
     # The median of the square of a normal variable is 0.4549 of its variance.
-    return _binned(smooth.ravel(), difference.ravel() ** 2, n_bins, 1 / 0.4549)
+    return _binned(
+        smooth.ravel(), difference.ravel() ** 2, n_bins, 1 / 0.4549, step**2 / 12
+    )
 
 
 def _binned(
@@ -66,6 +71,7 @@ def _binned(
     squares: NDArray[np.float64],
     n_bins: int,
     median_factor: float | None = None,
+    added: float = 0.0,
 ) -> SignalDependence:
     low, high = np.quantile(signal, [0.005, 0.995])
     edges = np.linspace(low, high, n_bins + 1)
@@ -76,11 +82,12 @@ def _binned(
         if len(inside) < 50:
             continue
         levels.append(0.5 * (edges[i] + edges[i + 1]))
-        variances.append(
+        variance = (
             inside.mean()
             if median_factor is None
             else np.median(inside) * median_factor
         )
+        variances.append(max(0.0, variance - added))
         counts.append(len(inside))
     x, v = np.array(levels), np.array(variances)
     if len(x) < 2:

@@ -1,4 +1,4 @@
-"""Where pure noise can be seen: flat patches, repeated frames, residuals."""
+"""Where pure noise can be seen: flat patches, repeated frames."""
 
 from typing import Any
 
@@ -46,14 +46,14 @@ def flat_patches(
                 box = (slice(y, y + size), slice(x, x + size))
                 noise = fine[box].var()
                 if noise > 0:
-                    found.append((_detrended(coarse[box]).var() / noise, n, y, x))
+                    found.append((detrended(coarse[box]).var() / noise, n, y, x))
     if not found:
         raise BadInputError("the image is constant everywhere: it holds no noise")
     found.sort()
     wanted = int(np.clip(SHARE * len(found), FEWEST, MOST))
     corners = [(n, y, x) for _, n, y, x in found[:wanted]]
     patches = [
-        _detrended(planes[n, y : y + size, x : x + size].astype(np.float64))
+        detrended(planes[n, y : y + size, x : x + size].astype(np.float64))
         for n, y, x in corners
     ]
     return patches, corners
@@ -77,8 +77,8 @@ def frame_differences(frames: NDArray[Any]) -> NDArray[np.float64]:
     return np.asarray(np.diff(frames.astype(np.float64), axis=0) / np.sqrt(2))
 
 
-def _detrended(patch: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Take the best-fitting plane off."""
+def detrended(patch: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Take the best-fitting plane off a patch (y, x)."""
     y = np.linspace(-1, 1, patch.shape[0])[:, None]
     x = np.linspace(-1, 1, patch.shape[1])[None]
     flat = patch - patch.mean()

@@ -40,6 +40,7 @@ class _Noise(BaseModel):
     along_y: Annotated[list[float], Field(min_length=1)]
     signal: list[float]
     variance: list[float]
+    power: list[float] = []
 
     @model_validator(mode="after")
     def _pairs(self) -> Self:

@@ -161,7 +161,8 @@ class TrainingConfig(BaseModel):
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         default="auto",
         title="Precision",
-        description="bfloat16 is faster on GPUs of 2020 and later; auto decides",
+        description="auto is float32; bfloat16 is faster on GPUs of 2020 and later, "
+        "but where it was measured the latents kept noise",
     )
 
     @property

@@ -76,7 +76,7 @@ class Learner:
         self.average = AveragedWeights(self.parameters, config.averaging)
         self.guard = GradientGuard(config.gradient_limit)
         self.micro_batch = min(config.micro_batch or mine, mine)
-        self.precision = _precision(config, device)
+        self.precision = _precision(config)
 
     @classmethod
     def seeded(
@@ -240,10 +240,7 @@ def weights_of(method: Method) -> dict[str, Tensor]:
     return {k: v.detach().cpu().clone() for k, v in method.state_dict().items()}
 
 
-def _precision(config: TrainingConfig, device: torch.device) -> torch.dtype:
-    if config.precision == "auto":
-        bfloat16 = device.type == "cuda" and torch.cuda.is_bf16_supported()
-        return torch.bfloat16 if bfloat16 else torch.float32
+def _precision(config: TrainingConfig) -> torch.dtype:
     return torch.bfloat16 if config.precision == "bfloat16" else torch.float32
 
 

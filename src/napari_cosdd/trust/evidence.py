@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from napari_cosdd.metrics import Coverage, coverage
-from napari_cosdd.noise.autocorrelation import Autocorrelation
+from napari_cosdd.noise.autocorrelation import Autocorrelation, autocorrelation
 from napari_cosdd.noise.report import NoiseReport
+from napari_cosdd.noise.sources import detrended, flat_patches
 from napari_cosdd.trust.measures import (
     ENOUGH,
     LEVELS,
@@ -28,6 +29,9 @@ from napari_cosdd.trust.measures import (
     levels_of,
     standardized,
 )
+
+#: Side of the flat patches that residual and noise are compared in, px; largest lag.
+FLAT, FLAT_LAGS = 32, 6
 
 
 @dataclass(frozen=True)
@@ -114,6 +118,26 @@ class Evidence:
     def removed(self) -> Autocorrelation:
         """Autocorrelation of the residuals, of unit deviation at every level."""
         return autocorrelation_of(standardized(self.residuals, self.levels))
+
+    @cached_property
+    def in_flat_patches(self) -> tuple[Autocorrelation, Autocorrelation] | None:
+        """Autocorrelation of the residuals and of the noise, in the same flat patches.
+
+        None where the image is too small for them.
+        """
+        side = min(FLAT, *self.noisy.shape[-2:])
+        if side < 2 * FLAT_LAGS + 5:
+            return None
+        noise, corners = flat_patches(self.noisy, side)
+        removed = [
+            detrended(residual[n, y : y + side, x : x + side])
+            for residual in self.residuals
+            for n, y, x in corners
+        ]
+        return (
+            autocorrelation(removed, FLAT_LAGS, remove_signal=True),
+            autocorrelation(noise, FLAT_LAGS, remove_signal=True),
+        )
 
     @cached_property
     def drawn(self) -> Autocorrelation | None:
