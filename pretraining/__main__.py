@@ -9,6 +9,7 @@ import torch
 import typer
 from torch import Tensor
 
+from napari_cosdd.data.trained_on import TrainedOn
 from napari_cosdd.methods.base import Batch
 from napari_cosdd.methods.cosdd import COSDD
 from napari_cosdd.methods.cosdd_config import COSDDConfig
@@ -110,7 +111,7 @@ def main(
     if start is not None:
         model = TrainedModel.load(start)
         method.load_state_dict(model.method.state_dict())
-        before = int(model.trained_on["steps"])
+        before = int((model.trained_on.model_extra or {})["steps"])
     weights_channels_last(method)
     parameters = list(method.parameters())
     optimizer = torch.optim.Adam(parameters, rate, betas=BETAS, fused=True)
@@ -140,7 +141,8 @@ def main(
     average.swap()
     set_receptive_field(method.decoder, max(FIELDS))
     output.parent.mkdir(exist_ok=True)
-    trained_on = {"names": ["phantoms"], "steps": before + step}
+    known = {"names": ["phantoms"], "steps": before + step}
+    trained_on = TrainedOn.model_validate(known)
     training = TrainingConfig(learning_rate=rate, seed=seed)
     model = TrainedModel("cosdd", method.eval(), training, trained_on=trained_on)
     model.save(output)

@@ -43,8 +43,8 @@ def test_folders_stacks_and_sizes_can_be_mixed(noisy, tmp_path):
     write_image(tmp_path / "b.tif", Image(np.stack([noisy[:64, :80]] * 3), "TYX"))
     job = api.prepare_training(api.as_images(tmp_path), tiny_recipe())
     *_, last = job.run()
-    assert last.result.trained_on["n_images"] == 4
-    assert last.result.trained_on["names"] == ["a", "b"]
+    assert last.result.trained_on.n_images == 4
+    assert last.result.trained_on.names == ("a", "b")
 
 
 @pytest.mark.parametrize("ndim", [1, 3])

@@ -81,6 +81,7 @@ def on_device(module: nn.Module, device: torch.device) -> Iterator[None]:
     finally:
         if device.type != "cpu":
             module.load_state_dict(kept, assign=True)
+        _keep_freed_memory(False)
         with suppress(torch.AcceleratorError):
             free_memory(device)
 
@@ -157,5 +158,4 @@ def free_memory(device: torch.device) -> None:
     elif device.type == "mps":
         torch.mps.empty_cache()
     elif (library := _glibc()) is not None:
-        _keep_freed_memory(False)
         library.malloc_trim(0)

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -15,6 +14,7 @@ from napari_cosdd.data.image import Image
 from napari_cosdd.data.inputs import stack_of
 from napari_cosdd.data.inspect import Survey, check_channels
 from napari_cosdd.data.patches import Patches, split
+from napari_cosdd.data.trained_on import TrainedOn
 from napari_cosdd.devices import choose_device
 from napari_cosdd.errors import BadInputError, CosddError
 from napari_cosdd.events import Event, Finished, Saved, Warned
@@ -33,9 +33,6 @@ from napari_cosdd.training.run import RANDOM, TrainingRun
 from napari_cosdd.training.team import Team
 from napari_cosdd.training.trainer import train
 
-#: Share of a training from trained networks in which the decoder learns alone.
-HELD = 0.1
-
 
 @dataclass(frozen=True)
 class TrainingJob:
@@ -51,7 +48,7 @@ class TrainingJob:
         What the user should know before it starts.
     noise : NoiseReport or None
         What the noise axis was decided on.
-    trained_on : dict
+    trained_on : TrainedOn
         Summary of the images, for the model file.
     weights : mapping of str to Tensor or None
         Where the networks begin, parts missing or not; None: at random.
@@ -61,7 +58,7 @@ class TrainingJob:
     patches: Patches
     warnings: tuple[str, ...]
     noise: NoiseReport | None
-    trained_on: dict[str, Any]
+    trained_on: TrainedOn
     weights: Mapping[str, Tensor] | None = None
 
     def build(self) -> Method:
@@ -157,14 +154,13 @@ def prepare_training(
         method = get_method(recipe.method)(recipe.method_config, spec)
     weights, origin = _first_weights(method, recipe, start)
     if weights is not None:
-        recipe = _adapting(recipe)
+        recipe = recipe.changed(recipe.method_config.adapting().model_dump())
     training = recipe.training.resolved(adapting=weights is not None)
     recipe = recipe.changed(training=training.model_dump())
     patches = _patches(stacks, spec, method, recipe)
-    trained_on = survey.summary(stacks, names) | {"start": origin}
     seen = noise or _noise_of(images[0], ndim, mask)
-    if seen is not None:
-        trained_on["noise"] = seen.summary
+    known = {"start": origin, "noise": seen.summary if seen else None}
+    trained_on = survey.summary(stacks, names).model_copy(update=known)
     warnings = tuple(_warnings(images, survey, noise))
     return TrainingJob(recipe, patches, warnings, noise, trained_on, weights)
 
@@ -187,7 +183,7 @@ def _patches(
     """Divide the images, across the noise's rows, into those to learn and to judge."""
     multiple, training = method.tile_multiple(), recipe.training
     crop = _crop_size(recipe, stacks, multiple)
-    across = [a for a in range(spec.ndim) if a != method.noise_axis]
+    across = [a for a in range(spec.ndim) if a != method.noise_dim]
     axis = across[-1] if across else 0
     rng = np.random.default_rng(training.seed)
     parts = split(stacks, crop, multiple, axis, training.validation_share, rng)
@@ -214,24 +210,13 @@ def _first_weights(
 ) -> tuple[Mapping[str, Tensor] | None, str]:
     """Return the weights to start from, None for random ones, and their origin."""
     if start is not None:
-        known = start.trained_on.get("names", [])
+        known = start.trained_on.names
         images = ", ".join(known[:3]) + (" …" if len(known) > 3 else "")
         origin = f"a model trained on {images or 'other images'}"
         return start.method.state_dict(), origin
     shipped = pretrained(recipe.method) if recipe.training.pretrained else None
     weights = method.weights_from(shipped.method) if shipped else None
     return weights, RANDOM if weights is None else "the pretrained network"
-
-
-def _adapting(recipe: Recipe) -> Recipe:
-    """Return the recipe for networks whose latents carry the signal already.
-
-    The noise is learned first. Until the decoder knows it, the latents would take
-    in what it cannot explain, and unlearn that slowly.
-    """
-    if not hasattr(recipe.method_config, "kl_warmup"):
-        return recipe
-    return recipe.changed({"kl_warmup": 0.0, "held": HELD})
 
 
 def _resolved(

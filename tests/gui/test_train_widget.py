@@ -183,7 +183,7 @@ def test_a_folder_is_trained_on(
     dock.train.click()
     wait(lambda: not session.training[0].active)
     result = session.training[1].result
-    assert result.trained_on["n_images"] == 2
+    assert result.trained_on.n_images == 2
 
 
 def test_models_of_earlier_sessions_are_offered(model, own_models_folder):

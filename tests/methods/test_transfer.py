@@ -99,7 +99,7 @@ def comes_with_it(rows, tmp_path, monkeypatch):
 def test_trainings_start_from_the_network_that_comes_with_it(comes_with_it, noisy):
     job = api.prepare_training(api.as_images(noisy, "YX"), tiny_recipe())
     assert job.recipe.settings["kl_warmup"] == 0
-    assert job.trained_on["start"] == "the pretrained network"
+    assert job.trained_on.start == "the pretrained network"
     given = comes_with_it.state_dict()
     for name, value in job.build().state_dict().items():
         torch.testing.assert_close(value, given[name])
@@ -114,7 +114,7 @@ def test_else_they_start_from_random_weights(comes_with_it, noisy, settings, tra
     recipe = tiny_recipe().changed(settings, training)
     job = api.prepare_training(api.as_images(noisy, "YX"), recipe)
     assert job.weights is None
-    assert job.trained_on["start"] == "random weights"
+    assert job.trained_on.start == "random weights"
     assert job.recipe.settings["kl_warmup"] == COSDDConfig().kl_warmup
 
 
@@ -124,7 +124,7 @@ def test_the_network_in_the_package_fits_the_quick_preset():
     for axis in ("x", "y", "none"):
         recipe = api.Recipe.preset().changed({"noise_axis": axis, "receptive_field": 5})
         job = api.prepare_training([api.Image(image, "YX")], recipe)
-        assert job.trained_on["start"] == "the pretrained network"
+        assert job.trained_on.start == "the pretrained network"
         assert job.build().config.noise_axis == axis
 
 

@@ -5,6 +5,7 @@ import pytest
 from scipy import ndimage
 
 from napari_cosdd.axes import Stack
+from napari_cosdd.data.trained_on import TrainedOn
 from napari_cosdd.noise.report import report
 from napari_cosdd.trust.evidence import Evidence
 
@@ -54,7 +55,7 @@ def make(world):
             },
             "collapsed": False,
             "unlike": (),
-            "trained_on": {"levels_1_50_99": [0, 1, 2]},
+            "trained_on": TrainedOn(levels_1_50_99=(0, 1, 2)),
             "history": {"step": [100, 500, 1000], "loss": [1.0, 0.5, 0.5]},
         }
         return Evidence(**(values | given))

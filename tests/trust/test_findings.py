@@ -3,8 +3,8 @@ import pytest
 from scipy import ndimage
 
 from napari_cosdd.axes import Stack
+from napari_cosdd.data.trained_on import TrainedOn
 from napari_cosdd.noise.report import report
-from napari_cosdd.noise.signal_dependence import variance_of_image
 from napari_cosdd.trust.findings import FROM_RAW, all_findings
 from napari_cosdd.trust.measures import apart
 
@@ -96,19 +96,17 @@ def test_a_receptive_field_that_is_too_short_is_found(make):
 
 def test_another_camera_is_found(make):
     e = make()
-    dependence = variance_of_image(e.noisy[0], "x")
-    same = {
-        "along_x": e.raw.correlation.along_x[1:6].tolist(),
-        "along_y": e.raw.correlation.along_y[1:6].tolist(),
-        "signal": dependence.signal.tolist(),
-        "variance": dependence.variance.tolist(),
-    }
-    known = {"levels_1_50_99": [0, 1, 2], "noise": same}
-    assert failed(make(trained_on=known)) == set()
-    weaker = same | {"variance": (dependence.variance / 4).tolist()}
-    assert failed(make(trained_on=known | {"noise": weaker})) == {"likeness"}
-    columns = same | {"along_x": same["along_y"], "along_y": same["along_x"]}
-    assert failed(make(trained_on=known | {"noise": columns})) == {"likeness"}
+    same = e.raw.summary
+
+    def trained_on(**changed):
+        noise = same.model_copy(update=changed)
+        return TrainedOn(levels_1_50_99=(0, 1, 2), noise=noise)
+
+    assert failed(make(trained_on=trained_on())) == set()
+    weaker = trained_on(variance=tuple(v / 4 for v in same.variance))
+    assert failed(make(trained_on=weaker)) == {"likeness"}
+    columns = trained_on(along_x=same.along_y, along_y=same.along_x)
+    assert failed(make(trained_on=columns)) == {"likeness"}
     assert failed(make(unlike=("much brighter",))) == {"likeness"}
 
 
@@ -177,10 +175,11 @@ def test_a_brighter_scene_is_no_other_camera(make, world):
     shot = world.rng.normal(0, 1.5 * noise.std(), noise.shape)
     dim = report(Stack(world.scene + noise, "SYX", 2)).summary
     bright = report(Stack(world.scene + noise + shot, "SYX", 2))
-    known = dim | {k: bright.summary[k] for k in ("signal", "variance")}
-    e = make(raw=bright, trained_on={"levels_1_50_99": [0, 1, 2], "noise": known})
+    curve = bright.summary.model_dump(include={"signal", "variance"})
+    known = TrainedOn(levels_1_50_99=(0, 1, 2), noise=dim.model_copy(update=curve))
+    e = make(raw=bright, trained_on=known)
     (found,) = (f for f in all_findings(e) if f.name == "likeness")
-    assert bright.correlation.along_x[1] < dim["along_x"][0] - 0.25
+    assert bright.correlation.along_x[1] < dim.along_x[0] - 0.25
     assert found.passed
 
 

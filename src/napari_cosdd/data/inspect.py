@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_cosdd.axes import Region, Stack
+from napari_cosdd.data.trained_on import TrainedOn
 from napari_cosdd.errors import BadInputError, StoppedError
 
 #: Images are read in boxes of at most so many pixels per axis, by spatial axes.
@@ -123,17 +124,17 @@ class Survey:
             "cannot be restored"
         )
 
-    def summary(self, stacks: Sequence[Stack], names: Sequence[str]) -> dict[str, Any]:
+    def summary(self, stacks: Sequence[Stack], names: Sequence[str]) -> TrainedOn:
         """Describe the images for the model file: names, shapes, levels, hash."""
-        levels = np.quantile(np.concatenate(self._some), [0.01, 0.5, 0.99])
-        return {
-            "names": list(names)[:100],
-            "n_images": sum(s.n_images for s in stacks),
-            "shapes": [list(s.data.shape) for s in stacks][:100],
-            "dtype": str(stacks[0].data.dtype),
-            "levels_1_50_99": [float(v) for v in levels],
-            "sha256": self._digest.hexdigest(),
-        }
+        low, middle, high = np.quantile(np.concatenate(self._some), [0.01, 0.5, 0.99])
+        return TrainedOn(
+            names=tuple(names)[:100],
+            n_images=sum(s.n_images for s in stacks),
+            shapes=tuple(tuple(s.data.shape) for s in stacks)[:100],
+            dtype=str(stacks[0].data.dtype),
+            levels_1_50_99=(float(low), float(middle), float(high)),
+            sha256=self._digest.hexdigest(),
+        )
 
 
 def not_finite(bad: int, total: int) -> BadInputError:

@@ -8,7 +8,6 @@ import torch
 
 from napari_cosdd._version import __version__
 from napari_cosdd.axes import SPATIAL
-from napari_cosdd.citation import REFERENCES, cited
 from napari_cosdd.training.checkpoint import TrainedModel
 
 #: Our own file within the package.
@@ -62,7 +61,7 @@ def description(
         authors=[spec.Author(name=author) for author in about.authors],
         cite=[
             spec.CiteEntry(text=paper.text, doi=spec.Doi(paper.doi))
-            for paper in map(REFERENCES.__getitem__, cited(model))
+            for paper in model.method.papers()
         ],
         license=None if about.license_id is None else spec.LicenseId(about.license_id),
         documentation=spec.FileDescr(source=folder / "README.md"),

@@ -84,7 +84,7 @@ def differences(model: TrainedModel, image: Image, *, filled: bool) -> list[str]
         )
     unlike = _unlike_training(model, finite)
     if unlike:
-        names = ", ".join(model.trained_on.get("names", [])[:3])
+        names = ", ".join(model.trained_on.names[:3])
         warnings.append(
             f"{' and '.join(unlike)} ({names}): the model may not fit; train on this "
             "image if in doubt"
@@ -99,7 +99,7 @@ def unlike_training(model: TrainedModel, image: Image) -> list[str]:
 
 
 def _unlike_training(model: TrainedModel, finite: NDArray[Any]) -> list[str]:
-    levels = model.trained_on.get("levels_1_50_99")
+    levels = model.trained_on.levels_1_50_99
     return _unlike(finite, *levels) if levels and finite.size else []
 
 

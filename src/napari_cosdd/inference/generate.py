@@ -125,7 +125,7 @@ def _whole_rows(model: TrainedModel, size: tuple[int, ...]) -> list[Tile]:
     multiple = method.tile_multiple()
     tile = []
     for axis, (length, m) in enumerate(zip(size, multiple, strict=True)):
-        wanted = max(m, length if axis == method.noise_axis else ACROSS)
+        wanted = max(m, length if axis == method.noise_dim else ACROSS)
         tile.append(-(-wanted // m) * m)
     return tile_grid(size, tile, model.tile_margin, multiple)
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from napari_cosdd.axes import SPATIAL, NoiseAxis
 from napari_cosdd.errors import BadInputError
+from napari_cosdd.methods.papers import Paper
 from napari_cosdd.nets.ladder_vae import LatentNoise
 from napari_cosdd.spec import DataSpec
 
@@ -44,6 +45,10 @@ class Losses(NamedTuple):
     metrics: Mapping[str, Tensor]
 
 
+#: Names of noise axes in sentences.
+AXES_IN_WORDS = {"x": "rows (x)", "y": "columns (y)", "z": "the z axis"}
+
+
 class MethodConfig(BaseModel):
     """Settings of a method: from them its networks can be built again."""
 
@@ -73,6 +78,10 @@ class MethodConfig(BaseModel):
             reach = 0 if chosen == "none" else receptive_field
         return self.model_copy(update={"noise_axis": chosen, "receptive_field": reach})
 
+    def adapting(self) -> Self:
+        """Return a copy for networks that begin with trained weights."""
+        return self
+
 
 class Method(nn.Module, ABC):
     """A denoising method: its networks, its losses, its estimate of the signal.
@@ -86,7 +95,6 @@ class Method(nn.Module, ABC):
     """
 
     title: ClassVar[str]
-    reference: ClassVar[str]
     Config: ClassVar[type[MethodConfig]]
     presets: ClassVar[Mapping[str, Mapping[str, Mapping[str, Any]]]]
     config: MethodConfig
@@ -151,12 +159,20 @@ class Method(nn.Module, ABC):
         Along the noise axis a detector's memory has a direction; across it the
         rows are independent.
         """
-        return tuple(a for a in range(self.spec.ndim) if a != self.noise_axis)
+        return tuple(a for a in range(self.spec.ndim) if a != self.noise_dim)
 
     @property
-    @abstractmethod
-    def noise_axis(self) -> int | None:
-        """Spatial axis of the correlated noise, or None."""
+    def noise_dim(self) -> int | None:
+        """Number of the noise axis among the spatial ones, or None."""
+        letter = self.config.noise_axis
+        if letter == "none":
+            return None
+        axes = SPATIAL[self.spec.ndim].lower()
+        if letter not in axes:
+            raise BadInputError(
+                f"noise axis {letter!r} is not among the spatial axes {axes!r}"
+            )
+        return axes.index(letter)
 
     @property
     def noise_reach(self) -> int:
@@ -179,15 +195,13 @@ class Method(nn.Module, ABC):
         """Say in one line what was built."""
         return self.title
 
-    def _axis_index(self, letter: NoiseAxis) -> int | None:
-        if letter == "none":
-            return None
-        axes = SPATIAL[self.spec.ndim].lower()
-        if letter not in axes:
-            raise BadInputError(
-                f"noise axis {letter!r} is not among the spatial axes {axes!r}"
-            )
-        return axes.index(letter)
+    @abstractmethod
+    def papers(self) -> tuple[Paper, ...]:
+        """Return what to cite."""
+
+    @abstractmethod
+    def networks_in_words(self) -> str:
+        """Describe the networks in a sentence, for the methods section of a paper."""
 
 
 class GenerativeMethod(Method):

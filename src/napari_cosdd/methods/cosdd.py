@@ -10,8 +10,16 @@ import torch
 from torch import Tensor, nn
 
 from napari_cosdd.distributions.mixture import GaussianMixture
-from napari_cosdd.methods.base import Batch, GenerativeMethod, Losses, Method
+from napari_cosdd.methods import papers
+from napari_cosdd.methods.base import (
+    AXES_IN_WORDS,
+    Batch,
+    GenerativeMethod,
+    Losses,
+    Method,
+)
 from napari_cosdd.methods.cosdd_config import PRESETS, COSDDConfig
+from napari_cosdd.methods.papers import Paper
 from napari_cosdd.nets.autoregressive import AutoregressiveDecoder, layers_for
 from napari_cosdd.nets.ladder_vae import LadderVAE, LatentNoise
 from napari_cosdd.nets.signal_decoder import SignalDecoder
@@ -33,7 +41,6 @@ class COSDD(GenerativeMethod):
     """
 
     title = "COSDD"
-    reference = "https://github.com/krulllab/COSDD"
     config: COSDDConfig
     Config = COSDDConfig
     presets = PRESETS
@@ -56,7 +63,7 @@ class COSDD(GenerativeMethod):
         )
         self.decoder = AutoregressiveDecoder(
             ndim,
-            self.noise_axis,
+            self.noise_dim,
             n_channels,
             n_code=config.n_code,
             n_channels=config.decoder_channels,
@@ -82,11 +89,6 @@ class COSDD(GenerativeMethod):
                 n_blocks=config.n_blocks,
                 stem_stride=config.stem_stride,
             )
-
-    @property
-    def noise_axis(self) -> int | None:
-        """Spatial axis of the autoregression, or None."""
-        return self._axis_index(self.config.noise_axis)
 
     @property
     def has_estimate(self) -> bool:
@@ -189,11 +191,30 @@ class COSDD(GenerativeMethod):
 
     def describe(self) -> str:
         """Name the noise axis and the receptive field."""
-        if self.noise_axis is None:
+        if self.noise_dim is None:
             return "COSDD for noise that is independent from pixel to pixel"
         return (
             f"COSDD for noise along {self.config.noise_axis}, "
             f"receptive field {self.noise_reach} px"
+        )
+
+    def papers(self) -> tuple[Paper, ...]:
+        """Return the paper of the method."""
+        return (papers.COSDD,)
+
+    def networks_in_words(self) -> str:
+        """Describe ladder and decoder in a sentence."""
+        config, axis = self.config, AXES_IN_WORDS.get(self.config.noise_axis)
+        noise = "the noise was taken as independent from pixel to pixel"
+        if axis:
+            noise = (
+                f"the noise was modelled by an autoregressive decoder along {axis} "
+                f"with a receptive field of {config.receptive_field} pixels"
+            )
+        return (
+            f"A hierarchical variational autoencoder with {config.n_levels} levels of "
+            f"latents and {config.n_channels} channels represents the signal; {noise} "
+            f"and {config.n_components} Gaussian components per pixel."
         )
 
     @property
@@ -208,10 +229,10 @@ class COSDD(GenerativeMethod):
         noise axis, and those for planes also serve volumes. The autoregressive
         decoder takes what is of equal shape and begins the rest anew.
         """
-        along_z = self.spec.ndim == 3 and self.noise_axis == 0
+        along_z = self.spec.ndim == 3 and self.noise_dim == 0
         if not isinstance(other, COSDD) or other.spec.ndim != 2 or along_z:
             return None
-        turned = None not in (self.noise_axis, other.noise_axis) and (
+        turned = None not in (self.noise_dim, other.noise_dim) and (
             self.config.noise_axis != other.config.noise_axis
         )
         taken: dict[str, Tensor] = {}
@@ -259,7 +280,7 @@ class COSDD(GenerativeMethod):
 
     def _explained(self, x: Tensor, signal: Tensor) -> dict[str, Tensor]:
         """Return the power of x that the code explains, and that of the signal."""
-        across = [a for a in range(self.spec.ndim) if a != self.noise_axis]
+        across = [a for a in range(self.spec.ndim) if a != self.noise_dim]
         explained = x.square().mean() - signal
         if not across:
             nothing = torch.zeros_like(signal)

@@ -1,11 +1,14 @@
 """Settings of COSDD and its presets."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Self
 
 from pydantic import Field
 
 from napari_cosdd.methods.base import MethodConfig
+
+#: Share of a training from trained networks in which the decoder learns alone.
+HELD = 0.1
 
 
 class COSDDConfig(MethodConfig):
@@ -108,6 +111,14 @@ class COSDDConfig(MethodConfig):
         description="Share of the training, at its start, in which the ladder stays "
         "as it is and the decoder of the noise learns alone; for trained ladders",
     )
+
+    def adapting(self) -> Self:
+        """Return a copy for networks whose latents carry the signal already.
+
+        The noise is learned first. Until the decoder knows it, the latents would
+        take in what it cannot explain, and unlearn that slowly.
+        """
+        return self.model_copy(update={"kl_warmup": 0.0, "held": HELD})
 
 
 #: `small` and `large` are those of the paper (supplement), `quick` is for a laptop.

@@ -12,7 +12,15 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn import functional as F
 
-from napari_cosdd.methods.base import Batch, Losses, Method, MethodConfig
+from napari_cosdd.methods import papers
+from napari_cosdd.methods.base import (
+    AXES_IN_WORDS,
+    Batch,
+    Losses,
+    Method,
+    MethodConfig,
+)
+from napari_cosdd.methods.papers import Paper
 from napari_cosdd.nets.unet import UNet
 from napari_cosdd.spec import DataSpec
 
@@ -65,7 +73,6 @@ class Noise2Void(Method):
     """
 
     title = "Noise2Void"
-    reference = "https://doi.org/10.1109/CVPR.2019.00223"
     config: Noise2VoidConfig
     Config = Noise2VoidConfig
     presets: ClassVar = {
@@ -85,11 +92,6 @@ class Noise2Void(Method):
             n_blocks=config.n_blocks,
             stem_stride=config.stem_stride,
         )
-
-    @property
-    def noise_axis(self) -> int | None:
-        """Spatial axis of the line mask; None for point masks."""
-        return self._axis_index(self.config.noise_axis)
 
     def losses(
         self, batch: Batch, generator: torch.Generator, progress: float = 1.0
@@ -112,19 +114,34 @@ class Noise2Void(Method):
 
     def describe(self) -> str:
         """Name the mask."""
-        if self.noise_axis is None:
+        if self.noise_dim is None:
             return "Noise2Void with point masks"
         return (
             f"structured Noise2Void, {self.config.half_length} px masked on each "
             f"side along {self.config.noise_axis}"
         )
 
+    @property
+    def noise_reach(self) -> int:
+        """Pixels on each side along the noise axis that the mask hides."""
+        return 0 if self.noise_dim is None else self.config.half_length
+
+    def papers(self) -> tuple[Paper, ...]:
+        """Return the paper of the method, and that of line masks."""
+        return (papers.N2V,) if self.noise_dim is None else (papers.N2V, papers.SN2V)
+
+    def networks_in_words(self) -> str:
+        """Describe network and masks in a sentence."""
+        axis = AXES_IN_WORDS.get(self.config.noise_axis)
+        masks = f"lines along {axis}" if axis else "points"
+        return f"A U-Net was trained to predict masked pixels; the masks were {masks}."
+
     def _mask(self, x: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Return targets and hidden pixels, each (n, 1, *spatial), boolean."""
         reach = [0] * self.spec.ndim
-        if self.noise_axis is not None:
-            length = x.shape[self.noise_axis + 2]
-            reach[self.noise_axis] = min(self.config.half_length, length - 1)
+        if self.noise_dim is not None:
+            length = x.shape[self.noise_dim + 2]
+            reach[self.noise_dim] = min(self.config.half_length, length - 1)
         share = min(self.config.masked, 0.2 / (2 * max(reach) + 1))
         shape = (x.shape[0], 1, *x.shape[2:])
         random = torch.rand(shape, generator=generator, device=x.device)
@@ -144,7 +161,7 @@ class Noise2Void(Method):
         steps = [
             step
             for step in product(near, repeat=self.spec.ndim)
-            if any(s for axis, s in enumerate(step) if axis != self.noise_axis)
+            if any(s for axis, s in enumerate(step) if axis != self.noise_dim)
         ]
         if not steps:
             hidden = 2 * self.config.half_length  # from one end of a line to the other

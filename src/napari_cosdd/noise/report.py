@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_cosdd.axes import Region, Stack
+from napari_cosdd.data.trained_on import NoiseSummary
 from napari_cosdd.errors import BadInputError
 from napari_cosdd.noise.advise import Advice, advise, of_residual
 from napari_cosdd.noise.autocorrelation import (
@@ -52,18 +53,15 @@ class NoiseReport:
     dependence: SignalDependence
 
     @property
-    def summary(self) -> dict[str, list[float]]:
-        """In few numbers: correlation at lags 1 to 5, variance against signal.
-
-        The power is the variance of the noise where its correlation was seen.
-        """
-        return {
-            "along_x": self.correlation.along_x[1:6].tolist(),
-            "along_y": self.correlation.along_y[1:6].tolist(),
-            "signal": self.dependence.signal.tolist(),
-            "variance": self.dependence.variance.tolist(),
-            "power": [self.correlation.variance],
-        }
+    def summary(self) -> NoiseSummary:
+        """In few numbers: correlation at lags 1 to 5, variance against signal."""
+        return NoiseSummary(
+            along_x=self.correlation.along_x[1:6].tolist(),
+            along_y=self.correlation.along_y[1:6].tolist(),
+            signal=self.dependence.signal.tolist(),
+            variance=self.dependence.variance.tolist(),
+            power=self.correlation.variance,
+        )
 
 
 def report(

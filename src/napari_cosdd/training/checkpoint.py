@@ -14,7 +14,6 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationError,
-    field_validator,
     model_validator,
 )
 from safetensors import SafetensorError, safe_open
@@ -22,6 +21,7 @@ from safetensors.torch import save_file
 
 from napari_cosdd._version import __version__
 from napari_cosdd.data.files import atomic, beside
+from napari_cosdd.data.trained_on import TrainedOn
 from napari_cosdd.errors import BadModelFileError, SavingError
 from napari_cosdd.methods import METHODS, get_method
 from napari_cosdd.methods.base import Method
@@ -31,33 +31,6 @@ from napari_cosdd.training.config import TrainingConfig
 FORMAT_VERSION = 1
 #: Metadata larger than this is not ours.
 METADATA_LIMIT = 32 << 20
-
-
-class _Noise(BaseModel):
-    """What the raw noise of the training images was like; see `NoiseReport.summary`."""
-
-    along_x: Annotated[list[float], Field(min_length=1)]
-    along_y: Annotated[list[float], Field(min_length=1)]
-    signal: list[float]
-    variance: list[float]
-    power: list[float] = []
-
-    @model_validator(mode="after")
-    def _pairs(self) -> Self:
-        if len(self.signal) != len(self.variance):
-            raise ValueError("expected a variance for each level of the signal")
-        return self
-
-
-class _TrainedOn(BaseModel):
-    """What is read of the summary of the training data, all of it optional."""
-
-    names: list[str] = []
-    n_images: int = 0
-    shapes: list[list[int]] = []
-    start: str = ""
-    levels_1_50_99: tuple[float, float, float] | None = None
-    noise: _Noise | None = None
 
 
 class ModelInfo(BaseModel):
@@ -72,14 +45,8 @@ class ModelInfo(BaseModel):
     training: TrainingConfig
     spec: DataSpec
     margin: tuple[Annotated[int, Field(ge=0, le=4096)], ...] | None = None
-    trained_on: dict[str, Any] = {}
+    trained_on: TrainedOn = TrainedOn()
     history: dict[str, list[float | None]] = {}
-
-    @field_validator("trained_on")
-    @classmethod
-    def _readable(cls, value: dict[str, Any]) -> dict[str, Any]:
-        _TrainedOn.model_validate(value)
-        return value
 
     @model_validator(mode="after")
     def _margin_fits(self) -> Self:
@@ -102,7 +69,7 @@ class TrainedModel:
         How it was trained.
     margin : tuple of int or None
         Context in pixels per axis that a tile needs, where measured.
-    trained_on : mapping
+    trained_on : TrainedOn
         Names, shapes and statistics of the training data, and their hash.
     history : mapping
         Columns of equal length: "step", "loss" and so on; None where not measured.
@@ -112,7 +79,7 @@ class TrainedModel:
     method: Method
     training: TrainingConfig
     margin: tuple[int, ...] | None = None
-    trained_on: Mapping[str, Any] = field(default_factory=dict)
+    trained_on: TrainedOn = field(default_factory=TrainedOn)
     history: Mapping[str, list[float | None]] = field(default_factory=dict)
 
     @property
@@ -146,7 +113,7 @@ class TrainedModel:
             training=self.training,
             spec=self.spec,
             margin=self.margin,
-            trained_on=dict(self.trained_on),
+            trained_on=self.trained_on,
             history=dict(self.history),
         )
         weights = {

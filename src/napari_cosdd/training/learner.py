@@ -1,8 +1,8 @@
 """One optimizer step, and everything that it changes."""
 
 import math
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Generator
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -23,6 +23,21 @@ Crops = NDArray[np.float32]
 PREVIEW_SAMPLES, SHOWN = 4, 128
 #: Of Adam. The short memory of the second suits trainings of a few thousand steps.
 BETAS = (0.9, 0.99)
+
+
+class Update(NamedTuple):
+    """What a step was like.
+
+    Attributes
+    ----------
+    losses : dict
+        Means over the batch, and the `gradient_norm`.
+    stepped : bool
+        False where the update was left out: its gradients were not finite.
+    """
+
+    losses: dict[str, float]
+    stepped: bool
 
 
 class Learner:
@@ -96,8 +111,8 @@ class Learner:
 
     def update(
         self, batch: Crops, progress: float, rate: float
-    ) -> Iterator[Warned | dict[str, float]]:
-        """Take one step; the last value is the losses, with `gradient_norm`.
+    ) -> Generator[Warned, None, Update]:
+        """Take one step.
 
         Parameters
         ----------
@@ -112,8 +127,10 @@ class Learner:
         ------
         Warned
             When memory ran out and the micro-batch was halved.
-        dict
-            Mean losses over the batch. `stepped` is 0 where the update was skipped.
+
+        Returns
+        -------
+        Update
         """
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group["share"]
@@ -130,7 +147,7 @@ class Learner:
         stepped, norm = self.guard.step(self.optimizer, self.parameters)
         if stepped:
             self.average.update()
-        yield losses | {"gradient_norm": norm, "stepped": float(stepped)}
+        return Update(losses | {"gradient_norm": norm}, stepped)
 
     def _accumulate(self, batch: Crops, progress: float) -> dict[str, float]:
         """Sum the gradients of the micro-batches; return the mean losses."""

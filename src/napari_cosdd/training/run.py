@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from napari_cosdd.data.patches import Patches
+from napari_cosdd.data.trained_on import TrainedOn
 from napari_cosdd.devices import describe_device, free_memory
 from napari_cosdd.errors import (
     BadModelFileError,
@@ -72,7 +73,7 @@ class TrainingRun:
     output : Path, optional
         Model file. It and the state for resuming are written every
         `config.save_every` minutes and at the end.
-    trained_on : dict, optional
+    trained_on : TrainedOn, optional
         Summary of the data for the model file.
     adapting : bool
         The weights are trained ones: what knows the signal learns slowly.
@@ -87,7 +88,7 @@ class TrainingRun:
         device: torch.device,
         *,
         output: Path | None = None,
-        trained_on: dict[str, Any] | None = None,
+        trained_on: TrainedOn | None = None,
         adapting: bool = False,
     ) -> None:
         self.name, self.build, self.patches = name, build, patches
@@ -95,7 +96,7 @@ class TrainingRun:
         self.adapting = adapting
         self.team = Team()
         self.writes_to = output if self.team.leads else None
-        self.trained_on = trained_on or {}
+        self.trained_on = trained_on or TrainedOn()
         self.crops = np.random.default_rng(config.seed)
         self.validation_crops = patches.validation(config.seed)
         self.last_save = time.monotonic()
@@ -114,7 +115,7 @@ class TrainingRun:
     def started(self) -> Started:
         """Say what begins, and what it will take."""
         method, learner = self.learner.method, self.learner
-        origin = self.trained_on.get("start", RANDOM)
+        origin = self.trained_on.start or RANDOM
         return Started(
             device=describe_device(self.device),
             n_parameters=sum(p.numel() for p in learner.parameters),
@@ -161,13 +162,8 @@ class TrainingRun:
             share, state.step - state.started_step, self.config.warmup_steps
         )
         batch = self.patches.batch(self.config.batch_size, self.crops)
-        losses: dict[str, float] = {}
-        for outcome in self.learner.update(batch, share, rate):
-            if isinstance(outcome, Warned):
-                yield outcome
-            else:
-                losses = outcome
-        if losses.pop("stepped"):
+        losses, stepped = yield from self.learner.update(batch, share, rate)
+        if stepped:
             state.skipped_in_row = 0
         else:
             yield from self._skip()
@@ -328,7 +324,7 @@ class TrainingRun:
     def _settings(self) -> dict[str, Any]:
         return {
             "method": self.learner.method.config.model_dump(),
-            "images": self.trained_on.get("sha256", ""),
+            "images": self.trained_on.sha256,
             "crops": [*self.patches.crop, self.config.seed],
             "validation_share": self.config.validation_share,
         }

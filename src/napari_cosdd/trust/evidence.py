@@ -10,12 +10,13 @@ noise without what cannot be told from signal.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
+from napari_cosdd.data.trained_on import TrainedOn
 from napari_cosdd.metrics import Coverage, coverage
 from napari_cosdd.noise.autocorrelation import Autocorrelation, autocorrelation
 from napari_cosdd.noise.report import NoiseReport
@@ -63,7 +64,9 @@ class Evidence:
         Whether the latents ignore the signal.
     unlike : tuple of str
         In what the image differs from the training data.
-    trained_on, history : mapping
+    trained_on : TrainedOn
+        What the model remembers of its training images.
+    history : mapping
         Of the training.
     reference : ndarray, shape (n, y, x), or None
         The same part of a clean image, where there is one.
@@ -79,7 +82,7 @@ class Evidence:
     losses: Mapping[str, float]
     collapsed: bool
     unlike: tuple[str, ...]
-    trained_on: Mapping[str, Any]
+    trained_on: TrainedOn
     history: Mapping[str, list[float | None]]
     reference: Floats | None = None
 

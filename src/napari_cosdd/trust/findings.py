@@ -5,12 +5,13 @@ ones of `tests/trust` lie above; see docs/measurements.md.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import ndimage
 
+from napari_cosdd.data.trained_on import NoiseSummary
 from napari_cosdd.trust.evidence import Evidence
 from napari_cosdd.trust.measures import (
     ENOUGH,
@@ -92,13 +93,13 @@ class Finding:
 def all_findings(e: Evidence) -> list[Finding]:
     """Judge everything; what explains other failures comes first."""
     judges = JUDGES if e.reference is None else (*JUDGES, WITH_REFERENCE)
-    return [Finding(judge.__name__, title, *judge(e)) for judge, title in judges]
+    return [Finding(name, title, *judge(e)) for name, judge, title in judges]
 
 
 def likeness(e: Evidence) -> Judgement:
     """Compare levels and noise of the image with those of the training images."""
     remedy = "Other camera, gain or exposure: train a model on this image."
-    if not e.trained_on.get("levels_1_50_99"):
+    if not e.trained_on.levels_1_50_99:
         return None, "not recorded", remedy
     found = [*e.unlike, *_other_camera(e)]
     return not found, "; ".join(found) or "brightness and noise agree", remedy
@@ -106,8 +107,8 @@ def likeness(e: Evidence) -> Judgement:
 
 def _other_camera(e: Evidence) -> list[str]:
     """Say in what the raw noise differs from that of the training images."""
-    then = e.trained_on.get("noise")
-    if not then:
+    then = e.trained_on.noise
+    if then is None:
         return []
     found = []
     ratio = _ratio(e.raw.dependence.signal, e.raw.dependence.variance, then)
@@ -115,10 +116,9 @@ def _other_camera(e: Evidence) -> list[str]:
         found.append(
             f"at equal brightness its noise is {ratio:.2g} times as strong as theirs"
         )
-    powers = e.raw.correlation.variance, *then.get("power", ())
-    for axis in "xy":
-        now = e.raw.correlation.along(axis)[1:]
-        before = np.array(then[f"along_{axis}"])
+    powers = e.raw.correlation.variance, then.power
+    for axis, theirs in (("x", then.along_x), ("y", then.along_y)):
+        now, before = e.raw.correlation.along(axis)[1:], np.array(theirs)
         if _differ(now, before, powers):
             found.append(
                 f"its noise correlates along {WORDS[axis]} by {now[0]:.2f}, theirs by "
@@ -127,21 +127,23 @@ def _other_camera(e: Evidence) -> list[str]:
     return found
 
 
-def _differ(now: Floats, before: Floats, powers: Sequence[float]) -> bool:
+def _differ(now: Floats, before: Floats, powers: tuple[float, float | None]) -> bool:
     """Whether neither correlations nor, where known, covariances are alike.
 
     Where patches are brighter, shot noise dilutes the correlation of a detector's
     rows and leaves their covariance.
     """
     differences = [apart(now, before)]
-    if len(powers) == 2:
-        differences.append(apart(now * powers[0], before * powers[1]) / max(powers))
+    ours, theirs = powers
+    if theirs is not None:
+        covariances = apart(now * ours, before * theirs)
+        differences.append(covariances / max(ours, theirs))
     return min(differences) > CAMERA_CORRELATION
 
 
-def _ratio(signal: Floats, variance: Floats, then: dict[str, list[float]]) -> float:
+def _ratio(signal: Floats, variance: Floats, then: NoiseSummary) -> float:
     """Return the ratio of deviations where both curves have the same levels."""
-    x, v = np.array(then["signal"]), np.array(then["variance"])
+    x, v = np.array(then.signal), np.array(then.variance)
     if len(x) < 2 or len(signal) < 2:
         return 1.0
     expected = np.interp(signal, x, v)
@@ -182,7 +184,10 @@ def training(e: Evidence) -> Judgement:
 def reach(e: Evidence) -> Judgement:
     """Compare the receptive field with how far the raw noise is correlated."""
     advice = e.raw.advice
-    remedy = f"Train again with a receptive field of {advice.receptive_field} px."
+    remedy = (
+        f"Train again with a receptive field of {advice.receptive_field} px (of "
+        "Noise2Void: the mask's half length)."
+    )
     if e.axis in ("z", "none") or advice.axis != e.axis:
         return None, "no correlation to be reached", remedy
     found = f"the noise is seen {advice.reach} px away, the model looks {e.reach} px"
@@ -333,22 +338,25 @@ def _numbers(profile: Floats) -> str:
     return " ".join(f"{value:.2f}" for value in profile[:3])
 
 
+#: Name, what judges it, title.
+Row = tuple[str, Callable[[Evidence], Judgement], str]
 #: In this order: what explains other failures comes first.
-JUDGES: tuple[tuple[Callable[[Evidence], Judgement], str], ...] = (
-    (likeness, "The image is like the training images"),
-    (axis, "The model's noise runs as the image's does"),
-    (training, "It was trained long enough"),
-    (reach, "The receptive field is long enough"),
-    (latents, "The latents carry the signal"),
-    (across, "What was removed stops at other rows"),
-    (structure, "What was removed holds no structure of the image"),
-    (centred, "Brightness is kept at every level"),
-    (along, "What was removed is correlated as the noise"),
-    (shape, "Redrawn noise is shaped like the real noise"),
-    (strength, "Redrawn noise is as strong at every brightness"),
+JUDGES: tuple[Row, ...] = (
+    ("likeness", likeness, "The image is like the training images"),
+    ("axis", axis, "The model's noise runs as the image's does"),
+    ("training", training, "It was trained long enough"),
+    ("reach", reach, "The receptive field is long enough"),
+    ("latents", latents, "The latents carry the signal"),
+    ("across", across, "What was removed stops at other rows"),
+    ("structure", structure, "What was removed holds no structure of the image"),
+    ("centred", centred, "Brightness is kept at every level"),
+    ("along", along, "What was removed is correlated as the noise"),
+    ("shape", shape, "Redrawn noise is shaped like the real noise"),
+    ("strength", strength, "Redrawn noise is as strong at every brightness"),
 )
 #: Where there is a clean image.
-WITH_REFERENCE: tuple[Callable[[Evidence], Judgement], str] = (
+WITH_REFERENCE: Row = (
+    "covered",
     covered,
     "The clean image lies within the samples",
 )
