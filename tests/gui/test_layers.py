@@ -1,17 +1,27 @@
 import dask.array as da
 import numpy as np
 import pytest
+from napari.components import ViewerModel
 from napari.layers import Image as ImageLayer
 
 from napari_cosdd.errors import BadInputError
 from napari_cosdd.gui._layers import (
+    add_part,
     axes_for,
     axes_of,
     current_plane,
     data_of,
     image_of,
+    parts_of,
     place,
 )
+from napari_cosdd.normalization import Normalization
+from napari_cosdd.spec import DataSpec
+
+
+def spec(ndim, n_channels=1):
+    scale = Normalization(mean=(0.0,) * n_channels, std=(1.0,) * n_channels)
+    return DataSpec(ndim=ndim, n_channels=n_channels, normalization=scale)
 
 
 @pytest.mark.parametrize(
@@ -33,10 +43,31 @@ def test_axes_come_from_the_labels_else_from_the_shape(labels, axes):
 
 def test_a_model_of_stacks_takes_an_unknown_axis_for_z():
     stack = ImageLayer(np.zeros((3, 4, 5)))
-    assert axes_for(stack, 2) == "TYX"
-    assert axes_for(stack, 3) == "ZYX"
+    assert axes_for(stack, spec(2)) == "TYX"
+    assert axes_for(stack, spec(3)) == "ZYX"
     movie = ImageLayer(np.zeros((2, 3, 4, 5)))
-    assert axes_for(movie, 3) == "TZYX"
+    assert axes_for(movie, spec(3)) == "TZYX"
+
+
+def test_a_model_of_channels_takes_an_unknown_axis_of_as_many_for_them():
+    stack = ImageLayer(np.zeros((2, 4, 5)))
+    assert axes_for(stack, spec(2, 2)) == "CYX"
+    assert axes_for(stack, spec(2, 3)) == "TYX"
+    movie = ImageLayer(np.zeros((7, 2, 4, 5)))
+    assert axes_for(movie, spec(2, 2)) == "TCYX"
+
+
+def test_copies_of_results_are_not_ours():
+    viewer = ViewerModel()
+    source = viewer.add_image(np.zeros((4, 5)), name="a")
+    made = add_part(viewer, source, "mean", np.ones((4, 5)), name="a · mean")
+    copy = viewer.add_image(made.data, metadata=made.metadata, name="copy")
+    assert parts_of([source, made, copy], source) == {"mean": made}
+
+
+def test_layers_without_numbers_are_told():
+    with pytest.raises(BadInputError, match="whole or real numbers, got bool"):
+        image_of(ImageLayer(np.zeros((4, 5), bool)), "YX")
 
 
 def test_pixel_size_and_unit_are_taken_over():

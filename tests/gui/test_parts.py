@@ -1,7 +1,7 @@
 import pytest
 from qtpy.QtCore import QEvent, Qt
 
-from napari_cosdd.gui._parts import Dock, button
+from napari_cosdd.gui._parts import Dock, LayerChoice, button
 from napari_cosdd.gui.denoise_widget import DenoiseWidget
 from napari_cosdd.gui.noise_widget import NoiseWidget
 from napari_cosdd.gui.train_widget import TrainWidget
@@ -15,7 +15,9 @@ def listeners(viewer):
         viewer.layers.events.inserted,
         viewer.layers.events.removed,
         viewer.layers.selection.events.active,
+        viewer.layers.events.reordered,
         *(layer.events.name for layer in viewer.layers),
+        *(layer.events.data for layer in viewer.layers),
     ]
     return [len(emitter.callbacks) for emitter in emitters]
 
@@ -47,3 +49,24 @@ def test_enter_presses_the_button_that_has_the_focus(qtbot, shown):
     dock.setFocus()
     qtbot.keyClick(dock, Qt.Key.Key_Return)
     assert pressed == ["other", "main"]
+
+
+def test_a_layer_is_chosen_whatever_its_place_and_name(viewer, stripes, shown):
+    viewer.add_image(stripes.data, name="b")
+    choice = shown(LayerChoice(viewer))
+    choice.choose(stripes)
+    viewer.layers.move(0, 2)
+    stripes.name = "renamed"
+    assert choice.layer is stripes
+    assert choice.currentText() == "renamed"
+
+
+def test_new_pixels_of_the_chosen_layer_are_told(viewer, stripes, shown):
+    other = viewer.add_image(stripes.data, name="b")
+    choice, told = shown(LayerChoice(viewer)), []
+    choice.choose(stripes)
+    choice.chosen.connect(lambda: told.append(1))
+    other.data = other.data.T
+    assert told == []
+    stripes.data = stripes.data.T
+    assert told == [1]

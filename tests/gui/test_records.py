@@ -19,6 +19,7 @@ from napari_cosdd.gui._records import (
     TrainingRecord,
     smoothed,
 )
+from napari_cosdd.gui._training_view import named
 
 
 def step(n, **losses):
@@ -86,3 +87,11 @@ def test_progress_of_a_denoising_counts_tiles_and_samples():
     record.take(SampleDone(5, 10))
     assert record.progress == pytest.approx(1.5 / 4)
     assert record.remaining == 3.0
+
+
+def test_names_with_dots_keep_them_and_nothing_is_replaced_unasked(tmp_path):
+    first = named(tmp_path / "lr0.1", ".csv")
+    assert first == tmp_path / "lr0.1.csv"
+    first.touch()
+    assert named(tmp_path / "lr0.1", ".csv") == tmp_path / "lr0.1 2.csv"
+    assert named(first, ".csv") == first  # the dialog has asked

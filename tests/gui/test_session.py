@@ -6,11 +6,12 @@ from napari.components import ViewerModel
 from qtpy.QtCore import QCoreApplication, QEvent
 
 from napari_cosdd.api import Image, denoising
+from napari_cosdd.errors import BadInputError
 from napari_cosdd.gui import _session
 from napari_cosdd.gui._jobs import Job
-from napari_cosdd.gui._records import DenoisingRecord
+from napari_cosdd.gui._records import DenoisingRecord, TrainingRecord
 from napari_cosdd.gui._results import ResultLayers
-from napari_cosdd.gui._session import ModelEntry, session_of
+from napari_cosdd.gui._session import ModelEntry, new_model_path, session_of
 from napari_cosdd.inference.config import InferenceConfig
 
 
@@ -47,3 +48,27 @@ def test_a_viewer_and_its_session_are_let_go_after_a_denoising(qapp, model, wait
 
     wait(gone)
     assert len(_session._SESSIONS) <= known
+
+
+def test_two_trainings_of_a_minute_get_two_files(own_models_folder):
+    first, second = (new_model_path("cells", "quick") for _ in range(2))
+    assert first != second
+
+
+def test_a_training_that_fails_leaves_no_file(session, wait):
+    path = new_model_path("cells", "quick")
+
+    def work(stop):
+        raise BadInputError("no")
+        yield
+
+    session.train(Job("training", work), TrainingRecord("cells", path=path))
+    wait(lambda: not session.training[0].active)
+    assert list(path.parent.iterdir()) == []
+
+
+def test_what_is_known_of_the_noise_is_known_of_those_pixels(session, stripes):
+    session.add_report(stripes, "found")
+    assert session.report(stripes) == "found"
+    stripes.data = stripes.data.T
+    assert session.report(stripes) is None

@@ -49,7 +49,11 @@ def test_each_image_and_model_has_its_own_verdict(checked, viewer, session, mode
     assert checked.verdict.text() == ""
     dock.image.choose(viewer.layers["cells"])
     assert "want a look" in checked.verdict.text()
-    session.add_model(ModelEntry("theirs", None, model))
+    session.add_model(ModelEntry("the same", None, model))
+    dock.model.setCurrentText("the same")
+    assert checked.found is not None
+    other = replace(model, method=build("cosdd").eval())
+    session.add_model(ModelEntry("theirs", None, other))
     dock.model.setCurrentText("theirs")
     assert checked.found is None
 

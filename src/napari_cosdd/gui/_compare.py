@@ -12,10 +12,10 @@ from qtpy.QtWidgets import QLabel, QPushButton, QVBoxLayout, QWidget
 
 from napari_cosdd.errors import CosddError
 from napari_cosdd.gui._layers import (
+    add_part,
     current_plane,
     data_of,
     key_of,
-    mark,
     part_name,
     parts_of,
     place,
@@ -221,6 +221,9 @@ class CompareView(QWidget):
         if self.source is None or not {"mean", part} <= parts.keys():
             return
         mean, sample = parts["mean"], parts[part]
+        if mean.data.shape != sample.data.shape:
+            self.probe.setText(f"{mean.name} and {sample.name} differ in shape.")
+            return
         if mean.data.size > LARGEST:
             self.probe.setText("The image is too large for a difference layer.")
             return
@@ -232,12 +235,14 @@ class CompareView(QWidget):
             existing.contrast_limits = (-spread, spread)
             return
         active = self.viewer.layers.selection.active
-        self.viewer.add_image(
+        add_part(
+            self.viewer,
+            self.source,
+            "difference",
             values,
             name=part_name(self.source.name, "difference"),
             colormap=Colormap(np.array(DIVERGING) / 255, name="cosdd difference"),
             contrast_limits=(-spread, spread),
-            metadata=mark(self.source, "difference"),
             **place(mean),
         )
         self.viewer.layers.selection.active = active

@@ -8,10 +8,11 @@ from napari.layers import Image as ImageLayer
 from napari.utils.transforms import Affine
 from numpy.typing import NDArray
 
-from napari_cosdd.api import Image
 from napari_cosdd.axes import LETTERS, check_axes, guess_axes
+from napari_cosdd.data.image import Image, check_pixels
 from napari_cosdd.data.units import in_one_unit
 from napari_cosdd.errors import BadInputError
+from napari_cosdd.spec import DataSpec
 
 #: Words that napari's axis labels use, and our letter for them.
 WORDS = {
@@ -50,16 +51,24 @@ def axes_of(layer: ImageLayer) -> str:
     return guess_axes(shape)
 
 
-def axes_for(layer: ImageLayer, ndim: int, given: str = "") -> str:
-    """Return the axes as a model of `ndim` spatial axes needs them.
+def axes_for(layer: ImageLayer, spec: DataSpec, given: str = "") -> str:
+    """Return the axes as a model needs them.
 
     What the user has `given` counts if it fits the layer. A stack of which nothing
-    is known passes for a time series; a model that learned from z-stacks knows
-    better.
+    is known passes for a time series; a model that learned from z-stacks, or from as
+    many channels as an axis is long, knows better.
     """
-    fits = len(given) == data_of(layer).ndim
+    shape = data_of(layer).shape
+    fits = len(given) == len(shape)
     letters = given.upper() if fits else axes_of(layer)
-    return letters.replace("T", "Z") if ndim == 3 and "Z" not in letters else letters
+    if spec.n_channels > 1 and "C" not in letters:
+        for i, (letter, n) in enumerate(zip(letters, shape, strict=True)):
+            if letter not in "YX" and n == spec.n_channels:
+                letters = letters[:i] + "C" + letters[i + 1 :]
+                break
+    if spec.ndim == 3 and "Z" not in letters:
+        letters = letters.replace("T", "Z")
+    return letters
 
 
 def _letter(label: str) -> str | None:
@@ -92,7 +101,9 @@ def image_of(layer: ImageLayer, axes: str) -> Image:
             if a in at
         }
     )
-    return Image(data, letters, name=layer.name, pixel_size=pixel_size, unit=unit)
+    image = Image(data, letters, name=layer.name, pixel_size=pixel_size, unit=unit)
+    check_pixels(image)
+    return image
 
 
 def current_plane(
@@ -175,6 +186,11 @@ def key_of(layer: Any) -> str:
     return str(layer.unique_id)
 
 
+def pixels_key(layer: Any) -> tuple[str, int]:
+    """Return what tells a layer's present pixels from all others."""
+    return key_of(layer), id(data_of(layer))
+
+
 def layer_with(layers: Sequence[Any], key: str) -> ImageLayer | None:
     """Return the layer of that key, if it is still in the viewer."""
     return next((layer for layer in layers if key_of(layer) == key), None)
@@ -185,16 +201,28 @@ def part_name(source: str, part: str) -> str:
     return f"{source} · {part}"
 
 
-def mark(source: ImageLayer, part: str) -> dict[str, Any]:
-    """Return the metadata of a layer that this plugin makes for another."""
-    return {KEY: {"source": source.name, "source_key": key_of(source), "part": part}}
+def add_part(
+    viewer: Any, source: ImageLayer, part: str, data: Any, **look: Any
+) -> ImageLayer:
+    """Add a layer that this plugin makes for another, and mark it as that part."""
+    ours = {"source": source.name, "source_key": key_of(source), "part": part}
+    layer: ImageLayer = viewer.add_image(data, metadata={KEY: ours}, **look)
+    layer.metadata[KEY]["key"] = key_of(layer)
+    return layer
 
 
 def parts_of(layers: Sequence[Any], source: ImageLayer) -> dict[str, ImageLayer]:
-    """Return what was made for a source by its part, in the order of the layers."""
+    """Return what was made for a source by its part, in the order of the layers.
+
+    Copies that users make of such layers carry their marks, and are none of ours.
+    """
     found = {}
     for layer in layers:
         ours = layer.metadata.get(KEY, {})
-        if isinstance(layer, ImageLayer) and ours.get("source_key") == key_of(source):
+        if (
+            isinstance(layer, ImageLayer)
+            and ours.get("source_key") == key_of(source)
+            and ours.get("key") == key_of(layer)
+        ):
             found[str(ours.get("part"))] = layer
     return found

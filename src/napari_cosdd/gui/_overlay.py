@@ -8,7 +8,7 @@ from napari.utils.colormaps import Colormap
 from numpy.typing import NDArray
 
 from napari_cosdd.api import NoiseReport
-from napari_cosdd.gui._layers import data_of, mark, part_name, parts_of, place
+from napari_cosdd.gui._layers import add_part, data_of, part_name, parts_of, place
 from napari_cosdd.gui._plots import DIVERGING
 
 #: Lags to each side, and the share of the image's longer side that a cell takes.
@@ -29,12 +29,14 @@ def show_bar(viewer: Any, layer: ImageLayer, found: NoiseReport) -> None:
     look = place(layer, ndim=2, offset=start, zoom=zoom)
     hide_bar(viewer, layer)
     active = viewer.layers.selection.active
-    viewer.add_image(
+    add_part(
+        viewer,
+        layer,
+        PART,
         bar,
         name=part_name(layer.name, "noise correlation"),
         colormap=Colormap(np.array(DIVERGING) / 255, name="cosdd correlation"),
         contrast_limits=(-1, 1),
-        metadata=mark(layer, PART),
         **look,
     )
     viewer.layers.selection.active = active

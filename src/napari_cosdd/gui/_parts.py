@@ -22,7 +22,7 @@ from qtpy.QtWidgets import (
 from superqt import QCollapsible
 
 from napari_cosdd.gui._jobs import JobError
-from napari_cosdd.gui._layers import KEY
+from napari_cosdd.gui._layers import KEY, key_of, layer_with
 
 #: Preferred width of a dock, pixels.
 WIDTH = 340
@@ -204,19 +204,21 @@ class LayerChoice(QComboBox):
         listen(self, layers.events.inserted, self._inserted)
         listen(self, layers.events.removed, self._removed)
         listen(self, layers.selection.events.active, self._follow)
+        listen(self, layers.events.reordered, self._list)
         for layer in layers:
             layer.events.name.connect(self._list)
-        self.destroyed.connect(partial(_forget_names, layers, WeakMethod(self._list)))
+            layer.events.data.connect(self._pixels_changed)
+        slots = WeakMethod(self._list), WeakMethod(self._pixels_changed)
+        self.destroyed.connect(partial(_forget, layers, *slots))
         self.activated.connect(self._pin)
-        self.currentTextChanged.connect(lambda _text: self.chosen.emit())
+        self.currentIndexChanged.connect(lambda _index: self.chosen.emit())
         self._list()
         self._follow()
 
     @property
     def layer(self) -> ImageLayer | None:
         """The chosen layer."""
-        found = [x for x in self._viewer.layers if x.name == self.currentText()]
-        return found[0] if found else None
+        return layer_with(self._viewer.layers, self.currentData() or "")
 
     def why_empty(self) -> str:
         """Say why there is nothing to choose, if color pictures are open."""
@@ -230,61 +232,75 @@ class LayerChoice(QComboBox):
 
     def choose(self, layer: ImageLayer | None) -> None:
         """Choose a layer and stay with it; one that is not offered changes nothing."""
-        if layer is not None and self.findText(layer.name) >= 0:
+        index = -1 if layer is None else self.findData(key_of(layer))
+        if index >= 0:
             self._pinned = True
-            self.setCurrentText(layer.name)
+            self.setCurrentIndex(index)
 
     def _fits(self, layer: Any) -> bool:
         if not isinstance(layer, ImageLayer) or layer.rgb or layer.ndim < 2:
             return False
         return KEY not in layer.metadata
 
-    def _names(self) -> list[str]:
-        return [layer.name for layer in self._viewer.layers if self._fits(layer)]
+    def _entries(self) -> list[tuple[str, str]]:
+        """Return the name and the key of each layer that can be chosen."""
+        none = [(self._none, "")] if self._none else []
+        fitting = filter(self._fits, self._viewer.layers)
+        return [*none, *((layer.name, key_of(layer)) for layer in fitting)]
 
     def _inserted(self, event: Any) -> None:
         event.value.events.name.connect(self._list)
+        event.value.events.data.connect(self._pixels_changed)
         self._list()
 
     def _removed(self, event: Any) -> None:
         event.value.events.name.disconnect(self._list)
+        event.value.events.data.disconnect(self._pixels_changed)
         self._list()
 
+    def _pixels_changed(self, event: Any) -> None:
+        """Tell who listens: what is known of a layer is not known of new pixels."""
+        if self.layer is not None and event.source is self.layer:
+            self.chosen.emit()
+
     def _list(self, event: Any = None) -> None:
-        before, names = self.currentText(), self._names()
-        index = self.currentIndex()
-        entries = ([self._none] if self._none else []) + names
+        before, entries = self.currentData(), self._entries()
         if not entries:
             self.emptied.emit()  # what is open may have changed all the same
-        if entries == [self.itemText(i) for i in range(self.count())]:
+        if entries == [
+            (self.itemText(i), self.itemData(i)) for i in range(self.count())
+        ]:
             return
-        renamed = len(entries) == self.count() and before not in entries
         self.blockSignals(True)
         self.clear()
-        self.addItems(entries)
-        if before in entries:
-            self.setCurrentText(before)
-        elif renamed:
-            self.setCurrentIndex(index)
+        for name, key in entries:
+            self.addItem(name, key)
+        self.setCurrentIndex(max(self.findData(before), 0 if entries else -1))
         self.blockSignals(False)
-        if self.currentText() != before:
+        if self.currentData() != before:
             self.chosen.emit()
 
     def _follow(self, event: Any = None) -> None:
         active = self._viewer.layers.selection.active
         if active is None or self._none or self._pinned or not self._fits(active):
             return
-        self.setCurrentText(active.name)
+        self.setCurrentIndex(self.findData(key_of(active)))
 
     def _pin(self) -> None:
         self._pinned = True
 
 
-def _forget_names(layers: Any, method: WeakMethod[Any], *_: Any) -> None:
+def _forget(
+    layers: Any, named: WeakMethod[Any], pixels: WeakMethod[Any], *_: Any
+) -> None:
     """Let no layer call a widget that is gone."""
-    if (slot := method()) is not None:
-        for layer in layers:
-            layer.events.name.disconnect(slot)
+    for layer in layers:
+        for emitter, method in (
+            (layer.events.name, named),
+            (layer.events.data, pixels),
+        ):
+            if (slot := method()) is not None:
+                emitter.disconnect(slot)
 
 
 def fill(choice: QComboBox, entries: Sequence[str]) -> None:

@@ -10,7 +10,7 @@ from qtpy.QtGui import QImage, QPixmap
 from qtpy.QtWidgets import QLabel, QSizePolicy
 
 from napari_cosdd.events import Preview
-from napari_cosdd.gui._layers import data_of, mark, part_name, parts_of, place
+from napari_cosdd.gui._layers import add_part, data_of, part_name, parts_of, place
 
 PART = "training preview"
 #: Pixels between the panels, and the share of the image's height that a strip takes.
@@ -53,12 +53,14 @@ def show_preview(viewer: Any, layer: ImageLayer, preview: Preview) -> None:
     zoom = max(1.0, SHARE * data_of(layer).shape[-2] / shown.shape[0])
     zoom = min(zoom, data_of(layer).shape[-1] / shown.shape[1])
     active = viewer.layers.selection.active
-    viewer.add_image(
+    add_part(
+        viewer,
+        layer,
+        PART,
         shown,
         name=part_name(layer.name, PART),
         colormap=layer.colormap,
         contrast_limits=layer.contrast_limits,
-        metadata=mark(layer, PART),
         **place(layer, ndim=2, offset=(-(shown.shape[0] + 2) * zoom, 0), zoom=zoom),
     )
     viewer.layers.selection.active = active

@@ -82,6 +82,7 @@ class TrainingRecord:
     warnings: list[str] = field(default_factory=list)
     path: Path | None = None
     result: Any = None
+    model: str = ""  # what it is offered as
     reason: str = ""
 
     def take(self, event: Event) -> None:

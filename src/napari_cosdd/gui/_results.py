@@ -9,7 +9,7 @@ from napari.layers import Image as ImageLayer
 
 from napari_cosdd.api import Prediction
 from napari_cosdd.events import Allocated, Event
-from napari_cosdd.gui._layers import KEY, mark, part_name, parts_of, place
+from napari_cosdd.gui._layers import KEY, add_part, part_name, parts_of, place
 
 #: Layers are drawn again at most so often, seconds.
 EVERY = 0.5
@@ -90,16 +90,19 @@ class ResultLayers:
         deviation = part == "deviation"
         limits = (0.0, 1.0) if deviation else tuple(source.contrast_limits)
         layers = self.viewer.layers
-        layer = self.viewer.add_image(
+        layer = add_part(
+            self.viewer,
+            source,
+            part,
             data,
             name=part_name(source.name, part),
             colormap="magma" if deviation else source.colormap,
             contrast_limits=limits,
             gamma=source.gamma,
             visible=part == "mean",
-            metadata={KEY: mark(source, part)[KEY] | self.provenance},
             **place(source, offset=self.offset),
         )
+        layer.metadata[KEY] |= self.provenance
         found = [layers.index(one) for one in below if one in layers]
         if found:
             above = max(found) + 1 + len(self.layers)

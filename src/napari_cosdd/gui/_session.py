@@ -2,6 +2,7 @@
 
 import time
 import weakref
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from qtpy.QtCore import QObject, Signal
 from napari_cosdd.api import ModelCheck, NoiseReport, load
 from napari_cosdd.events import Checked, Event, Finished
 from napari_cosdd.gui._jobs import Job
-from napari_cosdd.gui._layers import key_of
+from napari_cosdd.gui._layers import data_of, pixels_key
 from napari_cosdd.gui._records import DenoisingRecord, TrainingRecord
 from napari_cosdd.gui._results import ResultLayers
 from napari_cosdd.gui.model_reader import SUFFIX
@@ -23,9 +24,9 @@ PLUGIN = "napari-cosdd"
 RECENT = 20
 #: Model checks that are kept: each holds the pixels that it rests on.
 CHECKS = 4
-#: What a check is kept under: keys of the layer, its pixels and those of the clean one,
-#: name and path of the model.
-CheckKey = tuple[str, int, int | None, str, str]
+#: What a check is kept under: keys of the layer's pixels and of the clean one's, the
+#: model's fingerprint.
+CheckKey = tuple[tuple[str, int], tuple[str, int] | None, str]
 
 
 @dataclass
@@ -63,8 +64,9 @@ class Session(QObject):
     """What the docks of one viewer share; it lives as long as the viewer.
 
     Signals: `models_changed`; `training_changed` and `denoising_changed` after each
-    bundle of events; `noise_found`; `checked`; `use_noise` and `denoise_layer`, with
-    the key of the layer, when a dock hands over to the next.
+    bundle of events; `noise_found`; `checked`; `use_noise`, with the key of a layer,
+    and `denoise_layer`, with that and the model's name, when a dock hands over to the
+    next.
     """
 
     models_changed = Signal()
@@ -73,13 +75,14 @@ class Session(QObject):
     noise_found = Signal()
     checked = Signal()
     use_noise = Signal(str)
-    denoise_layer = Signal(str)
+    denoise_layer = Signal(str, str)
 
     def __init__(self) -> None:
         super().__init__()
         self.models: list[ModelEntry] = recent_models()
-        # By the key of a layer: its noise, and its axes as the user has given them.
-        self.reports: dict[str, NoiseReport] = {}
+        #: The noise of layers, by their key and that of their pixels.
+        self.reports: dict[tuple[str, int], NoiseReport] = {}
+        #: The axes of layers as the user has given them, by their key.
         self.axes: dict[str, str] = {}
         self.training: tuple[Job, TrainingRecord] | None = None
         self.denoising: tuple[Job, DenoisingRecord] | None = None
@@ -101,12 +104,15 @@ class Session(QObject):
         self.models_changed.emit()
 
     def report(self, layer: Any) -> NoiseReport | None:
-        """Return what is known of the noise of a layer."""
-        return None if layer is None else self.reports.get(key_of(layer))
+        """Return what is known of the noise of a layer, as its pixels are now."""
+        return None if layer is None else self.reports.get(pixels_key(layer))
 
     def add_report(self, layer: Any, report: NoiseReport) -> None:
         """Remember what the noise of a layer is like."""
-        self.reports[key_of(layer)] = report
+        key = pixels_key(layer)
+        # Once the pixels are gone, others may come to lie where they lay.
+        weakref.finalize(data_of(layer), self.reports.pop, key, None)
+        self.reports[key] = report
         self.noise_found.emit()
 
     def train(self, job: Job, record: TrainingRecord) -> None:
@@ -121,7 +127,9 @@ class Session(QObject):
                     name = record.image if path is None else path.stem
                     if path is not None:  # docks begin anew, from its weights
                         resume_path(path).unlink(missing_ok=True)
-                    self.add_model(ModelEntry(name, path, event.result))
+                    entry = ModelEntry(name, path, event.result)
+                    self.add_model(entry)
+                    record.model = entry.name
             job.tell_progress(record.progress)
             self.training_changed.emit()
 
@@ -129,6 +137,8 @@ class Session(QObject):
             path = record.path
             if job.state == "failed" and path is not None and path.exists():
                 self.add_model(ModelEntry(path.stem, path))  # the last good one
+            if path is not None and not job.active:
+                _release(path)
             self.training_changed.emit()
 
         job.advanced.connect(take)
@@ -229,11 +239,31 @@ def plain_name(name: str) -> str:
 
 
 def new_model_path(image: str, preset: str) -> Path:
-    """Return a free path for a model, named after its image, preset and time."""
+    """Return a free path for a model, named after its image, preset and time.
+
+    It is reserved, for other docks and programs, by an empty file for resuming.
+    """
     folder = models_folder()
     folder.mkdir(parents=True, exist_ok=True)
     name = f"{plain_name(image)}-{preset}-{time.strftime('%m%d-%H%M')}"
     path, n = folder / (name + SUFFIX), 2
-    while path.exists():
+    while path.exists() or not _reserve(path):
         path, n = folder / f"{name}-{n}{SUFFIX}", n + 1
     return path
+
+
+def _reserve(path: Path) -> bool:
+    """Make the file for resuming that a training will write; False if it is there."""
+    try:
+        resume_path(path).touch(exist_ok=False)
+    except FileExistsError:
+        return False
+    return True
+
+
+def _release(path: Path) -> None:
+    """Take back what was reserved and not used."""
+    reserved = resume_path(path)
+    with suppress(FileNotFoundError):
+        if reserved.stat().st_size == 0:
+            reserved.unlink()

@@ -130,13 +130,23 @@ class TrainingView(QWidget):
     def _save_csv(self) -> None:
         path, _ = QFileDialog.getSaveFileName(self, "Save curves", "", "CSV (*.csv)")
         if path and self._record is not None:
-            self._record.write_csv(Path(path).with_suffix(".csv"))
+            self._record.write_csv(named(Path(path), ".csv"))
 
     def _save_png(self) -> None:
         path, _ = QFileDialog.getSaveFileName(self, "Save plot", "", "PNG (*.png)")
         if path:
             plot = self.plots[self.tabs.tabText(self.tabs.currentIndex())]
-            plot.write_png(str(Path(path).with_suffix(".png")))
+            plot.write_png(str(named(Path(path), ".png")))
+
+
+def named(path: Path, suffix: str) -> Path:
+    """Return a path with its suffix; what nobody was asked about is not replaced."""
+    if path.suffix.lower() == suffix:
+        return path
+    free, n = path.with_name(path.name + suffix), 2
+    while free.exists():
+        free, n = path.with_name(f"{path.name} {n}{suffix}"), n + 1
+    return free
 
 
 def _progress_text(record: TrainingRecord, state: str) -> str:

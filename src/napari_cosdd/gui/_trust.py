@@ -15,7 +15,7 @@ from napari_cosdd.data.image import Image
 from napari_cosdd.errors import CosddError
 from napari_cosdd.events import Checked, Event
 from napari_cosdd.gui._jobs import Job
-from napari_cosdd.gui._layers import data_of, image_of, key_of
+from napari_cosdd.gui._layers import data_of, image_of, pixels_key
 from napari_cosdd.gui._parts import (
     Heading,
     Problem,
@@ -40,10 +40,11 @@ class Subject(NamedTuple):
 
     @property
     def key(self) -> CheckKey:
-        """What a check is kept under."""
+        """What a check is kept under; of a model not yet read there is none."""
         layer, entry, truth = self
-        clean = None if truth is None else id(data_of(truth))
-        return key_of(layer), id(data_of(layer)), clean, entry.name, str(entry.path)
+        model = entry.model.fingerprint if entry.model is not None else ""
+        clean = None if truth is None else pixels_key(truth)
+        return pixels_key(layer), clean, model
 
 
 class TrustView(QWidget):

@@ -61,6 +61,7 @@ class DenoiseWidget(Dock):
         self.viewer, self.session = viewer, session_of(viewer)
         self._saving: tuple[Job, Path] | None = None
         self._scored: DenoisingRecord | None = None
+        self._told: DenoisingRecord | None = None
         defaults = InferenceConfig()
         self.model = choice()
         self.open = button("Open…", "Open a model file", self._open)
@@ -90,6 +91,7 @@ class DenoiseWidget(Dock):
         )
         self.main = self.run
         self._build()
+        self.image.chosen.connect(partial(self.problem.show_error, None))
         self.image.chosen.connect(self._refresh)
         self.replace.toggled.connect(partial(setattr, self.session, "replace_results"))
         self.compare.reference.chosen.connect(self._refresh)
@@ -192,7 +194,7 @@ class DenoiseWidget(Dock):
         if layer is None or entry is None:
             raise BadInputError(NO_MODEL)
         given = self.session.axes.get(key_of(layer), "")
-        return image_of(layer, axes_for(layer, entry.load().spec.ndim, given))
+        return image_of(layer, axes_for(layer, entry.load().spec, given))
 
     def _cancel(self) -> None:
         if self.session.denoising is not None:
@@ -240,10 +242,9 @@ class DenoiseWidget(Dock):
         elif not job.active:
             self.status.setText(f"Results written to {folder}.")
 
-    def _take_over(self, key: str) -> None:
+    def _take_over(self, key: str, model: str) -> None:
         self.image.choose(layer_with(self.viewer.layers, key))
-        if self.session.models:
-            self.model.setCurrentText(self.session.models[0].name)
+        self.model.setCurrentText(model)
 
     # What is shown ------------------------------------------------------------
 
@@ -298,7 +299,8 @@ class DenoiseWidget(Dock):
         if not job.active and record is not self._scored:
             self._scored = record
             self.compare.update_scores()
-        if job.error is not None:
+        if job.error is not None and record is not self._told:
+            self._told = record  # once: it says nothing of the next layer
             self.problem.show_error(job.error)
         self.status.setText("\n".join(f"⚠ {w}" for w in record.warnings[-3:]))
 

@@ -45,6 +45,7 @@ class TrainWidget(Dock):
         self.viewer, self.session = viewer, session_of(viewer)
         self.folder: Path | None = None
         self._previewed: Any = None
+        self._told: TrainingRecord | None = None
         self.image = LayerChoice(viewer)
         self.browse = button(
             "Folder…", "Train on all images of a folder instead", self._browse
@@ -182,7 +183,8 @@ class TrainWidget(Dock):
     def _next(self) -> None:
         open_dock(self.viewer, "Denoise")
         if self.session.training is not None:
-            self.session.denoise_layer.emit(self.session.training[1].source)
+            record = self.session.training[1]
+            self.session.denoise_layer.emit(record.source, record.model)
 
     def _take_over(self, key: str) -> None:
         self.folder = None
@@ -194,6 +196,7 @@ class TrainWidget(Dock):
 
     def _layer_chosen(self) -> None:
         layer, folder = self.image.layer, self.folder
+        self.problem.show_error(None)
         enable(self.image, folder is None, "A folder is chosen")
         self.browse.setText("Folder…" if folder is None else "× folder")
         if folder is not None:
@@ -243,7 +246,8 @@ class TrainWidget(Dock):
         self.pause.setText("Continue" if job.state == "paused" else "Pause")
         self.estimate.setVisible(not active)
         self.view.show_record(record, job.state)
-        if job.error is not None:
+        if job.error is not None and record is not self._told:
+            self._told = record  # once: it says nothing of the next layer
             self.problem.show_error(job.error)
         enable(self.next, record.result is not None, "Wait until training is done")
         preview = record.preview

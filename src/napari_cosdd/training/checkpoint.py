@@ -5,6 +5,7 @@ import json
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -92,7 +93,7 @@ class TrainedModel:
         """Context that a tile needs, pixels per axis: measured, else computed."""
         return self.margin or self.method.tile_margin()
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """Hash of the networks, their settings and their scale: of what they do."""
         digest = hashlib.sha256(self.method.config.model_dump_json().encode())
