@@ -1,4 +1,7 @@
 import re
+from concurrent.futures import ThreadPoolExecutor
+from copy import deepcopy
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -201,3 +204,46 @@ def test_one_image_is_asked_for_and_not_the_first_of_several(model, noisy, tmp_p
     ):
         with pytest.raises(BadInputError, match="expected one image, got 2: a, b"):
             ask(tmp_path)
+
+
+def test_lists_of_names_generators_and_masks_are_taken(noisy, tmp_path):
+    for name in ("a", "b"):
+        tifffile.imwrite(tmp_path / f"{name}.tif", noisy)
+    names = [str(tmp_path / "a.tif"), str(tmp_path / "b.tif")]
+    assert len(api.as_images(names)) == len(api.as_images(n for n in names)) == 2
+    (image,) = api.as_images(torch.from_numpy(noisy), "YX")
+    assert image.data.dtype == np.float32
+    masked = np.ma.masked_greater(noisy, noisy.mean())
+    (image,) = api.as_images(masked, "YX")
+    np.testing.assert_array_equal(np.isnan(image.data), masked.mask)
+
+
+def test_grey_levels_on_a_large_offset_are_kept(noisy, model):
+    scale = model.spec.normalization.model_copy(update={"mean": (1e9,)})
+    method = deepcopy(model.method)
+    method.spec = model.spec.model_copy(update={"normalization": scale})
+    far = noisy.astype(np.float64) + 1e9
+    mean = api.denoise(far, replace(model, method=method), n_samples=2).mean
+    assert len(np.unique(mean)) > mean.size / 2
+
+
+def test_trainings_in_threads_are_those_alone(noisy):
+    def train(_):
+        fitted = api.fit(noisy, axes="YX", seed=4, **TINY["cosdd"], **TRAINING)
+        return fitted.fingerprint
+
+    before = torch.get_rng_state()
+    with ThreadPoolExecutor(4) as pool:
+        made = set(pool.map(train, range(4)))
+    assert made == {train(0)}
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_gradients_may_be_off_around_a_training(noisy):
+    with torch.no_grad():
+        api.fit(noisy, axes="YX", **TINY["cosdd"], **TRAINING)
+
+
+def test_only_one_two_and_three_dimensions_there_are(noisy):
+    with pytest.raises(BadInputError, match="4 spatial axes: expected 1, 2 or 3"):
+        api.fit(noisy, ndim=4)

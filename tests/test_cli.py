@@ -1,5 +1,6 @@
 import json
 import re
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -23,6 +24,13 @@ def run(*args, code=0):
     if result.exit_code != code:
         raise AssertionError(f"exit code {result.exit_code}") from result.exception
     return re.sub(r"\s+", " ", result.output)
+
+
+@contextmanager
+def refused(words):
+    with pytest.raises(AssertionError, match="exit code 1") as error:
+        yield
+    assert words in str(error.value.__cause__)
 
 
 @pytest.fixture
@@ -308,3 +316,50 @@ def test_options_that_contradict_each_other_are_refused(image, tmp_path):
     ):
         result = CliRunner().invoke(cli.app, ["train", str(image), *map(str, wrong)])
         assert isinstance(result.exception, BadInputError)
+
+
+def test_resuming_remembers_the_model_that_it_began_with(
+    image, trained, tmp_path, noisy
+):
+    """And its normalization: the image alone would give another."""
+    brighter = tmp_path / "brighter.tif"
+    write_image(brighter, Image(noisy * 3 + 100, "YX"))
+    path = tmp_path / "m.safetensors"
+    recipe = with_settings(Recipe(), TRAINING | {"max_steps": 9})
+    start, polled = api.load(trained), iter([False] * 4)
+    job = api.prepare_training(api.as_images(brighter), recipe, start=start)
+    list(job.run(output=path, stop=lambda: next(polled, True)))
+    run("train", brighter, "--output", path, "--resume")
+    assert api.load(path).spec == start.spec
+    assert api.load(path).trained_on.start == "a model trained on cells"
+
+
+def test_what_the_model_to_start_from_decides_is_told(image, trained, tmp_path):
+    words = "method is cosdd there, not n2v; noise_axis is x there, not y"
+    with refused(words):
+        run(
+            *("train", image, "--start-from", trained, "--noise-axis", "y"),
+            *("--method", "n2v", "--output", tmp_path / "m.safetensors"),
+        )
+
+
+def test_with_several_images_the_same_command_goes_on(image, trained, tmp_path, noisy):
+    other = tmp_path / "other.tif"
+    write_image(other, Image(noisy[:32, :32], "YX"))
+    command = [
+        *("denoise", trained, other, image, "--output", tmp_path / "o"),
+        *("--n-samples", 2, "--format", "zarr", "--tile-size", 32),
+    ]
+    run(*command, "--part", "1/2")  # the small one is done with that
+    said = run(*command, "--part", "2/2")
+    assert "other was done before" in said
+    assert (tmp_path / "o" / "cells-mean.zarr").exists()
+    with refused("exists already"):
+        run(*command, "--seed", 5)
+
+
+def test_what_is_left_of_an_earlier_run_is_told(image, trained, tmp_path):
+    command = ["denoise", trained, image, "--output", tmp_path / "o", "--n-samples", 4]
+    run(*command, "--n-kept", 2)
+    said = run(*command, "--n-kept", 1, "--overwrite")
+    assert "left from an earlier run: cells-sample-2.tif" in said

@@ -26,7 +26,7 @@ from napari_cosdd.exchange.importing import load
 from napari_cosdd.noise.report import NoiseReport, report
 from napari_cosdd.prediction.in_memory import Prediction, denoising, inference_config
 from napari_cosdd.prediction.lazy import denoise_lazily
-from napari_cosdd.recipe import Recipe, with_settings
+from napari_cosdd.recipe import Recipe, check_start, with_settings
 from napari_cosdd.training.checkpoint import TrainedModel
 from napari_cosdd.training_job import TrainingJob, prepare_training
 from napari_cosdd.trust.check import ModelCheck
@@ -116,8 +116,8 @@ def fit(
     mask : bool
         Fill pixels that are not finite.
     start : TrainedModel or path, optional
-        Begin with this model's weights and keep its networks; method, preset and
-        the method's settings are then the model's.
+        Begin with this model's weights and keep its networks; method and preset are
+        then the model's, and settings of the method must be.
     output : path, optional
         Model file to write while training.
     on_event : callable, optional
@@ -139,6 +139,8 @@ def fit(
     """
     recipe = with_settings(Recipe.preset(method, preset), settings)
     begun = load(start) if isinstance(start, (str, Path)) else start
+    if begun is not None:
+        check_start(begun, None, settings)
     job = prepare_training(
         as_images(images, axes), recipe, ndim=ndim, mask=mask, start=begun
     )

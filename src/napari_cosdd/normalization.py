@@ -51,7 +51,7 @@ class Normalization(BaseModel):
             count = total
         std = np.sqrt(m2 / max(count, 1))
         for channel, (m, s) in enumerate(zip(mean, std, strict=True)):
-            if not s > 1e-9 * max(1.0, abs(m)):
+            if not s > 1e-9 * abs(m):
                 raise BadInputError(
                     f"channel {channel} is constant (every pixel is {m:g}); "
                     "expected an image with signal and noise"

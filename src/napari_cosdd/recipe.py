@@ -1,5 +1,6 @@
 """A recipe: method, its settings and those of the training, as one file to edit."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from napari_cosdd.data.files import atomic
 from napari_cosdd.errors import BadInputError, BadModelFileError, in_words
 from napari_cosdd.methods import get_method
 from napari_cosdd.methods.base import MethodConfig
+from napari_cosdd.training.checkpoint import TrainedModel
 from napari_cosdd.training.config import TrainingConfig
 from napari_cosdd.training.resume import load_state, resume_path
 
@@ -89,8 +91,15 @@ class Recipe(BaseModel):
         return recipe.changed()
 
 
-def resumed(model: Path) -> Recipe:
-    """Return the recipe of the unfinished training beside a model file.
+def resumed(model: Path) -> tuple[Recipe, TrainedModel | None]:
+    """Return what the unfinished training beside a model file was begun with.
+
+    Returns
+    -------
+    recipe : Recipe
+        Its settings.
+    start : TrainedModel or None
+        The model that was given to start from.
 
     Raises
     ------
@@ -98,12 +107,47 @@ def resumed(model: Path) -> Recipe:
         If there is none, or it is damaged.
     """
     path = resume_path(model)
+    kept = load_state(path)
     try:
-        return Recipe.model_validate(load_state(path).get("recipe"))
-    except ValidationError as error:
+        recipe, start = Recipe.model_validate(kept.get("recipe")), kept.get("start")
+        return recipe, None if start is None else TrainedModel.from_plain(start)
+    except (KeyError, ValueError, RuntimeError) as error:
         raise BadModelFileError(
             f"{path.name} cannot be resumed from: its settings are damaged"
         ) from error
+
+
+def check_start(
+    start: TrainedModel, method: str | None, settings: Mapping[str, Any]
+) -> None:
+    """Refuse settings that the model to start from decides otherwise.
+
+    Parameters
+    ----------
+    start : TrainedModel
+        Its networks are kept.
+    method : str or None
+        As given; None: left open.
+    settings : mapping
+        Those given, of the method or the training.
+
+    Raises
+    ------
+    BadInputError
+        With what differs.
+    """
+    ours = {"method": start.name} | start.method.config.model_dump()
+    given = dict(settings) if method is None else {"method": method, **settings}
+    differ = [
+        f"{name} is {ours[name]} there, not {value}"
+        for name, value in given.items()
+        if name in ours and ours[name] != value
+    ]
+    if differ:
+        raise BadInputError(
+            f"the model to start from decides its networks: {'; '.join(differ)}. Leave "
+            "that out, or train without it"
+        )
 
 
 def with_settings(recipe: Recipe, settings: dict[str, Any]) -> Recipe:

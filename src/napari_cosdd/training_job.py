@@ -1,6 +1,6 @@
 """A training whose input has been checked and whose open settings are decided."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from napari_cosdd.axes import Stack
+from napari_cosdd.axes import SPATIAL, Stack
 from napari_cosdd.data.files import check_writable
 from napari_cosdd.data.image import Image
 from napari_cosdd.data.inputs import stack_of
@@ -29,8 +29,8 @@ from napari_cosdd.spec import DataSpec
 from napari_cosdd.training.checkpoint import TrainedModel
 from napari_cosdd.training.estimate import TrainingEstimate, estimate_training
 from napari_cosdd.training.pretrained import pretrained
+from napari_cosdd.training.resume import resume_path
 from napari_cosdd.training.run import RANDOM, TrainingRun
-from napari_cosdd.training.team import Team
 from napari_cosdd.training.trainer import train
 
 
@@ -52,6 +52,8 @@ class TrainingJob:
         Summary of the images, for the model file.
     weights : mapping of str to Tensor or None
         Where the networks begin, parts missing or not; None: at random.
+    start_model : TrainedModel or None
+        What was given to start from.
     """
 
     recipe: Recipe
@@ -60,6 +62,7 @@ class TrainingJob:
     noise: NoiseReport | None
     trained_on: TrainedOn
     weights: Mapping[str, Tensor] | None = None
+    start_model: TrainedModel | None = None
 
     def build(self) -> Method:
         """Make the method, with random weights or those to start from."""
@@ -85,6 +88,7 @@ class TrainingJob:
             choose_device(self.recipe.training.device),
             output=output,
             trained_on=self.trained_on,
+            start=self.start_model,
             adapting=self.weights is not None,
         )
 
@@ -98,24 +102,27 @@ class TrainingJob:
         """Train; the last event is Finished, with the TrainedModel."""
         if output is not None:
             check_writable(output)
-        for event in train(self.start(output), resume=resume, stop=stop):
+        run = self.start(output)
+        for event in train(run, resume=resume, stop=stop):
             if isinstance(event, Finished):
-                model = event.result
-                try:
-                    margin = measure_margin(model, self.patches.stacks[0])
-                    model = replace(model, margin=margin)
-                except (OSError, MemoryError, RuntimeError, CosddError) as error:
-                    yield Warned(
-                        f"how far the network looks could not be measured ({error}); "
-                        "tiles take a margin that is wide enough"
-                    )
-                if output is not None and Team().leads:
-                    model.save_or_rescue(output)
-                    yield Saved(output, event.step)
-                event = replace(event, result=model)
-            elif isinstance(event, Saved):
-                continue
+                event = replace(event, result=(yield from self._measured(event.result)))
+                if run.writes_to is not None:
+                    event.result.save_or_rescue(run.writes_to)
+                    if event.reason != "stopped":
+                        resume_path(run.writes_to).unlink(missing_ok=True)
+                    yield Saved(run.writes_to, event.step)
             yield event
+
+    def _measured(self, model: TrainedModel) -> Generator[Event, None, TrainedModel]:
+        """Return a model that knows how far its network looks."""
+        try:
+            return replace(model, margin=measure_margin(model, self.patches.stacks[0]))
+        except (OSError, MemoryError, RuntimeError, CosddError) as error:
+            yield Warned(
+                f"how far the network looks could not be measured ({error}); tiles "
+                "take a margin that is wide enough"
+            )
+            return model
 
 
 def prepare_training(
@@ -141,6 +148,8 @@ def prepare_training(
     """
     if start is not None:
         recipe, ndim = _continued(recipe, start), start.spec.ndim
+    if ndim not in SPATIAL:
+        raise BadInputError(f"{ndim} spatial axes: expected 1, 2 or 3")
     stacks = [stack_of(image, ndim, mask) for image in images]
     names = [image.name for image in images]
     check_channels(stacks, names)
@@ -162,7 +171,7 @@ def prepare_training(
     known = {"start": origin, "noise": seen.summary if seen else None}
     trained_on = survey.summary(stacks, names).model_copy(update=known)
     warnings = tuple(_warnings(images, survey, noise))
-    return TrainingJob(recipe, patches, warnings, noise, trained_on, weights)
+    return TrainingJob(recipe, patches, warnings, noise, trained_on, weights, start)
 
 
 def _warnings(

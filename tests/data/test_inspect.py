@@ -38,10 +38,10 @@ def test_one_look_gives_pixels_levels_and_hash(monkeypatch):
     data = np.arange(2 * 15 * 20, dtype=np.uint16).reshape(2, 15, 20)
     _, summary, parts = surveyed(data, "TYX")
     assert sorted(np.concatenate([p.ravel() for p in parts])) == data.ravel().tolist()
-    np.testing.assert_allclose(summary["levels_1_50_99"], [5.99, 299.5, 593.01])
-    assert summary["sha256"] == surveyed(data.copy(), "TYX")[1]["sha256"]
+    np.testing.assert_allclose(summary.levels_1_50_99, [5.99, 299.5, 593.01])
+    assert summary.sha256 == surveyed(data.copy(), "TYX")[1].sha256
     data[1, 14, 19] = 0
-    assert summary["sha256"] != surveyed(data, "TYX")[1]["sha256"]
+    assert summary.sha256 != surveyed(data, "TYX")[1].sha256
 
 
 def test_the_look_counts_what_is_not_finite_and_can_be_stopped(monkeypatch):

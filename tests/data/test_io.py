@@ -8,6 +8,7 @@ import zarr
 from napari_cosdd.data.files import atomic, check_output
 from napari_cosdd.data.image import Image
 from napari_cosdd.data.io import as_type, find_images, read_image, stem, write_image
+from napari_cosdd.data.ome_zarr import write_zarr
 from napari_cosdd.errors import BadInputError
 
 SIZES = {"X": 0.11, "Y": 0.22, "Z": 0.5}
@@ -226,3 +227,33 @@ def test_color_samples_are_no_samples_of_ours(tmp_path):
     )
     with pytest.raises(BadInputError, match="color"):
         read_image(tmp_path / "a.tif")
+
+
+def test_sizes_that_are_not_known_are_not_invented(tmp_path, data):
+    sized = Image(data[0], "ZYX", pixel_size={"X": 0.1, "Y": 0.1})
+    for name in ("a.zarr", "a.tif"):
+        write_image(tmp_path / name, sized)
+        assert dict(read_image(tmp_path / name).pixel_size) == {"X": 0.1, "Y": 0.1}
+
+
+def test_the_first_series_of_bioformats2raw_is_read(tmp_path, data):
+    group = zarr.open_group(tmp_path / "a.zarr", mode="w")
+    group.attrs["ome"] = {"version": "0.5", "bioformats2raw.layout": 3}
+    for series in ("0", "1"):
+        write_zarr(tmp_path / "a.zarr" / series, Image(data[0], "TYX"), {})
+    image = read_image(tmp_path / "a.zarr")
+    assert image.note == "a: the first of 2 series is read"
+    np.testing.assert_array_equal(np.asarray(image.data), data[0])
+    inner = tmp_path / "a.zarr" / "1"  # a folder of zarr's, whatever it is called
+    assert find_images(inner) == [inner]
+    assert read_image(inner).axes == "TYX"
+
+
+def test_a_series_that_leads_in_a_circle_or_outside_is_refused(tmp_path, data):
+    write_zarr(tmp_path / "b.zarr", Image(data[0], "TYX"), {})
+    for target in (".", "../b.zarr"):
+        group = zarr.open_group(tmp_path / "a.zarr", mode="w")
+        group.attrs["bioformats2raw.layout"] = 3
+        (tmp_path / "a.zarr" / "0").symlink_to(target)
+        with pytest.raises(BadInputError, match="no image in its first series"):
+            read_image(tmp_path / "a.zarr")

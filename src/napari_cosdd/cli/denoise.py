@@ -67,7 +67,8 @@ def denoise(
     from napari_cosdd import api
     from napari_cosdd.inference.parts import part_names
     from napari_cosdd.prediction.cluster import Source
-    from napari_cosdd.prediction.files import made_with, result_paths
+    from napari_cosdd.prediction.files import left_over, made_with, result_paths
+    from napari_cosdd.prediction.on_disk import written_before
     from napari_cosdd.prediction.order import Order, Share
 
     share = None if part is None else Share.parse(part)
@@ -80,20 +81,26 @@ def denoise(
     paths = [p for given in images for p in api.find_images(given)]
     names, parts = api.distinct_names(paths), part_names(trained.method, config)
     made_by = made_with(model.name, trained, config)
-    orders = [
-        Order(
-            result_paths(output, name, parts, file_format, overwrite),
-            config,
-            made_by,
-            dtype,
-            mask,
-        )
-        for name in names
-    ]
+    work = []
+    for path, name in zip(paths, names, strict=True):
+        # What is on disk may be of an earlier run that was to go on: looked at below.
+        replace = overwrite or file_format == "zarr"
+        places = result_paths(output, name, parts, file_format, replace)
+        source = Source(model.absolute(), path.absolute(), axes, name)
+        work.append((source, Order(places, config, made_by, dtype, mask)))
+    done = set()
+    if file_format == "zarr" and not overwrite:
+        done = {s.name for s, o in work if written_before(trained, s.open(), o)}
     output.mkdir(parents=True, exist_ok=True)
     with stoppable() as stop:
-        for path, name, order in zip(paths, names, orders, strict=True):
-            source = Source(model.resolve(), path.resolve(), axes, name)
+        for source, order in work:
+            name = source.name
+            if name in done:
+                console.print(f"{name} was done before")
+                continue
+            if overwrite and (old := left_over(order.paths)):
+                listed = ", ".join(one.name for one in old)
+                note(console, f"left from an earlier run: {listed}")
             if scheduler is not None:
                 written = _on_cluster(scheduler, source, order, stop)
             elif file_format == "zarr":
@@ -104,8 +111,8 @@ def denoise(
                 again = "; the same command goes on" if file_format == "zarr" else ""
                 console.print(f"{name} was not finished{again}")
                 raise typer.Exit(130)
-            for done in written:
-                console.print(f"wrote {done}")
+            for made in written:
+                console.print(f"wrote {made}")
             if not written:
                 console.print(f"part {part} of {name} is done")
 

@@ -43,7 +43,10 @@ def train(
     ] = None,
     axes: AxesOption = None,
     ndim: Annotated[
-        int, typer.Option(help="2: planes one by one; 3: stacks with z; 1: lines.")
+        int,
+        typer.Option(
+            help="2: planes one by one; 3: stacks with z; 1: lines.", min=1, max=3
+        ),
     ] = 2,
     mask: MaskOption = False,
     resume: Annotated[
@@ -68,11 +71,14 @@ def train(
     from napari_cosdd import api
     from napari_cosdd.data.files import check_output
     from napari_cosdd.errors import BadInputError
-    from napari_cosdd.recipe import Recipe, resumed
+    from napari_cosdd.recipe import Recipe, check_start, resumed
     from napari_cosdd.training.team import together
 
     if output.suffix != ".safetensors":
         raise BadInputError(f"{output}: expected a name that ends in .safetensors")
+    begun = None if start_from is None else api.load(start_from)
+    if begun is not None:
+        check_start(begun, method, settings)
     if recipe is not None:
         if preset is not None or method is not None:
             raise BadInputError(
@@ -80,7 +86,8 @@ def train(
             )
         chosen = Recipe.read(recipe)
     elif resume and preset is None and method is None:
-        chosen = resumed(output)
+        chosen, remembered = resumed(output)
+        begun = begun or remembered
     else:
         chosen = Recipe.preset(method or "cosdd", preset or "quick")
     chosen = api.with_settings(chosen, settings)
@@ -94,9 +101,8 @@ def train(
     with together() as team, stoppable() as stop:
         console.quiet = not team.leads
         opened = [i for path in images for i in api.as_images(path, axes)]
-        start = None if start_from is None else api.load(start_from)
         job = api.prepare_training(
-            opened, chosen, ndim=ndim, mask=mask, start=start, stop=stop
+            opened, chosen, ndim=ndim, mask=mask, start=begun, stop=stop
         )
         events = job.run(output=output, resume=resume, stop=stop)
         show_training(console, job, events)

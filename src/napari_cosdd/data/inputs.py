@@ -1,6 +1,6 @@
 """What users hand in: arrays, paths, folders or Images, made into Images."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,8 @@ def as_images(
 ) -> list[Image]:
     """Turn arrays, paths, folders and Images into Images.
 
+    Masked pixels of numpy's masked arrays become NaN.
+
     Raises
     ------
     BadInputError
@@ -33,17 +35,29 @@ def as_images(
         paths = find_images(Path(images))
         lazy = sum(p.stat().st_size for p in paths) > EAGER_TOTAL
         return [read_image(p, axes, lazy=lazy) for p in paths]
-    if isinstance(images, (list, tuple)) and images and not np.isscalar(images[0]):
+    if isinstance(images, Iterator):
+        images = list(images)
+    if isinstance(images, (list, tuple)) and images and not _is_number(images[0]):
         return [one for i in images for one in as_images(i, axes)]
     data: Any = images
-    if not (hasattr(data, "shape") and hasattr(data, "dtype")):
+    if not hasattr(data, "shape") or not isinstance(_dtype(data), np.dtype):
         data = np.asarray(data)
+    if np.ma.isMaskedArray(data):
+        data = np.ma.filled(data.astype(np.float64), np.nan)
     if data.ndim == 0 or 0 in data.shape:
         raise BadInputError(f"there is no image: shape {tuple(data.shape)}")
     letters = check_axes(axes, data.shape) if axes else guess_axes(data.shape)
     image = Image(data, letters, axes_from="user" if axes else "guess")
     check_pixels(image)
     return [image]
+
+
+def _is_number(value: Any) -> bool:
+    return np.isscalar(value) and not isinstance(value, str)
+
+
+def _dtype(data: Any) -> Any:
+    return getattr(data, "dtype", None)
 
 
 def one_image(image: ImageLike | Sequence[ImageLike], axes: str | None = None) -> Image:

@@ -31,7 +31,7 @@ def find_images(path: Path) -> list[Path]:
     """
     if not path.exists():
         raise BadInputError(f"there is no file or folder {path}")
-    if path.suffix.lower() in SUFFIXES:
+    if path.suffix.lower() in SUFFIXES or _is_zarr(path):
         return [path]
     if path.is_dir():
         found = sorted(
@@ -47,6 +47,11 @@ def find_images(path: Path) -> list[Path]:
     raise BadInputError(
         f"{path.name} is not an image that can be read; expected {', '.join(SUFFIXES)}"
     )
+
+
+def _is_zarr(path: Path) -> bool:
+    """Whether a folder is zarr's, whatever it is called."""
+    return any((path / name).is_file() for name in ("zarr.json", ".zattrs", ".zarray"))
 
 
 def stem(path: Path) -> str:
@@ -79,7 +84,7 @@ def read_image(path: Path, axes: str | None = None, *, lazy: bool = False) -> Im
     try:
         if suffix in TIFF_SUFFIXES:
             image = read_tiff(path, stem(path), lazy)
-        elif suffix == ".zarr":
+        elif suffix == ".zarr" or _is_zarr(path):
             image = read_zarr(path, stem(path))
         elif suffix == ".npy":
             image = _read_npy(path)

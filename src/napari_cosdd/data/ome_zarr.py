@@ -3,6 +3,7 @@
 import math
 import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,8 @@ def read_zarr(path: Path, name: str) -> Image:
         _check_chunks(path, opened)
         return Image(opened, guess_axes(opened.shape), name, "guess", path=path)
     attributes: Any = opened.attrs.asdict()
+    if "bioformats2raw.layout" in attributes.get("ome", attributes):
+        return _first_series(path, name, sum(key.isdecimal() for key in opened))
     scales = attributes.get("ome", attributes).get("multiscales")
     if not scales:
         raise BadInputError(f"{path.name} is a zarr group without an OME-Zarr image")
@@ -46,6 +49,17 @@ def read_zarr(path: Path, name: str) -> Image:
     return Image(array, axes, name, "file", *size, channels, path)
 
 
+def _first_series(path: Path, name: str, n: int) -> Image:
+    """Open the first of the images that bioformats2raw puts into one folder."""
+    first = path / "0"
+    attributes: Any = zarr.open_group(first, mode="r").attrs.asdict()
+    inside = first.resolve().is_relative_to(path.resolve())
+    if not inside or "bioformats2raw.layout" in attributes.get("ome", attributes):
+        raise BadInputError(f"{path.name} holds no image in its first series")
+    told = f"{name}: the first of {n} series is read" if n > 1 else ""
+    return replace(read_zarr(first, name), path=path, note=told)
+
+
 def _pixel_size(
     scaled: Sequence[Any], described: Sequence[Any], axes: str
 ) -> tuple[dict[str, float], str]:
@@ -60,8 +74,13 @@ def _pixel_size(
             if transform["type"] == "scale":
                 for a, scale in zip(axes, transform["scale"], strict=True):
                     size[a] = size.get(a, 1.0) * float(scale)
-    spatial = {a: (s, units[a] or "um") for a, s in size.items() if a in "ZYX"}
-    if not any(units[a] for a in spatial) and {s for s, _ in spatial.values()} == {1.0}:
+    said = any(units[a] for a in size if a in "ZYX")
+    spatial = {
+        a: (s, units[a] or "um")
+        for a, s in size.items()
+        if a in "ZYX" and (units[a] or not said)
+    }
+    if not said and {s for s, _ in spatial.values()} == {1.0}:
         return {}, "um"  # what is written where no size is known
     return in_one_unit(spatial)
 
@@ -134,7 +153,8 @@ def create_zarr(
     axes = [{"name": a.lower(), "type": kinds.get(a, "space")} for a in image.axes]
     if image.pixel_size:
         unit = zarr_name(image.unit)
-        axes = [a | {"unit": unit} if a["type"] == "space" else a for a in axes]
+        known = {letter.lower() for letter in image.pixel_size}
+        axes = [a | {"unit": unit} if a["name"] in known else a for a in axes]
     scale = [image.pixel_size.get(a, 1.0) for a in image.axes]
     level = {
         "path": "0",

@@ -138,9 +138,12 @@ def _of_flat_patches(planes: NDArray[Any]) -> Autocorrelation:
 def _measure(
     channels: list[list[NDArray[Any]]], remove_signal: bool = False
 ) -> Autocorrelation:
-    powers = [float(np.mean([np.var(p) for p in channel])) for channel in channels]
+    powers = [
+        float(np.mean([np.var(p, dtype=float) for p in channel]))
+        for channel in channels
+    ]
     patches = [  # of unit variance together, so that channels weigh alike
-        p / np.sqrt(power) if power > 0 else p
+        p.astype(float) / np.sqrt(power) if power > 0 else p
         for channel, power in zip(channels, powers, strict=True)
         for p in channel
     ]

@@ -1,6 +1,7 @@
 """Denoised images as files: names, provenance, axes and pixel size of the source."""
 
 from collections.abc import Mapping, Sequence
+from glob import escape
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from napari_cosdd.data.image import Image
 from napari_cosdd.data.io import write_image
 from napari_cosdd.errors import BadInputError
 from napari_cosdd.inference.config import InferenceConfig
+from napari_cosdd.inference.parts import DEVIATION, MEAN
 from napari_cosdd.prediction.in_memory import Prediction
 from napari_cosdd.training.checkpoint import TrainedModel
 
@@ -36,6 +38,18 @@ def result_paths(
         paths[part] = folder / f"{'-'.join(words)}.{file_format}"
         check_output(paths[part], overwrite)
     return paths
+
+
+def left_over(paths: Mapping[str, Path]) -> list[Path]:
+    """Return files of an earlier run that the new ones do not replace."""
+    mean = paths[MEAN]
+    name = mean.stem.removesuffix(MEAN)
+    found = [
+        path
+        for kind in (DEVIATION, "sample-*")
+        for path in mean.parent.glob(f"{escape(name)}{kind}{mean.suffix}")
+    ]
+    return sorted(set(found) - set(paths.values()))
 
 
 def write_prediction(

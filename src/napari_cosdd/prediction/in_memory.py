@@ -23,6 +23,8 @@ from napari_cosdd.training.checkpoint import TrainedModel
 
 #: Kept samples beyond this many bytes go to a temporary file.
 SAMPLES_LIMIT = 4 << 30
+#: Step between neighbouring numbers that does not show, in deviations of the image.
+FINE = 0.01
 #: Types of the results; "same" is that of the source.
 DTYPES = ("float32", "same")
 
@@ -88,8 +90,8 @@ def denoising(
     config : InferenceConfig
         Settings.
     dtype : str
-        Of mean and samples: "float32", or "same" for the source's. The deviation
-        is always float32.
+        Of mean and samples: "float32" (float64 on offsets so large that it would
+        show steps), or "same" for the source's. The deviation is always float32.
     mask : bool
         Fill pixels that are not finite.
     stop : callable
@@ -109,7 +111,7 @@ def denoising(
     check_fits(model, source, config.direct)
     if not mask:
         check_finite([source])
-    shape, kind = image.data.shape, result_type(image, dtype)
+    shape, kind = image.data.shape, result_type(model, image, dtype)
     names = part_names(model.method, config)
     mean = _room(shape, kind)
     deviation = _room(shape, np.dtype(np.float32)) if DEVIATION in names else None
@@ -124,11 +126,19 @@ def denoising(
         yield Denoised(prediction)
 
 
-def result_type(image: Image, dtype: str) -> np.dtype[Any]:
-    """Return the type of mean and samples."""
+def result_type(model: TrainedModel, image: Image, dtype: str) -> np.dtype[Any]:
+    """Return the type of mean and samples.
+
+    Where float32 has steps that would show, as on a large offset, it is float64.
+    """
     if dtype not in DTYPES:
         raise BadInputError(f"type {dtype!r}: expected {' or '.join(DTYPES)}")
-    return np.dtype(image.data.dtype if dtype == "same" else dtype)
+    if dtype == "same":
+        return np.dtype(image.data.dtype)
+    scale = model.spec.normalization
+    levels = zip(scale.mean, scale.std, strict=True)
+    coarse = any(np.spacing(np.float32(abs(m))) > FINE * s for m, s in levels)
+    return np.dtype("float64" if coarse else dtype)
 
 
 def _room(shape: tuple[int, ...], kind: np.dtype[Any]) -> NDArray[Any]:

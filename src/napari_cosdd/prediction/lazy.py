@@ -18,6 +18,7 @@ from napari_cosdd.inference.fits import check_fits, gives_samples
 from napari_cosdd.inference.parts import DEVIATION, MEAN, sample_name
 from napari_cosdd.inference.tile_grid import Tile
 from napari_cosdd.inference.tiles import tiles_for
+from napari_cosdd.prediction.in_memory import result_type
 from napari_cosdd.training.checkpoint import TrainedModel
 
 #: The mean, the deviation, or the number of a sample, from 0.
@@ -29,10 +30,8 @@ _ONE_AT_A_TIME = SerializableLock("napari-cosdd")
 class _TileBuffer:
     """Holds a tile of a result, instead of an array that is too large to have."""
 
-    dtype = np.dtype(np.float32)
-
-    def __init__(self, tile: Tile, n_channels: int) -> None:
-        self.core = tile.core
+    def __init__(self, tile: Tile, n_channels: int, dtype: np.dtype[Any]) -> None:
+        self.core, self.dtype = tile.core, dtype
         size = [c.stop - c.start for c in tile.core]
         self.values = np.zeros((n_channels, *size), self.dtype)
 
@@ -73,7 +72,7 @@ def denoise_lazily(
 
     Returns
     -------
-    dask.array.Array, shape and axes of the image, float32
+    dask.array.Array, shape and axes of the image, float32 (see `denoising`)
 
     Raises
     ------
@@ -93,6 +92,8 @@ def denoise_lazily(
     if isinstance(what, int):
         alone = {"n_samples": what + 1, "antithetic": False}
         config = config.model_copy(update=alone)
+    float32 = np.dtype(np.float32)
+    dtype = float32 if what == DEVIATION else result_type(model, image, "float32")
     tiles = tiles_for(model, source, config)
     starts = [sorted({t.core[a].start for t in tiles}) for a in range(len(source.size))]
     at = {tuple(s.start for s in tile.core): tile for tile in tiles}
@@ -100,17 +101,17 @@ def denoise_lazily(
         tuple(np.diff([*s, size])) for s, size in zip(starts, source.size, strict=True)
     ]
 
-    def block(block_id: tuple[int, ...]) -> NDArray[np.float32]:
+    def block(block_id: tuple[int, ...]) -> NDArray[Any]:
         n, _, *where = block_id
         corner = tuple(s[i] for s, i in zip(starts, where, strict=True))
         with _ONE_AT_A_TIME:
-            return _tile(model, source, config, what, n, at[corner])[None]
+            return _tile(model, source, config, what, n, at[corner], dtype)[None]
 
     made = da.map_blocks(
         block,
         chunks=((1,) * source.n_images, (source.n_channels,), *chunks),
-        dtype=np.float32,
-        meta=np.empty((0,) * (2 + len(chunks)), np.float32),
+        dtype=dtype,
+        meta=np.empty((0,) * (2 + len(chunks)), dtype),
         name=f"cosdd-{uuid4().hex}",  # else dask would hash the image to find one
     )
     return _as_image(made, source)
@@ -123,9 +124,10 @@ def _tile(
     what: What,
     n: int,
     tile: Tile,
-) -> NDArray[np.float32]:
+    dtype: np.dtype[Any],
+) -> NDArray[Any]:
     """Return a tile of what is asked for, (c, *core)."""
-    buffer = _TileBuffer(tile, source.n_channels)
+    buffer = _TileBuffer(tile, source.n_channels, dtype)
     part = sample_name(what) if isinstance(what, int) else what
     work = [(n, tile)]
     for _ in denoise(model, source, {part: buffer}, config, work=work, live=False):

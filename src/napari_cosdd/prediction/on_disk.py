@@ -7,6 +7,7 @@ where it was. Whoever finds all tiles done gives the images their names.
 
 from collections.abc import Callable, Iterator
 
+from napari_cosdd.data.files import check_output
 from napari_cosdd.data.image import Image
 from napari_cosdd.data.inputs import stack_of
 from napari_cosdd.errors import SavingError
@@ -17,6 +18,25 @@ from napari_cosdd.inference.tiles import tiles_for
 from napari_cosdd.prediction.order import Order, Share
 from napari_cosdd.prediction.partial import PartialResult
 from napari_cosdd.training.checkpoint import TrainedModel
+
+
+def written_before(model: TrainedModel, image: Image, order: Order) -> bool:
+    """Whether an earlier run of the same order wrote the images, whole.
+
+    Raises
+    ------
+    BadInputError
+        If other images have their names.
+    """
+    there = [path for path in order.paths.values() if path.exists()]
+    if not there:
+        return False
+    partial = PartialResult(order, model, image)
+    if partial.was_published():
+        return True
+    if not partial.finished.exists():  # else that run was cut off at its end
+        check_output(there[0], overwrite=False)
+    return False
 
 
 def denoising_on_disk(

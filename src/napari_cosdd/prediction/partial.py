@@ -49,7 +49,7 @@ class PartialResult:
         name = mean.name.removesuffix(f"-{MEAN}.zarr")
         self.path = mean.with_name(f"{name}.partial")
         self.finished = mean.with_name(f"{name}.finished")
-        kind = result_type(image, order.dtype)
+        kind = result_type(model, image, order.dtype)
         self.kinds = dict.fromkeys(self.paths, kind)
         self.kinds[DEVIATION] = np.dtype(np.float32)
         self.job = {

@@ -104,6 +104,34 @@ class TrainedModel:
             digest.update(plain.numpy().tobytes())
         return digest.hexdigest()
 
+    def plain(self) -> dict[str, Any]:
+        """Return networks and what they were trained on as plain values and tensors."""
+        return {
+            "name": self.name,
+            "config": self.method.config.model_dump(),
+            "spec": self.spec.model_dump(),
+            "training": self.training.model_dump(),
+            "trained_on": self.trained_on.model_dump(),
+            "weights": dict(self.method.state_dict()),
+        }
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> "TrainedModel":
+        """Return the model that `plain` was made of.
+
+        Raises
+        ------
+        KeyError, ValueError, RuntimeError
+            If the values are none of a model.
+        """
+        kind = get_method(plain["name"])
+        spec = DataSpec.model_validate(plain["spec"])
+        method = kind(kind.Config.model_validate(plain["config"]), spec)
+        method.load_state_dict(plain["weights"])
+        training = TrainingConfig.model_validate(plain["training"])
+        trained_on = TrainedOn.model_validate(plain["trained_on"])
+        return cls(plain["name"], method.eval(), training, trained_on=trained_on)
+
     def save(self, path: Path | str) -> None:
         """Write the model file; it appears whole or not at all."""
         info = ModelInfo(

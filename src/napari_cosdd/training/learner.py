@@ -1,7 +1,9 @@
 """One optimizer step, and everything that it changes."""
 
 import math
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from threading import Lock
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,11 +20,23 @@ from napari_cosdd.training.config import TrainingConfig
 from napari_cosdd.training.optim import Anchor, AveragedWeights, GradientGuard
 from napari_cosdd.training.team import Team
 
+_RANDOM_STATE = Lock()
 Crops = NDArray[np.float32]
 #: Samples of a preview, and its largest side in pixels.
 PREVIEW_SAMPLES, SHOWN = 4, 128
 #: Of Adam. The short memory of the second suits trainings of a few thousand steps.
 BETAS = (0.9, 0.99)
+
+
+@contextmanager
+def own_random_state(seed: int) -> Iterator[None]:
+    """Let torch's generator, which belongs to the whole program, be ours for a moment.
+
+    One thread at a time: two trainings would else draw from each other's.
+    """
+    with _RANDOM_STATE, torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield
 
 
 class Update(NamedTuple):
@@ -103,9 +117,8 @@ class Learner:
         *,
         adapting: bool = False,
     ) -> "Learner":
-        """Build the method with weights drawn from `seed`; torch's own stays."""
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+        """Build the method with weights drawn from `seed`."""
+        with own_random_state(seed):
             method = build()
         return cls(method, config, device, seed, adapting=adapting)
 
@@ -149,6 +162,7 @@ class Learner:
             self.average.update()
         return Update(losses | {"gradient_norm": norm}, stepped)
 
+    @torch.enable_grad()
     def _accumulate(self, batch: Crops, progress: float) -> dict[str, float]:
         """Sum the gradients of the micro-batches; return the mean losses."""
         self.optimizer.zero_grad()

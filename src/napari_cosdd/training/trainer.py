@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 
 from napari_cosdd.devices import told_if_lost
 from napari_cosdd.events import Event
+from napari_cosdd.training import keeping
 from napari_cosdd.training.run import TrainingRun
 
 
@@ -14,6 +15,8 @@ def train(
     stop: Callable[[], bool] = lambda: False,
 ) -> Iterator[Event]:
     """Train a method; the last event is Finished, with the trained model.
+
+    The model so far is written now and then; the last one is whoever's it is.
 
     Parameters
     ----------
@@ -32,7 +35,7 @@ def train(
         What was learned before is in the files.
     """
     if resume:
-        run.resume()
+        keeping.resume(run)
     with told_if_lost("go on from the last save with --resume"):
         yield run.started()
         if run.state.step == 0:
@@ -42,7 +45,7 @@ def train(
             yield from run.step()
             if run.validation_due():
                 yield from run.validate()
-            if run.save_due():
-                yield from run.save_or_warn()
+            if keeping.due(run):
+                yield from keeping.save_or_warn(run)
             reason = run.finished(stop)
         yield from run.finish(reason)

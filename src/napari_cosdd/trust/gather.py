@@ -183,8 +183,12 @@ def _solutions(
     stop: Callable[[], bool],
 ) -> Floats:
     """Return independent posterior samples, else the estimate, (k, m, y, x)."""
-    config = InferenceConfig(
-        n_samples=n_samples, n_kept=n_samples, antithetic=False, device=device
+    config = InferenceConfig(  # not flipped: noise is redrawn on the first of them
+        n_samples=n_samples,
+        n_kept=n_samples,
+        antithetic=False,
+        flip=False,
+        device=device,
     )
     for event in denoising(model, part, config, stop=stop):
         _go_on(stop)
