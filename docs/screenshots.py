@@ -17,8 +17,9 @@ from qtpy.QtWidgets import QApplication
 
 from napari_cosdd import api
 from napari_cosdd.data import samples, simulate
-from napari_cosdd.gui import _session
-from napari_cosdd.gui._session import ModelEntry, open_dock, session_of
+from napari_cosdd.gui import _models
+from napari_cosdd.gui._models import ModelEntry
+from napari_cosdd.gui._session import open_dock, session_of
 from napari_cosdd.trust.page import write_check
 
 IMAGES = Path(__file__).parent / "images"
@@ -61,7 +62,7 @@ def main(
     """Drive the plugin on the nuclei: noise, training, solutions."""
     folder.mkdir(parents=True, exist_ok=True)
     models = Path(tempfile.mkdtemp())
-    _session.models_folder = lambda: models
+    _models.models_folder = lambda: models
     viewer = napari.Viewer()
     viewer.theme = theme
     viewer.window.resize(*SIZE)
@@ -88,7 +89,9 @@ def main(
     denoise = open_dock(viewer, "Denoise")
     denoise.n_samples.setValue(30)
     denoise.run.click()
-    wait(600, lambda: session.denoising is not None and session.denoising[1].complete)
+    wait(
+        600, lambda: session.denoising is not None and session.denoising.about.complete
+    )
     viewer.layers["nuclei · noise correlation"].visible = False
     viewer.cursor.position = (470.0, 560.0)
     shoot(viewer, "denoised", folder)
@@ -109,7 +112,7 @@ def check_model(viewer: Any, denoise: Any, folder: Path) -> None:
     """Check the model in the dock, and draw the page of a bad one beside its own."""
     session = session_of(viewer)
     denoise.trust.run.click()
-    wait(300, lambda: session.checking is not None and not session.checking[0].active)
+    wait(300, lambda: session.checking is not None and not session.checking.job.active)
     denoise.trust.details.expand(animate=False)
     wait(0.5)
     bar = denoise.verticalScrollBar()
@@ -137,7 +140,7 @@ def check_with_reference(viewer: Any, denoise: Any, folder: Path) -> None:
     denoise.image.choose(layer)
     denoise.compare.reference.choose(viewer.layers["clean cells"])
     denoise.trust.run.click()
-    wait(300, lambda: session.checking is not None and not session.checking[0].active)
+    wait(300, lambda: session.checking is not None and not session.checking.job.active)
     denoise.trust.details.collapse(animate=False)
     wait(0.5)
     denoise.verticalScrollBar().setValue(denoise.trust.pos().y())

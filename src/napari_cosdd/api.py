@@ -26,9 +26,10 @@ from napari_cosdd.exchange.importing import load
 from napari_cosdd.noise.report import NoiseReport, report
 from napari_cosdd.prediction.in_memory import Prediction, denoising, inference_config
 from napari_cosdd.prediction.lazy import denoise_lazily
+from napari_cosdd.prepare import prepare_training
 from napari_cosdd.recipe import Recipe, check_start, with_settings
 from napari_cosdd.training.checkpoint import TrainedModel
-from napari_cosdd.training_job import TrainingJob, prepare_training
+from napari_cosdd.training_job import TrainingJob
 from napari_cosdd.trust.check import ModelCheck
 from napari_cosdd.trust.gather import gather
 

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from napari_cosdd.axes import Stack
-from napari_cosdd.data.patches import Patches, split
+from napari_cosdd.data.patches import Patches
+from napari_cosdd.data.split import split
 from napari_cosdd.errors import BadInputError
 from napari_cosdd.normalization import Normalization
 from napari_cosdd.spec import DataSpec

@@ -5,7 +5,7 @@ pytest.importorskip("pytestqt")
 
 from napari.components import ViewerModel
 
-from napari_cosdd.gui import _session
+from napari_cosdd.gui import _models
 from napari_cosdd.gui._session import session_of
 
 FAST = {"max_steps": "40", "batch_size": 2, "crop_size": 32, "validation_every": 10}
@@ -18,7 +18,7 @@ PATIENCE = 60_000
 def own_models_folder(tmp_path, monkeypatch):
     """Keep the user's models out of the tests, and the tests' out of theirs."""
     folder = tmp_path / "models"
-    monkeypatch.setattr(_session, "models_folder", lambda: folder)
+    monkeypatch.setattr(_models, "models_folder", lambda: folder)
     return folder
 
 

@@ -8,7 +8,7 @@ from qtpy.QtCore import Qt
 from napari_cosdd import api
 from napari_cosdd.gui._compare import _number
 from napari_cosdd.gui._layers import KEY, parts_of
-from napari_cosdd.gui._session import ModelEntry
+from napari_cosdd.gui._models import ModelEntry
 from napari_cosdd.gui.denoise_widget import DenoiseWidget
 
 
@@ -24,8 +24,8 @@ def dock(viewer, session, stripes, model, shown):
 @pytest.fixture
 def denoised(dock, session, wait):
     dock.run.click()
-    wait(lambda: not session.denoising[0].active)
-    assert session.denoising[0].error is None
+    wait(lambda: not session.denoising.job.active)
+    assert session.denoising.job.error is None
     return dock
 
 
@@ -70,14 +70,14 @@ def test_running_again_replaces_or_adds(denoised, viewer, session, wait):
     before = viewer.layers["cells · mean"]
     denoised.n_kept.setValue(1)
     denoised.run.click()
-    wait(lambda: not session.denoising[0].active)
+    wait(lambda: not session.denoising.job.active)
     names = [layer.name for layer in viewer.layers]
     assert "cells · sample 2" not in names
     assert viewer.layers["cells · mean"] is before
     assert tuple(before.contrast_limits) == limits
     denoised.replace.setChecked(False)
     denoised.run.click()
-    wait(lambda: not session.denoising[0].active)
+    wait(lambda: not session.denoising.job.active)
     names = [layer.name for layer in viewer.layers]
     assert names[-3:] == [
         "cells · sample 1 [1]",
@@ -96,24 +96,24 @@ def test_results_stay_with_a_source_that_was_renamed(
     stripes.name = "renamed"
     assert denoised.compare.parts()["mean"] is mean
     denoised.run.click()
-    wait(lambda: not session.denoising[0].active)
+    wait(lambda: not session.denoising.job.active)
     assert [x.name for x in viewer.layers if x.name.endswith("mean")] == [mean.name]
 
 
 def test_enter_starts_it(dock, session, wait, qtbot):
     qtbot.keyClick(dock, Qt.Key.Key_Return)
-    wait(lambda: session.denoising is not None and not session.denoising[0].active)
-    assert session.denoising[1].complete
+    wait(lambda: session.denoising is not None and not session.denoising.job.active)
+    assert session.denoising.about.complete
 
 
 def test_cancel_keeps_what_is_there(dock, session, wait, viewer):
     dock.n_samples.setValue(10_000)
     dock.run.click()
     wait(lambda: "cells · mean" in viewer.layers)
-    wait(lambda: session.denoising[1].samples > 4)
+    wait(lambda: session.denoising.about.samples > 4)
     dock.cancel.click()
-    wait(lambda: not session.denoising[0].active)
-    assert not session.denoising[1].complete
+    wait(lambda: not session.denoising.job.active)
+    assert not session.denoising.about.complete
     assert np.ptp(viewer.layers["cells · mean"].data) > 0
     assert dock.bar.format() == "stopped"
     assert dock.run.isEnabled()
@@ -137,7 +137,7 @@ def test_the_current_plane_only(dock, movie, viewer, session, wait):
     assert dock.plane.isEnabled()
     dock.plane.setChecked(True)
     dock.run.click()
-    wait(lambda: not session.denoising[0].active)
+    wait(lambda: not session.denoising.job.active)
     mean = viewer.layers["movie · mean"]
     assert mean.data.shape == (1, 96, 128)
     np.testing.assert_allclose(
@@ -148,8 +148,8 @@ def test_the_current_plane_only(dock, movie, viewer, session, wait):
 def test_a_lazy_movie_is_denoised_whole(dock, movie, viewer, session, wait):
     dock.image.choose(viewer.layers["movie"])
     dock.run.click()
-    wait(lambda: not session.denoising[0].active)
-    assert session.denoising[0].error is None
+    wait(lambda: not session.denoising.job.active)
+    assert session.denoising.job.error is None
     assert viewer.layers["movie · sample 1"].data.shape == (3, 96, 128)
 
 
@@ -159,7 +159,7 @@ def test_an_image_unlike_the_training_data_is_warned_of(
     viewer.add_image(20 * noisy + 9e4, name="bright")
     dock.image.choose(viewer.layers["bright"])
     dock.run.click()
-    wait(lambda: not session.denoising[0].active)
+    wait(lambda: not session.denoising.job.active)
     assert "median is" in dock.status.text()
     assert "contrast is 20 times" in dock.status.text()
 
@@ -167,7 +167,7 @@ def test_an_image_unlike_the_training_data_is_warned_of(
 def test_all_is_saved_with_pixel_size_and_provenance(denoised, session, wait, tmp_path):
     folder = tmp_path / "out"
     folder.mkdir()
-    record = session.denoising[1]
+    record = session.denoising.about
     denoised.save_to(folder, record.prediction, record.provenance)
     wait(lambda: "written" in denoised.status.text())
     names = sorted(p.name for p in folder.iterdir())
@@ -306,7 +306,7 @@ def test_missing_pixels_are_told(dock, viewer, noisy, session, wait):
     viewer.add_image(holed, name="holed")
     dock.image.choose(viewer.layers["holed"])
     dock.run.click()
-    wait(lambda: not session.denoising[0].active)
+    wait(lambda: not session.denoising.job.active)
     assert "are missing (NaN)" in dock.status.text()
 
 
@@ -317,7 +317,7 @@ def test_a_run_with_fewer_samples_steps_on_without_gaps(
     denoised.compare.forth.click()
     denoised.n_kept.setValue(1)
     denoised.run.click()
-    wait(lambda: not session.denoising[0].active)
+    wait(lambda: not session.denoising.job.active)
     assert denoised.compare.label.text() == "sample 1 of 1"
     viewer.layers.remove("cells · mean")
     denoised.compare.difference.click()

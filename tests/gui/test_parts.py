@@ -1,7 +1,8 @@
 import pytest
 from qtpy.QtCore import QEvent, Qt
 
-from napari_cosdd.gui._parts import Dock, LayerChoice, button
+from napari_cosdd.gui._layer_choice import LayerChoice
+from napari_cosdd.gui._parts import Dock, button
 from napari_cosdd.gui.denoise_widget import DenoiseWidget
 from napari_cosdd.gui.noise_widget import NoiseWidget
 from napari_cosdd.gui.train_widget import TrainWidget

@@ -9,9 +9,10 @@ from napari_cosdd.api import Image, denoising
 from napari_cosdd.errors import BadInputError
 from napari_cosdd.gui import _session
 from napari_cosdd.gui._jobs import Job
+from napari_cosdd.gui._models import ModelEntry, new_model_path
 from napari_cosdd.gui._records import DenoisingRecord, TrainingRecord
 from napari_cosdd.gui._results import ResultLayers
-from napari_cosdd.gui._session import ModelEntry, new_model_path, session_of
+from napari_cosdd.gui._session import session_of
 from napari_cosdd.inference.config import InferenceConfig
 
 
@@ -63,7 +64,7 @@ def test_a_training_that_fails_leaves_no_file(session, wait):
         yield
 
     session.train(Job("training", work), TrainingRecord("cells", path=path))
-    wait(lambda: not session.training[0].active)
+    wait(lambda: not session.training.job.active)
     assert list(path.parent.iterdir()) == []
 
 

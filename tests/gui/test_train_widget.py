@@ -6,7 +6,7 @@ import tifffile
 
 from napari_cosdd import api
 from napari_cosdd.errors import BadModelFileError
-from napari_cosdd.gui._session import ModelEntry, recent_models
+from napari_cosdd.gui._models import ModelEntry, recent_models
 from napari_cosdd.gui.train_widget import FRESH, TrainWidget
 from napari_cosdd.training.resume import resume_path
 
@@ -146,7 +146,7 @@ def test_a_failed_training_is_told_in_words(hurry, dock, session, wait, monkeypa
     )
     hurry(dock, crop_size=512)
     dock.train.click()
-    wait(lambda: not session.training[0].active)
+    wait(lambda: not session.training.job.active)
     assert "smaller than the crop" in dock.problem.text.text()
     assert dock.train.isEnabled()
 
@@ -154,13 +154,13 @@ def test_a_failed_training_is_told_in_words(hurry, dock, session, wait, monkeypa
 def test_training_goes_on_from_a_model(hurry, dock, session, wait):
     hurry(dock)
     dock.train.click()
-    wait(lambda: not session.training[0].active)
-    before = session.training[1]
+    wait(lambda: not session.training.job.active)
+    before = session.training.about
     dock.start.setCurrentIndex(1)
     dock.train.click()
-    wait(lambda: not session.training[0].active)
-    after = session.training[1]
-    assert session.training[0].error is None
+    wait(lambda: not session.training.job.active)
+    after = session.training.about
+    assert session.training.job.error is None
     assert after.path != before.path
     assert after.training.get("nll")[1][0] < before.training.get("nll")[1][0]
     assert dock.start.itemText(0) == FRESH
@@ -181,8 +181,8 @@ def test_a_folder_is_trained_on(
     hurry(dock)
     assert "images in images" in dock.shape.text()
     dock.train.click()
-    wait(lambda: not session.training[0].active)
-    result = session.training[1].result
+    wait(lambda: not session.training.job.active)
+    result = session.training.about.result
     assert result.trained_on.n_images == 2
 
 
@@ -215,12 +215,12 @@ def test_stopping_before_the_first_step_leaves_no_model(
     monkeypatch.setattr(api, "prepare_training", prepare_late)
     hurry(dock)
     dock.train.click()
-    session.training[0].stop()
+    session.training.job.stop()
     stopped.set()
-    wait(lambda: not session.training[0].active)
-    assert session.training[0].error is None
-    assert session.training[1].last is None
-    assert session.training[1].result is None
+    wait(lambda: not session.training.job.active)
+    assert session.training.job.error is None
+    assert session.training.about.last is None
+    assert session.training.about.result is None
     assert list(own_models_folder.glob("*.safetensors")) == []
     assert not dock.next.isEnabled()
 
@@ -246,21 +246,21 @@ def test_another_preset_leaves_to_the_model_what_it_decides(dock, session, model
 def test_a_renamed_layer_keeps_its_preview(hurry, dock, session, wait, viewer):
     hurry(dock, max_steps="100000")
     dock.train.click()
-    wait(lambda: session.training[1].preview is not None)
+    wait(lambda: session.training.about.preview is not None)
     dock.image.layer.name = "renamed"
     wait(lambda: any("preview" in x.name for x in viewer.layers))
     (layer,) = (x for x in viewer.layers if "preview" in x.name)
     before = np.array(layer.data)
     wait(lambda: not np.array_equal(layer.data, before, equal_nan=True))
     dock.stop.click()
-    wait(lambda: not session.training[0].active)
+    wait(lambda: not session.training.job.active)
     assert [x for x in viewer.layers if "preview" in x.name] == [layer]
 
 
 def test_what_a_model_decides_is_switched_off(hurry, dock, session, wait):
     hurry(dock)
     dock.train.click()
-    wait(lambda: not session.training[0].active)
+    wait(lambda: not session.training.job.active)
     dock.start.setCurrentIndex(1)
     assert not dock.form.noise.isEnabled()
     assert "model under Start" in dock.form.noise.toolTip()

@@ -6,7 +6,7 @@ import pytest
 from qtpy.QtWidgets import QApplication
 
 from helpers import build
-from napari_cosdd.gui._session import ModelEntry
+from napari_cosdd.gui._models import ModelEntry
 from napari_cosdd.gui.denoise_widget import DenoiseWidget
 from napari_cosdd.training.checkpoint import TrainedModel
 
@@ -20,8 +20,8 @@ def trust(viewer, session, stripes, model, shown):
 @pytest.fixture
 def checked(trust, session, wait):
     trust.run.click()
-    wait(lambda: session.checking is not None and not session.checking[0].active)
-    assert session.checking[0].error is None
+    wait(lambda: session.checking is not None and not session.checking.job.active)
+    assert session.checking.job.error is None
     return trust
 
 
@@ -65,7 +65,7 @@ def test_what_goes_wrong_is_said_and_kept_from_the_results(
     viewer.add_image(np.zeros((64, 64), np.float32), name="empty")
     trust = shown(DenoiseWidget(viewer)).trust
     trust.run.click()
-    wait(lambda: not session.checking[0].active)
+    wait(lambda: not session.checking.job.active)
     assert "⚠" in trust.problem.text.text()
     assert trust.found is None
     assert trust.run.isEnabled()
@@ -76,10 +76,10 @@ def test_a_check_and_a_denoising_do_not_run_together(trust, session, wait):
     trust.run.click()
     assert not dock.run.isEnabled()
     assert "check" in dock.run.toolTip()
-    wait(lambda: not session.checking[0].active)
+    wait(lambda: not session.checking.job.active)
     dock.run.click()
     assert not trust.run.isEnabled()
-    wait(lambda: not session.denoising[0].active)
+    wait(lambda: not session.denoising.job.active)
     assert trust.run.isEnabled()
 
 
@@ -98,7 +98,7 @@ def test_the_paragraph_tells_of_this_model_only(checked, session, wait, model):
     assert "posterior samples" not in QApplication.clipboard().text()
     dock.n_samples.setValue(6)
     dock.run.click()
-    wait(lambda: not session.denoising[0].active)
+    wait(lambda: not session.denoising.job.active)
     checked.copy.click()
     assert "mean of 6 posterior samples" in QApplication.clipboard().text()
     other = build("cosdd")
@@ -149,7 +149,7 @@ def test_a_clean_image_gives_scores_and_calibration(
     dock.compare.reference.choose(viewer.layers["clean"])
     assert checked.found is None  # of what was checked without it
     checked.run.click()
-    wait(lambda: not session.checking[0].active)
+    wait(lambda: not session.checking.job.active)
     found = checked.found
     assert found.scores is not None
     assert f"PSNR {found.scores.psnr:.2f} dB" in checked.against_truth.text()
@@ -166,5 +166,5 @@ def test_a_clean_image_of_another_size_is_refused(checked, viewer, session, wait
     dock.image.choose(viewer.layers["cells"])
     dock.compare.reference.choose(viewer.layers["clean"])
     checked.run.click()
-    wait(lambda: not session.checking[0].active)
+    wait(lambda: not session.checking.job.active)
     assert "the reference has axes YX and shape (9, 9)" in checked.problem.text.text()

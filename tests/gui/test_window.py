@@ -41,16 +41,16 @@ def test_from_the_sample_to_the_solutions(window, wait, hurry):
     assert "found along x" in train.form.noise.currentText()
     hurry(train)
     train.train.click()
-    wait(lambda: not session.training[0].active)
-    assert session.training[0].error is None
+    wait(lambda: not session.training.job.active)
+    assert session.training.job.error is None
     assert "stripes · training preview" in [x.name for x in window.layers]
     train.next.click()
     denoise = open_dock(window, "Denoise")
     denoise.n_samples.setValue(4)
     denoise.n_kept.setValue(2)
     denoise.run.click()
-    wait(lambda: not session.denoising[0].active)
-    assert session.denoising[0].error is None
+    wait(lambda: not session.denoising.job.active)
+    assert session.denoising.job.error is None
     names = [layer.name for layer in window.layers]
     for part in ("mean", "deviation", "sample 1", "sample 2", "noise correlation"):
         assert f"stripes · {part}" in names

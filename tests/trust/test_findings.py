@@ -5,7 +5,8 @@ from scipy import ndimage
 from napari_cosdd.axes import Stack
 from napari_cosdd.data.trained_on import TrainedOn
 from napari_cosdd.noise.report import report
-from napari_cosdd.trust.findings import FROM_RAW, all_findings
+from napari_cosdd.trust.about_residual import FROM_RAW
+from napari_cosdd.trust.findings import all_findings
 from napari_cosdd.trust.measures import apart
 
 

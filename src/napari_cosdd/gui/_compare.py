@@ -11,6 +11,7 @@ from qtpy.QtCore import QEvent, Qt, QTimer
 from qtpy.QtWidgets import QLabel, QPushButton, QVBoxLayout, QWidget
 
 from napari_cosdd.errors import CosddError
+from napari_cosdd.gui._layer_choice import LayerChoice
 from napari_cosdd.gui._layers import (
     add_part,
     current_plane,
@@ -22,7 +23,6 @@ from napari_cosdd.gui._layers import (
 )
 from napari_cosdd.gui._parts import (
     Heading,
-    LayerChoice,
     Sentence,
     enable,
     field,

@@ -1,12 +1,10 @@
 """Small pieces that the docks are made of."""
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any
 from weakref import WeakMethod
 
-from napari.layers import Image as ImageLayer
-from qtpy.QtCore import QSize, Qt, Signal
+from qtpy.QtCore import QSize, Qt
 from qtpy.QtWidgets import (
     QApplication,
     QComboBox,
@@ -22,7 +20,6 @@ from qtpy.QtWidgets import (
 from superqt import QCollapsible
 
 from napari_cosdd.gui._jobs import JobError
-from napari_cosdd.gui._layers import KEY, key_of, layer_with
 
 #: Preferred width of a dock, pixels.
 WIDTH = 340
@@ -184,123 +181,6 @@ class Problem(QWidget):
         clipboard = QApplication.clipboard()
         if clipboard is not None:
             clipboard.setText(self._details)
-
-
-class LayerChoice(QComboBox):
-    """The image layers of the viewer that can be denoised; follows the active one.
-
-    RGB pictures are left out, and so is what this plugin made.
-    """
-
-    chosen = Signal()
-    emptied = Signal()
-
-    def __init__(self, viewer: Any, *, none: str = "") -> None:
-        super().__init__()
-        self._viewer, self._none = viewer, none
-        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-        self._pinned = False
-        layers = viewer.layers
-        listen(self, layers.events.inserted, self._inserted)
-        listen(self, layers.events.removed, self._removed)
-        listen(self, layers.selection.events.active, self._follow)
-        listen(self, layers.events.reordered, self._list)
-        for layer in layers:
-            layer.events.name.connect(self._list)
-            layer.events.data.connect(self._pixels_changed)
-        slots = WeakMethod(self._list), WeakMethod(self._pixels_changed)
-        self.destroyed.connect(partial(_forget, layers, *slots))
-        self.activated.connect(self._pin)
-        self.currentIndexChanged.connect(lambda _index: self.chosen.emit())
-        self._list()
-        self._follow()
-
-    @property
-    def layer(self) -> ImageLayer | None:
-        """The chosen layer."""
-        return layer_with(self._viewer.layers, self.currentData() or "")
-
-    def why_empty(self) -> str:
-        """Say why there is nothing to choose, if color pictures are open."""
-        colored = [x.name for x in self._viewer.layers if getattr(x, "rgb", False)]
-        if not colored or self.count():
-            return ""
-        return (
-            f"{colored[0]} is a color (RGB) picture; grey levels are needed: "
-            "right-click the layer → Split RGB, and choose one channel."
-        )
-
-    def choose(self, layer: ImageLayer | None) -> None:
-        """Choose a layer and stay with it; one that is not offered changes nothing."""
-        index = -1 if layer is None else self.findData(key_of(layer))
-        if index >= 0:
-            self._pinned = True
-            self.setCurrentIndex(index)
-
-    def _fits(self, layer: Any) -> bool:
-        if not isinstance(layer, ImageLayer) or layer.rgb or layer.ndim < 2:
-            return False
-        return KEY not in layer.metadata
-
-    def _entries(self) -> list[tuple[str, str]]:
-        """Return the name and the key of each layer that can be chosen."""
-        none = [(self._none, "")] if self._none else []
-        fitting = filter(self._fits, self._viewer.layers)
-        return [*none, *((layer.name, key_of(layer)) for layer in fitting)]
-
-    def _inserted(self, event: Any) -> None:
-        event.value.events.name.connect(self._list)
-        event.value.events.data.connect(self._pixels_changed)
-        self._list()
-
-    def _removed(self, event: Any) -> None:
-        event.value.events.name.disconnect(self._list)
-        event.value.events.data.disconnect(self._pixels_changed)
-        self._list()
-
-    def _pixels_changed(self, event: Any) -> None:
-        """Tell who listens: what is known of a layer is not known of new pixels."""
-        if self.layer is not None and event.source is self.layer:
-            self.chosen.emit()
-
-    def _list(self, event: Any = None) -> None:
-        before, entries = self.currentData(), self._entries()
-        if not entries:
-            self.emptied.emit()  # what is open may have changed all the same
-        if entries == [
-            (self.itemText(i), self.itemData(i)) for i in range(self.count())
-        ]:
-            return
-        self.blockSignals(True)
-        self.clear()
-        for name, key in entries:
-            self.addItem(name, key)
-        self.setCurrentIndex(max(self.findData(before), 0 if entries else -1))
-        self.blockSignals(False)
-        if self.currentData() != before:
-            self.chosen.emit()
-
-    def _follow(self, event: Any = None) -> None:
-        active = self._viewer.layers.selection.active
-        if active is None or self._none or self._pinned or not self._fits(active):
-            return
-        self.setCurrentIndex(self.findData(key_of(active)))
-
-    def _pin(self) -> None:
-        self._pinned = True
-
-
-def _forget(
-    layers: Any, named: WeakMethod[Any], pixels: WeakMethod[Any], *_: Any
-) -> None:
-    """Let no layer call a widget that is gone."""
-    for layer in layers:
-        for emitter, method in (
-            (layer.events.name, named),
-            (layer.events.data, pixels),
-        ):
-            if (slot := method()) is not None:
-                emitter.disconnect(slot)
 
 
 def fill(choice: QComboBox, entries: Sequence[str]) -> None:

@@ -1,27 +1,19 @@
 """What the docks of one viewer share: jobs, models, what is known of the noise."""
 
-import time
 import weakref
-from contextlib import suppress
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import Any, Generic, NamedTuple, TypeVar
 
-from platformdirs import user_data_path
 from qtpy.QtCore import QObject, Signal
 
-from napari_cosdd.api import ModelCheck, NoiseReport, load
+from napari_cosdd.api import ModelCheck, NoiseReport
 from napari_cosdd.events import Checked, Event, Finished
 from napari_cosdd.gui._jobs import Job
 from napari_cosdd.gui._layers import data_of, pixels_key
+from napari_cosdd.gui._models import PLUGIN, ModelEntry, recent_models, release
 from napari_cosdd.gui._records import DenoisingRecord, TrainingRecord
 from napari_cosdd.gui._results import ResultLayers
-from napari_cosdd.gui.model_reader import SUFFIX
 from napari_cosdd.training.resume import resume_path
 
-PLUGIN = "napari-cosdd"
-#: Model files offered from earlier sessions, newest first.
-RECENT = 20
 #: Model checks that are kept: each holds the pixels that it rests on.
 CHECKS = 4
 #: What a check is kept under: keys of the layer's pixels and of the clean one's, the
@@ -29,35 +21,15 @@ CHECKS = 4
 CheckKey = tuple[tuple[str, int], tuple[str, int] | None, str]
 
 
-@dataclass
-class ModelEntry:
-    """A model that can be chosen; its file is read at first use.
+#: What a job is about: a record, or what a check is kept under.
+About = TypeVar("About")
 
-    Attributes
-    ----------
-    name : str
-        As shown.
-    path : Path or None
-        Its file.
-    model : TrainedModel or None
-        Once it is in memory.
-    """
 
-    name: str
-    path: Path | None = None
-    model: Any = None
+class Running(NamedTuple, Generic[About]):
+    """A job, under way or over, and what it is about."""
 
-    def load(self) -> Any:
-        """Return the model, read from its file if it was not yet.
-
-        Raises
-        ------
-        BadModelFileError
-            If the file is damaged, foreign or gone.
-        """
-        if self.model is None and self.path is not None:
-            self.model = load(self.path)
-        return self.model
+    job: Job
+    about: About
 
 
 class Session(QObject):
@@ -84,9 +56,9 @@ class Session(QObject):
         self.reports: dict[tuple[str, int], NoiseReport] = {}
         #: The axes of layers as the user has given them, by their key.
         self.axes: dict[str, str] = {}
-        self.training: tuple[Job, TrainingRecord] | None = None
-        self.denoising: tuple[Job, DenoisingRecord] | None = None
-        self.checking: tuple[Job, CheckKey] | None = None
+        self.training: Running[TrainingRecord] | None = None
+        self.denoising: Running[DenoisingRecord] | None = None
+        self.checking: Running[CheckKey] | None = None
         self.checks: dict[CheckKey, ModelCheck] = {}
         self.replace_results = True  # as the user chose last
 
@@ -117,7 +89,7 @@ class Session(QObject):
 
     def train(self, job: Job, record: TrainingRecord) -> None:
         """Run a training; what it tells is kept here, whatever dock is open."""
-        self.training = (job, record)
+        self.training = Running(job, record)
 
         def take(events: tuple[Event, ...]) -> None:
             for event in events:
@@ -138,7 +110,7 @@ class Session(QObject):
             if job.state == "failed" and path is not None and path.exists():
                 self.add_model(ModelEntry(path.stem, path))  # the last good one
             if path is not None and not job.active:
-                _release(path)
+                release(path)
             self.training_changed.emit()
 
         job.advanced.connect(take)
@@ -148,7 +120,7 @@ class Session(QObject):
 
     def denoise(self, job: Job, record: DenoisingRecord, results: ResultLayers) -> None:
         """Run a denoising; its results become layers as they come."""
-        self.denoising = (job, record)
+        self.denoising = Running(job, record)
 
         def take(events: tuple[Event, ...]) -> None:
             for event in events:
@@ -169,7 +141,7 @@ class Session(QObject):
 
     def check(self, job: Job, key: CheckKey) -> None:
         """Run a model check; what it finds is kept under `key`, of the last few."""
-        self.checking = (job, key)
+        self.checking = Running(job, key)
 
         def take(events: tuple[Event, ...]) -> None:
             for event in events:
@@ -204,66 +176,3 @@ def open_dock(viewer: Any, name: str) -> Any:
     dock.show()
     dock.raise_()
     return widget
-
-
-def models_folder() -> Path:
-    """Return the folder of models: as preferred, else in the user's data folder."""
-    preferred = preference("models", "folder", "")
-    return Path(preferred) if preferred else user_data_path(PLUGIN) / "models"
-
-
-def preference(category: str, name: str, default: Any) -> Any:
-    """Return a preference of the plugin; napari before 0.9 has none."""
-    try:
-        from napari.settings import get_plugin_settings
-
-        found = getattr(get_plugin_settings(PLUGIN), category)
-        return getattr(found, name)
-    except (ImportError, AttributeError, KeyError, ValueError):
-        return default
-
-
-def recent_models() -> list[ModelEntry]:
-    """Return the model files of earlier sessions, newest first; none is opened."""
-    folder = models_folder()
-    if not folder.is_dir():
-        return []
-    files = sorted(folder.glob("*" + SUFFIX), key=lambda p: -p.stat().st_mtime)
-    return [ModelEntry(p.stem, p) for p in files[:RECENT]]
-
-
-def plain_name(name: str) -> str:
-    """Return a layer's name as every file system takes it."""
-    plain = "".join(c if c.isalnum() or c in "-_." else "-" for c in name)
-    return plain.strip("-.")[:60] or "image"
-
-
-def new_model_path(image: str, preset: str) -> Path:
-    """Return a free path for a model, named after its image, preset and time.
-
-    It is reserved, for other docks and programs, by an empty file for resuming.
-    """
-    folder = models_folder()
-    folder.mkdir(parents=True, exist_ok=True)
-    name = f"{plain_name(image)}-{preset}-{time.strftime('%m%d-%H%M')}"
-    path, n = folder / (name + SUFFIX), 2
-    while path.exists() or not _reserve(path):
-        path, n = folder / f"{name}-{n}{SUFFIX}", n + 1
-    return path
-
-
-def _reserve(path: Path) -> bool:
-    """Make the file for resuming that a training will write; False if it is there."""
-    try:
-        resume_path(path).touch(exist_ok=False)
-    except FileExistsError:
-        return False
-    return True
-
-
-def _release(path: Path) -> None:
-    """Take back what was reserved and not used."""
-    reserved = resume_path(path)
-    with suppress(FileNotFoundError):
-        if reserved.stat().st_size == 0:
-            reserved.unlink()

@@ -16,6 +16,7 @@ from napari_cosdd.errors import CosddError
 from napari_cosdd.events import Checked, Event
 from napari_cosdd.gui._jobs import Job
 from napari_cosdd.gui._layers import data_of, image_of, pixels_key
+from napari_cosdd.gui._models import ModelEntry
 from napari_cosdd.gui._parts import (
     Heading,
     Problem,
@@ -26,7 +27,7 @@ from napari_cosdd.gui._parts import (
     row,
 )
 from napari_cosdd.gui._plots import CoveragePlot
-from napari_cosdd.gui._session import CheckKey, ModelEntry, Session
+from napari_cosdd.gui._session import CheckKey, Session
 from napari_cosdd.inference.config import InferenceConfig
 from napari_cosdd.trust.page import write_check
 
@@ -166,9 +167,9 @@ class TrustView(QWidget):
     def _settings(self, model: Any) -> InferenceConfig | None:
         """Return how images were denoised with this model, if they were."""
         done = self.session.denoising
-        if done is None or not done[1].complete:
+        if done is None or not done.about.complete:
             return None
-        said = done[1].provenance
+        said = done.about.provenance
         if said["model_hash"] != model.fingerprint:
             return None
         return InferenceConfig.model_validate(said["settings"])
@@ -176,11 +177,11 @@ class TrustView(QWidget):
     def refresh(self) -> None:
         """Show what is known."""
         chosen, checking = self._chosen(), self.session.checking
-        ready, job = chosen is not None, checking and checking[0]
-        ours = chosen is not None and checking and checking[1] == chosen.key
+        ready, job = chosen is not None, checking and checking.job
+        ours = chosen is not None and checking and checking.about == chosen.key
         denoising = self.session.denoising
         active = job is not None and job.active
-        busy = denoising is not None and denoising[0].active
+        busy = denoising is not None and denoising.job.active
         why = "A check is running" if active else "Choose a model and an image first"
         if busy:
             why = "Wait until denoising is done"

@@ -14,6 +14,7 @@ from napari_cosdd.errors import BadInputError, CosddError
 from napari_cosdd.events import Event, Written
 from napari_cosdd.gui._compare import CompareView
 from napari_cosdd.gui._jobs import Job
+from napari_cosdd.gui._layer_choice import LayerChoice
 from napari_cosdd.gui._layers import (
     axes_for,
     current_plane,
@@ -21,9 +22,9 @@ from napari_cosdd.gui._layers import (
     key_of,
     layer_with,
 )
+from napari_cosdd.gui._models import ModelEntry, plain_name
 from napari_cosdd.gui._parts import (
     Dock,
-    LayerChoice,
     Problem,
     Sentence,
     button,
@@ -36,7 +37,7 @@ from napari_cosdd.gui._parts import (
 )
 from napari_cosdd.gui._records import DenoisingRecord
 from napari_cosdd.gui._results import ResultLayers
-from napari_cosdd.gui._session import ModelEntry, plain_name, session_of
+from napari_cosdd.gui._session import session_of
 from napari_cosdd.gui._trust import Subject, TrustView
 from napari_cosdd.gui.model_reader import SUFFIX
 from napari_cosdd.inference.config import InferenceConfig
@@ -198,7 +199,7 @@ class DenoiseWidget(Dock):
 
     def _cancel(self) -> None:
         if self.session.denoising is not None:
-            self.session.denoising[0].stop()
+            self.session.denoising.job.stop()
 
     def _open(self) -> None:
         path, _ = QFileDialog.getOpenFileName(
@@ -210,11 +211,11 @@ class DenoiseWidget(Dock):
     def _save(self) -> None:
         """Write mean, deviation and samples with axes, pixel size and provenance."""
         done = self.session.denoising
-        if done is None or done[1].prediction is None:
+        if done is None or done.about.prediction is None:
             return
         folder = QFileDialog.getExistingDirectory(self, "Folder for the results")
         if folder:
-            self.save_to(Path(folder), done[1].prediction, done[1].provenance)
+            self.save_to(Path(folder), done.about.prediction, done.about.provenance)
 
     def save_to(
         self, folder: Path, prediction: Prediction, made_by: dict[str, Any]
@@ -260,9 +261,9 @@ class DenoiseWidget(Dock):
         layer, entry = self.image.layer, self._entry()
         self.model.setToolTip(str(entry.path or "") if entry is not None else "")
         running = self.session.denoising
-        active = running is not None and running[0].active
+        active = running is not None and running.job.active
         checking = self.session.checking
-        busy = checking is not None and checking[0].active
+        busy = checking is not None and checking.job.active
         why = "A denoising is running" if active else NO_MODEL
         if entry is not None and not active:
             why = "Open an image first"
@@ -273,7 +274,7 @@ class DenoiseWidget(Dock):
         enable(self.cancel, active, "Nothing is being denoised")
         flat = layer is None or layer.ndim < 3
         enable(self.plane, not flat, "The image has one plane only")
-        has_result = running is not None and running[1].complete
+        has_result = running is not None and running.about.complete
         enable(self.save, has_result and not active, "Denoise an image first")
         if running is None:
             self.status.setText(NO_MODEL if entry is None else "")

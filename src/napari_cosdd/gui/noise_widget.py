@@ -12,6 +12,7 @@ from napari_cosdd.api import NoiseReport, analyze
 from napari_cosdd.errors import BadInputError, CosddError
 from napari_cosdd.events import Analyzed, Event
 from napari_cosdd.gui._jobs import Job
+from napari_cosdd.gui._layer_choice import LayerChoice
 from napari_cosdd.gui._layers import (
     axes_of,
     data_of,
@@ -24,7 +25,6 @@ from napari_cosdd.gui._overlay import hide_bar, show_bar
 from napari_cosdd.gui._parts import (
     Dock,
     Heading,
-    LayerChoice,
     Problem,
     Sentence,
     button,

@@ -11,10 +11,11 @@ from napari_cosdd.errors import BadInputError, CosddError
 from napari_cosdd.events import Event, Warned
 from napari_cosdd.gui._estimate import EstimateLine, Trial
 from napari_cosdd.gui._jobs import Job
+from napari_cosdd.gui._layer_choice import LayerChoice
 from napari_cosdd.gui._layers import axes_of, data_of, image_of, key_of, layer_with
+from napari_cosdd.gui._models import new_model_path
 from napari_cosdd.gui._parts import (
     Dock,
-    LayerChoice,
     Problem,
     Sentence,
     button,
@@ -28,7 +29,7 @@ from napari_cosdd.gui._parts import (
 from napari_cosdd.gui._preview import show_preview
 from napari_cosdd.gui._recipe_form import RecipeForm
 from napari_cosdd.gui._records import TrainingRecord
-from napari_cosdd.gui._session import new_model_path, open_dock, session_of
+from napari_cosdd.gui._session import open_dock, session_of
 from napari_cosdd.gui._training_view import TrainingView
 
 if TYPE_CHECKING:
@@ -165,12 +166,12 @@ class TrainWidget(Dock):
 
     def _pause(self) -> None:
         if self.session.training is not None:
-            job = self.session.training[0]
+            job = self.session.training.job
             (job.resume if job.state == "paused" else job.pause)()
 
     def _stop(self) -> None:
         if self.session.training is not None:
-            self.session.training[0].stop()
+            self.session.training.job.stop()
 
     def _browse(self) -> None:
         if self.folder is not None:
@@ -183,7 +184,7 @@ class TrainWidget(Dock):
     def _next(self) -> None:
         open_dock(self.viewer, "Denoise")
         if self.session.training is not None:
-            record = self.session.training[1]
+            record = self.session.training.about
             self.session.denoise_layer.emit(record.source, record.model)
 
     def _take_over(self, key: str) -> None:
@@ -233,7 +234,7 @@ class TrainWidget(Dock):
     def _refresh(self) -> None:
         """Show the state of the training."""
         running = self.session.training
-        active = running is not None and running[0].active
+        active = running is not None and running.job.active
         ready = self.folder is not None or self.image.layer is not None
         why = "A training is running" if active else "Open an image first"
         enable(self.train, ready and not active, why)
@@ -261,7 +262,7 @@ class TrainWidget(Dock):
     def _to_try(self) -> Trial | None:
         """Return what the estimate is about; there is none for a folder."""
         training = self.session.training
-        busy = training is not None and training[0].active
+        busy = training is not None and training.job.active
         if busy or self.folder is not None or not self.isVisible():
             return None
         recipe = self.form.recipe(self._report())

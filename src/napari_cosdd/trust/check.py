@@ -5,7 +5,8 @@ from functools import cached_property
 
 from napari_cosdd.metrics import Coverage, Scores, score
 from napari_cosdd.trust.evidence import Evidence
-from napari_cosdd.trust.findings import Finding, all_findings
+from napari_cosdd.trust.finding import Finding
+from napari_cosdd.trust.findings import all_findings
 
 #: Of the posterior, whose coverage is said.
 INTERVALS = (0.5, 0.8, 0.95)

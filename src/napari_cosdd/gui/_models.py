@@ -1,0 +1,111 @@
+"""The models that docks offer, and the folder where they are kept."""
+
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from platformdirs import user_data_path
+
+from napari_cosdd.api import load
+from napari_cosdd.gui.model_reader import SUFFIX
+from napari_cosdd.training.resume import resume_path
+
+PLUGIN = "napari-cosdd"
+#: Model files offered from earlier sessions, newest first.
+RECENT = 20
+
+
+@dataclass
+class ModelEntry:
+    """A model that can be chosen; its file is read at first use.
+
+    Attributes
+    ----------
+    name : str
+        As shown.
+    path : Path or None
+        Its file.
+    model : TrainedModel or None
+        Once it is in memory.
+    """
+
+    name: str
+    path: Path | None = None
+    model: Any = None
+
+    def load(self) -> Any:
+        """Return the model, read from its file if it was not yet.
+
+        Raises
+        ------
+        BadModelFileError
+            If the file is damaged, foreign or gone.
+        """
+        if self.model is None and self.path is not None:
+            self.model = load(self.path)
+        return self.model
+
+
+def models_folder() -> Path:
+    """Return the folder of models: as preferred, else in the user's data folder."""
+    preferred = preference("models", "folder", "")
+    return Path(preferred) if preferred else user_data_path(PLUGIN) / "models"
+
+
+def preference(category: str, name: str, default: Any) -> Any:
+    """Return a preference of the plugin; napari before 0.9 has none."""
+    try:
+        from napari.settings import get_plugin_settings
+
+        found = getattr(get_plugin_settings(PLUGIN), category)
+        return getattr(found, name)
+    except (ImportError, AttributeError, KeyError, ValueError):
+        return default
+
+
+def recent_models() -> list[ModelEntry]:
+    """Return the model files of earlier sessions, newest first; none is opened."""
+    folder = models_folder()
+    if not folder.is_dir():
+        return []
+    files = sorted(folder.glob("*" + SUFFIX), key=lambda p: -p.stat().st_mtime)
+    return [ModelEntry(p.stem, p) for p in files[:RECENT]]
+
+
+def plain_name(name: str) -> str:
+    """Return a layer's name as every file system takes it."""
+    plain = "".join(c if c.isalnum() or c in "-_." else "-" for c in name)
+    return plain.strip("-.")[:60] or "image"
+
+
+def new_model_path(image: str, preset: str) -> Path:
+    """Return a free path for a model, named after its image, preset and time.
+
+    It is reserved, for other docks and programs, by an empty file for resuming.
+    """
+    folder = models_folder()
+    folder.mkdir(parents=True, exist_ok=True)
+    name = f"{plain_name(image)}-{preset}-{time.strftime('%m%d-%H%M')}"
+    path, n = folder / (name + SUFFIX), 2
+    while path.exists() or not _reserve(path):
+        path, n = folder / f"{name}-{n}{SUFFIX}", n + 1
+    return path
+
+
+def _reserve(path: Path) -> bool:
+    """Make the file for resuming that a training will write; False if it is there."""
+    try:
+        resume_path(path).touch(exist_ok=False)
+    except FileExistsError:
+        return False
+    return True
+
+
+def release(path: Path) -> None:
+    """Take back what was reserved and not used."""
+    reserved = resume_path(path)
+    with suppress(FileNotFoundError):
+        if reserved.stat().st_size == 0:
+            reserved.unlink()
