@@ -1,6 +1,6 @@
 """The Bayes limit: Gaussian field plus Gaussian row noise, whose posterior is known.
 
-METHOD, section 8. The posterior mean is the Wiener filter; its variance per pixel is
+The posterior mean is the Wiener filter; its variance per pixel is
 the mean over Fourier modes of S N / (S + N). No estimator has a smaller error.
 """
 

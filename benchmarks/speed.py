@@ -37,7 +37,7 @@ from napari_cosdd.training.config import TrainingConfig
 from napari_cosdd.training.learner import Learner
 
 #: Of the public code on such a machine, seconds for a step of 4 × 128² with VAE, signal
-#: decoder and direct denoiser; METHOD, section 9. Keys: levels/channels.
+#: decoder and direct denoiser; measured on such a machine. Keys: levels/channels.
 PUBLIC_STEP = {"6/32": 2.3, "8/64": 8.9, "14/64": 13.7}
 #: Seconds for one posterior sample of 128², and for sampling the noise of 128².
 PUBLIC_SAMPLE = {"6/32": 0.12, "8/64": 0.43, "14/64": 0.96}
@@ -148,7 +148,7 @@ def _samples(method: COSDD, side: int, rounds: int) -> dict[str, Any]:
 
     def noise(n: int) -> PositionNoise:
         signs = [1, -1][:n]
-        return PositionNoise(0, 0, [0] * n, (0, 0), (side, side), x.device, signs)
+        return PositionNoise([0] * n, (side, side), x.device, signs=signs)
 
     def draw(features: list[torch.Tensor], n: int) -> torch.Tensor:
         many = [f.expand(n, *f.shape[1:]) for f in features]

@@ -12,7 +12,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from napari_cosdd._words import clock
+from napari_cosdd._words import clock, memory
 from napari_cosdd.events import (
     Denoised,
     Event,
@@ -80,7 +80,7 @@ def _show(console: Console, bar: Progress, task: TaskID, event: Event) -> None:
     if isinstance(event, Started):
         console.print(
             f"{event.description}; {event.n_parameters:,} parameters; "
-            f"on {event.device}; needs about {event.memory / 2**30:.1f} GB",
+            f"on {event.device}; needs about {memory(event.memory)}",
         )
     elif isinstance(event, StepDone):
         bar.update(

@@ -33,7 +33,7 @@ def test_without_model_or_image_it_says_why_not(viewer, shown):
     widget = shown(DenoiseWidget(viewer))
     assert not widget.run.isEnabled()
     assert "Train a model first" in widget.run.toolTip()
-    assert not widget.save.isEnabled()
+    assert not widget.save.button.isEnabled()
 
 
 def test_results_line_up_with_their_source(denoised, viewer, stripes, noisy, model):
@@ -168,8 +168,8 @@ def test_all_is_saved_with_pixel_size_and_provenance(denoised, session, wait, tm
     folder = tmp_path / "out"
     folder.mkdir()
     record = session.denoising.about
-    denoised.save_to(folder, record.prediction, record.provenance)
-    wait(lambda: "written" in denoised.status.text())
+    denoised.save.save_to(folder, record.prediction, record.provenance)
+    wait(lambda: "written" in denoised.save.status.text())
     names = sorted(p.name for p in folder.iterdir())
     assert names == [
         "cells-deviation.tif",
@@ -180,9 +180,9 @@ def test_all_is_saved_with_pixel_size_and_provenance(denoised, session, wait, tm
     with tifffile.TiffFile(folder / "cells-mean.tif") as file:
         assert 'PhysicalSizeX="0.25"' in file.ome_metadata
         assert "ours" in file.ome_metadata
-    denoised.save_to(folder, record.prediction, record.provenance)
-    wait(lambda: denoised.problem.isVisible())
-    assert "exists" in denoised.problem.text.text()
+    denoised.save.save_to(folder, record.prediction, record.provenance)
+    wait(lambda: denoised.save.problem.isVisible())
+    assert "exists" in denoised.save.problem.text.text()
 
 
 def test_a_bad_model_file_is_told_in_words(dock, tmp_path):

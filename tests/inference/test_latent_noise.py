@@ -10,7 +10,7 @@ CPU = torch.device("cpu")
 
 def noise(level, shape, *, seed=0, image=0, samples=(0,), origin=(0, 0), stride=1):
     size = [n * stride for n in shape[2:]]
-    make = PositionNoise(seed, image, samples, origin, size, CPU)
+    make = PositionNoise(samples, size, CPU, seed=seed, image=image, origin=origin)
     return make(level, torch.Size(shape))
 
 

@@ -26,14 +26,14 @@ pytestmark = pytest.mark.skipif(
 BATCH = np.random.default_rng(0).normal(size=(4, 1, 32, 32)).astype(np.float32)
 
 
-def no_noise(generator, like):
+def no_noise(generator):
     """Latents at their means: the same whatever the order of the crops."""
     return lambda level, shape: torch.zeros(shape)
 
 
 def take_a_step():
     """Update a network once; return its gradients and weights."""
-    cosdd._fresh = no_noise
+    cosdd.fresh_noise = no_noise
     config = TrainingConfig(batch_size=4, warmup_steps=0)
     learner = Learner(awaken(build("cosdd")), config, torch.device("cpu"), 0)
     list(learner.update(BATCH, 1.0, 1e-3))
@@ -56,7 +56,7 @@ def member(rank, folder):
 
 
 def test_two_processes_take_the_step_of_one_with_the_whole_batch(tmp_path, monkeypatch):
-    monkeypatch.setattr(cosdd, "_fresh", no_noise)
+    monkeypatch.setattr(cosdd, "fresh_noise", no_noise)
     expected = take_a_step()
     mp.spawn(member, (str(tmp_path),), nprocs=2)
     for rank in (0, 1):

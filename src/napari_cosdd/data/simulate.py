@@ -1,25 +1,25 @@
 """Simulated images and noises: the papers' noises, and fields with a known answer.
 
-Every function takes a clean signal scaled to 0..1, of shape (..., y, x), and a numpy
-generator. "Row" means along the last axis; transpose for columns.
+Noises take a clean signal scaled to 0..1, of shape (..., y, x), and a numpy generator.
+"Row" means along the last axis; transpose for columns.
 """
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage, signal, special
 
-Image = NDArray[np.float32]
+Signal = NDArray[np.float32]
 
 
 def stripes(
-    clean: Image,
+    clean: Signal,
     rng: np.random.Generator,
     *,
     gain: float = 0.002,
     gaussian: float = 0.02,
     row: float = 0.025,
     blur: float = 1.0,
-) -> Image:
+) -> Signal:
     """Add Poisson, white Gaussian and row-blurred Gaussian noise ("FFHQ - Stripe").
 
     Preprint, section 5.1. The benchmark doubles every part: gain 0.008 (which
@@ -50,14 +50,14 @@ def stripes(
 
 
 def long_range_rows(
-    clean: Image,
+    clean: Signal,
     rng: np.random.Generator,
     *,
     gain: float = 0.008,
     gaussian: float = 0.04,
     row: float = 0.08,
     decay: float = 0.93,
-) -> Image:
+) -> Signal:
     """Add Poisson and Gaussian noise, and an AR(1) process along each row.
 
     As the detector of a two-photon microscope does.
@@ -94,13 +94,13 @@ def ar1(
 
 
 def checkerboard(
-    clean: Image,
+    clean: Signal,
     rng: np.random.Generator,
     *,
     variance: float = 0.15,
     darkest: float = 0.15,
     amplitude: float = 0.1,
-) -> Image:
+) -> Signal:
     """Add inversely signal-dependent noise and a column pattern ("Checkerboard").
 
     Preprint, section 5.1: N(0, 0.15 · 1/s) plus two pixels -0.1 and two pixels
@@ -124,13 +124,13 @@ def checkerboard(
 
 
 def _shot_and_read(
-    clean: Image, rng: np.random.Generator, gain: float, gaussian: float
+    clean: Signal, rng: np.random.Generator, gain: float, gaussian: float
 ) -> NDArray[np.float64]:
     shot = gain * rng.poisson(clean / gain)
     return np.asarray(shot + rng.normal(0, gaussian, clean.shape))
 
 
-def cells(size: tuple[int, int], rng: np.random.Generator, n: int = 40) -> Image:
+def cells(size: tuple[int, int], rng: np.random.Generator, n: int = 40) -> Signal:
     """Draw a phantom of round cells with textured insides and thin filaments.
 
     Parameters
@@ -169,7 +169,7 @@ def gaussian_field(
     """Draw a stationary Gaussian random field on a torus, unit variance.
 
     Its spectrum is `gaussian_spectrum`: known, so that the best possible estimate
-    is, too (METHOD, section 8).
+    is, too: the Wiener filter's.
 
     Parameters
     ----------
@@ -178,9 +178,7 @@ def gaussian_field(
     length : float
         Correlation length, pixels.
     """
-    spectrum = gaussian_spectrum(shape[-2:], length)
-    white = np.fft.fft2(rng.normal(size=shape))
-    return np.fft.ifft2(white * np.sqrt(spectrum)).real
+    return field_with_spectrum(shape, gaussian_spectrum(shape[-2:], length), rng)
 
 
 def gaussian_spectrum(shape: tuple[int, ...], length: float) -> NDArray[np.float64]:

@@ -45,11 +45,11 @@ class GreyLevels(nn.Module):
 
     def _keep_noise(self, size: Sequence[int]) -> None:
         """Draw the noise of every view and level once, to be part of the network."""
-        cpu, origin = torch.device("cpu"), (0,) * len(size)
+        cpu = torch.device("cpu")
 
         def keep(view: View) -> LatentNoise:
             noises, signs = [d.noise for d in view.draws], [d.sign for d in view.draws]
-            drawn = PositionNoise(0, 0, noises, origin, size, cpu, signs, view.flipped)
+            drawn = PositionNoise(noises, size, cpu, signs=signs, flipped=view.flipped)
 
             def kept(level: int, shape: torch.Size) -> Tensor:
                 noise = drawn(level, shape)

@@ -24,6 +24,7 @@ from napari_cosdd.gui._layers import (
 from napari_cosdd.gui._parts import (
     Heading,
     Sentence,
+    button,
     enable,
     field,
     listen,
@@ -52,11 +53,11 @@ class CompareView(QWidget):
         self._shown_before: dict[str, bool] = {}
         self.label = QLabel()
         self.label.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        self.back = self._button("◀", "Previous sample (left arrow)")
-        self.forth = self._button("▶", "Next sample (right arrow)")
-        self.film = self._button("Film", "Play through the samples", checkable=True)
-        self.grid = self._button("Grid", "All of them side by side", checkable=True)
-        self.difference = self._button(
+        self.back = button("◀", "Previous sample (left arrow)")
+        self.forth = button("▶", "Next sample (right arrow)")
+        self.film = button("Film", "Play through the samples", checkable=True)
+        self.grid = button("Grid", "All of them side by side", checkable=True)
+        self.difference = button(
             "− mean", "Difference of this sample to the mean", checkable=True
         )
         self.probe = Sentence(POINT)
@@ -74,15 +75,9 @@ class CompareView(QWidget):
         self.reference.chosen.connect(self.update_scores)
         listen(self, viewer.cursor.events.position, self._probe)
         for made in self.findChildren(QPushButton):
+            made.setMinimumWidth(30)
             made.installEventFilter(self)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-
-    def _button(self, text: str, tip: str, checkable: bool = False) -> QPushButton:
-        made = QPushButton(text)
-        made.setToolTip(tip)
-        made.setCheckable(checkable)
-        made.setMinimumWidth(30)
-        return made
 
     def _build(self) -> None:
         column = QVBoxLayout(self)

@@ -9,7 +9,7 @@ from napari.qt.threading import create_worker
 from napari.utils import progress
 from qtpy.QtCore import QObject, Signal
 
-from napari_cosdd.devices import leave_a_core
+from napari_cosdd.devices import is_out_of_memory, leave_a_core
 from napari_cosdd.errors import CosddError, StoppedError
 from napari_cosdd.events import Event
 
@@ -170,7 +170,7 @@ def _job_error(error: Exception) -> JobError:
     details = "".join(traceback.format_exception(error))
     if isinstance(error, CosddError):
         return JobError(str(error), details)
-    if isinstance(error, MemoryError) or "out of memory" in str(error).lower():
+    if is_out_of_memory(error):
         return JobError(
             "Memory ran out. Close other programs that use it, or choose a smaller "
             "tile, crop or batch size.",

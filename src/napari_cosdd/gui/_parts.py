@@ -99,11 +99,19 @@ def field(label: str, *widgets: QWidget, tip: str = "") -> QWidget:
     return row(text, *widgets, stretch=1)
 
 
-def button(text: str, tip: str, slot: Callable[[], Any]) -> QPushButton:
+def button(
+    text: str,
+    tip: str,
+    slot: Callable[[], Any] | None = None,
+    *,
+    checkable: bool = False,
+) -> QPushButton:
     """Return a push button."""
     made = QPushButton(text)
     made.setToolTip(tip)
-    made.clicked.connect(lambda _checked=False: slot())
+    made.setCheckable(checkable)
+    if slot is not None:
+        made.clicked.connect(lambda _checked=False: slot())
     return made
 
 

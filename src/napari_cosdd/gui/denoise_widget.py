@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtWidgets import QCheckBox, QFileDialog, QProgressBar, QSpinBox
 
 from napari_cosdd._words import clock
-from napari_cosdd.api import Prediction, denoising, inference_config
+from napari_cosdd.api import denoising, inference_config
 from napari_cosdd.data.image import Image
 from napari_cosdd.errors import BadInputError, CosddError
-from napari_cosdd.events import Event, Written
+from napari_cosdd.events import Event
 from napari_cosdd.gui._compare import CompareView
 from napari_cosdd.gui._jobs import Job
 from napari_cosdd.gui._layer_choice import LayerChoice
@@ -22,7 +22,7 @@ from napari_cosdd.gui._layers import (
     key_of,
     layer_with,
 )
-from napari_cosdd.gui._models import ModelEntry, plain_name
+from napari_cosdd.gui._models import ModelEntry
 from napari_cosdd.gui._parts import (
     Dock,
     Problem,
@@ -37,15 +37,13 @@ from napari_cosdd.gui._parts import (
 )
 from napari_cosdd.gui._records import DenoisingRecord
 from napari_cosdd.gui._results import ResultLayers
+from napari_cosdd.gui._saving import SaveAll
 from napari_cosdd.gui._session import session_of
 from napari_cosdd.gui._trust import Subject, TrustView
 from napari_cosdd.gui.model_reader import SUFFIX
 from napari_cosdd.inference.config import InferenceConfig
 from napari_cosdd.prediction.files import (
-    FORMATS,
     made_with,
-    result_paths,
-    write_prediction,
 )
 
 if TYPE_CHECKING:
@@ -60,7 +58,6 @@ class DenoiseWidget(Dock):
     def __init__(self, viewer: "napari.viewer.Viewer") -> None:
         super().__init__()
         self.viewer, self.session = viewer, session_of(viewer)
-        self._saving: tuple[Job, Path] | None = None
         self._scored: DenoisingRecord | None = None
         self._told: DenoisingRecord | None = None
         defaults = InferenceConfig()
@@ -81,7 +78,7 @@ class DenoiseWidget(Dock):
         self.replace.setChecked(self.session.replace_results)
         self.run = button("Denoise", "Draw clean images from the model", self._denoise)
         self.cancel = button("Cancel", "Stop; what is done stays", self._cancel)
-        self.save = button("Save all…", "Write all results to a folder", self._save)
+        self.save = SaveAll(self.session)
         self.bar = QProgressBar()
         self.bar.setRange(0, 1000)
         self.bar.setFormat("")
@@ -208,41 +205,6 @@ class DenoiseWidget(Dock):
         if path:
             self.open_model(Path(path))
 
-    def _save(self) -> None:
-        """Write mean, deviation and samples with axes, pixel size and provenance."""
-        done = self.session.denoising
-        if done is None or done.about.prediction is None:
-            return
-        folder = QFileDialog.getExistingDirectory(self, "Folder for the results")
-        if folder:
-            self.save_to(Path(folder), done.about.prediction, done.about.provenance)
-
-    def save_to(
-        self, folder: Path, prediction: Prediction, made_by: dict[str, Any]
-    ) -> None:
-        """Write all results into a folder, in the background; nothing is replaced."""
-
-        def work(stop: Callable[[], bool]) -> Iterator[Event]:
-            name = plain_name(prediction.source.name)
-            parts = tuple(prediction.parts)
-            paths = result_paths(folder, name, parts, FORMATS[0], overwrite=False)
-            write_prediction(paths, prediction, made_by)
-            yield Written(tuple(paths.values()))
-
-        job = Job("saving results", work)
-        self._saving = job, folder
-        job.changed.connect(self._saved)
-        job.start()
-
-    def _saved(self) -> None:
-        if self._saving is None:
-            return
-        job, folder = self._saving
-        if job.error is not None:
-            self.problem.show_error(job.error)
-        elif not job.active:
-            self.status.setText(f"Results written to {folder}.")
-
     def _take_over(self, key: str, model: str) -> None:
         self.image.choose(layer_with(self.viewer.layers, key))
         self.model.setCurrentText(model)
@@ -274,8 +236,7 @@ class DenoiseWidget(Dock):
         enable(self.cancel, active, "Nothing is being denoised")
         flat = layer is None or layer.ndim < 3
         enable(self.plane, not flat, "The image has one plane only")
-        has_result = running is not None and running.about.complete
-        enable(self.save, has_result and not active, "Denoise an image first")
+        self.save.refresh()
         if running is None:
             self.status.setText(NO_MODEL if entry is None else "")
         else:

@@ -98,14 +98,14 @@ def draw_samples(
         while left:
             draws = left[:batch]
             noise = PositionNoise(
-                config.seed,
-                place.image,
                 [d.noise for d in draws],
-                place.tile.origin,
                 x.shape[2:],
                 x.device,
-                [d.sign for d in draws],
-                view.flipped,
+                seed=config.seed,
+                image=place.image,
+                origin=place.tile.origin,
+                signs=[d.sign for d in draws],
+                flipped=view.flipped,
             )
             samples: Tensor | None = None
             try:

@@ -53,9 +53,7 @@ def generate_images(
     generator = torch.Generator().manual_seed(seed)
     drawn = []
     for k in range(n):
-        noise = PositionNoise(
-            seed, 0, [k], (0,) * len(spatial), spatial, torch.device("cpu")
-        )
+        noise = PositionNoise([k], spatial, torch.device("cpu"), seed=seed)
         with torch.inference_mode():
             drawn.append(method.sample_prior(1, spatial, noise, generator))
     clean, noisy = (torch.cat(images) for images in zip(*drawn, strict=True))
@@ -108,7 +106,12 @@ def redraw_noise(
                 if stop():
                     raise StoppedError("stopped while noise was being drawn")
                 noise = PositionNoise(
-                    seed, index, [k], part.origin, x.shape[2:], x.device
+                    [k],
+                    x.shape[2:],
+                    x.device,
+                    seed=seed,
+                    image=index,
+                    origin=part.origin,
                 )
                 drawn = method.sample_noise(features, noise, generator)
                 grey = _grey(model, drawn)[0]

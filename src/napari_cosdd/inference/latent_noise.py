@@ -54,33 +54,34 @@ class PositionNoise:
 
     Parameters
     ----------
-    seed : int
-        Of the whole prediction.
-    image : int
-        Index of the image in its stack.
     samples : sequence of int
         Indices of the samples that make up the batch.
-    signs : sequence of {1, -1}, optional
-        -1 turns the noise of a sample around: its mirror image, which is as probable.
-    origin : sequence of int
-        First pixel of the tile per spatial axis, in the whole image.
     size : sequence of int
         Pixels of the tile per spatial axis; with the shape of a level it gives
         that level's stride.
     device : torch.device
         Where to compute.
+    seed : int
+        Of the whole prediction.
+    image : int
+        Index of the image in its stack.
+    origin : sequence of int, optional
+        First pixel of the tile per spatial axis, in the whole image; default: 0.
+    signs : sequence of {1, -1}, optional
+        -1 turns the noise of a sample around: its mirror image, which is as probable.
     flipped : sequence of int
         Spatial axes along which the network sees the tile flipped: so is its noise.
     """
 
     def __init__(
         self,
-        seed: int,
-        image: int,
         samples: Sequence[int],
-        origin: Sequence[int],
         size: Sequence[int],
         device: torch.device,
+        *,
+        seed: int = 0,
+        image: int = 0,
+        origin: Sequence[int] | None = None,
         signs: Sequence[int] | None = None,
         flipped: Sequence[int] = (),
     ) -> None:
@@ -92,7 +93,8 @@ class PositionNoise:
         self.signs = torch.tensor(
             list(signs or [1] * len(samples)), dtype=torch.float32, device=device
         )
-        self.origin, self.size, self.device = tuple(origin), tuple(size), device
+        self.origin = tuple(origin or (0,) * len(size))
+        self.size, self.device = tuple(size), device
         self.flipped = [2 + axis for axis in flipped]
 
     def __call__(self, level: int, shape: torch.Size) -> Tensor:

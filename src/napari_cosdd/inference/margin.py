@@ -75,5 +75,5 @@ def _outputs(model: TrainedModel, x: Tensor) -> list[Tensor]:
     found = [method.estimate(x)] if method.has_estimate else []
     if not isinstance(method, GenerativeMethod):
         return found
-    noise = PositionNoise(0, 0, [0], (0,) * (x.ndim - 2), x.shape[2:], x.device)
+    noise = PositionNoise([0], x.shape[2:], x.device)
     return [*found, method.sample_posterior(method.encode(x), noise)]

@@ -36,7 +36,7 @@ def sample_bytes(method: Method, device: torch.device) -> float:
     x = torch.zeros(1, method.spec.n_channels, *size, device=device)
     with torch.inference_mode(), _PeakMemory() as memory:
         if isinstance(method, GenerativeMethod):
-            noise = PositionNoise(0, 0, [0], (0,) * len(size), size, device)
+            noise = PositionNoise([0], size, device)
             method.sample_posterior(method.encode(x), noise)
         else:
             method.estimate(x)

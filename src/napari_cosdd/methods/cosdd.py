@@ -21,7 +21,7 @@ from napari_cosdd.methods.base import (
 from napari_cosdd.methods.cosdd_config import PRESETS, COSDDConfig
 from napari_cosdd.methods.papers import Paper
 from napari_cosdd.nets.autoregressive import AutoregressiveDecoder, layers_for
-from napari_cosdd.nets.ladder_vae import LadderVAE, LatentNoise
+from napari_cosdd.nets.ladder_vae import LadderVAE, LatentNoise, fresh_noise
 from napari_cosdd.nets.signal_decoder import SignalDecoder
 from napari_cosdd.nets.transfer import fitted
 from napari_cosdd.nets.unet import UNet
@@ -32,7 +32,7 @@ WEAKEST = 0.03
 
 
 class COSDD(GenerativeMethod):
-    """The four networks of METHOD and their three losses.
+    """The four networks of the paper and their three losses.
 
     Objectives, nats or squared units per pixel and channel: `neg_elbo` = nll + kl
     for the ladder and the autoregressive decoder (paper, equation 3), `signal` for
@@ -103,7 +103,7 @@ class COSDD(GenerativeMethod):
         held = progress < self.config.held  # never at validation, where it is 1
         with torch.set_grad_enabled(torch.is_grad_enabled() and not held):
             features = self.ladder.encode(x)
-            latents = self.ladder.sample_posterior(features, _fresh(generator, x))
+            latents = self.ladder.sample_posterior(features, fresh_noise(generator))
         nll = -self.likelihood(x, latents.code).log_prob(self.decoder.rows(x)).mean()
         kl_by_level = [kl.mean() / x[0].numel() for kl in latents.kl]
         kl = torch.stack(kl_by_level).sum()
@@ -305,12 +305,3 @@ def _with_rows(weights: Tensor, shape: Sequence[int]) -> Tensor:
     """Return weights for at least as many outputs; the further ones are zero."""
     missing = max(0, shape[0] - len(weights))
     return torch.cat([weights, weights.new_zeros(missing, *weights.shape[1:])])
-
-
-def _fresh(generator: torch.Generator, x: Tensor) -> LatentNoise:
-    """Return latent noise for training: new at every call."""
-
-    def noise(level: int, shape: torch.Size) -> Tensor:
-        return torch.randn(shape, generator=generator, device=x.device)
-
-    return noise

@@ -2,8 +2,8 @@
 
 Normalization-free: every residual branch starts at zero, so a deep network starts
 as the identity and needs no statistics over space or batch. A tile of an image
-therefore gives the same output as the whole image (DESIGN, "Latent noise by absolute
-position"), and training is about a third faster on a CPU than with batch norm.
+therefore gives the same output as the whole image, and training is about a third faster
+on a CPU than with batch norm.
 """
 
 from typing import Any
@@ -29,7 +29,7 @@ def strides(ndim: int, factor: int) -> tuple[int, ...]:
 
 
 def conv(
-    ndim: int, n_in: int, n_out: int, kernel: int = 3, stride: int = 1, groups: int = 1
+    ndim: int, n_in: int, n_out: int, kernel: int = 3, stride: int = 1
 ) -> nn.Module:
     """Return a convolution that keeps the size (up to its stride), in `ndim` axes."""
     return CONVOLUTIONS[ndim](
@@ -38,7 +38,6 @@ def conv(
         kernel,
         stride=strides(ndim, stride),
         padding=kernel // 2,
-        groups=groups,
     )
 
 

@@ -23,6 +23,15 @@ from napari_cosdd.nets.blocks import (
 
 #: Gives standard normal noise of a shape for a level: (level, shape) -> tensor.
 LatentNoise = Callable[[int, torch.Size], Tensor]
+#: Deeper levels keep the resolution: fewer pixels than that say nothing more.
+MAX_HALVINGS = 6
+
+
+def fresh_noise(generator: torch.Generator) -> LatentNoise:
+    """Return latent noise for training: new at every call."""
+    return lambda level, shape: torch.randn(
+        shape, generator=generator, device=generator.device
+    )
 
 
 class Latents(NamedTuple):
@@ -113,7 +122,6 @@ class LadderVAE(nn.Module):
         n_blocks: int,
         stem_stride: int,
         downsample_every: int,
-        max_halvings: int = 6,
     ) -> None:
         super().__init__()
         self.ndim = ndim
@@ -124,7 +132,7 @@ class LadderVAE(nn.Module):
         #: Whether the resolution is halved between level i and level i + 1.
         self.halved = [
             (i + 1) % downsample_every == 0
-            and (i + 1) // downsample_every <= max_halvings
+            and (i + 1) // downsample_every <= MAX_HALVINGS
             for i in range(n_levels - 1)
         ]
         self.level_strides = _level_strides(stem_stride, self.halved)

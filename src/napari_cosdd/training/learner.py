@@ -16,6 +16,7 @@ from napari_cosdd.errors import NotEnoughMemoryError
 from napari_cosdd.events import Warned
 from napari_cosdd.methods.base import Batch, GenerativeMethod, Method
 from napari_cosdd.nets.blocks import channels_last, weights_channels_last
+from napari_cosdd.nets.ladder_vae import fresh_noise
 from napari_cosdd.training.config import TrainingConfig
 from napari_cosdd.training.optim import Anchor, AveragedWeights, GradientGuard
 from napari_cosdd.training.team import Team
@@ -201,11 +202,7 @@ class Learner:
         method = self.method
         cut = [slice(0, max(m, SHOWN // m * m)) for m in method.tile_multiple()]
         x = self.tensor(crops[(slice(None), slice(None), *cut)])
-        generator = torch.Generator(self.device).manual_seed(0)
-
-        def noise(level: int, shape: torch.Size) -> Tensor:
-            return torch.randn(shape, generator=generator, device=self.device)
-
+        noise = fresh_noise(torch.Generator(self.device).manual_seed(0))
         if not isinstance(method, GenerativeMethod):
             return self._grey(x), self._grey(method.estimate(x)), None
         features = method.encode(x)

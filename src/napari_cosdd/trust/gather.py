@@ -219,8 +219,7 @@ def _judged(
             for key, value in {**losses.objectives, **losses.metrics}.items():
                 sums[key] = sums.get(key, 0.0) + float(value) / images.n_images
             if isinstance(method, GenerativeMethod):
-                origin = (0,) * len(images.size)
-                noise = PositionNoise(0, n, [0], origin, x.shape[2:], chosen)
+                noise = PositionNoise([0], x.shape[2:], chosen, image=n)
                 found = method.quantiles(x, noise)[0].cpu().numpy()
                 quantiles.append(found[(slice(None), *inner)])
     return sums, _flat(quantiles) if quantiles else np.empty(0)
