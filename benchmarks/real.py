@@ -7,7 +7,8 @@ from rich.console import Console
 from scipy import ndimage
 
 from benchmarks.common import RESULTS, SHARED, save
-from napari_cosdd import api, pictures
+from napari_cosdd import api
+from napari_cosdd.cli import _pictures
 from napari_cosdd.data.samples import nuclei
 from napari_cosdd.metrics import affine_fit, psnr
 from napari_cosdd.noise.autocorrelation import autocorrelation
@@ -82,7 +83,7 @@ def _nuclei(minutes: float) -> dict[str, Any]:
 
 
 def _picture(name: str, noisy: Any, result: Any, job: Any) -> None:
-    pictures.write_overview(
+    _pictures.write_overview(
         RESULTS / f"{name}.png",
         noisy,
         result.mean,

@@ -4,7 +4,7 @@ import numpy as np
 import tifffile
 from rich.console import Console
 
-from napari_cosdd import demo
+from napari_cosdd.cli import _demonstration as demo
 from napari_cosdd.data.image import Image
 from napari_cosdd.training.checkpoint import TrainedModel
 

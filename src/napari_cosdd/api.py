@@ -68,6 +68,14 @@ def analyze(
     -------
     NoiseReport
 
+    Raises
+    ------
+    BadInputError
+        If the image is too small, constant, or not finite where nothing fills it; if
+        there are several where one is looked at.
+    BadModelFileError
+        If the model is for other images.
+
     Examples
     --------
     >>> import numpy as np

@@ -90,7 +90,17 @@ class StepDone(Event):
 
 @dataclass(frozen=True, slots=True)
 class Validated(Event):
-    """Losses of the averaged weights on the fixed validation crops."""
+    """Losses of the averaged weights on the fixed validation crops.
+
+    Attributes
+    ----------
+    step : int
+        Optimizer steps done; in other events, too.
+    losses : mapping
+        As in `StepDone`, with `loss`, the sum of the objectives.
+    best : bool
+        Whether these weights are the best so far.
+    """
 
     step: int
     losses: Mapping[str, float]

@@ -37,8 +37,21 @@ def prepare_training(
 ) -> TrainingJob:
     """Check the images, decide what is open, split the data.
 
-    With `start` the training goes on from that model's weights: its method, its
-    networks and its normalization are kept, the recipe gives the training.
+    Parameters
+    ----------
+    images : sequence of Image
+        Noisy, of any sizes, with equal channels; may be larger than memory.
+    recipe : Recipe
+        Settings; what is left open is decided by the first image.
+    ndim : {1, 2, 3}
+        Spatial axes: lines, planes, or stacks with z.
+    mask : bool
+        Fill pixels that are not finite.
+    start : TrainedModel, optional
+        Go on from its weights: its method, its networks and its normalization are
+        kept, the recipe gives the training.
+    stop : callable
+        Polled while the images are read.
 
     Raises
     ------

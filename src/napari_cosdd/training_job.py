@@ -64,7 +64,15 @@ class TrainingJob:
         return method
 
     def estimate(self) -> TrainingEstimate:
-        """Try a few small steps to say how long all take, and how much memory."""
+        """Try a few small steps to say how long all take, and how much memory.
+
+        Raises
+        ------
+        BadInputError
+            If there is no such device.
+        NotEnoughMemoryError
+            If memory runs out with a single crop.
+        """
         device = choose_device(self.recipe.training.device)
         return estimate_training(self.build, self.patches, self.recipe.training, device)
 
@@ -89,7 +97,28 @@ class TrainingJob:
         resume: bool = False,
         stop: Callable[[], bool] = lambda: False,
     ) -> Iterator[Event]:
-        """Train; the last event is Finished, with the TrainedModel."""
+        """Train; the last event is Finished, with the TrainedModel.
+
+        Parameters
+        ----------
+        output : Path, optional
+            Model file; what was learned so far is written there now and then.
+        resume : bool
+            Go on from the state beside it.
+        stop : callable
+            Polled after every step; True ends the training, with a model.
+
+        Raises
+        ------
+        SavingError
+            If `output` cannot be written to: before the training, or at its end,
+            when it says where the model is instead.
+        BadModelFileError
+            If there is nothing to resume, or it belongs to another training.
+        TrainingDivergedError, PosteriorCollapseError, NotEnoughMemoryError,
+        DeviceLostError
+            If training fails for good; what was learned before is in the files.
+        """
         if output is not None:
             check_writable(output)
         run = self.start(output)

@@ -40,7 +40,8 @@ def analyze(
     overwrite: OverwriteOption = False,
 ) -> None:
     """Tell whether the noise runs along rows, columns or not at all."""
-    from napari_cosdd import api, pictures
+    from napari_cosdd import api
+    from napari_cosdd.cli import _pictures
 
     box = _region(region)
     paths = [p for given in images for p in api.find_images(given)]
@@ -52,7 +53,7 @@ def analyze(
         looks = [(f"{len(paths)} frames", paths)]
     targets = [_numbered(output, name, len(looks) > 1) for name, _ in looks]
     for target in targets:
-        pictures.check_report(target, overwrite)
+        _pictures.check_report(target, overwrite)
     for (name, files), target in zip(looks, targets, strict=True):
         found = api.analyze(
             files, axes=axes, region=box, frames=frames, model=model, mask=mask
@@ -67,7 +68,7 @@ def analyze(
             values = " ".join(f"{v:6.2f}" for v in profile[1:9])
             console.print(f"  {line}: {values}   (± {error:.3f})")
         if target is not None:
-            pictures.write_report(target, found)
+            _pictures.write_report(target, found)
             console.print(f"wrote {target}")
 
 

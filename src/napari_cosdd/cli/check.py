@@ -42,10 +42,11 @@ def check(
 
     Exit code 3 says that something speaks against it.
     """
-    from napari_cosdd import api, pictures
+    from napari_cosdd import api
+    from napari_cosdd.cli import _pictures
     from napari_cosdd.trust.page import write_check
 
-    pictures.check_report(output, overwrite)
+    _pictures.check_report(output, overwrite)
     trained = api.load(model)
     opened = api.one_image(image, axes)
     truth = None if reference is None else api.one_image(reference, axes)

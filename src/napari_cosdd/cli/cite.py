@@ -5,8 +5,8 @@ from typing import Annotated, Any
 
 import typer
 
-from napari_cosdd._options import field_options
 from napari_cosdd.cli._app import app
+from napari_cosdd.cli._options import field_options
 
 
 @app.command()

@@ -28,7 +28,7 @@ def demo(
     overwrite: OverwriteOption = False,
 ) -> None:
     """Train and denoise the bundled nuclei for two minutes, and show the result."""
-    from napari_cosdd.demo import run_demo
+    from napari_cosdd.cli._demonstration import run_demo
 
     with stoppable() as stop:
         run_demo(console, output, minutes, n_samples, overwrite, show, stop)

@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from napari_cosdd._options import field_options
-from napari_cosdd._progress import note, show_denoising
 from napari_cosdd.cli._app import (
     AxesOption,
     ImagesArgument,
@@ -17,6 +15,8 @@ from napari_cosdd.cli._app import (
     console,
     stoppable,
 )
+from napari_cosdd.cli._options import field_options
+from napari_cosdd.cli._progress import note, show_denoising
 from napari_cosdd.errors import BadInputError
 
 if TYPE_CHECKING:

@@ -5,8 +5,6 @@ from typing import Annotated, Any
 
 import typer
 
-from napari_cosdd._options import field_options
-from napari_cosdd._progress import show_training
 from napari_cosdd.cli._app import (
     AxesOption,
     ImagesArgument,
@@ -16,6 +14,8 @@ from napari_cosdd.cli._app import (
     console,
     stoppable,
 )
+from napari_cosdd.cli._options import field_options
+from napari_cosdd.cli._progress import show_training
 
 
 @app.command()

@@ -33,12 +33,19 @@ def generate_images(
 
     Parameters
     ----------
+    model : TrainedModel
+        What was learned.
     n : int
         Images.
     size : int
         Pixels along y and x, rounded up to the network's stride.
     seed : int
         Source of all randomness.
+
+    Returns
+    -------
+    clean, noisy : Image, shape (n, c, *spatial), axes "SC…"
+        Grey levels of the training data.
 
     Raises
     ------
@@ -78,16 +85,33 @@ def redraw_noise(
     COSDD, section 5.5 and figure 5. Rows are kept whole, for the noise runs along
     them; the image is cut across them.
 
+    Parameters
+    ----------
+    model : TrainedModel
+        What was learned.
+    image : Image
+        Noisy; a posterior sample of its signal is drawn for each.
+    n : int
+        Images.
+    seed : int
+        Source of all randomness.
+    device : str
+        Where to compute.
+    stop : callable
+        Asked before each draw.
+
     Returns
     -------
-    list of Image, each with the axes of `image`
+    list of Image, each with the axes of `image`, grey levels
 
     Raises
     ------
     BadInputError
         If the method does not generate, or pixels are not finite.
+    BadModelFileError
+        If the model is for other channels or dimensions.
     StoppedError
-        Once `stop` says so, which is asked before each draw.
+        Once `stop` says so.
     """
     method, spec = _generative(model), model.spec
     source = Stack(image.data, image.axes, spec.ndim)

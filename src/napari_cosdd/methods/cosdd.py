@@ -29,6 +29,10 @@ from napari_cosdd.spec import DataSpec
 
 #: Power of the signal, of all, below which a collapse cannot be told.
 WEAKEST = 0.03
+#: Standard errors by which there must be more.
+SURE = 4
+#: Share of the signal's power below which latents that explain it have collapsed.
+COLLAPSED = 0.4
 
 
 class COSDD(GenerativeMethod):
@@ -126,12 +130,19 @@ class COSDD(GenerativeMethod):
 
         Neighbouring rows share the signal and no noise, so their covariance is
         the signal's power. A working code explains at least about that much of
-        the image; a collapsed one explains next to nothing.
+        the image; a collapsed one explains next to nothing. (Ours; the paper only
+        speaks of collapse.)
+
+        Parameters
+        ----------
+        losses : mapping
+            With `explained`, `explainable` and its standard error
+            `explainable_error`, in units of the normalized image's power.
         """
         power, error = losses["explainable"], losses["explainable_error"]
-        if power < max(WEAKEST, 4 * error):
+        if power < max(WEAKEST, SURE * error):
             return False  # hardly any signal to explain
-        return losses["explained"] < 0.4 * power
+        return losses["explained"] < COLLAPSED * power
 
     def signal_and_rest(self) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
         """Return the parameters of ladder and signal decoder, and all others."""

@@ -37,14 +37,14 @@ class NoiseReport:
 
     Attributes
     ----------
-    source : str
+    source : {"flat patches", "region", "frame differences", "residual"}
         Where pure noise was seen.
     correlation : Autocorrelation
-        With its standard error.
+        By lag, pixels, with its standard error.
     advice : Advice
-        Axis, receptive field, and a sentence.
+        Axis, receptive field in pixels, and a sentence.
     dependence : SignalDependence
-        Variance against signal.
+        Variance, grey levels squared, against signal, grey levels.
     """
 
     source: Source

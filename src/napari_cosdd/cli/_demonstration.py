@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from napari_cosdd import api, pictures
-from napari_cosdd._progress import show_denoising, show_training
+from napari_cosdd import api
+from napari_cosdd.cli import _pictures
+from napari_cosdd.cli._progress import show_denoising, show_training
 from napari_cosdd.data.files import check_output
 from napari_cosdd.data.io import write_image
 from napari_cosdd.data.samples import nuclei
@@ -54,7 +55,7 @@ def run_demo(
     write_image(folder / "nuclei-noisy.tif", image)
     assert job.noise is not None
     assert prediction.deviation is not None
-    pictures.write_overview(
+    _pictures.write_overview(
         folder / "overview.png",
         np.asarray(image.data),
         prediction.mean,
