@@ -257,3 +257,17 @@ def test_a_series_that_leads_in_a_circle_or_outside_is_refused(tmp_path, data):
         (tmp_path / "a.zarr" / "0").symlink_to(target)
         with pytest.raises(BadInputError, match="no image in its first series"):
             read_image(tmp_path / "a.zarr")
+
+
+@pytest.mark.parametrize("suffix", ["tif", "zarr"])
+def test_the_interval_between_time_points_is_kept(tmp_path, data, suffix):
+    write_image(tmp_path / f"a.{suffix}", Image(data[0], "TYX", interval=2.5))
+    assert read_image(tmp_path / f"a.{suffix}").interval == 2.5
+    write_image(tmp_path / f"b.{suffix}", Image(data[0], "TYX"))
+    assert read_image(tmp_path / f"b.{suffix}").interval is None
+
+
+def test_imagejs_interval_is_read(tmp_path, data):
+    said = {"axes": "TYX", "finterval": 40.0, "tunit": "ms"}
+    tifffile.imwrite(tmp_path / "a.tif", data[0], imagej=True, metadata=said)
+    assert read_image(tmp_path / "a.tif").interval == pytest.approx(0.04)

@@ -28,6 +28,8 @@ class Image:
         Physical size per spatial axis letter, where known.
     unit : str
         Unit of the pixel size, such as "um".
+    interval : float or None
+        Seconds from one time point to the next, where known.
     channels : tuple of str
         Names of the channels, where known; empty or one for each.
     path : Path or None
@@ -45,6 +47,7 @@ class Image:
     channels: tuple[str, ...] = ()
     path: Path | None = None
     note: str = ""
+    interval: float | None = None
 
     @property
     def doubts(self) -> tuple[str, ...]:

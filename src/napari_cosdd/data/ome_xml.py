@@ -5,7 +5,7 @@ from contextlib import suppress
 from typing import NamedTuple
 from xml.etree import ElementTree
 
-from napari_cosdd.data.units import in_one_unit
+from napari_cosdd.data.units import in_one_unit, in_seconds
 from napari_cosdd.errors import BadInputError
 
 
@@ -20,6 +20,8 @@ class OmeMetadata(NamedTuple):
         Of X.
     channels : tuple of str
         Names of those that have one.
+    interval : float or None
+        Seconds between time points.
     files : frozenset of str
         That pixels are said to be in; empty where they are in this file alone.
     """
@@ -27,6 +29,7 @@ class OmeMetadata(NamedTuple):
     pixel_size: dict[str, float]
     unit: str
     channels: tuple[str, ...]
+    interval: float | None
     files: frozenset[str]
 
     @classmethod
@@ -41,14 +44,15 @@ class OmeMetadata(NamedTuple):
         """
         root = _root(text, file_name)
         if root is None:
-            return cls({}, "um", (), frozenset())
+            return cls({}, "um", (), None, frozenset())
         files = _files(root, file_name)
         pixels = next((n for n in root.iter() if n.tag.endswith("Pixels")), None)
         if pixels is None:
-            return cls({}, "um", (), files)
+            return cls({}, "um", (), None, files)
         names = [n.attrib.get("Name") for n in pixels if n.tag.endswith("Channel")]
         channels = tuple(name for name in names if name)
-        return cls(*_pixel_size(pixels.attrib), channels, files)
+        interval = _interval(pixels.attrib)
+        return cls(*_pixel_size(pixels.attrib), channels, interval, files)
 
 
 def _root(text: str, file_name: str) -> ElementTree.Element | None:
@@ -91,3 +95,12 @@ def _pixel_size(attributes: dict[str, str]) -> tuple[dict[str, float], str]:
             size = float(attributes[f"PhysicalSize{axis}"])
             found[axis] = size, attributes.get(f"PhysicalSize{axis}Unit", "µm")
     return in_one_unit(found)
+
+
+def _interval(attributes: dict[str, str]) -> float | None:
+    """Return the seconds between time points."""
+    try:
+        time = float(attributes["TimeIncrement"])
+    except (KeyError, ValueError):
+        return None
+    return in_seconds(time, attributes.get("TimeIncrementUnit", "s"))

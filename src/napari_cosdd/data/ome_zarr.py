@@ -13,7 +13,7 @@ import zarr
 from napari_cosdd.axes import check_axes, guess_axes
 from napari_cosdd.data.files import beside
 from napari_cosdd.data.image import Image
-from napari_cosdd.data.units import in_one_unit, zarr_name
+from napari_cosdd.data.units import in_one_unit, in_seconds, zarr_name
 from napari_cosdd.errors import BadInputError
 
 #: Bytes of a chunk, or of a shard, that are read at once.
@@ -44,9 +44,11 @@ def read_zarr(path: Path, name: str) -> Image:
         return Image(array, guess_axes(array.shape), name, "guess", path=path)
     named = [a if isinstance(a, dict) else {"name": a} for a in described]  # 0.3
     axes = check_axes("".join(a["name"] for a in named), array.shape)
-    size = _pixel_size([scales[0], level], named, axes)
+    step = _steps([scales[0], level], axes)
+    units = {a: d.get("unit") for a, d in zip(axes, named, strict=True)}
     channels = _channels(attributes.get("ome", attributes), axes, array.shape)
-    return Image(array, axes, name, "file", *size, channels, path)
+    image = Image(array, axes, name, "file", *_pixel_size(step, units), channels, path)
+    return replace(image, interval=in_seconds(step.get("T", 0), str(units.get("T"))))
 
 
 def _first_series(path: Path, name: str, n: int) -> Image:
@@ -60,20 +62,24 @@ def _first_series(path: Path, name: str, n: int) -> Image:
     return replace(read_zarr(first, name), path=path, note=told)
 
 
-def _pixel_size(
-    scaled: Sequence[Any], described: Sequence[Any], axes: str
-) -> tuple[dict[str, float], str]:
-    """Return the size along each spatial axis, all in one unit, and that unit.
+def _steps(scaled: Sequence[Any], axes: str) -> dict[str, float]:
+    """Return the scale of each axis.
 
     `scaled` are the image and its level: the scales of both apply.
     """
-    units = {a: d.get("unit") for a, d in zip(axes, described, strict=True)}
     size: dict[str, float] = {}
     for one in scaled:
         for transform in one.get("coordinateTransformations", []):
             if transform["type"] == "scale":
                 for a, scale in zip(axes, transform["scale"], strict=True):
                     size[a] = size.get(a, 1.0) * float(scale)
+    return size
+
+
+def _pixel_size(
+    size: Mapping[str, float], units: Mapping[str, Any]
+) -> tuple[dict[str, float], str]:
+    """Return the size along each spatial axis, all in one unit, and that unit."""
     said = any(units[a] for a in size if a in "ZYX")
     spatial = {
         a: (s, units[a] or "um")
@@ -155,7 +161,11 @@ def create_zarr(
         unit = zarr_name(image.unit)
         known = {letter.lower() for letter in image.pixel_size}
         axes = [a | {"unit": unit} if a["name"] in known else a for a in axes]
-    scale = [image.pixel_size.get(a, 1.0) for a in image.axes]
+    steps = dict(image.pixel_size)
+    if image.interval:
+        axes = [a | {"unit": "second"} if a["name"] == "t" else a for a in axes]
+        steps["T"] = image.interval
+    scale = [steps.get(a, 1.0) for a in image.axes]
     level = {
         "path": "0",
         "coordinateTransformations": [{"type": "scale", "scale": scale}],

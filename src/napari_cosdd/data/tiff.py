@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from napari_cosdd.axes import LETTERS, ArrayLike, guess_axes
 from napari_cosdd.data.image import Image
 from napari_cosdd.data.ome_xml import OmeMetadata
-from napari_cosdd.data.units import in_one_unit, ome_name
+from napari_cosdd.data.units import in_one_unit, in_seconds, ome_name
 from napari_cosdd.errors import BadInputError
 
 #: Files up to this many bytes are read at once; larger ones piece by piece.
@@ -42,6 +42,7 @@ def read_tiff(path: Path, name: str, lazy: bool) -> Image:
             _check_size(path, series)
         axes, origin = _letters(series.axes, series.shape)
         pixel_size, unit = (ome.pixel_size, ome.unit) if ome else _resolution(tiff)
+        interval = ome.interval if ome else _interval(tiff)
         others = len(tiff.series) - 1
         if series.nbytes <= EAGER_LIMIT and not lazy:
             data: ArrayLike = series.asarray()
@@ -58,6 +59,7 @@ def read_tiff(path: Path, name: str, lazy: bool) -> Image:
         channels=_channels(ome, axes, series.shape),
         path=path,
         note=note if others else "",
+        interval=interval,
     )
 
 
@@ -144,6 +146,13 @@ def _resolution(tiff: tifffile.TiffFile) -> tuple[dict[str, float], str]:
     return in_one_unit(size)
 
 
+def _interval(tiff: tifffile.TiffFile) -> float | None:
+    """Return the seconds between time points that ImageJ wrote."""
+    metadata: dict[str, Any] = tiff.imagej_metadata or {}
+    time, unit = metadata.get("finterval"), str(metadata.get("tunit", "s"))
+    return in_seconds(time, unit) if isinstance(time, (int, float)) else None
+
+
 def _channels(
     ome: OmeMetadata | None, axes: str, shape: tuple[int, ...]
 ) -> tuple[str, ...]:
@@ -182,6 +191,8 @@ def write_tiff(path: Path, image: Image, extra: Mapping[str, Any]) -> None:
     for letter, size in image.pixel_size.items():
         metadata[f"PhysicalSize{letter}"] = size
         metadata[f"PhysicalSize{letter}Unit"] = ome_name(image.unit)
+    if image.interval and "T" in image.axes:
+        metadata |= {"TimeIncrement": image.interval, "TimeIncrementUnit": "s"}
     tifffile.imwrite(
         path,
         data,

@@ -1,4 +1,4 @@
-"""Units of length: our names for them, and what OME-XML and OME-Zarr call them."""
+"""Units of length and time: our names, and what OME-XML and OME-Zarr call them."""
 
 import math
 import re
@@ -40,6 +40,16 @@ SPELLINGS = {
 }
 
 
+#: Seconds of a unit of time, by what OME-XML, OME-Zarr, ImageJ and napari call it.
+TIMES = {
+    **dict.fromkeys(("s", "sec", "second", "seconds"), 1.0),
+    **dict.fromkeys(("ms", "msec", "millisecond"), 1e-3),
+    **dict.fromkeys(("µs", "us", "microsecond"), 1e-6),
+    **dict.fromkeys(("min", "minute"), 60.0),
+    **dict.fromkeys(("h", "hour"), 3600.0),
+}
+
+
 def unit_named(name: str) -> str:
     """Return our name of a unit; one that is not known keeps its own.
 
@@ -57,6 +67,12 @@ def ome_name(unit: str) -> str:
 def zarr_name(unit: str) -> str:
     """Return what OME-Zarr calls a unit."""
     return LENGTHS[unit].zarr if unit in LENGTHS else unit
+
+
+def in_seconds(time: float, unit: str) -> float | None:
+    """Return a time in seconds; None if it is none, not finite or not positive."""
+    seconds = time * TIMES.get(unit, math.nan)
+    return seconds if math.isfinite(seconds) and seconds > 0 else None
 
 
 def in_one_unit(

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from napari_cosdd.axes import LETTERS, check_axes, guess_axes
 from napari_cosdd.data.image import Image, check_pixels
-from napari_cosdd.data.units import in_one_unit
+from napari_cosdd.data.units import in_one_unit, in_seconds
 from napari_cosdd.errors import BadInputError
 from napari_cosdd.spec import DataSpec
 
@@ -101,7 +101,16 @@ def image_of(layer: ImageLayer, axes: str) -> Image:
             if a in at
         }
     )
-    image = Image(data, letters, name=layer.name, pixel_size=pixel_size, unit=unit)
+    t = at.get("T")
+    interval = None if t is None else in_seconds(layer.scale[t], str(layer.units[t]))
+    image = Image(
+        data,
+        letters,
+        name=layer.name,
+        pixel_size=pixel_size,
+        unit=unit,
+        interval=interval,
+    )
     check_pixels(image)
     return image
 
