@@ -1,4 +1,4 @@
-"""The README's Python runs, on a small image and for seconds."""
+"""The Python in README and docs runs, on small images and for seconds."""
 
 import re
 from pathlib import Path
@@ -16,8 +16,21 @@ README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 SNIPPETS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
 
+LARGE = (Path(__file__).parents[1] / "docs" / "large.md").read_text(encoding="utf-8")
+
+
 def test_there_is_a_snippet():
     assert SNIPPETS
+
+
+def test_the_lazy_snippet_runs(model, noisy, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    model.save("cells.safetensors")
+    write_image(Path("slide.zarr"), Image(noisy, "YX"))
+    (snippet,) = re.findall(r"```python\n(.*?)```", LARGE, re.DOTALL)
+    names: dict = {}
+    exec(compile(snippet, "large.md", "exec"), names)
+    assert names["corner"].shape == (96, 128)
 
 
 @pytest.mark.parametrize("snippet", SNIPPETS)

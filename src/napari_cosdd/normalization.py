@@ -78,3 +78,11 @@ class Normalization(BaseModel):
     def _columns(self, ndim: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         shape = (-1,) + (1,) * ndim
         return np.reshape(self.mean, shape), np.reshape(self.std, shape)
+
+
+def as_type(values: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Convert grey levels: whole numbers are rounded and kept within their range."""
+    if dtype.kind in "ui":
+        limits = np.iinfo(dtype)
+        values = np.clip(np.rint(values), limits.min, limits.max)
+    return values.astype(dtype)

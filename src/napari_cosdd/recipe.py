@@ -141,7 +141,7 @@ def check_start(
     differ = [
         f"{name} is {ours[name]} there, not {value}"
         for name, value in given.items()
-        if name in ours and ours[name] != value
+        if name in ours and value not in (ours[name], None, "auto")
     ]
     if differ:
         raise BadInputError(

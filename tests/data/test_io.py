@@ -7,9 +7,10 @@ import zarr
 
 from napari_cosdd.data.files import atomic, check_output
 from napari_cosdd.data.image import Image
-from napari_cosdd.data.io import as_type, find_images, read_image, stem, write_image
+from napari_cosdd.data.io import find_images, read_image, stem, write_image
 from napari_cosdd.data.ome_zarr import write_zarr
 from napari_cosdd.errors import BadInputError
+from napari_cosdd.normalization import as_type
 
 SIZES = {"X": 0.11, "Y": 0.22, "Z": 0.5}
 

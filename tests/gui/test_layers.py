@@ -12,6 +12,7 @@ from napari_cosdd.gui._layers import (
     current_plane,
     data_of,
     image_of,
+    is_ours,
     parts_of,
     place,
 )
@@ -63,6 +64,7 @@ def test_copies_of_results_are_not_ours():
     made = add_part(viewer, source, "mean", np.ones((4, 5)), name="a · mean")
     copy = viewer.add_image(made.data, metadata=made.metadata, name="copy")
     assert parts_of([source, made, copy], source) == {"mean": made}
+    assert [is_ours(layer) for layer in (source, made, copy)] == [False, True, False]
 
 
 def test_layers_without_numbers_are_told():

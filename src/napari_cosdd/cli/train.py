@@ -1,7 +1,7 @@
 """`napari-cosdd train`."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -16,6 +16,10 @@ from napari_cosdd.cli._app import (
 )
 from napari_cosdd.cli._options import field_options
 from napari_cosdd.cli._progress import show_training
+
+if TYPE_CHECKING:
+    from napari_cosdd.recipe import Recipe
+    from napari_cosdd.training.checkpoint import TrainedModel
 
 
 @app.command()
@@ -71,7 +75,7 @@ def train(
     from napari_cosdd import api
     from napari_cosdd.data.files import check_output
     from napari_cosdd.errors import BadInputError
-    from napari_cosdd.recipe import Recipe, check_start, resumed
+    from napari_cosdd.recipe import check_start
     from napari_cosdd.training.team import together
 
     if output.suffix != ".safetensors":
@@ -79,17 +83,8 @@ def train(
     begun = None if start_from is None else api.load(start_from)
     if begun is not None:
         check_start(begun, method, settings)
-    if recipe is not None:
-        if preset is not None or method is not None:
-            raise BadInputError(
-                "a recipe names its method: leave out --method and --preset"
-            )
-        chosen = Recipe.read(recipe)
-    elif resume and preset is None and method is None:
-        chosen, remembered = resumed(output)
-        begun = begun or remembered
-    else:
-        chosen = Recipe.preset(method or "cosdd", preset or "quick")
+    chosen, remembered = _begun_with(output, recipe, method, preset, resume)
+    begun = begun or remembered
     chosen = api.with_settings(chosen, settings)
     if write_recipe is not None:
         check_output(write_recipe, overwrite)
@@ -108,3 +103,25 @@ def train(
         show_training(console, job, events)
         if stop():
             raise typer.Exit(130)
+
+
+def _begun_with(
+    output: Path,
+    recipe: Path | None,
+    method: str | None,
+    preset: str | None,
+    resume: bool,
+) -> "tuple[Recipe, TrainedModel | None]":
+    """Return the settings, and the model that a resumed training began with."""
+    from napari_cosdd.errors import BadInputError
+    from napari_cosdd.recipe import Recipe, resumed
+
+    if recipe is not None:
+        if preset is not None or method is not None:
+            raise BadInputError(
+                "a recipe names its method: leave out --method and --preset"
+            )
+        return Recipe.read(recipe), None
+    if resume and preset is None and method is None:
+        return resumed(output)
+    return Recipe.preset(method or "cosdd", preset or "quick"), None

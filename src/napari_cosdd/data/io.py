@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from napari_cosdd.axes import check_axes, guess_axes
 from napari_cosdd.data.files import atomic
@@ -138,11 +137,3 @@ def write_image(
             np.save(temporary, np.asarray(image.data))
         else:
             write_tiff(temporary, image, extra or {})
-
-
-def as_type(values: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Convert grey levels: whole numbers are rounded and kept within their range."""
-    if dtype.kind in "ui":
-        limits = np.iinfo(dtype)
-        values = np.clip(np.rint(values), limits.min, limits.max)
-    return values.astype(dtype)

@@ -8,7 +8,7 @@ from napari.layers import Image as ImageLayer
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QComboBox, QSizePolicy
 
-from napari_cosdd.gui._layers import KEY, key_of, layer_with
+from napari_cosdd.gui._layers import is_ours, key_of, layer_with
 from napari_cosdd.gui._parts import listen
 
 
@@ -66,7 +66,7 @@ class LayerChoice(QComboBox):
     def _fits(self, layer: Any) -> bool:
         if not isinstance(layer, ImageLayer) or layer.rgb or layer.ndim < 2:
             return False
-        return KEY not in layer.metadata
+        return not is_ours(layer)
 
     def _entries(self) -> list[tuple[str, str]]:
         """Return the name and the key of each layer that can be chosen."""

@@ -220,18 +220,18 @@ def add_part(
     return layer
 
 
-def parts_of(layers: Sequence[Any], source: ImageLayer) -> dict[str, ImageLayer]:
-    """Return what was made for a source by its part, in the order of the layers.
+def is_ours(layer: Any) -> bool:
+    """Whether this plugin made a layer; copies that users make are theirs."""
+    ours = layer.metadata.get(KEY)
+    return ours is not None and ours.get("key", key_of(layer)) == key_of(layer)
 
-    Copies that users make of such layers carry their marks, and are none of ours.
-    """
-    found = {}
-    for layer in layers:
-        ours = layer.metadata.get(KEY, {})
-        if (
-            isinstance(layer, ImageLayer)
-            and ours.get("source_key") == key_of(source)
-            and ours.get("key") == key_of(layer)
-        ):
-            found[str(ours.get("part"))] = layer
-    return found
+
+def parts_of(layers: Sequence[Any], source: ImageLayer) -> dict[str, ImageLayer]:
+    """Return what was made for a source by its part, in the order of the layers."""
+    return {
+        str(layer.metadata[KEY]["part"]): layer
+        for layer in layers
+        if isinstance(layer, ImageLayer)
+        and is_ours(layer)
+        and layer.metadata[KEY]["source_key"] == key_of(source)
+    }

@@ -122,3 +122,4 @@ def draw_samples(
                 continue
             left = left[batch:]
             yield draws, view.flip(samples)
+        del features  # before those of the next view take their memory

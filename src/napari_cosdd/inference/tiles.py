@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 
 from napari_cosdd.axes import Stack
-from napari_cosdd.data.io import as_type
 from napari_cosdd.errors import BadInputError
 from napari_cosdd.inference.config import InferenceConfig
 from napari_cosdd.inference.parts import DEVIATION, Targets
 from napari_cosdd.inference.tile_grid import Tile, tile_grid
+from napari_cosdd.normalization import as_type
 from napari_cosdd.spec import DataSpec
 from napari_cosdd.training.checkpoint import TrainedModel
 
