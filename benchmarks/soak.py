@@ -97,7 +97,7 @@ def rounds(console: Console, n: int) -> None:
 def _one_round(application: Any, viewer: Any) -> None:
     from qtpy.QtCore import QEvent
 
-    from napari_cosdd.gui import _session
+    from napari_cosdd.gui import _models
     from napari_cosdd.gui.train_widget import TrainWidget
 
     def wait(condition: Callable[[], bool]) -> None:
@@ -109,7 +109,7 @@ def _one_round(application: Any, viewer: Any) -> None:
 
     with (
         tempfile.TemporaryDirectory() as folder,
-        mock.patch.object(_session, "models_folder", return_value=Path(folder)),
+        mock.patch.object(_models, "models_folder", return_value=Path(folder)),
     ):
         rng = np.random.default_rng(0)
         viewer.add_image(rng.normal(size=(96, 96)).astype(np.float32), name="noise")
