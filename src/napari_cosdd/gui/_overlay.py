@@ -15,8 +15,8 @@ from napari_cosdd.gui._plots import DIVERGING
 LAGS, SHARE = 10, 1 / 80
 PART = "noise"
 #: Distance from the upper or lower border, and where along the other axis a bar may
-#: begin: shares of the image. Corners may lie outside the view.
-INSET, PLACES = 0.03, (0.15, 0.4, 0.65)
+#: begin: shares of the image. Its corners may lie outside the view.
+INSET, PLACES = 0.03, (0.2, 0.37, 0.54)
 
 
 def show_bar(viewer: Any, layer: ImageLayer, found: NoiseReport) -> None:
