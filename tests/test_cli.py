@@ -12,9 +12,11 @@ from napari_cosdd._fields import unit_of
 from napari_cosdd.data.image import Image
 from napari_cosdd.data.io import read_image, write_image
 from napari_cosdd.errors import BadInputError
+from napari_cosdd.events import Written
 from napari_cosdd.inference.config import InferenceConfig
 from napari_cosdd.methods.cosdd import COSDDConfig
 from napari_cosdd.metrics import score
+from napari_cosdd.prediction import cluster
 from napari_cosdd.recipe import Recipe, with_settings
 from napari_cosdd.training.config import TrainingConfig
 
@@ -24,6 +26,10 @@ def run(*args, code=0):
     if result.exit_code != code:
         raise AssertionError(f"exit code {result.exit_code}") from result.exception
     return re.sub(r"\s+", " ", result.output)
+
+
+#: Of a prediction that keeps no samples.
+PARTS = ("mean", "deviation")
 
 
 @contextmanager
@@ -356,6 +362,25 @@ def test_with_several_images_the_same_command_goes_on(image, trained, tmp_path, 
     assert (tmp_path / "o" / "cells-mean.zarr").exists()
     with refused("exists already"):
         run(*command, "--seed", 5)
+
+
+def test_workers_in_other_folders_write_to_the_same_place(
+    image, trained, tmp_path, monkeypatch
+):
+    asked = []
+
+    def on_cluster(address, source, order, stop):
+        asked.extend([source.model, source.image, *order.paths.values()])
+        yield Written(tuple(order.paths.values()))
+
+    monkeypatch.setattr(cluster, "denoising_on_cluster", on_cluster)
+    monkeypatch.chdir(tmp_path)
+    run(
+        *("denoise", trained.name, image.name, "--output", "o"),
+        *("--format", "zarr", "--scheduler", "tcp://nobody:1"),
+    )
+    assert asked[2:] == [tmp_path / "o" / f"cells-{p}.zarr" for p in PARTS]
+    assert all(path.is_absolute() for path in asked)
 
 
 def test_what_is_left_of_an_earlier_run_is_told(image, trained, tmp_path):

@@ -85,12 +85,13 @@ def denoise(
     for path, name in zip(paths, names, strict=True):
         # What is on disk may be of an earlier run that was to go on: looked at below.
         replace = overwrite or file_format == "zarr"
-        places = result_paths(output, name, parts, file_format, replace)
+        # Whole paths: the workers of a cluster may stand in other folders.
+        places = result_paths(output.absolute(), name, parts, file_format, replace)
         source = Source(model.absolute(), path.absolute(), axes, name)
         work.append((source, Order(places, config, made_by, dtype, mask)))
     done = set()
     if file_format == "zarr" and not overwrite:
-        done = {s.name for s, o in work if written_before(trained, s.open(), o)}
+        done = {s.name for s, o in work if written_before(trained, s.open, o)}
     output.mkdir(parents=True, exist_ok=True)
     with stoppable() as stop:
         for source, order in work:

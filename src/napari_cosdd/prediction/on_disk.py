@@ -20,8 +20,19 @@ from napari_cosdd.prediction.partial import PartialResult
 from napari_cosdd.training.checkpoint import TrainedModel
 
 
-def written_before(model: TrainedModel, image: Image, order: Order) -> bool:
+def written_before(
+    model: TrainedModel, open_image: Callable[[], Image], order: Order
+) -> bool:
     """Whether an earlier run of the same order wrote the images, whole.
+
+    Parameters
+    ----------
+    model : TrainedModel
+        What was learned.
+    open_image : callable
+        Opens what is denoised; called only if there is something to compare.
+    order : Order
+        What to make of it.
 
     Raises
     ------
@@ -31,7 +42,7 @@ def written_before(model: TrainedModel, image: Image, order: Order) -> bool:
     there = [path for path in order.paths.values() if path.exists()]
     if not there:
         return False
-    partial = PartialResult(order, model, image)
+    partial = PartialResult(order, model, open_image())
     if partial.was_published():
         return True
     if not partial.finished.exists():  # else that run was cut off at its end

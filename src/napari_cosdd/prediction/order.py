@@ -16,7 +16,7 @@ class Order:
     Attributes
     ----------
     paths : mapping of str to Path
-        Where each part goes.
+        Where each part goes; whole paths where other machines write there.
     config : InferenceConfig
         Settings.
     provenance : mapping

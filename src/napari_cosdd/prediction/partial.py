@@ -44,7 +44,7 @@ class PartialResult:
 
     def __init__(self, order: Order, model: TrainedModel, image: Image) -> None:
         self.order, self.image, self.ndim = order, image, model.spec.ndim
-        self.paths = {part: path.resolve() for part, path in order.paths.items()}
+        self.paths = order.paths
         mean = self.paths[MEAN]
         name = mean.name.removesuffix(f"-{MEAN}.zarr")
         self.path = mean.with_name(f"{name}.partial")
@@ -164,7 +164,7 @@ class PartialResult:
                 if made.exists():
                     replace_folder(made, path)
         shutil.rmtree(self.finished, ignore_errors=True)
-        return tuple(self.order.paths.values())
+        return tuple(self.paths.values())
 
 
 def chunk_width(width: int, *, alone: bool) -> int:
