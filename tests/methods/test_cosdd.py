@@ -41,7 +41,7 @@ def test_the_gradient_of_the_sum_is_that_of_the_parts():
 
 def test_kl_weight_rises_to_one_and_lowest_level_first():
     method = build("cosdd", kl_start=0.1, kl_warmup=0.5)
-    weights = np.array([method.kl_weights(p) for p in (0.0, 0.2, 0.5, 1.0)])
+    weights = np.array([method.config.kl_weights(p) for p in (0.0, 0.2, 0.5, 1.0)])
     assert np.all(np.diff(weights, axis=0) >= 0)
     np.testing.assert_allclose(weights[0], [1.0, 0.1])
     assert 0.1 < weights[1, 1] < 1

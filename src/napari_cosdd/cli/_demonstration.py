@@ -14,6 +14,7 @@ from napari_cosdd.data.files import check_output
 from napari_cosdd.data.io import write_image
 from napari_cosdd.data.samples import nuclei
 from napari_cosdd.inference.config import InferenceConfig
+from napari_cosdd.inference.parts import DEVIATION
 from napari_cosdd.prediction.files import made_with, result_paths, write_prediction
 from napari_cosdd.recipe import Recipe
 
@@ -53,15 +54,14 @@ def run_demo(
     paths = result_paths(folder, image.name, tuple(prediction.parts), "tif", True)
     write_prediction(paths, prediction, made_by)
     write_image(folder / "nuclei-noisy.tif", image)
-    assert job.noise is not None
-    assert prediction.deviation is not None
+    noise = job.noise or api.analyze(image)
     _pictures.write_overview(
         folder / "overview.png",
         np.asarray(image.data),
         prediction.mean,
-        prediction.deviation,
+        prediction.parts[DEVIATION],
         prediction.samples,
-        job.noise.correlation,
+        noise.correlation,
     )
     console.print(f"look at {folder / 'overview.png'}", style="bold")
     if show:

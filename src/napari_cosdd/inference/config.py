@@ -33,7 +33,7 @@ class InferenceConfig(BaseModel):
         default=True,
         title="Flipped views",
         description="Draw every other sample from the image flipped across the noise "
-        "axis, where the law of the noise is the same: a better mean for 2 % more time",
+        "axis, where the law of the noise is the same: a better mean in the same time",
     )
     direct: bool = Field(
         default=False,

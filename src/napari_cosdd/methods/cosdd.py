@@ -23,7 +23,7 @@ from napari_cosdd.methods.papers import Paper
 from napari_cosdd.nets.autoregressive import AutoregressiveDecoder, layers_for
 from napari_cosdd.nets.ladder_vae import LadderVAE, LatentNoise, fresh_noise
 from napari_cosdd.nets.signal_decoder import SignalDecoder
-from napari_cosdd.nets.transfer import fitted
+from napari_cosdd.nets.transfer import fitted, with_rows
 from napari_cosdd.nets.unet import UNet
 from napari_cosdd.spec import DataSpec
 
@@ -113,7 +113,7 @@ class COSDD(GenerativeMethod):
         kl = torch.stack(kl_by_level).sum()
         s = self.signal(latents.code.detach()).float()
         signal = (s - x).square().mean()
-        weights = self.kl_weights(progress)
+        weights = self.config.kl_weights(progress)
         objectives = {
             "neg_elbo": nll
             + sum(w * k for w, k in zip(weights, kl_by_level, strict=True)),
@@ -252,7 +252,7 @@ class COSDD(GenerativeMethod):
             in_decoder = name.startswith("decoder.") and "location" not in name
             weights = given.get(name)
             if weights is not None and "decoder.condition" in name:
-                weights = _with_rows(weights, own.shape)  # of more layers
+                weights = with_rows(weights, own.shape)  # of more layers
             if weights is not None:
                 weights = fitted(weights, own.shape, turned=turned and not in_decoder)
             if weights is not None:
@@ -270,24 +270,6 @@ class COSDD(GenerativeMethod):
         """Return the smallest deviation of each channel, (c, 1, 1, 1)."""
         floors = torch.tensor(self.spec.scale_floors, device=like.device)
         return floors.reshape(-1, 1, 1, 1)
-
-    def kl_weights(self, progress: float) -> list[float]:
-        """Return the weight of each level's KL, lowest level first.
-
-        All rise to 1 during the warm-up. The top starts lowest, at `kl_start`: it
-        is to carry signal early. The bottom starts at 1: it alone is fine enough
-        to carry pixel noise, which it would have to unlearn again (measured in
-        docs/measurements.md).
-        """
-        risen = (
-            min(1.0, progress / self.config.kl_warmup) if self.config.kl_warmup else 1
-        )
-        top = self.config.n_levels - 1
-        starts = [
-            self.config.kl_start ** (level / top if top else 1)
-            for level in range(self.config.n_levels)
-        ]
-        return [start + (1 - start) * risen for start in starts]
 
     def _explained(self, x: Tensor, signal: Tensor) -> dict[str, Tensor]:
         """Return the power of x that the code explains, and that of the signal."""
@@ -310,9 +292,3 @@ class COSDD(GenerativeMethod):
             "explainable": pairs.mean(),
             "explainable_error": rows.std() / rows.numel() ** 0.5,
         }
-
-
-def _with_rows(weights: Tensor, shape: Sequence[int]) -> Tensor:
-    """Return weights for at least as many outputs; the further ones are zero."""
-    missing = max(0, shape[0] - len(weights))
-    return torch.cat([weights, weights.new_zeros(missing, *weights.shape[1:])])

@@ -112,6 +112,22 @@ class COSDDConfig(MethodConfig):
         "as it is and the decoder of the noise learns alone; for trained ladders",
     )
 
+    def kl_weights(self, progress: float) -> list[float]:
+        """Return the weight of each level's KL, lowest level first.
+
+        All rise to 1 during the warm-up. The top starts lowest, at `kl_start`: it
+        is to carry signal early. The bottom starts at 1: it alone is fine enough
+        to carry pixel noise, which it would have to unlearn again (measured in
+        docs/measurements.md).
+        """
+        risen = min(1.0, progress / self.kl_warmup) if self.kl_warmup else 1
+        top = self.n_levels - 1
+        starts = [
+            self.kl_start ** (level / top if top else 1)
+            for level in range(self.n_levels)
+        ]
+        return [start + (1 - start) * risen for start in starts]
+
     def adapting(self) -> Self:
         """Return a copy for networks whose latents carry the signal already.
 

@@ -28,3 +28,9 @@ def fitted(weights: Tensor, shape: Sequence[int], *, turned: bool) -> Tensor | N
         deep[:, :, shape[2] // 2] = weights
         weights = deep
     return weights.contiguous() if weights.shape == torch.Size(shape) else None
+
+
+def with_rows(weights: Tensor, shape: Sequence[int]) -> Tensor:
+    """Return weights for at least as many outputs; the further ones are zero."""
+    missing = max(0, shape[0] - len(weights))
+    return torch.cat([weights, weights.new_zeros(missing, *weights.shape[1:])])
