@@ -40,7 +40,7 @@ def as_images(
     if isinstance(images, (list, tuple)) and images and not _is_number(images[0]):
         return [one for i in images for one in as_images(i, axes)]
     data: Any = images
-    if not hasattr(data, "shape") or not isinstance(_dtype(data), np.dtype):
+    if not isinstance(getattr(data, "dtype", None), np.dtype):
         data = np.asarray(data)
     if np.ma.isMaskedArray(data):
         data = np.ma.filled(data.astype(np.float64), np.nan)
@@ -54,10 +54,6 @@ def as_images(
 
 def _is_number(value: Any) -> bool:
     return np.isscalar(value) and not isinstance(value, str)
-
-
-def _dtype(data: Any) -> Any:
-    return getattr(data, "dtype", None)
 
 
 def one_image(image: ImageLike | Sequence[ImageLike], axes: str | None = None) -> Image:

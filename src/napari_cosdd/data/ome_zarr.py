@@ -54,10 +54,12 @@ def read_zarr(path: Path, name: str) -> Image:
 def _first_series(path: Path, name: str, n: int) -> Image:
     """Open the first of the images that bioformats2raw puts into one folder."""
     first = path / "0"
+    refused = BadInputError(f"{path.name} holds no image in its first series")
+    if not first.resolve().is_relative_to(path.resolve()):  # no link out
+        raise refused
     attributes: Any = zarr.open_group(first, mode="r").attrs.asdict()
-    inside = first.resolve().is_relative_to(path.resolve())
-    if not inside or "bioformats2raw.layout" in attributes.get("ome", attributes):
-        raise BadInputError(f"{path.name} holds no image in its first series")
+    if "bioformats2raw.layout" in attributes.get("ome", attributes):
+        raise refused
     told = f"{name}: the first of {n} series is read" if n > 1 else ""
     return replace(read_zarr(first, name), path=path, note=told)
 
