@@ -87,20 +87,25 @@ def test_channels_of_the_image_are_kept_apart():
     assert not gradient[:, 1].any()
 
 
-@pytest.mark.parametrize(("ndim", "axis"), [(2, 0), (2, 1), (3, 1), (2, None)])
-def test_cached_sampling_follows_the_density_column_by_column(ndim, axis):
+@pytest.mark.parametrize(
+    ("ndim", "axis", "channels", "field"),
+    [(2, 0, 1, 7), (2, 1, 3, 7), (3, 1, 2, 3), (2, 1, 1, 1), (2, None, 2, 7)],
+)
+def test_cached_sampling_follows_the_density_column_by_column(
+    ndim, axis, channels, field
+):
     """Feeding a sample back into the network must reproduce its own parameters."""
-    net = decoder(ndim, axis)
+    net = decoder(ndim, axis, channels, field)
     size = (5, 6, 8)[3 - ndim :]
     code = torch.randn(2, 3, *size, dtype=torch.double)
     with torch.no_grad():
-        net.head.bias.view(1, 3, 2)[:, 2] = -40.0  # scales at their floor
-        net.head.weight.view(1, 3, 2, -1)[:, 2] = 0.0
+        net.head.bias.view(channels, 3, 2)[:, 2] = -40.0  # scales at their floor
+        net.head.weight.view(channels, 3, 2, -1)[:, 2] = 0.0
         x = net.sample(code, 1e-9, torch.Generator().manual_seed(0))
         location, parameters = net(x, code)
     modes = location.unsqueeze(2) + parameters[:, :, 1]
     nearest = (modes - net.rows(x).unsqueeze(2)).abs().amin(2)
-    assert x.shape == (2, 1, *size)
+    assert x.shape == (2, channels, *size)
     assert float(nearest.max()) < 1e-5
 
 

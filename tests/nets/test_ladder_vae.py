@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from helpers import awaken
-from napari_cosdd.nets.blocks import upsample
+from napari_cosdd.nets.blocks import channels_last, upsample, weights_channels_last
 from napari_cosdd.nets.ladder_vae import LadderVAE
 
 
@@ -76,3 +76,17 @@ def test_doubling_begins_as_a_repetition_of_pixels(ndim):
     for axis, repeat in enumerate(repeats, start=2):
         thinned = thinned.repeat_interleave(repeat, axis)
     torch.testing.assert_close(doubled, thinned)
+
+
+@pytest.mark.parametrize("stem_stride", [1, 2])
+@pytest.mark.parametrize(
+    ("ndim", "innermost"), [(2, torch.channels_last), (3, torch.channels_last_3d)]
+)
+def test_an_image_of_one_channel_keeps_channels_innermost(ndim, innermost, stem_stride):
+    """Torch takes a lone channel for outermost, and all that follows, slowly."""
+    net = ladder(ndim, stem_stride)
+    weights_channels_last(net)
+    features = net.bottom_up[0](
+        net.stem(channels_last(torch.randn(1, 1, *[16] * ndim)))
+    )
+    assert features.is_contiguous(memory_format=innermost)

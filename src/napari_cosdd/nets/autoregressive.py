@@ -5,13 +5,13 @@ other row, cannot model the signal, which the latents must then carry.
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from napari_cosdd.distributions.mixture import GaussianMixture
+from napari_cosdd.nets.ancestral import sample_columns
 from napari_cosdd.nets.blocks import conv, zero
 
 TAPS = 3
@@ -95,14 +95,6 @@ class CausalConv(nn.Module):
     def forward(self, h: Tensor) -> Tensor:
         """Return features of the same length; before the row starts lie zeros."""
         return self.conv(F.pad(h, (self.reach, 0)))
-
-    def step(self, seen: Tensor, i: int) -> Tensor:
-        """Return the output at position `i` only, (n, c, rows, 1).
-
-        `seen` holds the inputs so far, behind `reach` zeros.
-        """
-        past = seen[..., i : i + self.reach + 1 : max(1, self.dilation)]
-        return F.conv2d(past, self.conv.weight, self.conv.bias, groups=self.conv.groups)
 
 
 class AutoregressiveDecoder(nn.Module):
@@ -217,10 +209,7 @@ class AutoregressiveDecoder(nn.Module):
     def sample(
         self, code: Tensor, floor: float | Tensor, generator: torch.Generator
     ) -> Tensor:
-        """Draw x ~ p(x | z), column after column.
-
-        Each layer keeps what it has seen, so the cost grows linearly with the
-        width: no column is computed twice.
+        """Draw x ~ p(x | z), each column given the columns before it.
 
         Parameters
         ----------
@@ -241,32 +230,8 @@ class AutoregressiveDecoder(nn.Module):
             mixture = GaussianMixture.from_parameters(location, parameters, floor)
             return self.unrows(mixture.sample(generator).to(code.dtype), blank.shape)
         location = self.rows(self.location(code))
-        coded = self.rows(code)
-        conditions = [self._condition(coded, i) for i in range(len(self.causal) + 1)]
-        layers: list[Any] = [self.entry, *self.causal]
-        widths = [location.shape[1]] + [conditions[0].shape[1]] * len(self.causal)
-        n, _, rows, length = location.shape
-        seen = [
-            location.new_zeros(n, width, rows, layer.reach + length)
-            for layer, width in zip(layers, widths, strict=True)
-        ]
-        x = torch.empty_like(location)
-        for i in range(length):
-            if i > 0:
-                before = x[..., i - 1] - location[..., i - 1]
-                seen[0][..., self.entry.reach + i] = before
-            h = self.entry.step(seen[0], i) + conditions[0][..., i : i + 1]
-            for j, project in enumerate(self.project, start=1):
-                causal = layers[j]
-                seen[j][..., causal.reach + i] = F.relu(h)[..., 0]
-                given = conditions[j][..., i : i + 1]
-                h = h + project(F.relu(causal.step(seen[j], i) + given))
-            parameters = self.parameters_of(self.head(F.relu(h)))
-            mixture = GaussianMixture.from_parameters(
-                location[..., i : i + 1], parameters, floor
-            )
-            x[..., i] = mixture.sample(generator)[..., 0]
-        return self.unrows(x, (n, x.shape[1], *code.shape[2:]))
+        x = sample_columns(self, location, self.rows(code), floor, generator)
+        return self.unrows(x, (*x.shape[:2], *code.shape[2:]))
 
     def parameters_of(self, channels: Tensor) -> Tensor:
         """Split the channels of the head: (n, c, 3, components, rows, x)."""

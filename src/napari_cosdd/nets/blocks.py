@@ -62,10 +62,18 @@ def upsample(ndim: int, n_in: int, n_out: int) -> nn.Module:
 
 
 def channels_last(tensor: Tensor) -> Tensor:
-    """Return images or kernels with channels innermost: twice as fast on a CPU."""
+    """Return images or kernels with channels innermost: twice as fast on a CPU.
+
+    One channel alone lies innermost and outermost alike, and torch then takes it for
+    outermost, and so all that follows from it: the strides have to say which it is.
+    """
     if tensor.ndim not in _CHANNELS_LAST:
         return tensor.contiguous()
-    return tensor.contiguous(memory_format=_CHANNELS_LAST[tensor.ndim])
+    tensor = tensor.contiguous(memory_format=_CHANNELS_LAST[tensor.ndim])
+    if tensor.shape[1] > 1:
+        return tensor
+    steps = tensor.contiguous().stride()
+    return tensor.as_strided(tensor.shape, (steps[0], 1, *steps[2:]))
 
 
 def weights_channels_last(module: nn.Module) -> None:
