@@ -13,6 +13,7 @@ from napari_cosdd.devices import choose_device
 from napari_cosdd.errors import CosddError
 from napari_cosdd.events import Event, Finished, Saved, Warned
 from napari_cosdd.inference.margin import measure_margin
+from napari_cosdd.inference.reversal import measure_reversible
 from napari_cosdd.methods import get_method
 from napari_cosdd.methods.base import Method
 from napari_cosdd.noise.report import NoiseReport
@@ -133,12 +134,14 @@ class TrainingJob:
             yield event
 
     def _measured(self, model: TrainedModel) -> Generator[Event, None, TrainedModel]:
-        """Return a model that knows how far its network looks."""
+        """Return a model that knows its margin, and whether its noise is reversible."""
         try:
-            return replace(model, margin=measure_margin(model, self.patches.stacks[0]))
+            margin = measure_margin(model, self.patches.stacks[0])
+            reversible = measure_reversible(model, self.patches)
+            return replace(model, margin=margin, reversible=reversible)
         except (OSError, MemoryError, RuntimeError, CosddError) as error:
             yield Warned(
-                f"how far the network looks could not be measured ({error}); tiles "
+                f"how far the network looks could not be measured ({error}): tiles "
                 "take a margin that is wide enough"
             )
             return model

@@ -40,7 +40,7 @@ class GreyLevels(nn.Module):
         self.register_buffer("mean", torch.tensor(scale.mean).reshape(column))
         self.register_buffer("std", torch.tensor(scale.std).reshape(column))
         if n_samples:
-            self.views = views(model.method, InferenceConfig(n_samples=n_samples))
+            self.views = views(model, InferenceConfig(n_samples=n_samples))
             self._keep_noise(size)
 
     def _keep_noise(self, size: Sequence[int]) -> None:

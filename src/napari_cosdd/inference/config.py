@@ -32,8 +32,9 @@ class InferenceConfig(BaseModel):
     flip: bool = Field(
         default=True,
         title="Flipped views",
-        description="Draw every other sample from the image flipped across the noise "
-        "axis, where the law of the noise is the same: a better mean in the same time",
+        description="Draw the samples in turn from the image and from it flipped along "
+        "the axes that leave the law of the noise as it is: a better mean in the same "
+        "time",
     )
     direct: bool = Field(
         default=False,

@@ -24,7 +24,6 @@ from napari_cosdd.inference.moments import RunningMoments
 from napari_cosdd.inference.parts import DEVIATION, MEAN, Targets, sample_name
 from napari_cosdd.inference.tile_grid import Tile
 from napari_cosdd.inference.tiles import Place, pieces_of, read_tile, tiles_for
-from napari_cosdd.methods.base import Method
 from napari_cosdd.nets.blocks import channels_last, weights_channels_last
 from napari_cosdd.training.checkpoint import TrainedModel
 
@@ -112,7 +111,7 @@ def _denoise_all(
             with _told_if_memory_is_out():
                 x = channels_last(read_tile(model, source, image, piece).to(device))
                 whole = yield from _denoise_tile(
-                    model.method, x, place, outputs, config, live, stop
+                    model, x, place, outputs, config, live, stop
                 )
             if not whole:
                 return False
@@ -123,7 +122,7 @@ def _denoise_all(
 
 
 def _denoise_tile(
-    method: Method,
+    model: TrainedModel,
     x: Tensor,
     place: Place,
     outputs: Targets,
@@ -132,12 +131,12 @@ def _denoise_tile(
     stop: Callable[[], bool],
 ) -> Generator[Event, None, bool]:
     """Denoise a tile, written as `live` says; return False if stopped."""
-    if not gives_samples(method, config):
+    if not gives_samples(model.method, config):
         with torch.inference_mode():
-            place.write(outputs, MEAN, method.estimate(x)[0].float())
+            place.write(outputs, MEAN, model.method.estimate(x)[0].float())
         return True
     moments = RunningMoments(x[0], mirrored=config.antithetic)
-    for drawn in draw_samples(method, x, place, config):
+    for drawn in draw_samples(model, x, place, config):
         if isinstance(drawn, Warned):
             yield drawn
             continue

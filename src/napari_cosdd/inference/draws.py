@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 from itertools import combinations
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -14,8 +14,8 @@ from napari_cosdd.inference.config import InferenceConfig
 from napari_cosdd.inference.latent_noise import PositionNoise
 from napari_cosdd.inference.memory import samples_at_once
 from napari_cosdd.inference.tiles import Place
-from napari_cosdd.methods.base import GenerativeMethod, Method
 from napari_cosdd.nets.blocks import channels_last
+from napari_cosdd.training.checkpoint import TrainedModel
 
 
 class Draw(NamedTuple):
@@ -40,14 +40,14 @@ class View(NamedTuple):
         return x.flip([2 + axis for axis in self.flipped])
 
 
-def views(method: Method, config: InferenceConfig) -> list[View]:
+def views(model: TrainedModel, config: InferenceConfig) -> list[View]:
     """Return the views that a tile's samples are drawn from, the tile itself first.
 
     The law of the noise is the same in all of them, so each has as good a claim to
     the posterior; their average has less of the network's own error (Lim et al.,
     "Enhanced deep residual networks", CVPRW 2017, section 3.4). Views take turns.
     """
-    axes = method.symmetries() if config.flip else ()
+    axes = model.symmetries if config.flip else ()
     flips = [c for n in range(len(axes) + 1) for c in combinations(axes, n)]
     drawn = [tuple(_draws(config, k, len(flips))) for k in range(len(flips))]
     return [View(f, draws) for f, draws in zip(flips, drawn, strict=True) if draws]
@@ -68,14 +68,14 @@ def _draws(config: InferenceConfig, first: int, step: int) -> Iterator[Draw]:
 
 
 def draw_samples(
-    method: GenerativeMethod, x: Tensor, place: Place, config: InferenceConfig
+    model: TrainedModel, x: Tensor, place: Place, config: InferenceConfig
 ) -> Iterator[Warned | tuple[Sequence[Draw], Tensor]]:
     """Draw all samples of a tile, as many at a time as memory holds.
 
     Parameters
     ----------
-    method : GenerativeMethod
-        What draws.
+    model : TrainedModel
+        What draws: of a method that does.
     x : Tensor, shape (1, c, *spatial)
         The normalized tile.
     place : Place
@@ -88,10 +88,11 @@ def draw_samples(
     draws, samples : sequence of Draw, Tensor of shape (n, c, *spatial)
         Or a warning that fewer are drawn at a time from now on.
     """
+    method: Any = model.method
     batch = config.batch_size or samples_at_once(
         method, math.prod(x.shape[2:]), x.device
     )
-    for view in views(method, config):
+    for view in views(model, config):
         with torch.inference_mode():
             features = method.encode(channels_last(view.flip(x)))
         left = view.draws

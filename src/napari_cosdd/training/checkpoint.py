@@ -46,6 +46,7 @@ class ModelInfo(BaseModel):
     training: TrainingConfig
     spec: DataSpec
     margin: tuple[Annotated[int, Field(ge=0, le=4096)], ...] | None = None
+    reversible: bool = False
     trained_on: TrainedOn = TrainedOn()
     history: dict[str, list[float | None]] = {}
 
@@ -70,6 +71,8 @@ class TrainedModel:
         How it was trained.
     margin : tuple of int or None
         Context in pixels per axis that a tile needs, where measured.
+    reversible : bool
+        Whether the noise was measured to be the same backwards along its axis.
     trained_on : TrainedOn
         Names, shapes and statistics of the training data, and their hash.
     history : mapping
@@ -80,6 +83,7 @@ class TrainedModel:
     method: Method
     training: TrainingConfig
     margin: tuple[int, ...] | None = None
+    reversible: bool = False
     trained_on: TrainedOn = field(default_factory=TrainedOn)
     history: Mapping[str, list[float | None]] = field(default_factory=dict)
 
@@ -93,11 +97,18 @@ class TrainedModel:
         """Context that a tile needs, pixels per axis: measured, else computed."""
         return self.margin or self.method.tile_margin()
 
+    @property
+    def symmetries(self) -> tuple[int, ...]:
+        """Spatial axes along which a flip leaves the law of the noise as it is."""
+        every = range(self.spec.ndim)
+        return tuple(every) if self.reversible else self.method.symmetries()
+
     @cached_property
     def fingerprint(self) -> str:
         """Hash of the networks, their settings and their scale: of what they do."""
         digest = hashlib.sha256(self.method.config.model_dump_json().encode())
         digest.update(self.spec.model_dump_json().encode())
+        digest.update(b"reversible" if self.reversible else b"")
         for key, value in sorted(self.method.state_dict().items()):
             digest.update(key.encode())
             plain = value.detach().to("cpu", torch.float32).contiguous()
@@ -142,6 +153,7 @@ class TrainedModel:
             training=self.training,
             spec=self.spec,
             margin=self.margin,
+            reversible=self.reversible,
             trained_on=self.trained_on,
             history=dict(self.history),
         )
@@ -207,6 +219,7 @@ class TrainedModel:
             method=method.eval(),
             training=info.training,
             margin=info.margin,
+            reversible=info.reversible,
             trained_on=info.trained_on,
             history=info.history,
         )
