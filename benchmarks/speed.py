@@ -13,6 +13,7 @@ import numpy as np
 import torch
 import zarr
 from rich.console import Console
+from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.common import save
 from napari_cosdd import api
@@ -114,14 +115,31 @@ def _steps(size: str, saving: bool, rounds: int) -> dict[str, Any]:
     config = TrainingConfig(batch_size=4, checkpointing=saving)
     learner = Learner(network(size), config, torch.device("cpu"), 0)
     batch = np.random.default_rng(0).normal(size=(4, 1, 128, 128)).astype(np.float32)
-    seconds = median_time(lambda: list(learner.update(batch, 1.0, 1e-4)), rounds)
+    step = partial(_one_step, learner, batch)
+    seconds = median_time(step, rounds)
+    with FlopCounterMode(display=False) as counter:
+        step()
+    flops = counter.get_total_flops()
     return {
         "seconds": round(seconds, 3),
+        "gigaflop": round(flops / 1e9),
+        "share_of_matrix_product": round(flops / seconds / _peak_flops(rounds), 2),
         "megapixels_per_s": round(4 * 128**2 / seconds / 1e6, 4),
         "public_code_s": PUBLIC_STEP[size],
         "times_faster": round(PUBLIC_STEP[size] / seconds, 1),
         "peak_gib": _peak(),
     }
+
+
+def _one_step(learner: Learner, batch: Any) -> None:
+    for _ in learner.update(batch, 1.0, 1e-4):
+        pass
+
+
+def _peak_flops(rounds: int) -> float:
+    """Return the operations per second of a large matrix product: the most there is."""
+    a = torch.randn(2048, 2048)
+    return 2 * 2048**3 / median_time(lambda: a @ a, max(3, rounds))
 
 
 def samples(rounds: int) -> dict[str, Any]:

@@ -119,6 +119,7 @@ def main(
     pool = Pool(POOL, np.random.default_rng(seed))
     held_out = Pool(HELD_OUT, np.random.default_rng(seed + 1)).batch(HELD_OUT, 128)
     step, seconds = 0, 0.0
+    print(f"before: {look(method, *held_out)}", flush=True)
     while seconds < 60 * minutes:
         began = time.perf_counter()
         progress = seconds / (60 * minutes)
