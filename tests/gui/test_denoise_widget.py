@@ -65,6 +65,27 @@ def test_results_line_up_with_their_source(denoised, viewer, stripes, noisy, mod
     assert 0 < deviation.contrast_limits[1] <= expected.deviation.max()
 
 
+def test_every_setting_can_be_changed(dock, viewer, session, wait, noisy, model):
+    dock.form._widgets["seed"].value = 7
+    dock.form._widgets["margin"].value = "8"
+    dock.run.click()
+    wait(lambda: not session.denoising.job.active)
+    expected = api.denoise(noisy.astype(np.float32), model, n_samples=6, seed=7)
+    np.testing.assert_array_equal(viewer.layers["cells · mean"].data, expected.mean)
+    settings = viewer.layers["cells · mean"].metadata[KEY]["settings"]
+    assert (settings["seed"], settings["margin"]) == (7, 8)
+
+
+def test_what_the_model_cannot_do_is_said(dock, session, wait):
+    dock.form._widgets["direct"].value = True
+    dock.run.click()
+    wait(lambda: not session.denoising.job.active)
+    assert "trained without a direct denoiser" in dock.problem.text.text()
+    dock.form._widgets["margin"].value = "wide"
+    dock.run.click()
+    assert "margin" in dock.problem.text.text()
+
+
 def test_running_again_replaces_or_adds(denoised, viewer, session, wait):
     limits = viewer.layers["cells · mean"].contrast_limits = (0.0, 5.0)
     before = viewer.layers["cells · mean"]

@@ -13,6 +13,7 @@ from napari_cosdd.data.image import Image
 from napari_cosdd.errors import BadInputError, CosddError
 from napari_cosdd.events import Event
 from napari_cosdd.gui._compare import CompareView
+from napari_cosdd.gui._forms import ConfigForm
 from napari_cosdd.gui._jobs import Job
 from napari_cosdd.gui._layer_choice import LayerChoice
 from napari_cosdd.gui._layers import (
@@ -32,6 +33,7 @@ from napari_cosdd.gui._parts import (
     enable,
     field,
     fill,
+    folded,
     listen,
     row,
 )
@@ -42,9 +44,7 @@ from napari_cosdd.gui._session import session_of
 from napari_cosdd.gui._trust import Subject, TrustView
 from napari_cosdd.gui.model_reader import SUFFIX
 from napari_cosdd.inference.config import InferenceConfig
-from napari_cosdd.prediction.files import (
-    made_with,
-)
+from napari_cosdd.prediction.files import made_with
 
 if TYPE_CHECKING:
     import napari
@@ -73,6 +73,9 @@ class DenoiseWidget(Dock):
         self.n_kept.setRange(0, 200)
         self.n_kept.setValue(8)
         self.n_kept.setSuffix(" samples")
+        self.form = ConfigForm(defaults, leave_out=["n_samples", "n_kept"])
+        self.advanced = folded("Advanced")
+        self.advanced.addWidget(self.form.widget.native)
         self.plane = QCheckBox("current plane only")
         self.replace = QCheckBox("replace earlier results")
         self.replace.setChecked(self.session.replace_results)
@@ -113,6 +116,7 @@ class DenoiseWidget(Dock):
                 "Keep", self.n_kept, tip="Single samples kept as layers of their own"
             ),
             row(self.plane, self.replace),
+            self.advanced,
             row(self.run, self.cancel, stretch=0),
             self.bar,
             self.status,
@@ -151,8 +155,9 @@ class DenoiseWidget(Dock):
         try:
             model = entry.load()
             image, offset = self._to_denoise(), None
+            numbers = {"n_samples": self.n_samples, "n_kept": self.n_kept}
             config = inference_config(
-                {"n_samples": self.n_samples.value(), "n_kept": self.n_kept.value()}
+                {k: spin.value() for k, spin in numbers.items()} | self.form.changes()
             )
         except CosddError as error:
             self.problem.show_error(error)

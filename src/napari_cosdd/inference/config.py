@@ -38,7 +38,7 @@ class InferenceConfig(BaseModel):
     )
     direct: bool = Field(
         default=False,
-        title="Direct",
+        title="Direct denoiser",
         description="One pass of the direct denoiser instead of samples; no deviation",
     )
     tile_size: int = Field(

@@ -35,8 +35,8 @@ def check_fits(model: TrainedModel, source: Stack, direct: bool = False) -> None
         )
     if direct and not model.method.has_estimate:
         raise BadInputError(
-            "this model was trained without a direct denoiser; train with "
-            "--direct-denoiser, or denoise by samples"
+            "this model was trained without a direct denoiser; train with it ("
+            "--direct-denoiser), or denoise by samples"
         )
 
 
