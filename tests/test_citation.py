@@ -16,8 +16,8 @@ def test_it_says_what_was_done_and_what_to_cite(model):
         "3 Gaussian components",
         "for 6 steps on 1 noisy image of 96 × 128 pixels alone",
         "from random weights",
-        "mean of 40 posterior samples, drawn in mirrored pairs from flipped and "
-        "unflipped views of the image in turn",
+        "mean of 40 posterior samples, drawn in mirrored pairs from shifted and "
+        "flipped views of the image in turn",
         "seed 3",
     ):
         assert said in paragraph

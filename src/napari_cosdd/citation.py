@@ -62,8 +62,8 @@ def _denoising(model: TrainedModel, settings: InferenceConfig) -> str:
     if not gives_samples(model.method, settings):
         return "Denoised images are the network's estimate."
     pairs = ", drawn in mirrored pairs" if settings.antithetic else ""
-    if settings.flip and model.symmetries:
-        pairs += " from flipped and unflipped views of the image in turn"
+    if settings.views:
+        pairs += " from shifted and flipped views of the image in turn"
     return (
         f"Denoised images are the mean of {settings.n_samples} posterior samples"
         f"{pairs} (MMSE estimate, seed {settings.seed}); uncertainty is their "

@@ -157,26 +157,41 @@ def test_the_first_half_of_the_samples_is_not_mirrored(model, noisy):
     assert np.corrcoef(first.ravel(), away.ravel())[0, 1] < -0.3
 
 
-def test_a_flipped_image_has_the_flipped_mean(model, noisy, monkeypatch):
-    part = noisy[:64, :64]
+def test_a_shifted_image_has_the_shifted_mean(model, noisy, monkeypatch):
+    """Whatever pixels the network's strides put together."""
     monkeypatch.setattr(
         draws.PositionNoise, "__call__", lambda _, __, s: torch.zeros(s)
     )
 
     def odd(**settings):
-        a = api.denoise(part, model, n_samples=4, **settings).mean
-        b = api.denoise(part[::-1].copy(), model, n_samples=4, **settings).mean
-        return np.abs(a - b[::-1]).max() / part.std()
+        a, b = (
+            api.denoise(noisy[:64, x : x + 64], model, n_samples=8, **settings).mean
+            for x in (0, 1)
+        )
+        return np.abs(a[:, 17:49] - b[:, 16:48]).max() / noisy.std()
 
-    assert odd(flip=True) < 1e-4 < odd(flip=False)
+    assert 5 * odd(views=True) < odd(views=False)  # but for the borders
 
 
 def test_views_take_turns(model, noisy):
     part = noisy[:64, :64]
-    both = api.denoise(part, model, n_samples=8, n_kept=8)
-    one = api.denoise(part, model, n_samples=8, n_kept=8, flip=False)
-    same = [np.allclose(a, b) for a, b in zip(both.samples, one.samples, strict=True)]
-    assert same == [True, False] * 4
+    many = api.denoise(part, model, n_samples=8, n_kept=8)
+    one = api.denoise(part, model, n_samples=8, n_kept=8, views=False)
+    same = [np.allclose(a, b) for a, b in zip(many.samples, one.samples, strict=True)]
+    assert same == [True, False, False, False] * 2
+
+
+@pytest.mark.parametrize("reversible", [True, False])
+def test_a_view_taken_back_is_the_image_but_for_its_last_pixels(model, reversible):
+    x = torch.randn(2, 1, 8, 12)
+    found = draws.views(
+        replace(model, reversible=reversible), InferenceConfig(n_samples=8)
+    )
+    assert [view.shifts for view in found] == [(0, 0), (1, 1), (2, 3), (3, 2)]
+    for view in found:
+        again = view.back(view.of(x))
+        assert torch.equal(again[..., :-3, :-3], x[..., :-3, :-3])
+    assert len({view.of(x).numpy().tobytes() for view in found}) == 4
 
 
 def true_mean(model, part):

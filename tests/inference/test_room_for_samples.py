@@ -83,10 +83,11 @@ def test_short_memory_is_told_and_changes_nothing(noisy, model, free):
 @pytest.mark.parametrize(
     ("room", "margin", "read"),
     [
-        (96 * 128, 0, [(96, 128)]),  # the whole image fits, however large tiles may be
-        (90 * 90, 0, [(96, 64)] * 2),
-        (100 * 100, 16, [(96, 80)] * 2),
-        (100, 0, [(48, 64)] * 4),  # and no further
+        # The whole image fits, however large tiles may be; 4 pixels lie beyond it.
+        (100 * 132, 4, [(100, 132)]),
+        (90 * 90, 4, [(100, 68), (100, 72)]),
+        (100 * 100, 16, [(100, 80), (100, 84)]),
+        (100, 4, [(52, 68), (56, 68), (52, 72), (56, 72)]),  # and no further
     ],
 )
 def test_tiles_are_cut_until_they_fit_with_their_margins(

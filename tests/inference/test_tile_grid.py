@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_cosdd.inference.tile_grid import NARROW, tile_grid
+from napari_cosdd.inference.tile_grid import NARROW, pixels_lost, tile_grid
 
 
 @given(
@@ -22,7 +22,8 @@ def test_cores_partition_and_tiles_fit_the_network(height, width, tile, margin, 
             assert (read.stop - read.start) % step == 0
             assert read.start <= max(0, core.start - margin)
             assert read.stop >= min(size, core.stop + margin)
-            assert read.stop < size + step
+            assert read.stop < size + pixels_lost(step) + step
+            assert read.stop >= core.stop + pixels_lost(step)
     assert (covered == 1).all()
 
 
@@ -48,5 +49,6 @@ def test_halves_cover_a_tile_and_see_as_much(height, width, margin, step):
                 assert (r.stop - r.start) % step == 0
                 assert r.start <= max(outer.start, c.start - margin)
                 assert r.stop >= min(outer.stop, c.stop + margin)
+                assert r.stop >= c.stop + pixels_lost(step)
         assert (covered[whole.core] == 1).all()
         assert covered.sum() == covered[whole.core].sum()

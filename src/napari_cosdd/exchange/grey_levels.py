@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from napari_cosdd.inference.config import InferenceConfig
 from napari_cosdd.inference.draws import View, views
 from napari_cosdd.inference.latent_noise import PositionNoise
+from napari_cosdd.inference.tile_grid import tile_grid
 from napari_cosdd.nets.ladder_vae import LatentNoise
 from napari_cosdd.training.checkpoint import TrainedModel
 
@@ -39,9 +40,11 @@ class GreyLevels(nn.Module):
         column = (1, -1, *(1,) * len(size))
         self.register_buffer("mean", torch.tensor(scale.mean).reshape(column))
         self.register_buffer("std", torch.tensor(scale.std).reshape(column))
+        nothing = [0] * len(size)
+        (self.tile,) = tile_grid(size, size, nothing, model.method.tile_multiple())
         if n_samples:
             self.views = views(model, InferenceConfig(n_samples=n_samples))
-            self._keep_noise(size)
+            self._keep_noise([r.stop for r in self.tile.read])
 
     def _keep_noise(self, size: Sequence[int]) -> None:
         """Draw the noise of every view and level once, to be part of the network."""
@@ -71,21 +74,33 @@ class GreyLevels(nn.Module):
         total = torch.zeros_like(x)
         for view in self.views:
             n = len(view.draws)
-            many = [f.expand(n, *f.shape[1:]) for f in method.encode(view.flip(x))]
+            many = [f.expand(n, *f.shape[1:]) for f in method.encode(view.of(x))]
             drawn = method.sample_posterior(many, noise(view))
-            total = total + view.flip(drawn.sum(0, keepdim=True))
+            total = total + view.back(drawn.sum(0, keepdim=True))
         return total / self.n_samples
 
     def forward(self, image: Tensor) -> Tensor:
         """Return the denoised image, shape (1, c, *size), as `image` is."""
-        x = (image - self.mean) / self.std
+        x = self._widened((image - self.mean) / self.std)
         if self.n_samples:
             s = self._mean_of_samples(x, self._kept)
         else:
             s = self.method.estimate(x)
+        s = s[(slice(None), slice(None), *self.tile.inner)]
         return s * self.std + self.mean
+
+    def _widened(self, x: Tensor) -> Tensor:
+        """Mirror the end of the image beyond it, as far as a tile reads."""
+        for axis, read in enumerate(self.tile.read, start=2):
+            inside, beyond = x.shape[axis], read.stop - x.shape[axis]
+            mirrored = x.narrow(axis, inside - beyond, beyond).flip(axis)
+            x = torch.cat([x, mirrored], axis)
+        return x
 
 
 def _name(view: View, level: int) -> str:
     """Return the name under which the noise of a view and level is kept."""
-    return "_".join(["noise", *(f"flip{axis}" for axis in view.flipped), str(level)])
+    shifts, flips = (
+        "".join(map(str, numbers)) for numbers in (view.shifts, view.flipped)
+    )
+    return f"noise_shifted{shifts}_flipped{flips}_{level}"

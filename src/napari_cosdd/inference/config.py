@@ -29,12 +29,12 @@ class InferenceConfig(BaseModel):
         "is as good as that of several times as many. Kept samples are not mirrored "
         "as long as they are at most half of all",
     )
-    flip: bool = Field(
+    views: bool = Field(
         default=True,
-        title="Flipped views",
-        description="Draw the samples in turn from the image and from it flipped along "
-        "the axes that leave the law of the noise as it is: a better mean in the same "
-        "time",
+        title="Several views",
+        description="Draw the samples in turn from the image and from it shifted by "
+        "pixels, and flipped where that leaves the law of the noise as it is: a better "
+        "mean in the same time",
     )
     direct: bool = Field(
         default=False,

@@ -13,6 +13,7 @@ from napari_cosdd.events import Warned
 from napari_cosdd.inference.config import InferenceConfig
 from napari_cosdd.inference.latent_noise import PositionNoise
 from napari_cosdd.inference.memory import samples_at_once
+from napari_cosdd.inference.tile_grid import pixels_lost
 from napari_cosdd.inference.tiles import Place
 from napari_cosdd.nets.blocks import channels_last
 from napari_cosdd.training.checkpoint import TrainedModel
@@ -27,30 +28,62 @@ class Draw(NamedTuple):
 
 
 class View(NamedTuple):
-    """The tile flipped along some spatial axes, and what is drawn of it.
+    """The tile shifted by some pixels per spatial axis, and flipped along some axes.
 
     Mirrored pairs come one after the other.
     """
 
+    shifts: tuple[int, ...]
     flipped: tuple[int, ...]
     draws: tuple[Draw, ...]
 
-    def flip(self, x: Tensor) -> Tensor:
-        """Return (n, c, *spatial) as this view has it, or from it as it was."""
+    def of(self, x: Tensor) -> Tensor:
+        """Return (n, c, *spatial) as this view has it; the last pixels are lost."""
+        for axis, n in enumerate(self.shifts, start=2):
+            mirrored = x.narrow(axis, 0, n).flip(axis)
+            x = torch.cat([mirrored, x.narrow(axis, 0, x.shape[axis] - n)], axis)
         return x.flip([2 + axis for axis in self.flipped])
+
+    def back(self, s: Tensor) -> Tensor:
+        """Return (n, c, *spatial) of this view as the tile has it."""
+        s = s.flip([2 + axis for axis in self.flipped])
+        return s.roll([-n for n in self.shifts], list(range(2, s.ndim)))
 
 
 def views(model: TrainedModel, config: InferenceConfig) -> list[View]:
     """Return the views that a tile's samples are drawn from, the tile itself first.
 
     The law of the noise is the same in all of them, so each has as good a claim to
-    the posterior; their average has less of the network's own error (Lim et al.,
-    "Enhanced deep residual networks", CVPRW 2017, section 3.4). Views take turns.
+    the posterior; their average has less of the network's own error. Flips: Lim et
+    al., "Enhanced deep residual networks", CVPRW 2017, section 3.4. Shifts, by which
+    the network's strides put other pixels together: Coifman & Donoho,
+    "Translation-invariant de-noising", 1995. Views take turns.
     """
-    axes = model.symmetries if config.flip else ()
-    flips = [c for n in range(len(axes) + 1) for c in combinations(axes, n)]
-    drawn = [tuple(_draws(config, k, len(flips))) for k in range(len(flips))]
-    return [View(f, draws) for f, draws in zip(flips, drawn, strict=True) if draws]
+    flips = _subsets(model.symmetries)
+    multiple = model.method.tile_multiple()
+    n = max(len(flips), *(pixels_lost(m) + 1 for m in multiple)) if config.views else 1
+    found = [
+        View(_shifts(multiple, k), flips[k % len(flips)], tuple(_draws(config, k, n)))
+        for k in range(n)
+    ]
+    return [view for view in found if view.draws]
+
+
+def _subsets(axes: Sequence[int]) -> list[tuple[int, ...]]:
+    """Return all subsets, from the empty one to the whole."""
+    return [c for n in range(len(axes) + 1) for c in combinations(axes, n)]
+
+
+def _shifts(multiple: Sequence[int], k: int) -> tuple[int, ...]:
+    """Return the pixels that view `k` is shifted by along each axis.
+
+    The last axis counts in Gray code: so four views have all four ways in which a
+    stride of 2 puts the pixels of a plane together.
+    """
+    numbers = [k] * (len(multiple) - 1) + [k ^ (k >> 1)]
+    return tuple(
+        i % (pixels_lost(m) + 1) for i, m in zip(numbers, multiple, strict=True)
+    )
 
 
 def _draws(config: InferenceConfig, first: int, step: int) -> Iterator[Draw]:
@@ -94,7 +127,7 @@ def draw_samples(
     )
     for view in views(model, config):
         with torch.inference_mode():
-            features = method.encode(channels_last(view.flip(x)))
+            features = method.encode(channels_last(view.of(x)))
         left = view.draws
         while left:
             draws = left[:batch]
@@ -122,5 +155,5 @@ def draw_samples(
                 yield Warned(f"memory ran out: going on with {batch} samples at a time")
                 continue
             left = left[batch:]
-            yield draws, view.flip(samples)
+            yield draws, view.back(samples)
         del features  # before those of the next view take their memory

@@ -9,6 +9,8 @@ from napari_cosdd.axes import Region
 
 #: Cores of so many pixels along their longest axis are not cut any more.
 NARROW = 64
+#: Views of a tile are shifted by fewer pixels, and by no more than the stride.
+SHIFTS = 4
 
 
 @dataclass(frozen=True)
@@ -21,7 +23,8 @@ class Tile:
         What this tile answers for; the cores of all tiles partition the image.
     read : tuple of slice
         What it looks at, within the padded image: the core, its margin, and up to
-        a multiple of the network's stride. May end beyond the image.
+        a multiple of the network's stride. May end beyond the image; its last
+        pixels are never of the core where shifted views lose them.
     """
 
     core: Region
@@ -58,7 +61,7 @@ class Tile:
         lengths = [c.stop - c.start for c in self.core]
         axis = max(range(len(lengths)), key=lengths.__getitem__)
         core, read, step = self.core[axis], self.read[axis], multiple[axis]
-        around = -(-margin[axis] // step) * step
+        around = _context(margin[axis], step)
         middle = core.start + -(-lengths[axis] // (2 * step)) * step
         if lengths[axis] <= NARROW or middle >= core.stop:
             return None
@@ -109,12 +112,17 @@ def tile_grid(
     ]
 
 
+def pixels_lost(multiple: int) -> int:
+    """Return how many pixels at a tile's end its shifted views lose at most."""
+    return min(multiple, SHIFTS) - 1
+
+
 def _cuts(
     size: int, tile: int, margin: int, multiple: int
 ) -> list[tuple[slice, slice]]:
-    margin = -(-margin // multiple) * multiple
+    margin = _context(margin, multiple)
     step = max(multiple, tile // multiple * multiple)
-    end = -(-size // multiple) * multiple
+    end = -(-(size + pixels_lost(multiple)) // multiple) * multiple
     return [
         (
             slice(start, min(start + step, size)),
@@ -122,3 +130,8 @@ def _cuts(
         )
         for start in range(0, size, step)
     ]
+
+
+def _context(margin: int, multiple: int) -> int:
+    """Return a margin that holds what views lose, as a multiple."""
+    return -(-max(margin, pixels_lost(multiple)) // multiple) * multiple

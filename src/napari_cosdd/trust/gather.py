@@ -187,7 +187,7 @@ def _solutions(
         n_samples=n_samples,
         n_kept=n_samples,
         antithetic=False,
-        flip=False,
+        views=False,
         device=device,
     )
     for event in denoising(model, part, config, stop=stop):
