@@ -17,6 +17,7 @@ from benchmarks import (
     soak,
     speed,
     table,
+    views,
 )
 from benchmarks.common import NOISES, SETS
 
@@ -57,6 +58,12 @@ def quality_command(
     quality.run(
         console, sets.split(","), noises.split(","), methods.split(","), minutes, seed
     )
+
+
+@app.command("views")
+def views_command() -> None:
+    """Shifted and flipped views against one, and whether noise has a direction."""
+    views.run(console)
 
 
 @app.command("limit")

@@ -1,9 +1,8 @@
 """Whether noise has a direction along its axis, measured on the trained network."""
 
-from typing import Any
-
 import numpy as np
 import torch
+from torch import Tensor
 
 from napari_cosdd.data.patches import Patches
 from napari_cosdd.methods.base import Batch
@@ -14,7 +13,6 @@ from napari_cosdd.training.checkpoint import TrainedModel
 TOLERANCE = 0.02
 
 
-@torch.inference_mode()
 def measure_reversible(model: TrainedModel, patches: Patches) -> bool:
     """Tell whether the law of the noise is the same backwards along its axis.
 
@@ -31,21 +29,33 @@ def measure_reversible(model: TrainedModel, patches: Patches) -> bool:
     patches : Patches
         Of its training.
     """
+    grown = growth_if_reversed(model, patches)
+    return grown is not None and grown[0] + 2 * grown[1] < TOLERANCE
+
+
+@torch.inference_mode()
+def growth_if_reversed(
+    model: TrainedModel, patches: Patches
+) -> tuple[float, float] | None:
+    """Return by how much the negative ELBO grows, nats per pixel, and ± of it.
+
+    None for methods that have none, and where no axis is the noise's own: there all
+    may be flipped anyway.
+    """
     axis = model.method.noise_dim
     if axis is None:
-        return False  # no axis is the noise's own: all may be flipped anyway
+        return None
     crops = torch.from_numpy(patches.validation(model.training.seed))
     growths = []
-    for i, x in enumerate(crops.split(1)):
-        forwards, backwards = (_neg_elbo(model, v, i) for v in (x, x.flip(axis + 2)))
+    for seed, x in enumerate(crops.split(1)):
+        forwards, backwards = (_neg_elbo(model, v, seed) for v in (x, x.flip(axis + 2)))
         if forwards is None or backwards is None:
-            return False
+            return None
         growths.append(backwards - forwards)
-    error = np.std(growths, ddof=1) / np.sqrt(len(growths))
-    return bool(np.mean(growths) + 2 * error < TOLERANCE)
+    return float(np.mean(growths)), float(np.std(growths, ddof=1) / len(growths) ** 0.5)
 
 
-def _neg_elbo(model: TrainedModel, x: Any, seed: int) -> float | None:
+def _neg_elbo(model: TrainedModel, x: Tensor, seed: int) -> float | None:
     """Return the negative ELBO, nats per pixel, of methods that have one."""
     losses = model.method.losses(Batch(x), torch.Generator().manual_seed(seed))
     found = losses.objectives.get("neg_elbo")
