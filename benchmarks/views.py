@@ -36,7 +36,8 @@ def run(console: Console) -> None:
 def _problem(name: str) -> Problem:
     """Return a problem, or W2S behind a detector where photons leave an afterglow."""
     if name not in SLOW:
-        return problem(*name.split("/"))
+        data, noise = name.split("/")
+        return problem(data, noise)
     gain, left = SLOW[name]
 
     def add_noise(clean: Any, rng: np.random.Generator) -> Any:
