@@ -13,8 +13,7 @@ def add_noise(clean: Image, rng: np.random.Generator) -> Image:
     """Return a clean image, 0 to 1, with noise of a kind drawn at random.
 
     White noise, noise that grows or falls with the signal, and noise that is
-    correlated along rows, each with a strength of its own; all three or fewer. The
-    last may be of the gain, and then grow with the signal.
+    correlated along rows, each with a strength of its own; all three or fewer.
     """
     noisy = clean.astype(np.float64)
     strength = 10 ** rng.uniform(-1.7, -0.6)  # deviation of all, of a range of 1
@@ -25,19 +24,15 @@ def add_noise(clean: Image, rng: np.random.Generator) -> Image:
         gain = max(1e-5, shot**2 / max(0.05, float(clean.mean())))
         noisy = noisy + gain * rng.poisson(clean / gain) - clean
     else:
-        falling = (clean + rng.uniform(0.05, 0.3)) ** -rng.uniform(0.3, 1.2)
-        noisy = noisy + shot * rng.normal(size=clean.shape) * falling / falling.mean()
+        noisy = noisy + shot * rng.normal(size=clean.shape) / (1 + 4 * clean)
     if rng.random() < 0.85:
-        made = along_rows(clean.shape, rng)
-        if rng.random() < 0.15:
-            made *= clean / max(0.05, float(clean.mean()))
-        noisy = noisy + row * made
+        noisy = noisy + row * along_rows(clean.shape, rng)
     return noisy.astype(np.float32)
 
 
 def along_rows(shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.float64]:
     """Draw noise of unit variance that is correlated along the last axis only."""
-    kind = rng.integers(7)
+    kind = rng.integers(5)
     if kind == 0:  # the point spread of a line scan
         made = ndimage.gaussian_filter1d(
             rng.normal(size=shape), rng.uniform(0.4, 3), axis=-1
@@ -52,17 +47,6 @@ def along_rows(shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.f
         made = np.sin(2 * np.pi * np.arange(shape[-1]) / period + phase)
         if rng.random() < 0.5:
             made = np.sign(made)
-    elif kind == 4:  # a resonance of an amplifier: it rings after each event
-        pole = rng.uniform(0.4, 0.95) * np.exp(1j * rng.uniform(0.1, 1) * np.pi)
-        ringing = [1, -2 * pole.real, abs(pole) ** 2]
-        made = signal.lfilter([1], ringing, rng.normal(size=shape))
-    elif kind == 5:  # a pattern of readout, repeated; where it starts differs by row
-        period = int(rng.integers(2, 17))
-        form = rng.normal(size=period)
-        if rng.random() < 0.5:
-            form = np.where(np.arange(period) < rng.integers(1, period), 1.0, -1.0)
-        start = rng.integers(0, period, (*shape[:-1], 1))
-        made = (form - form.mean())[(np.arange(shape[-1]) + start) % period]
     else:  # an offset of each row, on white noise
         made = rng.normal(size=(*shape[:-1], 1)) + rng.normal(size=shape)
     return made / made.std()
