@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from napari_cosdd import api
 from napari_cosdd.events import Finished, StepDone, Validated, Warned
 from napari_cosdd.inference.config import InferenceConfig
 from napari_cosdd.inference.draws import View
+from napari_cosdd.inference.reversal import measure_reversible
 from napari_cosdd.nets.blocks import channels_last, weights_channels_last
 from napari_cosdd.nets.unet import UNet
 from napari_cosdd.noise.autocorrelation import autocorrelation
@@ -112,8 +114,10 @@ def train_and_score(
         if isinstance(event, Finished):
             model, steps = event.result, event.step
     assert model is not None
+    model = replace(model, reversible=measure_reversible(model, job.patches))
     return {
         "steps": steps,
+        "reversible": model.reversible,
         "advice": job.noise.advice.sentence if job.noise else "",
         "notes": notes,
         **final_scores(task, model),

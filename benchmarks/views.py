@@ -81,7 +81,6 @@ def _trained(image: api.Image) -> tuple[Any, dict[str, Any]]:
     grown = growth_if_reversed(last.result, job.patches)
     assert grown is not None
     return last.result, {
-        "growth": round(grown[0], 4),
-        "error": round(grown[1], 4),
+        "growth": round(grown, 4),
         "reversible": last.result.reversible,
     }

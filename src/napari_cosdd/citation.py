@@ -2,6 +2,7 @@
 
 from napari_cosdd._version import __version__
 from napari_cosdd.inference.config import InferenceConfig
+from napari_cosdd.inference.draws import views
 from napari_cosdd.inference.fits import gives_samples
 from napari_cosdd.training.checkpoint import TrainedModel
 
@@ -62,8 +63,11 @@ def _denoising(model: TrainedModel, settings: InferenceConfig) -> str:
     if not gives_samples(model.method, settings):
         return "Denoised images are the network's estimate."
     pairs = ", drawn in mirrored pairs" if settings.antithetic else ""
-    if settings.views:
-        pairs += " from shifted and flipped views of the image in turn"
+    seen = views(model, settings)
+    kinds = {"shifted": any(any(v.shifts) for v in seen)}
+    kinds["flipped"] = any(v.flipped for v in seen)
+    if made := " and ".join(kind for kind, used in kinds.items() if used):
+        pairs += f" from {made} views of the image in turn"
     return (
         f"Denoised images are the mean of {settings.n_samples} posterior samples"
         f"{pairs} (MMSE estimate, seed {settings.seed}); uncertainty is their "

@@ -11,7 +11,7 @@ from napari_cosdd.data.patches import Patches
 from napari_cosdd.data.trained_on import TrainedOn
 from napari_cosdd.devices import choose_device
 from napari_cosdd.errors import CosddError
-from napari_cosdd.events import Event, Finished, Saved, Warned
+from napari_cosdd.events import Event, Finished, Reason, Saved, Warned
 from napari_cosdd.inference.margin import measure_margin
 from napari_cosdd.inference.reversal import measure_reversible
 from napari_cosdd.methods import get_method
@@ -125,7 +125,8 @@ class TrainingJob:
         run = self.start(output)
         for event in train(run, resume=resume, stop=stop):
             if isinstance(event, Finished):
-                event = replace(event, result=(yield from self._measured(event.result)))
+                model = yield from self._measured(event.result, event.reason)
+                event = replace(event, result=model)
                 if run.writes_to is not None:
                     event.result.save_or_rescue(run.writes_to)
                     if event.reason != "stopped":
@@ -133,15 +134,28 @@ class TrainingJob:
                     yield Saved(run.writes_to, event.step)
             yield event
 
-    def _measured(self, model: TrainedModel) -> Generator[Event, None, TrainedModel]:
-        """Return a model that knows its margin, and whether its noise is reversible."""
+    def _measured(
+        self, model: TrainedModel, reason: Reason
+    ) -> Generator[Event, None, TrainedModel]:
+        """Return a model that knows its margin, and whether its noise is reversible.
+
+        Of what was stopped on the way that is not asked: it may not know its noise.
+        """
+        failures = (OSError, MemoryError, RuntimeError, CosddError)
         try:
-            margin = measure_margin(model, self.patches.stacks[0])
-            reversible = measure_reversible(model, self.patches)
-            return replace(model, margin=margin, reversible=reversible)
-        except (OSError, MemoryError, RuntimeError, CosddError) as error:
+            model = replace(model, margin=measure_margin(model, self.patches.stacks[0]))
+        except failures as error:
             yield Warned(
-                f"how far the network looks could not be measured ({error}): tiles "
+                f"how far the network looks could not be measured ({error}); tiles "
                 "take a margin that is wide enough"
+            )
+        if reason not in ("completed", "time limit", "plateau"):
+            return model
+        try:
+            return replace(model, reversible=measure_reversible(model, self.patches))
+        except failures as error:
+            yield Warned(
+                f"whether the noise is the same backwards could not be measured "
+                f"({error}); samples are not drawn from the reversed image"
             )
             return model

@@ -375,11 +375,23 @@ def test_a_late_collapse_leaves_the_model_from_before(noisy, monkeypatch, tmp_pa
     assert path.exists()
 
 
-def test_a_margin_that_cannot_be_measured_costs_no_model(noisy, monkeypatch):
+@pytest.mark.parametrize("what", ["margin", "reversible"])
+def test_what_cannot_be_measured_costs_no_model(noisy, monkeypatch, what):
     def full(*_):
         raise MemoryError
 
-    monkeypatch.setattr("napari_cosdd.training_job.measure_margin", full)
+    monkeypatch.setattr(f"napari_cosdd.training_job.measure_{what}", full)
     events = list(job(noisy, max_steps=2).run())
-    assert events[-1].result.margin is None
+    model = events[-1].result
+    assert (model.margin is None) is (what == "margin")
     assert any("could not be measured" in e.message for e in kinds(events, Warned))
+
+
+def test_what_was_stopped_may_not_know_its_noise(noisy, monkeypatch):
+    monkeypatch.setattr("napari_cosdd.training_job.measure_reversible", lambda *_: True)
+    training = job(noisy, max_steps=4)
+    assert list(training.run())[-1].result.reversible
+    polls = iter([False, False, True])
+    stopped = list(training.run(stop=lambda: next(polls, True)))[-1]
+    assert stopped.reason == "stopped"
+    assert not stopped.result.reversible

@@ -23,7 +23,7 @@ class GreyLevels(nn.Module):
     model : TrainedModel
         What was learned.
     size : sequence of int
-        Of a tile, pixels per spatial axis.
+        Of a tile, pixels per spatial axis: multiples of the network's stride.
     n_samples : int
         Posterior samples of the mean, in mirrored pairs; 0 asks for the point
         estimate.

@@ -54,7 +54,8 @@ class InferenceConfig(BaseModel):
         ge=0,
         le=2048,
         title="Margin",
-        description="Context around a tile; empty: as measured on the trained model",
+        description="Context around a tile, in whole strides of the network; empty: as "
+        "measured on the trained model",
         json_schema_extra={"unit": "px"},
     )
     batch_size: int | None = Field(

@@ -77,8 +77,8 @@ def _subsets(axes: Sequence[int]) -> list[tuple[int, ...]]:
 def _shifts(multiple: Sequence[int], k: int) -> tuple[int, ...]:
     """Return the pixels that view `k` is shifted by along each axis.
 
-    The last axis counts in Gray code: so four views have all four ways in which a
-    stride of 2 puts the pixels of a plane together.
+    The last axis counts in Gray code: so four views of a plane have all four ways in
+    which a first stride of 2 puts its pixels together.
     """
     numbers = [k] * (len(multiple) - 1) + [k ^ (k >> 1)]
     return tuple(
@@ -144,8 +144,9 @@ def draw_samples(
             samples: Tensor | None = None
             try:
                 with torch.inference_mode():
-                    expanded = [f.expand(len(draws), *f.shape[1:]) for f in features]
-                    samples = method.sample_posterior(expanded, noise).float()
+                    samples = method.sample_posterior(
+                        [f.expand(len(draws), *f.shape[1:]) for f in features], noise
+                    ).float()
             except (RuntimeError, MemoryError) as error:
                 if batch == 1 or not is_out_of_memory(error):
                     raise

@@ -6,6 +6,7 @@ from torch import Tensor
 
 from napari_cosdd.axes import Stack
 from napari_cosdd.inference.latent_noise import PositionNoise
+from napari_cosdd.inference.tile_grid import pixels_lost
 from napari_cosdd.methods.base import GenerativeMethod
 from napari_cosdd.training.checkpoint import TrainedModel
 
@@ -63,6 +64,7 @@ def _margin(model: TrainedModel, x: Tensor, axis: int, multiple: int) -> int:
     profile = change.square().mean(others).sqrt()
     reached = torch.nonzero(profile > TOLERANCE)
     margin = int(reached[-1]) + 1 if len(reached) else 0
+    margin += pixels_lost(multiple)  # by shifted views, on one side
     margin = max(multiple, -(-margin // multiple) * multiple)
     if margin >= length - disturbed:  # it may reach beyond what was looked at
         return max(margin, model.method.tile_margin()[axis])
