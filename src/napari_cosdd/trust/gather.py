@@ -183,7 +183,7 @@ def _solutions(
     stop: Callable[[], bool],
 ) -> Floats:
     """Return independent posterior samples, else the estimate, (k, m, y, x)."""
-    config = InferenceConfig(  # not flipped: noise is redrawn on the first of them
+    config = InferenceConfig(  # one view: noise is redrawn on the first of them
         n_samples=n_samples,
         n_kept=n_samples,
         antithetic=False,
