@@ -39,15 +39,11 @@ def _problem(name: str) -> Problem:
         data, noise = name.split("/")
         return problem(data, noise)
     gain, left = SLOW[name]
-
-    def add_noise(clean: Any, rng: np.random.Generator) -> Any:
-        shot = gain * rng.poisson(clean / gain) - clean
-        rows = np.sqrt(1 - left**2) * signal.lfilter([1], [1, -left], shot, axis=-1)
-        return (clean + rows + rng.normal(0, 0.02, clean.shape)).astype(np.float32)
-
-    task = problem("w2s", "stripes")
-    noisy = add_noise(task.clean, np.random.default_rng(0))
-    return replace(task, name=name, noisy=noisy, add_noise=add_noise)
+    task, rng = problem("w2s", "stripes"), np.random.default_rng(0)
+    shot = gain * rng.poisson(task.clean / gain) - task.clean
+    rows = np.sqrt(1 - left**2) * signal.lfilter([1], [1, -left], shot, axis=-1)
+    noisy = task.clean + rows + rng.normal(0, 0.02, task.clean.shape)
+    return replace(task, name=name, noisy=noisy.astype(np.float32))
 
 
 def _simulated(task: Problem) -> dict[str, Any]:
@@ -76,7 +72,7 @@ def _real(path: str, axes: str) -> dict[str, Any]:
 
 def _trained(image: api.Image) -> tuple[Any, dict[str, Any]]:
     """Return a model, and by how much reversed images are less likely."""
-    job = api.prepare_training([image], Recipe.preset().changed({"noise_axis": "auto"}))
+    job = api.prepare_training([image], Recipe.preset())
     last: Any = list(job.run())[-1]
     grown = growth_if_reversed(last.result, job.patches)
     assert grown is not None

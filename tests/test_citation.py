@@ -24,6 +24,12 @@ def test_it_says_what_was_done_and_what_to_cite(model):
     assert references.startswith("[1] B. Salmon and A. Krull")
 
 
+def test_views_that_there_were_not_are_not_told(model):
+    for settings in ({"views": False}, {"n_samples": 2}):  # a pair is of one view
+        text = methods_paragraph(model, InferenceConfig(**settings))
+        assert "samples, drawn in mirrored pairs (MMSE" in text
+
+
 @pytest.mark.parametrize(("axis", "n"), [("x", 2), ("none", 1)])
 def test_noise2void_is_cited_for_what_it_is(noisy, axis, n):
     model = api.fit(

@@ -64,10 +64,10 @@ def _denoising(model: TrainedModel, settings: InferenceConfig) -> str:
         return "Denoised images are the network's estimate."
     pairs = ", drawn in mirrored pairs" if settings.antithetic else ""
     seen = views(model, settings)
-    kinds = {"shifted": any(any(v.shifts) for v in seen)}
-    kinds["flipped"] = any(v.flipped for v in seen)
-    if made := " and ".join(kind for kind, used in kinds.items() if used):
-        pairs += f" from {made} views of the image in turn"
+    kinds = ["shifted"] if any(any(view.shifts) for view in seen) else []
+    kinds += ["flipped"] if any(view.flipped for view in seen) else []
+    if kinds:
+        pairs += f" from {' and '.join(kinds)} views of the image in turn"
     return (
         f"Denoised images are the mean of {settings.n_samples} posterior samples"
         f"{pairs} (MMSE estimate, seed {settings.seed}); uncertainty is their "

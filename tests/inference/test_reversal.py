@@ -6,6 +6,8 @@ from scipy import signal
 
 from helpers import tiny_recipe
 from napari_cosdd import api
+from napari_cosdd.axes import Stack
+from napari_cosdd.inference import margin
 from napari_cosdd.inference.config import InferenceConfig
 from napari_cosdd.inference.draws import views
 from napari_cosdd.training.checkpoint import TrainedModel
@@ -44,3 +46,12 @@ def test_a_model_file_knows_whether_its_noise_is_reversible(model, tmp_path):
         assert TrainedModel.load(tmp_path / "a.cosdd").reversible is reversible
     prints = {replace(model, reversible=r).fingerprint for r in (True, False)}
     assert len(prints) == 2
+
+
+def test_a_measured_margin_holds_what_shifted_views_lose(model, noisy, monkeypatch):
+    source = Stack(noisy, "YX", 2)
+    held = []
+    for lost in (4, 8):  # one stride of the network and two
+        monkeypatch.setattr(margin, "pixels_lost", lambda multiple, n=lost: n)
+        held.append(np.array(margin.measure_margin(model, source)))
+    np.testing.assert_array_equal(held[1] - held[0], 4)

@@ -45,10 +45,10 @@ def as_matrices(conv: nn.Conv2d) -> Tensor:
     return kernel.permute(0, 3, 2, 1).flatten(1, 2)
 
 
-def bias_of(conv: nn.Conv2d) -> Tensor:
+def bias_of(conv: Any) -> Tensor:
     """Return a bias as one row for each group's matrix, (groups, 1, outputs)."""
-    assert conv.bias is not None
-    return conv.bias.unflatten(0, (conv.groups, 1, -1))
+    bias: Tensor = conv.bias
+    return bias.unflatten(0, (conv.groups, 1, -1))
 
 
 def sample_columns(
