@@ -1,6 +1,5 @@
 """`python -m pretraining`: see `pretraining`."""
 
-import time
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,7 +11,7 @@ from torch import Tensor
 from napari_cosdd.data.trained_on import TrainedOn
 from napari_cosdd.methods.base import Batch
 from napari_cosdd.methods.cosdd import COSDD
-from napari_cosdd.methods.cosdd_config import COSDDConfig
+from napari_cosdd.methods.cosdd_config import PRESETS, COSDDConfig
 from napari_cosdd.nets.autoregressive import AutoregressiveDecoder, dilations
 from napari_cosdd.nets.blocks import channels_last, weights_channels_last
 from napari_cosdd.normalization import Normalization
@@ -25,8 +24,8 @@ from pretraining.noises import add_noise
 from pretraining.scenes import scene
 
 OUTPUT = Path(__file__).parents[1] / "src/napari_cosdd/weights/cosdd.safetensors"
-#: Scenes held at a time, and their side, pixels. One is drawn anew at each step.
-POOL, SIDE = 160, 192
+#: Scenes held at a time, their side in pixels, and steps until one is drawn anew.
+POOL, SIDE, LIFE = 160, 192, 2
 #: Crops of a step: number and side. Wide ones show the network a large image's inside.
 SHAPES = ((8, 64), (3, 112))
 #: Receptive fields trained in turn: those that two causal layers can have.
@@ -42,6 +41,7 @@ class Pool:
 
     def __init__(self, n: int, rng: np.random.Generator) -> None:
         self.rng = rng
+        self.n_batches = 0
         self.pairs = [self._pair(scene((SIDE, SIDE), rng)) for _ in range(n)]
 
     def _pair(self, clean: Any) -> tuple[Any, Any]:
@@ -50,9 +50,11 @@ class Pool:
         return (noisy - mean) / std, (clean - mean) / std
 
     def batch(self, n: int, side: int) -> tuple[Tensor, Tensor]:
-        """Return noisy and clean crops, (n, 1, side, side); draw a scene anew."""
-        at = int(self.rng.integers(len(self.pairs)))
-        self.pairs[at] = self._pair(scene((SIDE, SIDE), self.rng))
+        """Return noisy and clean crops, (n, 1, side, side); at times renew a scene."""
+        self.n_batches += 1
+        if self.n_batches % LIFE == 0:
+            at = int(self.rng.integers(len(self.pairs)))
+            self.pairs[at] = self._pair(scene((SIDE, SIDE), self.rng))
         crops = []
         for i in self.rng.integers(0, len(self.pairs), n):
             y, x = self.rng.integers(0, SIDE - side + 1, 2)
@@ -90,8 +92,20 @@ def set_receptive_field(decoder: AutoregressiveDecoder, field: int) -> None:
     layer.conv.dilation = (1, layer.dilation)
 
 
+def go_on_from(start: Path, method: COSDD) -> int:
+    """Take the weights of a network that may have fewer blocks; return its steps.
+
+    Blocks bottom-up that it lacks stay as they begin: as the identity.
+    """
+    model = TrainedModel.load(start)
+    missing, unknown = method.load_state_dict(model.method.state_dict(), strict=False)
+    if unknown or not all(name.startswith("ladder.bottom_up") for name in missing):
+        raise typer.BadParameter(f"{start} is of other networks: {missing} {unknown}")
+    return int((model.trained_on.model_extra or {})["steps"])
+
+
 def main(
-    minutes: Annotated[float, typer.Option(help="Of training.")] = 40.0,
+    steps: int = 40_000,
     seed: int = 0,
     threads: int = 2,
     rate: Annotated[float, typer.Option(help="Learning rate at its highest.")] = 0.004,
@@ -102,52 +116,40 @@ def main(
     torch.set_num_threads(threads)
     torch.manual_seed(seed)
     generator = torch.Generator().manual_seed(seed)
-    config = COSDDConfig(noise_axis="x", receptive_field=max(FIELDS))
+    config = COSDDConfig(
+        noise_axis="x", receptive_field=max(FIELDS), **PRESETS["quick"]["method"]
+    )
     spec = DataSpec(
         ndim=2, n_channels=1, normalization=Normalization(mean=(0,), std=(1,))
     )
     method = COSDD(config, spec)
-    before = 0
-    if start is not None:
-        model = TrainedModel.load(start)
-        method.load_state_dict(model.method.state_dict())
-        before = int((model.trained_on.model_extra or {})["steps"])
+    before = 0 if start is None else go_on_from(start, method)
     weights_channels_last(method)
     parameters = list(method.parameters())
     optimizer = torch.optim.Adam(parameters, rate, betas=BETAS, fused=True)
     average, guard = AveragedWeights(parameters, 0.999), GradientGuard(10)
     pool = Pool(POOL, np.random.default_rng(seed))
     held_out = Pool(HELD_OUT, np.random.default_rng(seed + 1)).batch(HELD_OUT, 128)
-    step, seconds = 0, 0.0
     print(f"before: {look(method, *held_out)}", flush=True)
-    while seconds < 60 * minutes:
-        began = time.perf_counter()
-        progress = seconds / (60 * minutes)
+    for step in range(steps):
         set_receptive_field(method.decoder, FIELDS[step % len(FIELDS)])
         x, clean = pool.batch(*SHAPES[step % len(SHAPES)])
         for group in optimizer.param_groups:
-            group["lr"] = rate * cosine_rate(progress, step, 100)
+            group["lr"] = rate * cosine_rate(step / steps, step, 100)
         optimizer.zero_grad()
         objective(method, x, clean, generator).backward()
         if guard.step(optimizer, parameters)[0]:
             average.update()
-        step += 1
-        seconds += time.perf_counter() - began
-        if step % EVERY == 0:
+        if (step + 1) % EVERY == 0 or step + 1 == steps:
             average.swap()
-            print(
-                f"{seconds:6.0f} s  step {step}  {look(method, *held_out)}", flush=True
-            )
+            print(f"step {step + 1}  {look(method, *held_out)}", flush=True)
+            set_receptive_field(method.decoder, max(FIELDS))
+            known = {"names": ["phantoms"], "steps": before + step + 1}
+            trained_on = TrainedOn.model_validate(known)
+            training = TrainingConfig(learning_rate=rate, seed=seed)
+            model = TrainedModel("cosdd", method, training, trained_on=trained_on)
+            model.save(output)
             average.swap()
-    average.swap()
-    set_receptive_field(method.decoder, max(FIELDS))
-    output.parent.mkdir(exist_ok=True)
-    known = {"names": ["phantoms"], "steps": before + step}
-    trained_on = TrainedOn.model_validate(known)
-    training = TrainingConfig(learning_rate=rate, seed=seed)
-    model = TrainedModel("cosdd", method.eval(), training, trained_on=trained_on)
-    model.save(output)
-    print(f"wrote {output} after {before + step} steps")
 
 
 @torch.no_grad()

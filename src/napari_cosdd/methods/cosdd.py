@@ -62,6 +62,7 @@ class COSDD(GenerativeMethod):
             n_code=config.n_code,
             n_levels=config.n_levels,
             n_blocks=config.n_blocks,
+            n_bottom_up_blocks=config.n_bottom_up_blocks or config.n_blocks,
             stem_stride=config.stem_stride,
             downsample_every=config.downsample_every,
         )
@@ -246,18 +247,20 @@ class COSDD(GenerativeMethod):
         turned = None not in (self.noise_dim, other.noise_dim) and (
             self.config.noise_axis != other.config.noise_axis
         )
+        given, own = other.state_dict(), self.state_dict()
+        if set(filter(_of_signal, given)) != set(filter(_of_signal, own)):
+            return None  # other numbers of levels or blocks
         taken: dict[str, Tensor] = {}
-        given = other.state_dict()
-        for name, own in self.state_dict().items():
-            in_decoder = name.startswith("decoder.") and "location" not in name
+        for name, mine in own.items():
             weights = given.get(name)
             if weights is not None and "decoder.condition" in name:
-                weights = with_rows(weights, own.shape)  # of more layers
+                weights = with_rows(weights, mine.shape)  # of more layers
             if weights is not None:
-                weights = fitted(weights, own.shape, turned=turned and not in_decoder)
+                turn = turned and _of_signal(name)
+                weights = fitted(weights, mine.shape, turned=turn)
             if weights is not None:
                 taken[name] = weights
-            elif not in_decoder and not name.startswith("direct."):
+            elif _of_signal(name):
                 return None
         return taken
 
@@ -292,3 +295,8 @@ class COSDD(GenerativeMethod):
             "explainable": pairs.mean(),
             "explainable_error": rows.std() / rows.numel() ** 0.5,
         }
+
+
+def _of_signal(name: str) -> bool:
+    """Tell whether a parameter says what the signal is, not what the noise is."""
+    return name.startswith(("ladder.", "signal.", "decoder.location"))
