@@ -24,8 +24,8 @@ from pretraining.noises import add_noise
 from pretraining.scenes import scene
 
 OUTPUT = Path(__file__).parents[1] / "src/napari_cosdd/weights/cosdd.safetensors"
-#: Scenes held at a time, their side in pixels, and steps until one is drawn anew.
-POOL, SIDE, LIFE = 160, 192, 2
+#: Scenes held at a time, and their side, pixels. One is drawn anew at each step.
+POOL, SIDE = 160, 192
 #: Crops of a step: number and side. Wide ones show the network a large image's inside.
 SHAPES = ((8, 64), (3, 112))
 #: Receptive fields trained in turn: those that two causal layers can have.
@@ -41,7 +41,6 @@ class Pool:
 
     def __init__(self, n: int, rng: np.random.Generator) -> None:
         self.rng = rng
-        self.n_batches = 0
         self.pairs = [self._pair(scene((SIDE, SIDE), rng)) for _ in range(n)]
 
     def _pair(self, clean: Any) -> tuple[Any, Any]:
@@ -50,11 +49,9 @@ class Pool:
         return (noisy - mean) / std, (clean - mean) / std
 
     def batch(self, n: int, side: int) -> tuple[Tensor, Tensor]:
-        """Return noisy and clean crops, (n, 1, side, side); at times renew a scene."""
-        self.n_batches += 1
-        if self.n_batches % LIFE == 0:
-            at = int(self.rng.integers(len(self.pairs)))
-            self.pairs[at] = self._pair(scene((SIDE, SIDE), self.rng))
+        """Return noisy and clean crops, (n, 1, side, side); draw a scene anew."""
+        at = int(self.rng.integers(len(self.pairs)))
+        self.pairs[at] = self._pair(scene((SIDE, SIDE), self.rng))
         crops = []
         for i in self.rng.integers(0, len(self.pairs), n):
             y, x = self.rng.integers(0, SIDE - side + 1, 2)
@@ -92,18 +89,6 @@ def set_receptive_field(decoder: AutoregressiveDecoder, field: int) -> None:
     layer.conv.dilation = (1, layer.dilation)
 
 
-def go_on_from(start: Path, method: COSDD) -> int:
-    """Take the weights of a network that may have fewer blocks; return its steps.
-
-    Blocks bottom-up that it lacks stay as they begin: as the identity.
-    """
-    model = TrainedModel.load(start)
-    missing, unknown = method.load_state_dict(model.method.state_dict(), strict=False)
-    if unknown or not all(name.startswith("ladder.bottom_up") for name in missing):
-        raise typer.BadParameter(f"{start} is of other networks: {missing} {unknown}")
-    return int((model.trained_on.model_extra or {})["steps"])
-
-
 def main(
     steps: int = 40_000,
     seed: int = 0,
@@ -123,13 +108,18 @@ def main(
         ndim=2, n_channels=1, normalization=Normalization(mean=(0,), std=(1,))
     )
     method = COSDD(config, spec)
-    before = 0 if start is None else go_on_from(start, method)
+    before = 0
+    if start is not None:
+        model = TrainedModel.load(start)
+        method.load_state_dict(model.method.state_dict())
+        before = int((model.trained_on.model_extra or {})["steps"])
     weights_channels_last(method)
     parameters = list(method.parameters())
     optimizer = torch.optim.Adam(parameters, rate, betas=BETAS, fused=True)
     average, guard = AveragedWeights(parameters, 0.999), GradientGuard(10)
     pool = Pool(POOL, np.random.default_rng(seed))
     held_out = Pool(HELD_OUT, np.random.default_rng(seed + 1)).batch(HELD_OUT, 128)
+    output.parent.mkdir(exist_ok=True)
     print(f"before: {look(method, *held_out)}", flush=True)
     for step in range(steps):
         set_receptive_field(method.decoder, FIELDS[step % len(FIELDS)])

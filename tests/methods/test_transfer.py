@@ -73,16 +73,16 @@ def test_a_longer_receptive_field_begins_with_the_layers_there_are(rows, image):
         {"n_levels": 3},
         {"n_latents": 2},
         {"n_code": 4},
-        {"n_bottom_up_blocks": 2},
+        {"n_blocks": 2},
     ],
 )
 def test_networks_of_other_sizes_take_nothing(rows, settings):
     assert build("cosdd", **settings).weights_from(rows) is None
 
 
-def test_fewer_blocks_bottom_up_take_nothing(rows):
-    deeper = build("cosdd", n_bottom_up_blocks=2)
-    assert rows.weights_from(deeper) is None
+@pytest.mark.parametrize("settings", [{"n_blocks": 2}, {"n_levels": 3}])
+def test_smaller_networks_take_no_part_of_a_larger_one(rows, settings):
+    assert rows.weights_from(build("cosdd", **settings)) is None
 
 
 def test_other_channels_methods_and_noise_along_z_take_nothing(rows):

@@ -62,7 +62,6 @@ class COSDD(GenerativeMethod):
             n_code=config.n_code,
             n_levels=config.n_levels,
             n_blocks=config.n_blocks,
-            n_bottom_up_blocks=config.n_bottom_up_blocks or config.n_blocks,
             stem_stride=config.stem_stride,
             downsample_every=config.downsample_every,
         )
@@ -249,7 +248,7 @@ class COSDD(GenerativeMethod):
         )
         given, own = other.state_dict(), self.state_dict()
         if set(filter(_of_signal, given)) != set(filter(_of_signal, own)):
-            return None  # other numbers of levels or blocks
+            return None  # of other numbers of levels or blocks
         taken: dict[str, Tensor] = {}
         for name, mine in own.items():
             weights = given.get(name)

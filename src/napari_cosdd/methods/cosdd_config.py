@@ -33,14 +33,6 @@ class COSDDConfig(MethodConfig):
         title="Blocks",
         description="Residual blocks of a level in each direction",
     )
-    n_bottom_up_blocks: int | None = Field(
-        default=None,
-        ge=1,
-        le=16,
-        title="Blocks bottom-up",
-        description="Residual blocks of a level bottom-up, where they differ from "
-        "those top-down; they are computed once for all samples",
-    )
     stem_stride: int = Field(
         default=2,
         ge=1,
@@ -148,7 +140,7 @@ class COSDDConfig(MethodConfig):
 #: `small` and `large` are those of the paper (supplement), `quick` is for a laptop.
 PRESETS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     "quick": {
-        "method": {"n_bottom_up_blocks": 3},
+        "method": {},
         "training": {"batch_size": 8, "learning_rate": 0.005},
     },
     "small": {
