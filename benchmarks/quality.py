@@ -36,6 +36,8 @@ METHODS = ("cosdd", "cosdd-cold", "supervised", "sn2v", "n2v")
 POINTS, FEW, MANY = 10, 16, 100
 #: Seconds between two points where there is no time limit.
 EVERY = 8.0
+#: How results are named by the minutes of the training, but for those that say them.
+LENGTHS: dict[float, str] = {0: "/own length", 5: ""}
 #: Crops of 64 pixels in a step of the supervised network.
 BATCH = 4
 #: Shifted and flipped views, as of a model whose noise is reversible.
@@ -72,7 +74,7 @@ def run(
                 curve = " ".join(f"{s:.0f}s {p:.2f}" for s, p in result["curve"])
                 console.print(f"  {method}: {shown}\n    {curve}", highlight=False)
                 key = f"{task.name}/{method}" + (f"/seed{seed}" if seed else "")
-                key += "" if minutes else "/own length"
+                key += LENGTHS.get(minutes, f"/{minutes:g} min")
                 save("quality", {key: result})
 
 
