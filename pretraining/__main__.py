@@ -11,7 +11,7 @@ from torch import Tensor
 from napari_cosdd.data.trained_on import TrainedOn
 from napari_cosdd.methods.base import Batch
 from napari_cosdd.methods.cosdd import COSDD
-from napari_cosdd.methods.cosdd_config import PRESETS, COSDDConfig
+from napari_cosdd.methods.cosdd_config import COSDDConfig
 from napari_cosdd.nets.autoregressive import AutoregressiveDecoder, dilations
 from napari_cosdd.nets.blocks import channels_last, weights_channels_last
 from napari_cosdd.normalization import Normalization
@@ -97,13 +97,14 @@ def main(
     start: Annotated[Path | None, typer.Option(help="Weights to go on from.")] = None,
     output: Path = OUTPUT,
 ) -> None:
-    """Train the quick preset's networks on phantoms and write them."""
+    """Train the quick preset's networks on phantoms and write them.
+
+    Until the end they are in a file beside the output, written at each look.
+    """
     torch.set_num_threads(threads)
     torch.manual_seed(seed)
     generator = torch.Generator().manual_seed(seed)
-    config = COSDDConfig(
-        noise_axis="x", receptive_field=max(FIELDS), **PRESETS["quick"]["method"]
-    )
+    config = COSDDConfig(noise_axis="x", receptive_field=max(FIELDS))
     spec = DataSpec(
         ndim=2, n_channels=1, normalization=Normalization(mean=(0,), std=(1,))
     )
@@ -120,6 +121,7 @@ def main(
     pool = Pool(POOL, np.random.default_rng(seed))
     held_out = Pool(HELD_OUT, np.random.default_rng(seed + 1)).batch(HELD_OUT, 128)
     output.parent.mkdir(exist_ok=True)
+    unfinished = output.with_stem(f"{output.stem}-unfinished")
     print(f"before: {look(method, *held_out)}", flush=True)
     for step in range(steps):
         set_receptive_field(method.decoder, FIELDS[step % len(FIELDS)])
@@ -138,8 +140,9 @@ def main(
             trained_on = TrainedOn.model_validate(known)
             training = TrainingConfig(learning_rate=rate, seed=seed)
             model = TrainedModel("cosdd", method, training, trained_on=trained_on)
-            model.save(output)
+            model.save(unfinished)
             average.swap()
+    unfinished.replace(output)
 
 
 @torch.no_grad()
