@@ -36,7 +36,7 @@ METHODS = ("cosdd", "cosdd-cold", "supervised", "sn2v", "n2v")
 POINTS, FEW, MANY = 10, 16, 100
 #: Seconds between two points where there is no time limit.
 EVERY = 8.0
-#: How results are named by the minutes of the training, but for those that say them.
+#: End of a result's name by the minutes of its training; of other lengths, those.
 LENGTHS: dict[float, str] = {0: "/own length", 5: ""}
 #: Crops of 64 pixels in a step of the supervised network.
 BATCH = 4

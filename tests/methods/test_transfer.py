@@ -69,7 +69,6 @@ def test_a_longer_receptive_field_begins_with_the_layers_there_are(rows, image):
     "settings",
     [
         {"n_channels": 16},
-        {"n_levels": 1},
         {"n_levels": 3},
         {"n_latents": 2},
         {"n_code": 4},

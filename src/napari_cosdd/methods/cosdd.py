@@ -250,15 +250,13 @@ class COSDD(GenerativeMethod):
         if set(filter(_of_signal, given)) != set(filter(_of_signal, own)):
             return None  # of other numbers of levels or blocks
         taken: dict[str, Tensor] = {}
-        for name, mine in own.items():
-            weights = given.get(name)
-            if weights is not None and "decoder.condition" in name:
-                weights = with_rows(weights, mine.shape)  # of more layers
-            if weights is not None:
-                turn = turned and _of_signal(name)
-                weights = fitted(weights, mine.shape, turned=turn)
-            if weights is not None:
-                taken[name] = weights
+        for name in filter(given.__contains__, own):
+            weights, shape = given[name], own[name].shape
+            if "decoder.condition" in name:
+                weights = with_rows(weights, shape)  # of more layers
+            fit = fitted(weights, shape, turned=turned and _of_signal(name))
+            if fit is not None:
+                taken[name] = fit
             elif _of_signal(name):
                 return None
         return taken
