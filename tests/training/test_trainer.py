@@ -163,7 +163,7 @@ def test_memory_running_out_halves_the_micro_batch(noisy, monkeypatch):
 
 def _fine():
     fine = {"explained": 1.0, "explainable": 1.0, "explainable_error": 0.1}
-    return {"loss": 1.0, **fine}
+    return {"loss": 1.0, "nll": 1.0, "kl": 0.0, **fine}
 
 
 def test_memory_for_not_even_one_crop_is_a_sentence(noisy, monkeypatch):

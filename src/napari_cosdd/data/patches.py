@@ -63,17 +63,24 @@ class Patches:
 
         They are as large as the blocks allow, up to four training crops wide.
         """
+        return self._fixed(self.parts.validation, seed)
+
+    def probes(self, seed: int = 0) -> NDArray[np.float32]:
+        """Return fixed crops of the training blocks, as `validation` does."""
+        return self._fixed(self.parts.train, seed)
+
+    def _fixed(self, blocks: Sequence[Block], seed: int) -> NDArray[np.float32]:
         rng = np.random.default_rng(seed)
-        sizes = np.array([b.size for b in self.parts.validation])
+        sizes = np.array([b.size for b in blocks])
         multiple = np.array(self.multiple)
         wanted = np.array(self.crop)
         wanted[-2:] = np.maximum(wanted[-2:], np.minimum(LARGER * wanted[-2:], LARGEST))
         fits = np.minimum(sizes.min(0), wanted) // multiple * multiple
         size = tuple(int(s) for s in np.maximum(fits, multiple))
-        n = len(self.parts.validation)
+        n = len(blocks)
         order = [int(i) for i in rng.permutation(n)]
         chosen = [order[i % n] for i in range(VALIDATION_CROPS)]
-        crops = [self._crop(self.parts.validation[i], size, rng) for i in chosen]
+        crops = [self._crop(blocks[i], size, rng) for i in chosen]
         return np.stack(crops)
 
     def _crop(

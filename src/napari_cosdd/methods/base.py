@@ -191,6 +191,10 @@ class Method(nn.Module, ABC):
         """Tell from validation losses whether the model has stopped learning."""
         return False
 
+    def criterion(self, losses: Mapping[str, float]) -> float:
+        """Return that of validation losses by which the best weights are chosen."""
+        return losses["loss"]
+
     def describe(self) -> str:
         """Say in one line what was built."""
         return self.title

@@ -92,6 +92,14 @@ class TrainingConfig(BaseModel):
         description="How strongly the networks of the signal are held to the trained "
         "ones they start from, as a gradient for each unit of distance (L2-SP); 0: not",
     )
+    anchored_steps: int = Field(
+        default=ADAPTING,
+        ge=0,
+        title="Anchored",
+        description="Steps after which the anchor is let go, and the networks of the "
+        "signal learn faster: what a long training gains by",
+        json_schema_extra={"unit": "steps"},
+    )
     warmup_steps: int = Field(
         default=50,
         ge=0,

@@ -27,6 +27,8 @@ Crops = NDArray[np.float32]
 PREVIEW_SAMPLES, SHOWN = 4, 128
 #: Of Adam. The short memory of the second suits trainings of a few thousand steps.
 BETAS = (0.9, 0.99)
+#: Times as fast as before the networks of the signal learn once the anchor is let go.
+FREED = 3.0
 
 
 @contextmanager
@@ -124,7 +126,7 @@ class Learner:
         return cls(method, config, device, seed, adapting=adapting)
 
     def update(
-        self, batch: Crops, progress: float, rate: float
+        self, batch: Crops, progress: float, rate: float, *, anchored: bool = True
     ) -> Generator[Warned, None, Update]:
         """Take one step.
 
@@ -136,6 +138,8 @@ class Learner:
             Share of the training done, for the method's warm-ups.
         rate : float
             Learning rate.
+        anchored : bool
+            Whether trained networks are held to where they started.
 
         Yields
         ------
@@ -147,7 +151,8 @@ class Learner:
         Update
         """
         for group in self.optimizer.param_groups:
-            group["lr"] = rate * group["share"]
+            share = group["share"] if anchored else min(1, FREED * group["share"])
+            group["lr"] = rate * share
         losses = None
         while losses is None:
             try:
@@ -157,7 +162,8 @@ class Learner:
                     raise
                 yield self._less_memory(error)
         self.team.average_gradients(self.parameters)
-        self.anchor.pull()
+        if anchored:
+            self.anchor.pull()
         stepped, norm = self.guard.step(self.optimizer, self.parameters)
         if stepped:
             self.average.update()

@@ -22,7 +22,7 @@ from napari_cosdd.events import (
     Warned,
 )
 from napari_cosdd.methods.base import Method
-from napari_cosdd.training import keeping, rescue
+from napari_cosdd.training import keeping, redrawn, rescue
 from napari_cosdd.training.checkpoint import TrainedModel
 from napari_cosdd.training.config import TrainingConfig
 from napari_cosdd.training.learner import Learner, own_random_state, weights_of
@@ -33,6 +33,9 @@ from napari_cosdd.training.team import Team
 
 #: What a training starts from that starts from nothing.
 RANDOM = "random weights"
+#: Validations without weights to keep after which a training that is no longer anchored
+#: ends: they take in noise, and will not stop doing so.
+FORSAKEN = 20
 
 
 class TrainingRun:
@@ -118,8 +121,21 @@ class TrainingRun:
             return "time limit"
         if self.config.patience and self.state.stale >= self.config.patience:
             return "plateau"
+        if self.freed and self.state.unkept >= FORSAKEN:
+            return "plateau"
         stopped = self.team.agree([float(stop())], self.device)[0]
         return "stopped" if stopped else None
+
+    @property
+    def steps_since_start(self) -> int:
+        """Steps since the last fresh start."""
+        return self.state.step - self.state.started_step
+
+    @property
+    def freed(self) -> bool:
+        """Whether the networks were anchored and no longer are."""
+        anchored = self.adapting and self.config.anchor > 0
+        return anchored and self.steps_since_start >= self.config.anchored_steps
 
     def validation_due(self) -> bool:
         """Whether the fixed crops are to be looked at now."""
@@ -132,10 +148,12 @@ class TrainingRun:
         began, state = time.perf_counter(), self.state
         share = state.since_start(self.progress)
         rate = self.config.learning_rate * cosine_rate(
-            share, state.step - state.started_step, self.config.warmup_steps
+            share, self.steps_since_start, self.config.warmup_steps
         )
         batch = self.patches.batch(self.config.batch_size, self.crops)
-        losses, stepped = yield from self.learner.update(batch, share, rate)
+        losses, stepped = yield from self.learner.update(
+            batch, share, rate, anchored=not self.freed
+        )
         if stepped:
             state.skipped_in_row = 0
         else:
@@ -169,7 +187,7 @@ class TrainingRun:
             agreed = self.team.agree(list(losses.values()), self.device)
             losses = dict(zip(losses, agreed, strict=True))
             collapsed = learner.method.collapsed(losses)
-            better = state.is_best(losses["loss"], collapsed)
+            better = self._is_to_be_kept(losses, collapsed)
             if better:
                 state.best_weights = weights_of(learner.method)
             preview = self.preview()
@@ -184,6 +202,17 @@ class TrainingRun:
         judged = state.old_enough(self.progress) or (final and state.restarts > 0)
         if judged and collapsed:
             yield rescue.start_again(self, losses, possible=not final)
+
+    def _is_to_be_kept(self, losses: dict[str, float], collapsed: bool) -> bool:
+        """Tell whether the averaged weights, in place, are the ones to keep."""
+        finite = math.isfinite(losses["loss"])
+        criterion = self.learner.method.criterion(losses) if finite else math.nan
+        best = self.state.is_best(criterion, collapsed)
+        trusted, measured = redrawn.look(self) if finite else (False, {})
+        losses |= measured
+        kept = best or (trusted and not collapsed)
+        self.state.unkept = 0 if kept else self.state.unkept + 1
+        return kept
 
     def finish(self, reason: Reason) -> Iterator[Event]:
         """Validate once more and hand over the model, which is not yet written.
@@ -203,6 +232,11 @@ class TrainingRun:
             yield Warned(
                 f"{state.skipped} of {state.step} updates were left out, for "
                 "their gradients were not finite or exploded"
+            )
+        if self.freed and state.unkept > 1:
+            yield Warned(
+                f"the last {state.unkept} looks at the network were no better, or saw "
+                "it take noise for signal: the weights of before are the result"
             )
         free_memory(self.device)
         yield Finished(reason, state.step, self.best_model())

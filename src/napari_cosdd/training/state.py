@@ -27,14 +27,18 @@ class TrainingState:
     skipped, skipped_in_row, rollbacks : int
         Updates that were left out, in all and lately; returns to the last good state.
     best, stale, best_collapsed
-        Least validation loss, validations since, and whether the posterior had
-        collapsed by then.
+        Least criterion of a validation, validations since, and whether the posterior
+        had collapsed by then.
+    unkept : int
+        Validations since the last one whose weights were kept.
+    redrawn : dict or None
+        What `Redrawn` holds, from when the anchor is let go.
     given_up : bool
         The posterior collapsed too late for a fresh start.
     history : dict
         Columns of equal length: "step", "seconds", losses; None where not measured.
     best_weights : mapping
-        Of the least validation loss.
+        Those to keep, as far as was seen.
     good : dict
         State of the learner at the last validation that was finite.
     wrote_model : bool
@@ -54,6 +58,8 @@ class TrainingState:
     best: float = math.inf
     stale: int = 0
     best_collapsed: bool = True
+    unkept: int = 0
+    redrawn: dict[str, Any] | None = None
     given_up: bool = False
     history: dict[str, list[float | None]] = field(
         default_factory=lambda: {"step": [], "seconds": []}
@@ -76,15 +82,15 @@ class TrainingState:
         steps = self.step - self.started_step
         return steps >= JUDGED_STEP and self.since_start(progress) > JUDGED_FROM
 
-    def is_best(self, loss: float, collapsed: bool) -> bool:
-        """Take in a validation loss; return whether it is the least so far.
+    def is_best(self, criterion: float, collapsed: bool) -> bool:
+        """Take in a validation's criterion; return whether it is the least so far.
 
-        A collapsed posterior is worse than any that is not, whatever its loss.
+        A collapsed posterior is worse than any that is not, whatever its criterion.
         """
-        better = (collapsed, loss) < (self.best_collapsed, self.best)
-        better = better and math.isfinite(loss)
+        better = (collapsed, criterion) < (self.best_collapsed, self.best)
+        better = better and math.isfinite(criterion)
         if better:
-            self.best, self.best_collapsed, self.stale = loss, collapsed, 0
+            self.best, self.best_collapsed, self.stale = criterion, collapsed, 0
         else:
             self.stale += 1
         return better
@@ -95,6 +101,7 @@ class TrainingState:
         """Start afresh; what was best belongs to a start that collapsed."""
         self.started_at, self.started_step = progress, self.step
         self.best, self.best_collapsed, self.stale = math.inf, True, 0
+        self.unkept, self.redrawn = 0, None
         self.best_weights, self.good = weights, good
 
     def record(self, losses: Mapping[str, float]) -> None:
