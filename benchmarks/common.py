@@ -142,14 +142,19 @@ def _processor() -> str:
     return platform.processor()
 
 
-def save(name: str, results: Any) -> Path:
-    """Write results with the machine's description; parts of before are kept."""
+def save(name: str, results: dict[str, Any]) -> Path:
+    """Write results with the machine's description; parts of before are kept.
+
+    Each part says on what it was measured, for those of before may be another's.
+    """
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{name}.json"
     before: dict[str, Any] = {}
     if path.exists():
         before = json.loads(path.read_text())["results"]
-    merged = before | results
-    text = json.dumps({"machine": machine(), "results": merged}, indent=1)
+    here = machine()
+    on = "{processor}, {threads} of {cores} cores, torch {torch}, {date}".format(**here)
+    merged = before | {k: {**part, "measured_on": on} for k, part in results.items()}
+    text = json.dumps({"machine": here, "results": merged}, indent=1)
     path.write_text(text + "\n")
     return path
