@@ -99,7 +99,7 @@ class Validated(Event):
     losses : mapping
         As in `StepDone`, with `loss`, the sum of the objectives.
     best : bool
-        Whether these weights are the best so far.
+        Whether these weights are kept, as the best so far or as good as any.
     """
 
     step: int

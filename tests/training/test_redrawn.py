@@ -12,7 +12,7 @@ from napari_cosdd.methods.cosdd import COSDD
 from napari_cosdd.training import redrawn, run
 from napari_cosdd.training.checkpoint import TrainedModel
 from napari_cosdd.training.config import TrainingConfig
-from napari_cosdd.training.redrawn import noise_removed, redraw
+from napari_cosdd.training.redrawn import JUDGING, noise_removed, redraw
 
 CPU = torch.device("cpu")
 
@@ -58,12 +58,10 @@ def test_images_drawn_again_have_the_networks_signal_and_noise(known):
         method.decoder.location.weight.zero_()
         method.decoder.location.bias.fill_(0.5)
     x = torch.randn(2, 1, 64, 64, generator=torch.Generator().manual_seed(0))
-    first, again, other = (redraw(method, x, seed) for seed in (0, 0, 1))
-    assert torch.equal(first.noisy, again.noisy)
-    assert first.removed == again.removed
-    assert not torch.equal(first.clean, other.clean)
-    assert float((first.noisy - 0.5).std()) == pytest.approx(2.0, rel=0.05)
-    assert first.removed == noise_removed(method, first.noisy, first.clean, CPU)
+    (noisy, clean), again, other = (redraw(method, x, seed) for seed in (0, 0, 1))
+    assert torch.equal(noisy, again[0])
+    assert not torch.equal(clean, other[1])
+    assert float((noisy - 0.5).std()) == pytest.approx(2.0, rel=0.05)
 
 
 def test_noise_is_drawn_on_the_very_signal_that_is_known():
@@ -75,10 +73,14 @@ def test_noise_is_drawn_on_the_very_signal_that_is_known():
             shape = features[0].shape
             return noise(0, shape) + 5 * torch.randn(shape, generator=generator)
 
-    drawn = redraw(Bare(1), torch.zeros(3, 1, 32, 32), 0)
-    assert float((drawn.noisy - drawn.clean).std()) == pytest.approx(5, rel=0.1)
-    flat = drawn.clean.flatten(1)
-    assert float(torch.corrcoef(flat).fill_diagonal_(0).abs().max()) < 0.2
+    noisy, clean = redraw(Bare(1), torch.zeros(3, 1, 32, 32), 0)
+    assert float((noisy - clean).std()) == pytest.approx(5, rel=0.1)
+    judging = [
+        torch.randn(1, 32, 32, generator=torch.Generator().manual_seed(JUDGING + n))
+        for n in range(3)
+    ]
+    drawn = torch.stack([*clean, *judging]).flatten(1)
+    assert float(torch.corrcoef(drawn).fill_diagonal_(0).abs().max()) < 0.2
 
 
 def test_the_anchor_holds_for_its_steps_and_is_let_go_then(noisy, known):
@@ -99,13 +101,42 @@ def test_the_anchor_holds_for_its_steps_and_is_let_go_then(noisy, known):
     ("training", "started"), [({"anchor": 0.0}, True), ({}, False)]
 )
 def test_only_what_was_anchored_is_let_go(noisy, known, training, started):
-    settings = {"anchored_steps": 0, "max_steps": 3, **training}
+    settings = {"anchored_steps": 1, "max_steps": 3, **training}
     going = job(noisy, known if started else None, pretrained=False, **settings).start()
-    assert not going.freed
+    list(going.step())
+    assert going.anchored_share == 0
+
+
+def test_what_draws_nothing_is_not_let_go(noisy):
+    known = TrainedModel("n2v", build("n2v").eval(), TrainingConfig())
+    recipe = tiny_recipe("n2v", anchored_steps=1, max_steps=5, validation_every=1)
+    training = api.prepare_training(api.as_images(noisy, "YX"), recipe, start=known)
+    *_, last = training.run()
+    assert "redrawn" not in last.result.history
+
+
+def test_a_training_as_long_as_its_anchor_is_judged_by_its_criterion(
+    noisy, known, monkeypatch
+):
+    _never_best(monkeypatch)
+    events = list(job(noisy, known, max_steps=3, anchored_steps=3).run())
+    assert _kept(events) == [True, False, False]
+    assert "redrawn" not in events[-1].result.history
+
+
+def test_the_ladder_is_held_for_a_share_of_the_anchored_steps(noisy, known):
+    training = job(noisy, known, max_steps=1000, anchored_steps=10)
+    going, before = training.start(), known.method.ladder.state_dict()
+    moved = []
+    for _ in range(2):
+        list(going.step())
+        after = going.learner.method.ladder.state_dict()
+        moved.append(any(not torch.equal(after[k], v) for k, v in before.items()))
+    assert moved == [False, True]
 
 
 def _removing(monkeypatch, values):
-    """Let so many dB be removed at the looks that follow the first one."""
+    """Let so many dB be removed when the anchor is let go, and at the looks after."""
     left = iter(values)
     monkeypatch.setattr(redrawn, "noise_removed", lambda *_: next(left))
 
@@ -117,19 +148,32 @@ def _never_best(monkeypatch):
     monkeypatch.setattr(COSDD, "criterion", lambda self, losses: float(next(looks)))
 
 
+def _kept(events):
+    return [e.best for e in events if isinstance(e, Validated)]
+
+
 def test_weights_are_kept_while_redrawn_images_are_seen_through(
     noisy, known, monkeypatch
 ):
     _never_best(monkeypatch)
-    # The first look draws the images, and looks at them twice.
-    _removing(monkeypatch, [10.0, 10.0, 9.95, 9.8, 11.0, 9.8])
-    training = job(noisy, known, max_steps=5, anchored_steps=1)
-    events = list(training.run())
-    looks = [e for e in events if isinstance(e, Validated)]
-    assert [e.best for e in looks] == [True, True, False, True, False]
-    assert [e.losses["redrawn"] for e in looks] == [10.0, 9.95, 9.8, 11.0, 9.8]
-    assert events[-1].result.history["redrawn"] == [10.0, 9.95, 9.8, 11.0, 9.8]
+    _removing(monkeypatch, [10.0, 9.95, 9.8, 11.0, 9.8])
+    events = list(job(noisy, known, max_steps=5, anchored_steps=1).run())
+    assert _kept(events) == [True, True, False, True, False]
+    looks = [None, *np.float32([9.95, 9.8, 11.0, 9.8]).tolist()]
+    found = events[-1].result.history["redrawn"]
+    assert found[0] is None
+    assert found[1:] == pytest.approx(looks[1:])
     assert not [e for e in events if isinstance(e, Warned)]
+
+
+def test_the_best_criterion_is_kept_whatever_redrawn_images_say(
+    noisy, known, monkeypatch
+):
+    _never_best(monkeypatch)
+    falling = iter(range(0, -100, -1))
+    monkeypatch.setattr(COSDD, "criterion", lambda self, losses: float(next(falling)))
+    _removing(monkeypatch, [10.0, *[5.0] * 9])
+    assert all(_kept(job(noisy, known, max_steps=4, anchored_steps=1).run()))
 
 
 def test_a_training_that_takes_in_noise_ends_with_the_weights_of_before(
@@ -137,44 +181,60 @@ def test_a_training_that_takes_in_noise_ends_with_the_weights_of_before(
 ):
     monkeypatch.setattr(run, "FORSAKEN", 3)
     _never_best(monkeypatch)
-    _removing(monkeypatch, [10.0, *[9.0] * 20])
-    training = job(noisy, known, max_steps=50, anchored_steps=2)
-    kept = {}
-    original = run.weights_of
+    _removing(monkeypatch, [10.0, 10.0, *[9.0] * 20])
+    seen = []
+    original = run.TrainingRun._judge
 
-    def noted(method):
-        kept.update(original(method))
-        return dict(kept)
+    def noted(self, losses, collapsed):
+        seen.append(run.weights_of(self.learner.method))
+        return original(self, losses, collapsed)
 
-    monkeypatch.setattr(run, "weights_of", noted)
-    *events, last = training.run()
-    assert last.reason == "plateau"
-    assert last.step == 4  # the first look kept its weights, the three that follow not
-    assert [e for e in events if isinstance(e, Warned)][-1].message.startswith(
-        "the last 3 looks at the network were no better"
-    )
+    monkeypatch.setattr(run.TrainingRun, "_judge", noted)
+    events = list(job(noisy, known, max_steps=50, anchored_steps=1).run())
+    last = events[-1]
+    assert _kept(events) == [True, True, False, False, False]
+    assert (last.reason, last.step) == ("plateau", 5)
+    message = [e for e in events if isinstance(e, Warned)][-1].message
+    assert message.startswith("in the last 3 looks the network was no better")
     for name, value in last.result.method.state_dict().items():
-        torch.testing.assert_close(value, kept[name])
+        assert torch.equal(value, seen[1][name])
+        assert name.endswith("condition.bias") or not torch.equal(value, seen[4][name])
 
 
-def test_collapsed_weights_are_kept_by_nobody(noisy, known, monkeypatch):
+def test_unkept_looks_of_before_end_nothing_when_the_anchor_is_let_go(
+    noisy, known, monkeypatch
+):
+    monkeypatch.setattr(run, "FORSAKEN", 3)
     _never_best(monkeypatch)
+    _removing(monkeypatch, [10.0] * 9)
+    *_, last = job(noisy, known, max_steps=8, anchored_steps=6).run()
+    assert (last.reason, last.step) == ("completed", 8)
+
+
+def test_a_collapsed_network_draws_no_reference(noisy, known, monkeypatch):
     monkeypatch.setattr(COSDD, "collapsed", lambda self, losses: True)
-    going = job(noisy, known, max_steps=9, anchored_steps=0).start()
-    losses = {"loss": 1.0, "nll": 1.0, "kl": 0.0}
-    going.state.is_best(0.0, False)
-    assert not going._is_to_be_kept(losses, True)
-    assert going._is_to_be_kept(losses, False)
-
-
-def test_what_is_not_finite_is_kept_by_nobody(noisy, known):
-    going = job(noisy, known, max_steps=9, anchored_steps=0).start()
-    losses = {"loss": float("nan"), "nll": 1.0, "kl": 0.0}
-    assert not going._is_to_be_kept(losses, False)
+    going = job(noisy, known, max_steps=99, anchored_steps=1).start()
+    for _ in range(3):
+        list(going.step())
+        list(going.validate())
     assert going.state.redrawn is None
 
 
-def test_resumed_equals_uninterrupted_once_the_anchor_is_let_go(noisy, known, tmp_path):
+def test_what_is_not_finite_or_collapsed_is_not_looked_at(noisy, known, monkeypatch):
+    going = job(noisy, known, max_steps=9, anchored_steps=1).start()
+    redrawn.draw_reference(going)
+    going.state.is_best(0.0, False)
+    monkeypatch.setattr(redrawn, "look", lambda run: (99.0, True))
+    fine = {"loss": 1.0, "nll": 1.0, "kl": 0.0}
+    assert not going._judge(fine | {"loss": float("nan")}, False)
+    assert not going._judge(dict(fine), True)
+    assert going._judge(dict(fine), False)
+
+
+def test_resumed_equals_uninterrupted_once_the_anchor_is_let_go(
+    noisy, known, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(COSDD, "collapsed", lambda self, losses: False)
     path = tmp_path / "m.safetensors"
     settings = {"max_steps": 8, "anchored_steps": 2, "anchor": 0.5}
     *_, whole = job(noisy, known, **settings).run()

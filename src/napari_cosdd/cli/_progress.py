@@ -35,7 +35,7 @@ REASONS = {
     "completed": "training completed",
     "stopped": "training stopped; go on with --resume",
     "time limit": "the time limit was reached",
-    "plateau": "the validation loss no longer improves",
+    "plateau": "it no longer improved",
     "collapsed": "the posterior collapsed; the best model from before was kept",
 }
 

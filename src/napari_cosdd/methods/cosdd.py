@@ -147,14 +147,15 @@ class COSDD(GenerativeMethod):
         return losses["explained"] < COLLAPSED * power
 
     def criterion(self, losses: Mapping[str, float]) -> float:
-        """Return the negative ELBO with a surcharge on the KL.
+        """Return the negative ELBO with a surcharge on the KL, and the direct loss.
 
         White noise costs as many nats in the latents as in the likelihood, so the
-        ELBO does not mind where it is, and the signal loss likes to see it in the
-        estimate. What the latents carry is signal if it saves more than it costs.
-        (Ours; measured in docs/measurements.md.)
+        ELBO does not mind where it is, and the signal loss, left out, likes to see it
+        in the estimate. What the latents carry is signal if it saves more than it
+        costs. (Ours; measured in docs/measurements.md.)
         """
-        return losses["nll"] + (1 + EARNED) * losses["kl"]
+        neg_elbo = losses["nll"] + losses["kl"]
+        return neg_elbo + EARNED * losses["kl"] + losses.get("direct", 0.0)
 
     def signal_and_rest(self) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
         """Return the parameters of ladder and signal decoder, and all others."""

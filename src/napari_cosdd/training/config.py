@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 #: Steps of a training that adapts a trained network, and of one from random weights.
-#: More of the first kind do not help, and fine structures lose (docs/measurements.md).
+#: More of the first kind, anchored, do not help (docs/measurements.md).
 ADAPTING, FROM_RANDOM = 1500, 6000
 UNLIMITED = 10_000_000
 
@@ -94,10 +94,11 @@ class TrainingConfig(BaseModel):
     )
     anchored_steps: int = Field(
         default=ADAPTING,
-        ge=0,
+        ge=1,
         title="Anchored",
         description="Steps after which the anchor is let go, and the networks of the "
-        "signal learn faster: what a long training gains by",
+        "signal learn three times as fast: what a long training gains by. It ends when "
+        "they are seen to take in noise",
         json_schema_extra={"unit": "steps"},
     )
     warmup_steps: int = Field(

@@ -126,7 +126,7 @@ class Learner:
         return cls(method, config, device, seed, adapting=adapting)
 
     def update(
-        self, batch: Crops, progress: float, rate: float, *, anchored: bool = True
+        self, batch: Crops, progress: float, rate: float, *, freed: bool = False
     ) -> Generator[Warned, None, Update]:
         """Take one step.
 
@@ -138,8 +138,8 @@ class Learner:
             Share of the training done, for the method's warm-ups.
         rate : float
             Learning rate.
-        anchored : bool
-            Whether trained networks are held to where they started.
+        freed : bool
+            Trained networks are no longer held to where they started.
 
         Yields
         ------
@@ -151,7 +151,7 @@ class Learner:
         Update
         """
         for group in self.optimizer.param_groups:
-            share = group["share"] if anchored else min(1, FREED * group["share"])
+            share = min(1, FREED * group["share"]) if freed else group["share"]
             group["lr"] = rate * share
         losses = None
         while losses is None:
@@ -162,7 +162,7 @@ class Learner:
                     raise
                 yield self._less_memory(error)
         self.team.average_gradients(self.parameters)
-        if anchored:
+        if not freed:
             self.anchor.pull()
         stepped, norm = self.guard.step(self.optimizer, self.parameters)
         if stepped:

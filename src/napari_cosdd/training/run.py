@@ -21,7 +21,7 @@ from napari_cosdd.events import (
     Validated,
     Warned,
 )
-from napari_cosdd.methods.base import Method
+from napari_cosdd.methods.base import GenerativeMethod, Method
 from napari_cosdd.training import keeping, redrawn, rescue
 from napari_cosdd.training.checkpoint import TrainedModel
 from napari_cosdd.training.config import TrainingConfig
@@ -34,7 +34,7 @@ from napari_cosdd.training.team import Team
 #: What a training starts from that starts from nothing.
 RANDOM = "random weights"
 #: Validations without weights to keep after which a training that is no longer anchored
-#: ends: they take in noise, and will not stop doing so.
+#: ends: by all that was seen none follow.
 FORSAKEN = 20
 
 
@@ -121,7 +121,7 @@ class TrainingRun:
             return "time limit"
         if self.config.patience and self.state.stale >= self.config.patience:
             return "plateau"
-        if self.freed and self.state.unkept >= FORSAKEN:
+        if self.state.redrawn is not None and self.state.stale >= FORSAKEN:
             return "plateau"
         stopped = self.team.agree([float(stop())], self.device)[0]
         return "stopped" if stopped else None
@@ -132,10 +132,15 @@ class TrainingRun:
         return self.state.step - self.state.started_step
 
     @property
-    def freed(self) -> bool:
-        """Whether the networks were anchored and no longer are."""
-        anchored = self.adapting and self.config.anchor > 0
-        return anchored and self.steps_since_start >= self.config.anchored_steps
+    def anchored_share(self) -> float:
+        """Share of its anchored steps that a training has taken; 0 if it has none.
+
+        Only what can draw images again is ever let go.
+        """
+        drawing = isinstance(self.learner.method, GenerativeMethod)
+        if not (drawing and self.adapting and self.config.anchor > 0):
+            return 0.0
+        return min(1.0, self.steps_since_start / self.config.anchored_steps)
 
     def validation_due(self) -> bool:
         """Whether the fixed crops are to be looked at now."""
@@ -146,13 +151,16 @@ class TrainingRun:
     def step(self) -> Iterator[Event]:
         """Take one optimizer step."""
         began, state = time.perf_counter(), self.state
+        freed = self.anchored_share == 1
         share = state.since_start(self.progress)
         rate = self.config.learning_rate * cosine_rate(
             share, self.steps_since_start, self.config.warmup_steps
         )
+        if freed and state.redrawn is None and not state.best_collapsed:
+            redrawn.draw_reference(self)
         batch = self.patches.batch(self.config.batch_size, self.crops)
         losses, stepped = yield from self.learner.update(
-            batch, share, rate, anchored=not self.freed
+            batch, max(share, self.anchored_share), rate, freed=freed
         )
         if stepped:
             state.skipped_in_row = 0
@@ -174,7 +182,7 @@ class TrainingRun:
         return Preview(self.state.step, *self.learner.preview(crop))
 
     def validate(self, *, final: bool = False) -> Iterator[Event]:
-        """Judge the averaged weights; keep them if best.
+        """Judge the averaged weights; keep them if they are to be.
 
         A collapsed posterior means a fresh start, or at the end an error: what the
         latents do not carry is never delivered as a result.
@@ -187,7 +195,7 @@ class TrainingRun:
             agreed = self.team.agree(list(losses.values()), self.device)
             losses = dict(zip(losses, agreed, strict=True))
             collapsed = learner.method.collapsed(losses)
-            better = self._is_to_be_kept(losses, collapsed)
+            better = self._judge(losses, collapsed)
             if better:
                 state.best_weights = weights_of(learner.method)
             preview = self.preview()
@@ -203,15 +211,19 @@ class TrainingRun:
         if judged and collapsed:
             yield rescue.start_again(self, losses, possible=not final)
 
-    def _is_to_be_kept(self, losses: dict[str, float], collapsed: bool) -> bool:
-        """Tell whether the averaged weights, in place, are the ones to keep."""
-        finite = math.isfinite(losses["loss"])
+    def _judge(self, losses: dict[str, float], collapsed: bool) -> bool:
+        """Take in a validation; return whether the weights, in place, are to be kept.
+
+        They are if they are the best by the method's criterion or, once the anchor is
+        let go, still see through the noise of images drawn again.
+        """
+        state, finite = self.state, math.isfinite(losses["loss"])
         criterion = self.learner.method.criterion(losses) if finite else math.nan
-        best = self.state.is_best(criterion, collapsed)
-        trusted, measured = redrawn.look(self) if finite else (False, {})
-        losses |= measured
-        kept = best or (trusted and not collapsed)
-        self.state.unkept = 0 if kept else self.state.unkept + 1
+        kept = state.is_best(criterion, collapsed)
+        if state.redrawn is not None and finite and not collapsed:
+            losses["redrawn"], trusted = redrawn.look(self)
+            if trusted:
+                kept, state.stale = True, 0
         return kept
 
     def finish(self, reason: Reason) -> Iterator[Event]:
@@ -233,10 +245,10 @@ class TrainingRun:
                 f"{state.skipped} of {state.step} updates were left out, for "
                 "their gradients were not finite or exploded"
             )
-        if self.freed and state.unkept > 1:
+        if state.redrawn is not None and state.stale > 1:
             yield Warned(
-                f"the last {state.unkept} looks at the network were no better, or saw "
-                "it take noise for signal: the weights of before are the result"
+                f"in the last {state.stale} looks the network was no better and took "
+                "noise for signal: the weights of before are the result"
             )
         free_memory(self.device)
         yield Finished(reason, state.step, self.best_model())

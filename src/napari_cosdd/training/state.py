@@ -27,12 +27,11 @@ class TrainingState:
     skipped, skipped_in_row, rollbacks : int
         Updates that were left out, in all and lately; returns to the last good state.
     best, stale, best_collapsed
-        Least criterion of a validation, validations since, and whether the posterior
-        had collapsed by then.
-    unkept : int
-        Validations since the last one whose weights were kept.
+        Least criterion of a validation, validations since weights were kept, and
+        whether the posterior had collapsed in all of them.
     redrawn : dict or None
-        What `Redrawn` holds, from when the anchor is let go.
+        Once the anchor is let go: "noisy" and "clean" images that the network drew
+        again, and the dB of that noise that it "removed" then.
     given_up : bool
         The posterior collapsed too late for a fresh start.
     history : dict
@@ -58,7 +57,6 @@ class TrainingState:
     best: float = math.inf
     stale: int = 0
     best_collapsed: bool = True
-    unkept: int = 0
     redrawn: dict[str, Any] | None = None
     given_up: bool = False
     history: dict[str, list[float | None]] = field(
@@ -101,7 +99,7 @@ class TrainingState:
         """Start afresh; what was best belongs to a start that collapsed."""
         self.started_at, self.started_step = progress, self.step
         self.best, self.best_collapsed, self.stale = math.inf, True, 0
-        self.unkept, self.redrawn = 0, None
+        self.redrawn = None
         self.best_weights, self.good = weights, good
 
     def record(self, losses: Mapping[str, float]) -> None:
