@@ -122,9 +122,17 @@ def train_and_score(
         "reversible": model.reversible,
         "advice": job.noise.advice.sentence if job.noise else "",
         "notes": notes,
+        "redrawn": _looks(model),
         **final_scores(task, model),
         "curve": curve,
     }
+
+
+def _looks(model: TrainedModel) -> list[tuple[float, float]]:
+    """Return steps, and dB of noise removed from images that it drew again."""
+    columns = (model.history.get(name, []) for name in ("step", "redrawn"))
+    pairs = zip(*columns, strict=False)
+    return [(s, round(v, 3)) for s, v in pairs if s is not None and v is not None]
 
 
 def _watched(

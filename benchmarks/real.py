@@ -25,7 +25,7 @@ def run(console: Console, minutes: float, what: list[str]) -> None:
     for name in what:
         scores = _nuclei(minutes) if name == "nuclei" else _repeats(name, minutes)
         console.print(f"{name}: {scores}", highlight=False)
-        save("real", {name: scores | {"minutes": minutes}})
+        save("real", {f"{name}/{minutes:g} min": scores | {"minutes": minutes}})
 
 
 def _train(image: api.Image, minutes: float) -> Any:

@@ -96,6 +96,27 @@ def test_torchrun_trains_one_model(noisy, tmp_path):
     ]
 
 
+def test_two_processes_agree_on_what_they_let_go(noisy, tmp_path):
+    tifffile.imwrite(tmp_path / "noisy.tif", noisy)
+    images = api.as_images(tmp_path / "noisy.tif")
+    *_, known = api.prepare_training(images, tiny_recipe(max_steps=300)).run()
+    known.result.save(tmp_path / "known.safetensors")
+    done = torchrun(
+        tmp_path / "noisy.tif",
+        "--output",
+        tmp_path / "model.safetensors",
+        "--start-from",
+        tmp_path / "known.safetensors",
+        "--anchored-steps",
+        3,
+    )
+    assert done.returncode == 0, done.stderr
+    history = api.load(tmp_path / "model.safetensors").history
+    assert history["step"] == [3, TRAINING["max_steps"]]
+    assert history["redrawn"][0] is None
+    assert history["redrawn"][1] is not None
+
+
 def test_what_one_process_began_two_go_on_with(noisy, tmp_path):
     tifffile.imwrite(tmp_path / "noisy.tif", noisy)
     output = tmp_path / "model.safetensors"
