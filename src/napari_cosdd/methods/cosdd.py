@@ -20,6 +20,7 @@ from napari_cosdd.methods.base import (
 )
 from napari_cosdd.methods.cosdd_config import PRESETS, COSDDConfig
 from napari_cosdd.methods.papers import Paper
+from napari_cosdd.methods.signal_power import has_collapsed, signal_power
 from napari_cosdd.nets.autoregressive import AutoregressiveDecoder, layers_for
 from napari_cosdd.nets.ladder_vae import LadderVAE, LatentNoise, fresh_noise
 from napari_cosdd.nets.signal_decoder import SignalDecoder
@@ -27,12 +28,6 @@ from napari_cosdd.nets.transfer import fitted, with_rows
 from napari_cosdd.nets.unet import UNet
 from napari_cosdd.spec import DataSpec
 
-#: Power of the signal, of all, below which a collapse cannot be told.
-WEAKEST = 0.03
-#: Standard errors by which there must be more.
-SURE = 4
-#: Share of the signal's power below which latents that explain it have collapsed.
-COLLAPSED = 0.4
 #: Nats that each nat of KL is to save beside its own price, or it carries noise.
 EARNED = 0.2
 
@@ -130,11 +125,6 @@ class COSDD(GenerativeMethod):
     def collapsed(self, losses: Mapping[str, float]) -> bool:
         """Tell whether the latents ignore the signal (posterior collapse).
 
-        Neighbouring rows share the signal and no noise, so their covariance is
-        the signal's power. A working code explains at least about that much of
-        the image; a collapsed one explains next to nothing. (Ours; the paper only
-        speaks of collapse.)
-
         Parameters
         ----------
         losses : mapping
@@ -142,9 +132,7 @@ class COSDD(GenerativeMethod):
             `explainable_error`, in units of the normalized image's power.
         """
         power, error = losses["explainable"], losses["explainable_error"]
-        if power < max(WEAKEST, SURE * error):
-            return False  # hardly any signal to explain
-        return losses["explained"] < COLLAPSED * power
+        return has_collapsed(losses["explained"], power, error)
 
     def criterion(self, losses: Mapping[str, float]) -> float:
         """Return the negative ELBO with a surcharge on the KL, and the direct loss.
@@ -287,23 +275,13 @@ class COSDD(GenerativeMethod):
     def _explained(self, x: Tensor, signal: Tensor) -> dict[str, Tensor]:
         """Return the power of x that the code explains, and that of the signal."""
         across = [a for a in range(self.spec.ndim) if a != self.noise_dim]
-        explained = x.square().mean() - signal
-        if not across:
-            nothing = torch.zeros_like(signal)
-            return {
-                "explained": explained,
-                "explainable": nothing,
-                "explainable_error": nothing,
-            }
-        axis = across[-1] + 2
-        length = x.shape[axis] - 1
-        pairs = x.narrow(axis, 0, length) * x.narrow(axis, 1, length)
-        # Noise may be correlated within a row, so a whole row is one witness.
-        rows = pairs.movedim(axis, 1).flatten(2).mean(2)
+        power, error = torch.zeros_like(signal), torch.zeros_like(signal)
+        if across:
+            power, error = signal_power(x, across[-1] + 2)
         return {
-            "explained": explained,
-            "explainable": pairs.mean(),
-            "explainable_error": rows.std() / rows.numel() ** 0.5,
+            "explained": x.square().mean() - signal,
+            "explainable": power,
+            "explainable_error": error,
         }
 
 
