@@ -90,7 +90,7 @@ def _show(console: Console, bar: Progress, task: TaskID, event: Event) -> None:
             info=_numbers(event.losses),
         )
     elif isinstance(event, Validated):
-        mark = " (best so far)" if event.best else ""
+        mark = " (kept)" if event.best else ""
         console.print(
             f"step {event.step}: validation {_numbers(event.losses)}{mark}",
         )
