@@ -140,7 +140,8 @@ class TrainingConfig(BaseModel):
         default=0,
         ge=0,
         title="Patience",
-        description="End after so many validations without improvement; 0: never",
+        description="End after so many validations without improvement; 0: never, "
+        "beside what is said of Anchored",
     )
     save_every: float = Field(
         default=1.0,
