@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from skimage.restoration import denoise_tv_chambolle
 
-from napari_cosdd.data import simulate
+from napari_cosdd.datasets import simulate
 from napari_cosdd.metrics import psnr
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"

@@ -27,10 +27,10 @@ import tifffile
 from rich.console import Console
 
 from benchmarks.common import save
-from napari_cosdd.data.io import read_image
-from napari_cosdd.data.simulate import cells, stripes
+from napari_cosdd.datasets.simulate import cells, stripes
 from napari_cosdd.errors import CosddError
-from napari_cosdd.training.checkpoint import TrainedModel
+from napari_cosdd.images.formats.any import read_image
+from napari_cosdd.models.trained_model import TrainedModel
 from napari_cosdd.training.resume import load_state, resume_path
 
 #: Networks and steps that take a moment each.

@@ -8,9 +8,9 @@ from rich.console import Console
 
 from benchmarks.common import save
 from napari_cosdd import api
-from napari_cosdd.data.samples import nuclei
+from napari_cosdd.datasets.samples import nuclei
 from napari_cosdd.events import StepDone
-from napari_cosdd.recipe import Recipe
+from napari_cosdd.training.recipe import Recipe
 
 #: Interval of the timer whose delays are measured, seconds.
 TICK = 0.01

@@ -11,9 +11,9 @@ from rich.console import Console
 
 from benchmarks.common import save
 from napari_cosdd import api
-from napari_cosdd.data import simulate
+from napari_cosdd.datasets import simulate
 from napari_cosdd.metrics import coverage
-from napari_cosdd.recipe import Recipe
+from napari_cosdd.training.recipe import Recipe
 
 SIZE, IMAGES, TEST = 256, 24, 4
 #: Correlation length of the signal, and blur of the row noise, pixels.

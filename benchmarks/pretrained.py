@@ -20,10 +20,10 @@ from benchmarks.common import NOISES, SETS, SHARED, problem, save
 from benchmarks.quality import final_scores
 from benchmarks.real import REPEATS
 from napari_cosdd import api
-from napari_cosdd.data.simulate import stripes
+from napari_cosdd.datasets.simulate import stripes
 from napari_cosdd.metrics import affine_fit, psnr
-from napari_cosdd.recipe import Recipe
-from napari_cosdd.training.checkpoint import TrainedModel
+from napari_cosdd.models.trained_model import TrainedModel
+from napari_cosdd.training.recipe import Recipe
 
 STEM = "stem-haadf/multi_signal_HAADF_512x512.tif"
 #: Finer than this is detail, pixels.

@@ -20,16 +20,16 @@ from benchmarks.common import (
 )
 from napari_cosdd import api
 from napari_cosdd.events import Finished, StepDone, Validated, Warned
-from napari_cosdd.inference.config import InferenceConfig
-from napari_cosdd.inference.draws import View
-from napari_cosdd.inference.reversal import measure_reversible
+from napari_cosdd.models.trained_model import TrainedModel
 from napari_cosdd.nets.blocks import channels_last, weights_channels_last
 from napari_cosdd.nets.unet import UNet
-from napari_cosdd.noise.autocorrelation import autocorrelation
-from napari_cosdd.recipe import Recipe
-from napari_cosdd.training.checkpoint import TrainedModel
+from napari_cosdd.noise_analysis.autocorrelation import autocorrelation
+from napari_cosdd.prediction.reversal import measure_reversible
+from napari_cosdd.prediction.sampling import View
+from napari_cosdd.settings.prediction import PredictionConfig
 from napari_cosdd.training.learner import BETAS
 from napari_cosdd.training.optim import AveragedWeights, cosine_rate
+from napari_cosdd.training.recipe import Recipe
 
 METHODS = ("cosdd", "cosdd-cold", "supervised", "sn2v", "n2v")
 #: Points of the curve over time, samples of a point and of the end.
@@ -164,7 +164,7 @@ def _watched(
 def _denoised(task: Problem, model: TrainedModel, n_samples: int, n_kept: int) -> Any:
     """Denoise what is judged, with some context; return the result and the inside."""
     wide = tuple(slice(s.start - CONTEXT, s.stop + CONTEXT) for s in JUDGED)
-    config = InferenceConfig(n_samples=n_samples, n_kept=n_kept, device="cpu")
+    config = PredictionConfig(n_samples=n_samples, n_kept=n_kept, device="cpu")
     image = api.Image(task.noisy[0][wide], "YX")
     last: Any = list(api.denoising(model, image, config))[-1]
     return last.result, (slice(CONTEXT, -CONTEXT),) * 2

@@ -9,10 +9,10 @@ from scipy import ndimage
 from benchmarks.common import RESULTS, SHARED, save
 from napari_cosdd import api
 from napari_cosdd.cli import _pictures
-from napari_cosdd.data.samples import nuclei
+from napari_cosdd.datasets.samples import nuclei
 from napari_cosdd.metrics import affine_fit, psnr
-from napari_cosdd.noise.autocorrelation import autocorrelation
-from napari_cosdd.recipe import Recipe
+from napari_cosdd.noise_analysis.autocorrelation import autocorrelation
+from napari_cosdd.training.recipe import Recipe
 
 REPEATS = {
     "twophoton": "twophoton-prairie/cycle002_53x260x348.tif",

@@ -14,7 +14,7 @@ from benchmarks.quality import filters, final_scores
 from napari_cosdd import api
 from napari_cosdd.errors import PosteriorCollapseError
 from napari_cosdd.methods.cosdd import COSDD
-from napari_cosdd.recipe import Recipe
+from napari_cosdd.training.recipe import Recipe
 
 LENGTHS = (0, 3, 9, 40, 81)
 

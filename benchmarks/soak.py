@@ -15,9 +15,9 @@ from rich.console import Console
 
 from benchmarks.common import save
 from napari_cosdd import api
-from napari_cosdd.data.samples import nuclei
+from napari_cosdd.datasets.samples import nuclei
 from napari_cosdd.events import Finished, StepDone
-from napari_cosdd.recipe import Recipe
+from napari_cosdd.training.recipe import Recipe
 
 #: Points of each curve.
 POINTS = 10

@@ -17,25 +17,25 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.common import save
 from napari_cosdd import api
-from napari_cosdd.axes import Stack
-from napari_cosdd.data.samples import nuclei
+from napari_cosdd.datasets.samples import nuclei
+from napari_cosdd.datasets.spec import DataSpec
 from napari_cosdd.devices import on_device
-from napari_cosdd.inference.config import InferenceConfig
-from napari_cosdd.inference.denoise import denoise
-from napari_cosdd.inference.latent_noise import PositionNoise
-from napari_cosdd.inference.parts import DEVIATION, MEAN, part_names
+from napari_cosdd.images.normalization import Normalization
+from napari_cosdd.images.stack import Stack
 from napari_cosdd.methods.cosdd import COSDD
 from napari_cosdd.methods.cosdd_config import COSDDConfig
+from napari_cosdd.models.trained_model import TrainedModel
 from napari_cosdd.nets.blocks import channels_last, weights_channels_last
-from napari_cosdd.normalization import Normalization
-from napari_cosdd.prediction.files import result_paths
+from napari_cosdd.prediction.denoiser import denoise
+from napari_cosdd.prediction.latent_noise import PositionNoise
 from napari_cosdd.prediction.on_disk import denoising_on_disk
-from napari_cosdd.prediction.order import Order
-from napari_cosdd.recipe import Recipe
-from napari_cosdd.spec import DataSpec
-from napari_cosdd.training.checkpoint import TrainedModel
-from napari_cosdd.training.config import TrainingConfig
+from napari_cosdd.prediction.outputs import DEVIATION, MEAN, part_names
+from napari_cosdd.prediction.request import DenoiseRequest
+from napari_cosdd.prediction.result_files import result_paths
+from napari_cosdd.settings.prediction import PredictionConfig
+from napari_cosdd.settings.training import TrainingConfig
 from napari_cosdd.training.learner import Learner
+from napari_cosdd.training.recipe import Recipe
 
 #: Of the public code on such a machine, seconds for a step of 4 × 128² with VAE, signal
 #: decoder and direct denoiser; measured on such a machine. Keys: levels/channels.
@@ -297,13 +297,13 @@ def _large(folder: Path, frames: int, side: int) -> Path:
 
 def _predict(path: Path) -> dict[str, Any]:
     model = TrainedModel("cosdd", quick(), TrainingConfig(), margin=(32, 32))
-    config = InferenceConfig(n_samples=4)
+    config = PredictionConfig(n_samples=4)
     image = api.one_image(path, "TYX")
     paths = result_paths(
         path.parent / "out", path.stem, [MEAN, DEVIATION], "zarr", True
     )
     began = time.perf_counter()
-    list(denoising_on_disk(model, image, Order(paths, config)))
+    list(denoising_on_disk(model, image, DenoiseRequest(paths, config)))
     return _measured(began, image)
 
 
@@ -352,7 +352,7 @@ def _spread(values: Any) -> dict[str, float]:
 
 
 def _denoised(model: TrainedModel, part: Any, tile: int) -> tuple[Any, Any, Any]:
-    config = InferenceConfig(n_samples=8, n_kept=1, tile_size=tile, device="cpu")
+    config = PredictionConfig(n_samples=8, n_kept=1, tile_size=tile, device="cpu")
     names = part_names(model.method, config)
     made = {name: np.zeros(part.shape, np.float32) for name in names}
     outputs = {name: Stack(m, "YX", 2) for name, m in made.items()}

@@ -10,8 +10,8 @@ from scipy import signal
 from benchmarks.common import JUDGED, SHARED, Problem, problem, save
 from benchmarks.quality import CONTEXT, MANY
 from napari_cosdd import api
-from napari_cosdd.inference.reversal import growth_if_reversed
-from napari_cosdd.recipe import Recipe
+from napari_cosdd.prediction.reversal import growth_if_reversed
+from napari_cosdd.training.recipe import Recipe
 
 PROBLEMS = ("w2s/stripes", "w2s/rows", "sstem/stripes", "sstem/checkerboard")
 #: Real images with noise along an axis, and their axes.

@@ -16,11 +16,11 @@ import typer
 from qtpy.QtWidgets import QApplication
 
 from napari_cosdd import api
-from napari_cosdd.data import samples, simulate
+from napari_cosdd.checks.page import write_check
+from napari_cosdd.datasets import samples, simulate
 from napari_cosdd.gui import _models
 from napari_cosdd.gui._models import ModelEntry
 from napari_cosdd.gui._session import open_dock, session_of
-from napari_cosdd.trust.page import write_check
 
 IMAGES = Path(__file__).parent / "images"
 SIZE = (1280, 800)

@@ -4,10 +4,10 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from napari_cosdd._fields import default_of, unit_of
-from napari_cosdd.inference.config import InferenceConfig
 from napari_cosdd.methods import METHODS, get_method
-from napari_cosdd.training.config import TrainingConfig
+from napari_cosdd.settings.fields import default_of, unit_of
+from napari_cosdd.settings.prediction import PredictionConfig
+from napari_cosdd.settings.training import TrainingConfig
 
 PAGE = Path(__file__).with_name("settings.md")
 HEAD = """# Settings
@@ -25,7 +25,7 @@ def page() -> str:
         method = get_method(name)
         parts.append(table(f"Method {method.title}", method.Config))
         parts.append(presets(name))
-    parts.append(table("Denoising", InferenceConfig))
+    parts.append(table("Denoising", PredictionConfig))
     return "\n".join(parts)
 
 

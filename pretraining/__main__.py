@@ -8,16 +8,16 @@ import torch
 import typer
 from torch import Tensor
 
-from napari_cosdd.data.trained_on import TrainedOn
+from napari_cosdd.datasets.spec import DataSpec
+from napari_cosdd.datasets.summary import TrainedOn
+from napari_cosdd.images.normalization import Normalization
 from napari_cosdd.methods.base import Batch
 from napari_cosdd.methods.cosdd import COSDD
 from napari_cosdd.methods.cosdd_config import COSDDConfig
+from napari_cosdd.models.trained_model import TrainedModel
 from napari_cosdd.nets.autoregressive import AutoregressiveDecoder, dilations
 from napari_cosdd.nets.blocks import channels_last, weights_channels_last
-from napari_cosdd.normalization import Normalization
-from napari_cosdd.spec import DataSpec
-from napari_cosdd.training.checkpoint import TrainedModel
-from napari_cosdd.training.config import TrainingConfig
+from napari_cosdd.settings.training import TrainingConfig
 from napari_cosdd.training.learner import BETAS
 from napari_cosdd.training.optim import AveragedWeights, GradientGuard, cosine_rate
 from pretraining.noises import add_noise

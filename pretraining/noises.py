@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage, signal
 
-from napari_cosdd.data.simulate import ar1
+from napari_cosdd.datasets.simulate import ar1
 
 Image = NDArray[np.float32]
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage, special
 
-from napari_cosdd.data.simulate import cells, gaussian_field
+from napari_cosdd.datasets.simulate import cells, gaussian_field
 
 Image = NDArray[np.float64]
 Size = tuple[int, int]

@@ -3,9 +3,9 @@ import pytest
 
 from helpers import tiny_recipe
 from napari_cosdd import api
-from napari_cosdd.data.simulate import cells, stripes
+from napari_cosdd.datasets.simulate import cells, stripes
 from napari_cosdd.methods import METHODS
-from napari_cosdd.training.checkpoint import TrainedModel
+from napari_cosdd.models.trained_model import TrainedModel
 
 
 @pytest.fixture(params=sorted(METHODS))

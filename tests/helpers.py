@@ -4,10 +4,10 @@ from pathlib import Path
 
 import torch
 
+from napari_cosdd.datasets.spec import DataSpec
+from napari_cosdd.images.normalization import Normalization
 from napari_cosdd.methods import get_method
-from napari_cosdd.normalization import Normalization
-from napari_cosdd.recipe import Recipe
-from napari_cosdd.spec import DataSpec
+from napari_cosdd.training.recipe import Recipe
 
 #: Networks small enough to train in a second.
 TINY = {

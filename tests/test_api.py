@@ -11,11 +11,11 @@ import torch
 import napari_cosdd
 from helpers import TINY, TRAINING, tiny_recipe
 from napari_cosdd import api
-from napari_cosdd.data.image import Image
-from napari_cosdd.data.io import write_image
 from napari_cosdd.errors import BadInputError, BadModelFileError
-from napari_cosdd.inference.fits import differences
-from napari_cosdd.recipe import Recipe
+from napari_cosdd.images.formats.any import write_image
+from napari_cosdd.images.image import Image
+from napari_cosdd.models.compatibility import differences
+from napari_cosdd.training.recipe import Recipe
 
 
 def test_fit_denoise_load_in_five_lines(noisy, tmp_path):

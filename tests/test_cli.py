@@ -8,17 +8,17 @@ from typer.testing import CliRunner
 
 from helpers import TINY, TRAINING
 from napari_cosdd import __version__, api, cli
-from napari_cosdd._fields import unit_of
-from napari_cosdd.data.image import Image
-from napari_cosdd.data.io import read_image, write_image
 from napari_cosdd.errors import BadInputError
 from napari_cosdd.events import Written
-from napari_cosdd.inference.config import InferenceConfig
+from napari_cosdd.images.formats.any import read_image, write_image
+from napari_cosdd.images.image import Image
 from napari_cosdd.methods.cosdd import COSDDConfig
 from napari_cosdd.metrics import score
 from napari_cosdd.prediction import cluster
-from napari_cosdd.recipe import Recipe, with_settings
-from napari_cosdd.training.config import TrainingConfig
+from napari_cosdd.settings.fields import unit_of
+from napari_cosdd.settings.prediction import PredictionConfig
+from napari_cosdd.settings.training import TrainingConfig
+from napari_cosdd.training.recipe import Recipe, with_settings
 
 
 def run(*args, code=0):
@@ -155,7 +155,7 @@ def test_recipe_is_written_edited_and_used(image, tmp_path):
 def test_every_setting_is_an_option_with_its_description():
     for command, configs in [
         ("train", [TrainingConfig, COSDDConfig]),
-        ("denoise", [InferenceConfig]),
+        ("denoise", [PredictionConfig]),
     ]:
         text = CliRunner().invoke(
             cli.app, [command, "--help"], env={"COLUMNS": "300"}, color=False
@@ -218,7 +218,7 @@ def test_a_full_disk_is_said_and_leaves_nothing(
     def full(*args, **kwargs):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("napari_cosdd.data.tiff.tifffile.imwrite", full)
+    monkeypatch.setattr("napari_cosdd.images.formats.tiff.tifffile.imwrite", full)
     out = tmp_path / "out"
     code, text = main(
         *(monkeypatch, capsys, "denoise", trained, image),

@@ -5,8 +5,8 @@ import tifffile
 from rich.console import Console
 
 from napari_cosdd.cli import _demonstration as demo
-from napari_cosdd.data.image import Image
-from napari_cosdd.training.checkpoint import TrainedModel
+from napari_cosdd.images.image import Image
+from napari_cosdd.models.trained_model import TrainedModel
 
 
 def test_demo_leaves_everything_in_its_folder(tmp_path, monkeypatch):

@@ -11,10 +11,9 @@ from typer.testing import CliRunner
 from helpers import tiny_recipe
 from napari_cosdd import api, cli
 from napari_cosdd.errors import BadInputError, BadModelFileError
-from napari_cosdd.exchange.description import OURS
 from napari_cosdd.exchange.export import export_bioimageio
 from napari_cosdd.exchange.grey_levels import GreyLevels
-from napari_cosdd.exchange.importing import import_bioimageio
+from napari_cosdd.models.load import MODEL_IN_PACKAGE, import_bioimageio
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:unclosed file"),  # of bioimageio.spec
@@ -108,11 +107,11 @@ def test_foreign_and_damaged_packages_are_refused(package, tmp_path):
         api.load(foreign)
     bomb = tmp_path / "bomb.zip"
     with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr(OURS, bytes(10 << 20))
+        archive.writestr(MODEL_IN_PACKAGE, bytes(10 << 20))
     with pytest.raises(BadModelFileError, match="implausibly large"):
         api.load(bomb)
     with zipfile.ZipFile(bomb, "w", zipfile.ZIP_LZMA) as archive:
-        archive.writestr(OURS, b"x")
+        archive.writestr(MODEL_IN_PACKAGE, b"x")
     with pytest.raises(BadModelFileError, match="packed in an unknown way"):
         api.load(bomb)
     whole = package.read_bytes()

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from napari_cosdd import api
-from napari_cosdd.recipe import Recipe
+from napari_cosdd.training.recipe import Recipe
 
 FIXTURES = Path(__file__).parent / "fixtures"
 #: Two pixels of what each file makes of the image of `conftest.noisy`.

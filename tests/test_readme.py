@@ -9,8 +9,8 @@ import pytest
 import napari_cosdd
 from helpers import TINY, TRAINING
 from napari_cosdd import api
-from napari_cosdd.data.image import Image
-from napari_cosdd.data.io import write_image
+from napari_cosdd.images.formats.any import write_image
+from napari_cosdd.images.image import Image
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 SNIPPETS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)

@@ -8,9 +8,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from napari_cosdd.axes import Stack
-from napari_cosdd.data.image import Image
-from napari_cosdd.data.inputs import (
+from napari_cosdd.checks.check import ModelCheck
+from napari_cosdd.checks.gather import gather
+from napari_cosdd.errors import BadInputError
+from napari_cosdd.events import Denoised, Event, Finished
+from napari_cosdd.exchange.export import export_bioimageio
+from napari_cosdd.images.formats.any import find_images
+from napari_cosdd.images.image import Image
+from napari_cosdd.images.inputs import (
     ImageLike,
     as_frames,
     as_images,
@@ -18,20 +23,15 @@ from napari_cosdd.data.inputs import (
     one_image,
     stack_of,
 )
-from napari_cosdd.data.io import find_images
-from napari_cosdd.errors import BadInputError
-from napari_cosdd.events import Denoised, Event, Finished
-from napari_cosdd.exchange.export import export_bioimageio
-from napari_cosdd.exchange.importing import load
-from napari_cosdd.noise.report import NoiseReport, report
-from napari_cosdd.prediction.in_memory import Prediction, denoising, inference_config
+from napari_cosdd.images.stack import Stack
+from napari_cosdd.models.load import load
+from napari_cosdd.models.trained_model import TrainedModel
+from napari_cosdd.noise_analysis.report import NoiseReport, report
+from napari_cosdd.prediction.in_memory import Prediction, denoising, prediction_config
 from napari_cosdd.prediction.lazy import denoise_lazily
-from napari_cosdd.prepare import prepare_training
-from napari_cosdd.recipe import Recipe, check_start, with_settings
-from napari_cosdd.training.checkpoint import TrainedModel
-from napari_cosdd.training_job import TrainingJob
-from napari_cosdd.trust.check import ModelCheck
-from napari_cosdd.trust.gather import gather
+from napari_cosdd.training.job import TrainingJob
+from napari_cosdd.training.prepare import prepare_training
+from napari_cosdd.training.recipe import Recipe, check_start, with_settings
 
 #: Samples of the mean that a residual is taken from.
 RESIDUAL_SAMPLES = 20
@@ -186,7 +186,7 @@ def denoise(
     on_event : callable, optional
         Called with each event.
     **settings
-        Any field of InferenceConfig, such as ``n_samples=100`` or ``n_kept=8``.
+        Any field of PredictionConfig, such as ``n_samples=100`` or ``n_kept=8``.
 
     Returns
     -------
@@ -200,7 +200,7 @@ def denoise(
         If the image or a setting is not what is needed.
     """
     trained = model if isinstance(model, TrainedModel) else load(model)
-    config = inference_config(settings)
+    config = prediction_config(settings)
     opened = one_image(image, axes)
     for event in denoising(trained, opened, config, mask=mask):
         if on_event is not None:
@@ -277,9 +277,9 @@ __all__ = [
     "export_bioimageio",
     "find_images",
     "fit",
-    "inference_config",
     "load",
     "one_image",
+    "prediction_config",
     "prepare_training",
     "with_settings",
 ]

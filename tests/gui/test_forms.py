@@ -2,7 +2,7 @@ import pytest
 
 from napari_cosdd.errors import BadInputError
 from napari_cosdd.gui._forms import ConfigForm
-from napari_cosdd.recipe import Recipe
+from napari_cosdd.training.recipe import Recipe
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import pytest
 from napari.components import ViewerModel
 from napari.layers import Image as ImageLayer
 
+from napari_cosdd.datasets.spec import DataSpec
 from napari_cosdd.errors import BadInputError
 from napari_cosdd.gui._layers import (
     add_part,
@@ -16,8 +17,7 @@ from napari_cosdd.gui._layers import (
     parts_of,
     place,
 )
-from napari_cosdd.normalization import Normalization
-from napari_cosdd.spec import DataSpec
+from napari_cosdd.images.normalization import Normalization
 
 
 def spec(ndim, n_channels=1):

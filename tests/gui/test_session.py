@@ -13,7 +13,7 @@ from napari_cosdd.gui._models import ModelEntry, new_model_path
 from napari_cosdd.gui._records import DenoisingRecord, TrainingRecord
 from napari_cosdd.gui._results import ResultLayers
 from napari_cosdd.gui._session import session_of
-from napari_cosdd.inference.config import InferenceConfig
+from napari_cosdd.settings.prediction import PredictionConfig
 
 
 def test_all_docks_of_a_viewer_share_its_session(viewer):
@@ -31,7 +31,7 @@ def test_a_viewer_and_its_session_are_let_go_after_a_denoising(qapp, model, wait
     def use_viewer():
         viewer = ViewerModel()
         layer = viewer.add_image(np.random.default_rng(0).random((64, 64)), name="a")
-        image, config = Image(layer.data, "YX"), InferenceConfig(n_samples=2, n_kept=1)
+        image, config = Image(layer.data, "YX"), PredictionConfig(n_samples=2, n_kept=1)
         job = Job("denoising", lambda stop: denoising(model, image, config, stop=stop))
         results = ResultLayers(viewer, layer, provenance={})
         session_of(viewer).denoise(job, DenoisingRecord("a"), results)

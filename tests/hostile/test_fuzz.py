@@ -22,11 +22,11 @@ import torch
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
-from napari_cosdd.data.image import Image
-from napari_cosdd.data.io import read_image, write_image
 from napari_cosdd.errors import BadInputError, CosddError
-from napari_cosdd.recipe import Recipe
-from napari_cosdd.training.checkpoint import TrainedModel
+from napari_cosdd.images.formats.any import read_image, write_image
+from napari_cosdd.images.image import Image
+from napari_cosdd.models.trained_model import TrainedModel
+from napari_cosdd.training.recipe import Recipe
 from napari_cosdd.training.resume import load_state
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
@@ -217,7 +217,7 @@ def test_a_zarr_that_wants_to_be_unpickled_is_refused(
 LOADS = """
 import resource, sys
 from napari_cosdd.errors import BadModelFileError
-from napari_cosdd.training.checkpoint import TrainedModel
+from napari_cosdd.models.trained_model import TrainedModel
 
 def most():
     return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -6,13 +6,13 @@ import torch
 
 from helpers import TINY, awaken, build, tiny_recipe
 from napari_cosdd import api
-from napari_cosdd.axes import Stack
-from napari_cosdd.inference.config import InferenceConfig
-from napari_cosdd.inference.denoise import denoise
-from napari_cosdd.inference.parts import part_names
+from napari_cosdd.images.stack import Stack
 from napari_cosdd.methods import get_method
 from napari_cosdd.methods.base import Batch
-from napari_cosdd.training.checkpoint import TrainedModel
+from napari_cosdd.models.trained_model import TrainedModel
+from napari_cosdd.prediction.denoiser import denoise
+from napari_cosdd.prediction.outputs import part_names
+from napari_cosdd.settings.prediction import PredictionConfig
 from napari_cosdd.training.learner import weights_of
 
 
@@ -93,7 +93,7 @@ def test_tiled_equals_whole(name, n_images):
     source = Stack(image, "TYX", 2)
 
     def run(**settings):
-        config = InferenceConfig(n_samples=3, n_kept=2, device="cpu", **settings)
+        config = PredictionConfig(n_samples=3, n_kept=2, device="cpu", **settings)
         results = {p: np.zeros_like(image) for p in part_names(method, config)}
         outputs = {part: Stack(r, "TYX", 2) for part, r in results.items()}
         list(denoise(model, source, outputs, config))

@@ -7,10 +7,10 @@ import torch
 from helpers import awaken, build, tiny_recipe
 from napari_cosdd import api
 from napari_cosdd.methods.cosdd import COSDDConfig
+from napari_cosdd.models import shipped
+from napari_cosdd.models.trained_model import TrainedModel
 from napari_cosdd.nets.transfer import fitted
-from napari_cosdd.training import pretrained as shipped
-from napari_cosdd.training.checkpoint import TrainedModel
-from napari_cosdd.training.config import TrainingConfig
+from napari_cosdd.settings.training import TrainingConfig
 from napari_cosdd.training.learner import Learner
 
 

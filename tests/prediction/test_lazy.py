@@ -4,11 +4,11 @@ import pytest
 
 from helpers import TINY, TRAINING
 from napari_cosdd import api
-from napari_cosdd.data.image import Image
 from napari_cosdd.errors import BadInputError
-from napari_cosdd.inference.config import InferenceConfig
+from napari_cosdd.images.image import Image
+from napari_cosdd.settings.prediction import PredictionConfig
 
-CONFIG = InferenceConfig(n_samples=3, n_kept=2, tile_size=32, margin=8, batch_size=2)
+CONFIG = PredictionConfig(n_samples=3, n_kept=2, tile_size=32, margin=8, batch_size=2)
 
 
 @pytest.fixture

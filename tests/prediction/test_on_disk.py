@@ -5,20 +5,21 @@ import pytest
 import zarr
 
 from napari_cosdd import api
-from napari_cosdd.data.image import Image
-from napari_cosdd.data.io import read_image, write_image
-from napari_cosdd.data.ome_zarr import replace_folder
 from napari_cosdd.errors import BadInputError, SavingError
 from napari_cosdd.events import TileDone, Warned, Written
-from napari_cosdd.inference.config import InferenceConfig
-from napari_cosdd.inference.parts import part_names
+from napari_cosdd.images.formats.any import read_image, write_image
+from napari_cosdd.images.formats.ome_zarr import replace_folder
+from napari_cosdd.images.image import Image
+from napari_cosdd.prediction import resumable
 from napari_cosdd.prediction.cluster import Source, denoising_on_cluster
-from napari_cosdd.prediction.files import result_paths
 from napari_cosdd.prediction.on_disk import denoising_on_disk
-from napari_cosdd.prediction.order import Order, Share
-from napari_cosdd.prediction.partial import WIDEST, PartialResult, chunk_width
+from napari_cosdd.prediction.outputs import part_names
+from napari_cosdd.prediction.request import DenoiseRequest, Share
+from napari_cosdd.prediction.result_files import result_paths
+from napari_cosdd.prediction.resumable import WIDEST, ResumableResult, chunk_width
+from napari_cosdd.settings.prediction import PredictionConfig
 
-CONFIG = InferenceConfig(n_samples=3, n_kept=1, tile_size=32, margin=8, batch_size=2)
+CONFIG = PredictionConfig(n_samples=3, n_kept=1, tile_size=32, margin=8, batch_size=2)
 
 
 @pytest.fixture
@@ -42,14 +43,14 @@ def run(model, movie, tmp_path):
     ):
         parts = part_names(model.method, config)
         paths = result_paths(folder, "movie", parts, "zarr", overwrite)
-        order = Order(paths, config, {"by": "us"}, **settings)
+        request = DenoiseRequest(paths, config, {"by": "us"}, **settings)
         seen = []
 
         def stop():
             done = [e for e in seen if isinstance(e, TileDone)]
             return tiles is not None and len(done) >= tiles
 
-        for event in denoising_on_disk(model, image, order, share=share, stop=stop):
+        for event in denoising_on_disk(model, image, request, share=share, stop=stop):
             seen.append(event)
         return seen, paths
 
@@ -119,7 +120,6 @@ def test_more_parts_than_tiles_leave_nothing_behind(run, tmp_path):
 def test_a_run_cut_off_while_finishing_is_finished_by_the_next(
     run, model, movie, tmp_path, monkeypatch
 ):
-    from napari_cosdd.prediction import partial
 
     moved = []
 
@@ -130,7 +130,7 @@ def test_a_run_cut_off_while_finishing_is_finished_by_the_next(
         replace_folder(new, path)
 
     with monkeypatch.context() as patch:
-        patch.setattr(partial, "replace_folder", killed)
+        patch.setattr(resumable, "replace_folder", killed)
         with pytest.raises(KeyboardInterrupt):
             run()
     assert [p.name for p in moved] == ["movie-mean.zarr"]
@@ -169,7 +169,7 @@ def test_what_was_not_cleared_up_does_not_stop_the_next_run(
 def test_a_part_that_comes_late_finds_the_others_finished(
     run, model, movie, monkeypatch
 ):
-    complete = PartialResult.all_done
+    complete = ResumableResult.all_done
 
     def other_part_finishes_first(self, n):
         assert complete(self, n)
@@ -177,7 +177,7 @@ def test_a_part_that_comes_late_finds_the_others_finished(
         return True
 
     with monkeypatch.context() as patch:
-        patch.setattr(PartialResult, "all_done", other_part_finishes_first)
+        patch.setattr(ResumableResult, "all_done", other_part_finishes_first)
         events, paths = run()
     assert events[-1] == Written(())
     same_as_in_memory(paths, model, movie)
@@ -213,7 +213,7 @@ def test_a_full_disk_is_told_and_nothing_is_lost(run, model, movie, monkeypatch)
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(PartialResult, "mark", full)
+        patch.setattr(ResumableResult, "mark", full)
         with pytest.raises(SavingError, match=r"No space left.*goes on with it"):
             run()
     events, paths = run()
@@ -241,11 +241,11 @@ def test_the_workers_of_a_cluster_make_one_result(model, movie, tmp_path):
     paths = result_paths(tmp_path / "clean", "movie", parts, "zarr", False)
     paths["mean"].parent.mkdir()
     files = tmp_path / "m.safetensors", tmp_path / "movie.tif"
-    source, order = Source(*files, None, "movie"), Order(paths, CONFIG)
+    source, request = Source(*files, None, "movie"), DenoiseRequest(paths, CONFIG)
     with distributed.LocalCluster(
         n_workers=2, threads_per_worker=1, processes=False, dashboard_address=None
     ) as cluster:
-        *shares, last = denoising_on_cluster(cluster.scheduler_address, source, order)
+        *shares, last = denoising_on_cluster(cluster.scheduler_address, source, request)
     assert [e.done for e in shares] == list(range(1, 9))
     assert last == Written(tuple(paths.values()))
     same_as_in_memory(paths, model, movie)

@@ -1,6 +1,6 @@
 """Settings that are decided once it is known what a training starts from."""
 
-from napari_cosdd.training.config import ADAPTING, FROM_RANDOM, TrainingConfig
+from napari_cosdd.settings.training import ADAPTING, FROM_RANDOM, TrainingConfig
 
 
 def test_the_steps_depend_on_the_start_unless_they_are_given():

@@ -9,9 +9,9 @@ from helpers import awaken, build, tiny_recipe
 from napari_cosdd import api
 from napari_cosdd.events import Validated, Warned
 from napari_cosdd.methods.cosdd import COSDD
+from napari_cosdd.models.trained_model import TrainedModel
+from napari_cosdd.settings.training import TrainingConfig
 from napari_cosdd.training import redrawn, run
-from napari_cosdd.training.checkpoint import TrainedModel
-from napari_cosdd.training.config import TrainingConfig
 from napari_cosdd.training.redrawn import JUDGING, noise_removed, redraw
 
 CPU = torch.device("cpu")
@@ -179,7 +179,7 @@ def test_the_best_criterion_is_kept_whatever_redrawn_images_say(
 def test_a_training_that_takes_in_noise_ends_with_the_weights_of_before(
     noisy, known, monkeypatch
 ):
-    monkeypatch.setattr(run, "FORSAKEN", 3)
+    monkeypatch.setattr(run, "LEAKAGE_PATIENCE", 3)
     _never_best(monkeypatch)
     _removing(monkeypatch, [10.0, 10.0, *[9.0] * 20])
     seen = []
@@ -204,7 +204,7 @@ def test_a_training_that_takes_in_noise_ends_with_the_weights_of_before(
 def test_unkept_looks_of_before_end_nothing_when_the_anchor_is_let_go(
     noisy, known, monkeypatch
 ):
-    monkeypatch.setattr(run, "FORSAKEN", 3)
+    monkeypatch.setattr(run, "LEAKAGE_PATIENCE", 3)
     _never_best(monkeypatch)
     _removing(monkeypatch, [10.0] * 9)
     *_, last = job(noisy, known, max_steps=8, anchored_steps=6).run()

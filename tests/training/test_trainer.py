@@ -23,8 +23,8 @@ from napari_cosdd.events import (
     Warned,
 )
 from napari_cosdd.methods.cosdd import COSDD
+from napari_cosdd.models.trained_model import TrainedModel
 from napari_cosdd.training import state
-from napari_cosdd.training.checkpoint import TrainedModel
 from napari_cosdd.training.learner import Learner
 from napari_cosdd.training.resume import load_state, resume_path
 
@@ -380,7 +380,7 @@ def test_what_cannot_be_measured_costs_no_model(noisy, monkeypatch, what):
     def full(*_):
         raise MemoryError
 
-    monkeypatch.setattr(f"napari_cosdd.training_job.measure_{what}", full)
+    monkeypatch.setattr(f"napari_cosdd.training.job.measure_{what}", full)
     events = list(job(noisy, max_steps=2).run())
     model = events[-1].result
     assert (model.margin is None) is (what == "margin")
@@ -388,7 +388,7 @@ def test_what_cannot_be_measured_costs_no_model(noisy, monkeypatch, what):
 
 
 def test_what_was_stopped_may_not_know_its_noise(noisy, monkeypatch):
-    monkeypatch.setattr("napari_cosdd.training_job.measure_reversible", lambda *_: True)
+    monkeypatch.setattr("napari_cosdd.training.job.measure_reversible", lambda *_: True)
     training = job(noisy, max_steps=4)
     assert list(training.run())[-1].result.reversible
     polls = iter([False, False, True])

@@ -10,13 +10,17 @@ from rich.console import Console
 from napari_cosdd import api
 from napari_cosdd.cli import _pictures
 from napari_cosdd.cli._progress import show_denoising, show_training
-from napari_cosdd.data.files import check_output
-from napari_cosdd.data.io import write_image
-from napari_cosdd.data.samples import nuclei
-from napari_cosdd.inference.config import InferenceConfig
-from napari_cosdd.inference.parts import DEVIATION
-from napari_cosdd.prediction.files import made_with, result_paths, write_prediction
-from napari_cosdd.recipe import Recipe
+from napari_cosdd.datasets.samples import nuclei
+from napari_cosdd.images.files import check_output
+from napari_cosdd.images.formats.any import write_image
+from napari_cosdd.prediction.outputs import DEVIATION
+from napari_cosdd.prediction.result_files import (
+    made_with,
+    result_paths,
+    write_prediction,
+)
+from napari_cosdd.settings.prediction import PredictionConfig
+from napari_cosdd.training.recipe import Recipe
 
 KEPT = 8
 
@@ -44,7 +48,7 @@ def run_demo(
     if model is None:
         return
     console.print("2/3 denoising", style="bold")
-    config = InferenceConfig(n_samples=n_samples, n_kept=min(KEPT, n_samples))
+    config = PredictionConfig(n_samples=n_samples, n_kept=min(KEPT, n_samples))
     events = api.denoising(model, image, config, stop=stop)
     prediction = show_denoising(console, image.name, events)
     if prediction is None:

@@ -8,7 +8,7 @@ import typer
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from napari_cosdd._fields import default_of, unit_of
+from napari_cosdd.settings.fields import default_of, unit_of
 
 Command = Callable[..., None]
 
@@ -47,9 +47,9 @@ def field_options(*kinds: str) -> Callable[[Command], Command]:
 
 
 def _configs(kinds: tuple[str, ...]) -> list[tuple[str, type[BaseModel]]]:
-    from napari_cosdd.inference.config import InferenceConfig
     from napari_cosdd.methods import METHODS, get_method
-    from napari_cosdd.training.config import TrainingConfig
+    from napari_cosdd.settings.prediction import PredictionConfig
+    from napari_cosdd.settings.training import TrainingConfig
 
     configs: list[tuple[str, type[BaseModel]]] = []
     if "training" in kinds:
@@ -58,7 +58,7 @@ def _configs(kinds: tuple[str, ...]) -> list[tuple[str, type[BaseModel]]]:
         methods = [get_method(name) for name in METHODS]
         configs += [(f"Method {m.title}", m.Config) for m in methods]
     if "inference" in kinds:
-        configs.append(("Denoising", InferenceConfig))
+        configs.append(("Denoising", PredictionConfig))
     return configs
 
 

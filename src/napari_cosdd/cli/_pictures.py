@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_cosdd.data.files import atomic, check_output, write_json
 from napari_cosdd.errors import BadInputError
-from napari_cosdd.noise.autocorrelation import Autocorrelation, autocorrelation
-from napari_cosdd.noise.report import NoiseReport
+from napari_cosdd.images.files import atomic, check_output, write_json
+from napari_cosdd.noise_analysis.autocorrelation import Autocorrelation, autocorrelation
+from napari_cosdd.noise_analysis.report import NoiseReport
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

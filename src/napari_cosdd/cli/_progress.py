@@ -12,7 +12,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from napari_cosdd._words import clock, memory
+from napari_cosdd._formatting import clock, memory
 from napari_cosdd.events import (
     Denoised,
     Event,
@@ -29,7 +29,7 @@ from napari_cosdd.events import (
 
 if TYPE_CHECKING:
     from napari_cosdd.api import TrainingJob
-    from napari_cosdd.training.checkpoint import TrainedModel
+    from napari_cosdd.models.trained_model import TrainedModel
 
 REASONS = {
     "completed": "training completed",

@@ -43,8 +43,8 @@ def check(
     Exit code 3 says that something speaks against it.
     """
     from napari_cosdd import api
+    from napari_cosdd.checks.page import write_check
     from napari_cosdd.cli import _pictures
-    from napari_cosdd.trust.page import write_check
 
     _pictures.check_report(output, overwrite)
     trained = api.load(model)

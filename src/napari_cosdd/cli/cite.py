@@ -17,6 +17,6 @@ def cite(
 ) -> None:
     """Print a methods paragraph for a paper, with what to cite."""
     from napari_cosdd import api
-    from napari_cosdd.citation import methods_paragraph
+    from napari_cosdd.checks.methods_paragraph import methods_paragraph
 
-    typer.echo(methods_paragraph(api.load(model), api.inference_config(settings)))
+    typer.echo(methods_paragraph(api.load(model), api.prediction_config(settings)))

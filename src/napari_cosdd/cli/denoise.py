@@ -20,10 +20,10 @@ from napari_cosdd.cli._progress import note, show_denoising
 from napari_cosdd.errors import BadInputError
 
 if TYPE_CHECKING:
-    from napari_cosdd.data.image import Image
+    from napari_cosdd.images.image import Image
+    from napari_cosdd.models.trained_model import TrainedModel
     from napari_cosdd.prediction.cluster import Source
-    from napari_cosdd.prediction.order import Order, Share
-    from napari_cosdd.training.checkpoint import TrainedModel
+    from napari_cosdd.prediction.request import DenoiseRequest, Share
 
 
 @app.command()
@@ -65,11 +65,11 @@ def denoise(
     goes on with the same command.
     """
     from napari_cosdd import api
-    from napari_cosdd.inference.parts import part_names
     from napari_cosdd.prediction.cluster import Source
-    from napari_cosdd.prediction.files import left_over, made_with, result_paths
     from napari_cosdd.prediction.on_disk import written_before
-    from napari_cosdd.prediction.order import Order, Share
+    from napari_cosdd.prediction.outputs import part_names
+    from napari_cosdd.prediction.request import DenoiseRequest, Share
+    from napari_cosdd.prediction.result_files import left_over, made_with, result_paths
 
     share = None if part is None else Share.parse(part)
     if (share or scheduler) and file_format != "zarr":
@@ -77,7 +77,7 @@ def denoise(
             "--part and --scheduler need --format zarr: machines share images on disk"
         )
     trained = api.load(model)
-    config = api.inference_config(settings)
+    config = api.prediction_config(settings)
     paths = [p for given in images for p in api.find_images(given)]
     names, parts = api.distinct_names(paths), part_names(trained.method, config)
     made_by = made_with(model.name, trained, config)
@@ -88,26 +88,26 @@ def denoise(
         # Whole paths: the workers of a cluster may stand in other folders.
         places = result_paths(output.absolute(), name, parts, file_format, replace)
         source = Source(model.absolute(), path.absolute(), axes, name)
-        work.append((source, Order(places, config, made_by, dtype, mask)))
+        work.append((source, DenoiseRequest(places, config, made_by, dtype, mask)))
     done = set()
     if file_format == "zarr" and not overwrite:
         done = {s.name for s, o in work if written_before(trained, s.open, o)}
     output.mkdir(parents=True, exist_ok=True)
     with stoppable() as stop:
-        for source, order in work:
+        for source, request in work:
             name = source.name
             if name in done:
                 console.print(f"{name} was done before")
                 continue
-            if overwrite and (old := left_over(order.paths)):
+            if overwrite and (old := left_over(request.paths)):
                 listed = ", ".join(one.name for one in old)
                 note(console, f"left from an earlier run: {listed}")
             if scheduler is not None:
-                written = _on_cluster(scheduler, source, order, stop)
+                written = _on_cluster(scheduler, source, request, stop)
             elif file_format == "zarr":
-                written = _on_disk(trained, source, order, share, stop)
+                written = _on_disk(trained, source, request, share, stop)
             else:
-                written = _in_memory(trained, source, order, stop)
+                written = _in_memory(trained, source, request, stop)
             if written is None:
                 again = "; the same command goes on" if file_format == "zarr" else ""
                 console.print(f"{name} was not finished{again}")
@@ -119,13 +119,16 @@ def denoise(
 
 
 def _on_cluster(
-    scheduler: str, source: "Source", order: "Order", stop: Callable[[], bool]
+    scheduler: str,
+    source: "Source",
+    request: "DenoiseRequest",
+    stop: Callable[[], bool],
 ) -> tuple[Path, ...] | None:
     """Let workers denoise an image; return the files, None if stopped."""
     from napari_cosdd.prediction.cluster import denoising_on_cluster
 
     shown: tuple[Path, ...] | None = show_denoising(
-        console, source.name, denoising_on_cluster(scheduler, source, order, stop)
+        console, source.name, denoising_on_cluster(scheduler, source, request, stop)
     )
     return shown
 
@@ -133,14 +136,16 @@ def _on_cluster(
 def _on_disk(
     trained: "TrainedModel",
     source: "Source",
-    order: "Order",
+    request: "DenoiseRequest",
     share: "Share | None",
     stop: Callable[[], bool],
 ) -> tuple[Path, ...] | None:
     """Denoise an image tile by tile; return the files, None if stopped."""
     from napari_cosdd.prediction.on_disk import denoising_on_disk
 
-    events = denoising_on_disk(trained, _opened(source), order, share=share, stop=stop)
+    events = denoising_on_disk(
+        trained, _opened(source), request, share=share, stop=stop
+    )
     shown: tuple[Path, ...] | None = show_denoising(console, source.name, events)
     return shown
 
@@ -148,26 +153,26 @@ def _on_disk(
 def _in_memory(
     trained: "TrainedModel",
     source: "Source",
-    order: "Order",
+    request: "DenoiseRequest",
     stop: Callable[[], bool],
 ) -> tuple[Path, ...] | None:
     """Denoise an image and write it; return the files, None if stopped."""
     from napari_cosdd import api
-    from napari_cosdd.prediction.files import write_prediction
+    from napari_cosdd.prediction.result_files import write_prediction
 
     events = api.denoising(
         trained,
         _opened(source),
-        order.config,
-        dtype=order.dtype,
-        mask=order.mask,
+        request.config,
+        dtype=request.dtype,
+        mask=request.mask,
         stop=stop,
     )
     made = show_denoising(console, source.name, events)
     if made is None:
         return None
-    write_prediction(order.paths, made, order.provenance)
-    return tuple(order.paths.values())
+    write_prediction(request.paths, made, request.provenance)
+    return tuple(request.paths.values())
 
 
 def _opened(source: "Source") -> "Image":

@@ -30,9 +30,9 @@ def evaluate(
     overwrite: OverwriteOption = False,
 ) -> None:
     """Score a denoised image against a reference: PSNR, SSIM, residual."""
-    from napari_cosdd.data.files import check_output, write_json
+    from napari_cosdd.images.files import check_output, write_json
     from napari_cosdd.metrics import score
-    from napari_cosdd.noise.autocorrelation import autocorrelation
+    from napari_cosdd.noise_analysis.autocorrelation import autocorrelation
 
     if output is not None:
         check_output(output, overwrite)
@@ -60,7 +60,7 @@ def evaluate(
 def _planes(path: Path) -> NDArray[np.float64]:
     """Read an image as planes, (n, c, y, x)."""
     from napari_cosdd import api
-    from napari_cosdd.data.inputs import stack_of
+    from napari_cosdd.images.inputs import stack_of
 
     stack = stack_of(api.one_image(path), 2, False)
     planes = [stack.read(n) for n in range(stack.n_images)]

@@ -40,7 +40,7 @@ def export(
     Needs: pip install "napari-cosdd\[bioimageio]"
     """
     from napari_cosdd import api
-    from napari_cosdd.data.files import check_output
+    from napari_cosdd.images.files import check_output
 
     check_output(output, overwrite)
     api.export_bioimageio(

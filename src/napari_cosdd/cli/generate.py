@@ -26,9 +26,9 @@ def generate(
 ) -> None:
     """Draw new images from the model: clean and noisy, or fresh noise on an image."""
     from napari_cosdd import api
-    from napari_cosdd.data.io import write_image
-    from napari_cosdd.inference.generate import generate_images, redraw_noise
-    from napari_cosdd.prediction.files import check_outputs
+    from napari_cosdd.images.formats.any import write_image
+    from napari_cosdd.prediction.generate import generate_images, redraw_noise
+    from napari_cosdd.prediction.result_files import check_outputs
 
     trained = api.load(model)
     if like is None:

@@ -18,8 +18,8 @@ from napari_cosdd.cli._options import field_options
 from napari_cosdd.cli._progress import show_training
 
 if TYPE_CHECKING:
-    from napari_cosdd.recipe import Recipe
-    from napari_cosdd.training.checkpoint import TrainedModel
+    from napari_cosdd.models.trained_model import TrainedModel
+    from napari_cosdd.training.recipe import Recipe
 
 
 @app.command()
@@ -73,10 +73,10 @@ def train(
     On several GPUs or machines: torchrun --nproc-per-node 4 -m napari_cosdd train …
     """
     from napari_cosdd import api
-    from napari_cosdd.data.files import check_output
     from napari_cosdd.errors import BadInputError
-    from napari_cosdd.recipe import check_start
-    from napari_cosdd.training.team import together
+    from napari_cosdd.images.files import check_output
+    from napari_cosdd.training.distributed import together
+    from napari_cosdd.training.recipe import check_start
 
     if output.suffix != ".safetensors":
         raise BadInputError(f"{output}: expected a name that ends in .safetensors")
@@ -114,7 +114,7 @@ def _begun_with(
 ) -> "tuple[Recipe, TrainedModel | None]":
     """Return the settings, and the model that a resumed training began with."""
     from napari_cosdd.errors import BadInputError
-    from napari_cosdd.recipe import Recipe, resumed
+    from napari_cosdd.training.recipe import Recipe, resumed
 
     if recipe is not None:
         if preset is not None or method is not None:

@@ -7,11 +7,9 @@ from typing import Any, NamedTuple
 import torch
 
 from napari_cosdd._version import __version__
-from napari_cosdd.axes import SPATIAL
-from napari_cosdd.training.checkpoint import TrainedModel
-
-#: Our own file within the package.
-OURS = "model.safetensors"
+from napari_cosdd.images.axes import SPATIAL
+from napari_cosdd.models.load import MODEL_IN_PACKAGE
+from napari_cosdd.models.trained_model import TrainedModel
 
 
 class About(NamedTuple):
@@ -66,7 +64,7 @@ def description(
         license=None if about.license_id is None else spec.LicenseId(about.license_id),
         documentation=spec.FileDescr(source=folder / "README.md"),
         covers=[spec.FileDescr(source=folder / "cover.png")],
-        attachments=[spec.FileDescr(source=folder / OURS)],
+        attachments=[spec.FileDescr(source=folder / MODEL_IN_PACKAGE)],
         tags=["denoising", "unsupervised-learning", model.name, "napari-cosdd"],
         version=spec.Version(__version__),
         inputs=[_tensor(spec.InputTensorDescr, "noisy", noisy, folder)],

@@ -17,15 +17,16 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from napari_cosdd.axes import Stack
-from napari_cosdd.citation import methods_paragraph
-from napari_cosdd.data.files import atomic
-from napari_cosdd.data.image import Image
+from napari_cosdd.checks.methods_paragraph import methods_paragraph
 from napari_cosdd.errors import BadInputError, SavingError
-from napari_cosdd.exchange.description import OURS, About, description
+from napari_cosdd.exchange.description import About, description
 from napari_cosdd.exchange.grey_levels import GreyLevels
-from napari_cosdd.inference.fits import check_fits
-from napari_cosdd.training.checkpoint import TrainedModel
+from napari_cosdd.images.files import atomic
+from napari_cosdd.images.image import Image
+from napari_cosdd.images.stack import Stack
+from napari_cosdd.models.compatibility import check_compatible
+from napari_cosdd.models.load import MODEL_IN_PACKAGE
+from napari_cosdd.models.trained_model import TrainedModel
 
 #: Pixels of a tile along each axis, and along z; noise is fixed for this size.
 TILE, DEPTH = 256, 16
@@ -129,7 +130,7 @@ def _write_content(
     np.save(folder / "noisy.npy", noisy)
     np.save(folder / "denoised.npy", denoised)
     _draw_cover(folder / "cover.png", noisy, denoised)
-    model.save(folder / OURS)
+    model.save(folder / MODEL_IN_PACKAGE)
     says = DIRECT if direct else f"the mean of {n_samples} samples"
     text = README.format(name=name, says=says, methods=methods_paragraph(model))
     (folder / "README.md").write_text(text, encoding="utf-8")
@@ -138,7 +139,7 @@ def _write_content(
 def _example(model: TrainedModel, image: Image, tile_size: int) -> NDArray[np.float32]:
     """Return the middle of the first image as one tile, (1, c, *size), grey levels."""
     source = Stack(image.data, image.axes, model.spec.ndim)
-    check_fits(model, source)
+    check_compatible(model, source)
     if len(source.size) == 1:
         raise BadInputError("models for single lines cannot be exported")
     wanted = [tile_size] * len(source.size)

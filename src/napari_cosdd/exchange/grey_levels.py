@@ -7,12 +7,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from napari_cosdd.inference.config import InferenceConfig
-from napari_cosdd.inference.draws import View, views
-from napari_cosdd.inference.latent_noise import PositionNoise
-from napari_cosdd.inference.tile_grid import tile_grid
+from napari_cosdd.models.trained_model import TrainedModel
 from napari_cosdd.nets.ladder_vae import LatentNoise
-from napari_cosdd.training.checkpoint import TrainedModel
+from napari_cosdd.prediction.latent_noise import PositionNoise
+from napari_cosdd.prediction.sampling import View, views
+from napari_cosdd.prediction.tile_grid import tile_grid
+from napari_cosdd.settings.prediction import PredictionConfig
 
 
 class GreyLevels(nn.Module):
@@ -43,7 +43,7 @@ class GreyLevels(nn.Module):
         nothing = [0] * len(size)
         (self.tile,) = tile_grid(size, size, nothing, model.method.tile_multiple())
         if n_samples:
-            self.views = views(model, InferenceConfig(n_samples=n_samples))
+            self.views = views(model, PredictionConfig(n_samples=n_samples))
             self._keep_noise([r.stop for r in self.tile.read])
 
     def _keep_noise(self, size: Sequence[int]) -> None:

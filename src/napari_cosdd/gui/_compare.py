@@ -21,7 +21,8 @@ from napari_cosdd.gui._layers import (
     parts_of,
     place,
 )
-from napari_cosdd.gui._parts import (
+from napari_cosdd.gui._plots import DIVERGING, SampleBars
+from napari_cosdd.gui._widgets import (
     Heading,
     Sentence,
     button,
@@ -30,7 +31,6 @@ from napari_cosdd.gui._parts import (
     listen,
     row,
 )
-from napari_cosdd.gui._plots import DIVERGING, SampleBars
 from napari_cosdd.metrics import score
 
 #: Time of a sample in the film, milliseconds.

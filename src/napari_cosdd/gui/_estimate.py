@@ -6,11 +6,11 @@ from typing import Any
 from qtpy.QtCore import QTimer
 
 from napari_cosdd import api
-from napari_cosdd._words import duration, memory
+from napari_cosdd._formatting import duration, memory
 from napari_cosdd.errors import CosddError
 from napari_cosdd.events import Estimated, Event
 from napari_cosdd.gui._jobs import Job
-from napari_cosdd.gui._parts import Sentence
+from napari_cosdd.gui._widgets import Sentence
 
 #: The estimate is made once the settings rest for so long, milliseconds.
 REST = 600

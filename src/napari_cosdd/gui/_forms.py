@@ -7,7 +7,7 @@ from magicgui.widgets import CheckBox, ComboBox, Container, LineEdit, SpinBox, W
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from napari_cosdd._fields import empty_means, unit_of
+from napari_cosdd.settings.fields import empty_means, unit_of
 
 
 class ConfigForm:

@@ -9,7 +9,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QComboBox, QSizePolicy
 
 from napari_cosdd.gui._layers import is_ours, key_of, layer_with
-from napari_cosdd.gui._parts import listen
+from napari_cosdd.gui._widgets import listen
 
 
 class LayerChoice(QComboBox):

@@ -8,11 +8,11 @@ from napari.layers import Image as ImageLayer
 from napari.utils.transforms import Affine
 from numpy.typing import NDArray
 
-from napari_cosdd.axes import LETTERS, check_axes, guess_axes
-from napari_cosdd.data.image import Image, check_pixels
-from napari_cosdd.data.units import in_one_unit, in_seconds
+from napari_cosdd.datasets.spec import DataSpec
 from napari_cosdd.errors import BadInputError
-from napari_cosdd.spec import DataSpec
+from napari_cosdd.images.axes import LETTERS, check_axes, guess_axes
+from napari_cosdd.images.image import Image, check_pixels
+from napari_cosdd.images.units import in_one_unit, in_seconds
 
 #: Words that napari's axis labels use, and our letter for them.
 WORDS = {

@@ -7,7 +7,7 @@ from qtpy.QtWidgets import QCheckBox, QVBoxLayout, QWidget
 
 from napari_cosdd import api
 from napari_cosdd.gui._forms import ConfigForm
-from napari_cosdd.gui._parts import Dock, choice, enable, field, fill, folded
+from napari_cosdd.gui._widgets import Dock, choice, enable, field, fill, folded
 from napari_cosdd.methods import METHODS, get_method
 
 AUTOMATIC = "automatic"

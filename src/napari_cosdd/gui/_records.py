@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from napari_cosdd.api import Prediction
-from napari_cosdd.data.files import atomic
 from napari_cosdd.events import (
     Allocated,
     Denoised,
@@ -25,6 +24,7 @@ from napari_cosdd.events import (
     Validated,
     Warned,
 )
+from napari_cosdd.images.files import atomic
 
 #: Points of a curve above which every second one is dropped.
 POINTS = 4000

@@ -10,9 +10,9 @@ from napari_cosdd.api import Prediction
 from napari_cosdd.events import Event, Written
 from napari_cosdd.gui._jobs import Job
 from napari_cosdd.gui._models import plain_name
-from napari_cosdd.gui._parts import Problem, Sentence, button, enable
 from napari_cosdd.gui._session import Session
-from napari_cosdd.prediction.files import FORMATS, result_paths, write_prediction
+from napari_cosdd.gui._widgets import Problem, Sentence, button, enable
+from napari_cosdd.prediction.result_files import FORMATS, result_paths, write_prediction
 
 
 class SaveAll(QWidget):

@@ -12,13 +12,13 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_cosdd._words import clock
+from napari_cosdd._formatting import clock
 from napari_cosdd.events import Preview
-from napari_cosdd.gui._parts import Sentence, button, row
 from napari_cosdd.gui._plots import CurvesPlot
 from napari_cosdd.gui._preview import PreviewPicture
 from napari_cosdd.gui._records import TrainingRecord
-from napari_cosdd.training.config import UNLIMITED
+from napari_cosdd.gui._widgets import Sentence, button, row
+from napari_cosdd.settings.training import UNLIMITED
 
 LOSS = {
     "neg_elbo": "total",

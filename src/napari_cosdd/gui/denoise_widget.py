@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtWidgets import QCheckBox, QFileDialog, QProgressBar, QSpinBox
 
-from napari_cosdd._words import clock
-from napari_cosdd.api import denoising, inference_config
-from napari_cosdd.data.image import Image
+from napari_cosdd._formatting import clock
+from napari_cosdd.api import denoising, prediction_config
 from napari_cosdd.errors import BadInputError, CosddError
 from napari_cosdd.events import Event
+from napari_cosdd.gui._checks import Subject, TrustView
 from napari_cosdd.gui._compare import CompareView
 from napari_cosdd.gui._forms import ConfigForm
 from napari_cosdd.gui._jobs import Job
@@ -24,7 +24,11 @@ from napari_cosdd.gui._layers import (
     layer_with,
 )
 from napari_cosdd.gui._models import ModelEntry
-from napari_cosdd.gui._parts import (
+from napari_cosdd.gui._records import DenoisingRecord
+from napari_cosdd.gui._results import ResultLayers
+from napari_cosdd.gui._saving import SaveAll
+from napari_cosdd.gui._session import session_of
+from napari_cosdd.gui._widgets import (
     Dock,
     Problem,
     Sentence,
@@ -37,14 +41,10 @@ from napari_cosdd.gui._parts import (
     listen,
     row,
 )
-from napari_cosdd.gui._records import DenoisingRecord
-from napari_cosdd.gui._results import ResultLayers
-from napari_cosdd.gui._saving import SaveAll
-from napari_cosdd.gui._session import session_of
-from napari_cosdd.gui._trust import Subject, TrustView
 from napari_cosdd.gui.model_reader import SUFFIX
-from napari_cosdd.inference.config import InferenceConfig
-from napari_cosdd.prediction.files import made_with
+from napari_cosdd.images.image import Image
+from napari_cosdd.prediction.result_files import made_with
+from napari_cosdd.settings.prediction import PredictionConfig
 
 if TYPE_CHECKING:
     import napari
@@ -60,7 +60,7 @@ class DenoiseWidget(Dock):
         self.viewer, self.session = viewer, session_of(viewer)
         self._scored: DenoisingRecord | None = None
         self._told: DenoisingRecord | None = None
-        defaults = InferenceConfig()
+        defaults = PredictionConfig()
         self.model = choice()
         self.open = button("Open…", "Open a model file", self._open)
         self.image = LayerChoice(viewer)
@@ -156,7 +156,7 @@ class DenoiseWidget(Dock):
             model = entry.load()
             image, offset = self._to_denoise(), None
             numbers = {"n_samples": self.n_samples, "n_kept": self.n_kept}
-            config = inference_config(
+            config = prediction_config(
                 {k: spin.value() for k, spin in numbers.items()} | self.form.changes()
             )
         except CosddError as error:

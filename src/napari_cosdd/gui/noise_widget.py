@@ -22,7 +22,9 @@ from napari_cosdd.gui._layers import (
     place,
 )
 from napari_cosdd.gui._overlay import hide_bar, show_bar
-from napari_cosdd.gui._parts import (
+from napari_cosdd.gui._plots import CorrelationMap, ProfilePlot, VariancePlot
+from napari_cosdd.gui._session import open_dock, session_of
+from napari_cosdd.gui._widgets import (
     Dock,
     Heading,
     Problem,
@@ -34,8 +36,6 @@ from napari_cosdd.gui._parts import (
     listen,
     row,
 )
-from napari_cosdd.gui._plots import CorrelationMap, ProfilePlot, VariancePlot
-from napari_cosdd.gui._session import open_dock, session_of
 
 if TYPE_CHECKING:
     import napari

@@ -9,7 +9,7 @@ LayerData = tuple[Any, dict[str, Any], str]
 
 def nuclei() -> list[LayerData]:
     """Return the real nuclei: wide-field CCD, noise along the rows."""
-    from napari_cosdd.data.samples import nuclei as bundled
+    from napari_cosdd.datasets.samples import nuclei as bundled
 
     image = bundled()
     source = "NEUBIAS/training-resources, CC BY 4.0"
@@ -18,7 +18,7 @@ def nuclei() -> list[LayerData]:
 
 def stripes() -> list[LayerData]:
     """Return simulated stripe noise on a phantom, and its ground truth."""
-    from napari_cosdd.data.simulate import cells, stripes
+    from napari_cosdd.datasets.simulate import cells, stripes
 
     rng = np.random.default_rng(0)
     clean = cells((512, 512), rng)

@@ -14,7 +14,12 @@ from napari_cosdd.gui._jobs import Job
 from napari_cosdd.gui._layer_choice import LayerChoice
 from napari_cosdd.gui._layers import axes_of, data_of, image_of, key_of, layer_with
 from napari_cosdd.gui._models import new_model_path
-from napari_cosdd.gui._parts import (
+from napari_cosdd.gui._preview import show_preview
+from napari_cosdd.gui._recipe_form import RecipeForm
+from napari_cosdd.gui._records import TrainingRecord
+from napari_cosdd.gui._session import open_dock, session_of
+from napari_cosdd.gui._training_view import TrainingView
+from napari_cosdd.gui._widgets import (
     Dock,
     Problem,
     Sentence,
@@ -26,11 +31,6 @@ from napari_cosdd.gui._parts import (
     listen,
     row,
 )
-from napari_cosdd.gui._preview import show_preview
-from napari_cosdd.gui._recipe_form import RecipeForm
-from napari_cosdd.gui._records import TrainingRecord
-from napari_cosdd.gui._session import open_dock, session_of
-from napari_cosdd.gui._training_view import TrainingView
 
 if TYPE_CHECKING:
     import napari

@@ -8,11 +8,11 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
-from napari_cosdd.axes import SPATIAL, NoiseAxis
+from napari_cosdd.datasets.spec import DataSpec
 from napari_cosdd.errors import BadInputError
+from napari_cosdd.images.axes import SPATIAL, NoiseAxis
 from napari_cosdd.methods.papers import Paper
 from napari_cosdd.nets.ladder_vae import LatentNoise
-from napari_cosdd.spec import DataSpec
 
 
 class Batch(NamedTuple):

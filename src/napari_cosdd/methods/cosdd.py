@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
+from napari_cosdd.datasets.spec import DataSpec
 from napari_cosdd.distributions.mixture import GaussianMixture
 from napari_cosdd.methods import papers
 from napari_cosdd.methods.base import (
@@ -26,10 +27,9 @@ from napari_cosdd.nets.ladder_vae import LadderVAE, LatentNoise, fresh_noise
 from napari_cosdd.nets.signal_decoder import SignalDecoder
 from napari_cosdd.nets.transfer import fitted, with_rows
 from napari_cosdd.nets.unet import UNet
-from napari_cosdd.spec import DataSpec
 
 #: Nats that each nat of KL is to save beside its own price, or it carries noise.
-EARNED = 0.2
+KL_SURCHARGE = 0.2
 
 
 class COSDD(GenerativeMethod):
@@ -143,7 +143,7 @@ class COSDD(GenerativeMethod):
         costs. (Ours; measured in docs/measurements.md.)
         """
         neg_elbo = losses["nll"] + losses["kl"]
-        return neg_elbo + EARNED * losses["kl"] + losses.get("direct", 0.0)
+        return neg_elbo + KL_SURCHARGE * losses["kl"] + losses.get("direct", 0.0)
 
     def signal_and_rest(self) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
         """Return the parameters of ladder and signal decoder, and all others."""

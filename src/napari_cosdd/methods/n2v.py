@@ -12,6 +12,7 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn import functional as F
 
+from napari_cosdd.datasets.spec import DataSpec
 from napari_cosdd.methods import papers
 from napari_cosdd.methods.base import (
     AXES_IN_WORDS,
@@ -22,7 +23,6 @@ from napari_cosdd.methods.base import (
 )
 from napari_cosdd.methods.papers import Paper
 from napari_cosdd.nets.unet import UNet
-from napari_cosdd.spec import DataSpec
 
 #: Largest distance of the pixel whose value replaces a masked one.
 NEIGHBOURHOOD = 2

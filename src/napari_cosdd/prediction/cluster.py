@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from napari_cosdd.data.image import Image
-from napari_cosdd.data.inputs import one_image
 from napari_cosdd.errors import BadInputError, SavingError
 from napari_cosdd.events import Event, TileDone, Written
-from napari_cosdd.exchange.importing import load
+from napari_cosdd.images.image import Image
+from napari_cosdd.images.inputs import one_image
+from napari_cosdd.models.load import load
 from napari_cosdd.prediction.on_disk import denoising_on_disk
-from napari_cosdd.prediction.order import Order, Share
+from napari_cosdd.prediction.request import DenoiseRequest, Share
 
 #: Shares for each worker: more than one, so that a slow worker does fewer.
 SHARES = 4
@@ -47,10 +47,10 @@ class Source:
         return replace(one_image(self.image, self.axes), name=self.name)
 
 
-def do_share(source: Source, order: Order, share: Share) -> tuple[Path, ...]:
+def do_share(source: Source, request: DenoiseRequest, share: Share) -> tuple[Path, ...]:
     """Denoise a share of the tiles; return the images if that completed them."""
     model = load(source.model)
-    for event in denoising_on_disk(model, source.open(), order, share=share):
+    for event in denoising_on_disk(model, source.open(), request, share=share):
         if isinstance(event, Written):
             return event.paths
     raise RuntimeError("denoising ended without a result")
@@ -59,7 +59,7 @@ def do_share(source: Source, order: Order, share: Share) -> tuple[Path, ...]:
 def denoising_on_cluster(
     address: str,
     source: Source,
-    order: Order,
+    request: DenoiseRequest,
     stop: Callable[[], bool] = lambda: False,
 ) -> Iterator[Event]:
     """Denoise as a stream of events; the last is Written, with the images.
@@ -70,7 +70,7 @@ def denoising_on_cluster(
         Of the scheduler, such as tcp://10.0.0.1:8786.
     source : Source
         What to denoise, and with what.
-    order : Order
+    request : DenoiseRequest
         What to make of it; its paths are on the disk that all share.
     stop : callable
         Polled while the workers work; True ends without Written.
@@ -97,7 +97,7 @@ def denoising_on_cluster(
         if not n:
             raise BadInputError(f"the scheduler at {address} has no workers")
         left = {
-            client.submit(do_share, source, order, Share(i, n), pure=False)
+            client.submit(do_share, source, request, Share(i, n), pure=False)
             for i in range(1, n + 1)
         }
         written: tuple[Path, ...] = ()

@@ -9,17 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from napari_cosdd.axes import Stack
-from napari_cosdd.data.image import Image
-from napari_cosdd.data.inputs import stack_of
-from napari_cosdd.data.inspect import check_finite
+from napari_cosdd.datasets.survey import check_finite
 from napari_cosdd.errors import BadInputError, in_words
 from napari_cosdd.events import Allocated, Denoised, Event, Warned
-from napari_cosdd.inference.config import InferenceConfig
-from napari_cosdd.inference.denoise import denoise as denoise_stack
-from napari_cosdd.inference.fits import check_fits, differences
-from napari_cosdd.inference.parts import DEVIATION, MEAN, part_names, sample_name
-from napari_cosdd.training.checkpoint import TrainedModel
+from napari_cosdd.images.image import Image
+from napari_cosdd.images.inputs import stack_of
+from napari_cosdd.images.stack import Stack
+from napari_cosdd.models.compatibility import check_compatible, differences
+from napari_cosdd.models.trained_model import TrainedModel
+from napari_cosdd.prediction.denoiser import denoise as denoise_stack
+from napari_cosdd.prediction.outputs import DEVIATION, MEAN, part_names, sample_name
+from napari_cosdd.settings.prediction import PredictionConfig
 
 #: Kept samples beyond this many bytes go to a temporary file.
 SAMPLES_LIMIT = 4 << 30
@@ -59,18 +59,18 @@ class Prediction:
         return made | {sample_name(k): s for k, s in enumerate(self.samples)}
 
 
-def inference_config(settings: dict[str, Any]) -> InferenceConfig:
+def prediction_config(settings: dict[str, Any]) -> PredictionConfig:
     """Check settings of the denoising."""
     try:
-        return InferenceConfig.model_validate(settings)
+        return PredictionConfig.model_validate(settings)
     except ValidationError as error:
-        raise BadInputError(in_words(error, InferenceConfig.model_fields)) from error
+        raise BadInputError(in_words(error, PredictionConfig.model_fields)) from error
 
 
 def denoising(
     model: TrainedModel,
     image: Image,
-    config: InferenceConfig,
+    config: PredictionConfig,
     *,
     dtype: str = "float32",
     mask: bool = False,
@@ -87,7 +87,7 @@ def denoising(
         What was learned.
     image : Image
         Noisy; read tile by tile.
-    config : InferenceConfig
+    config : PredictionConfig
         Settings.
     dtype : str
         Of mean and samples: "float32" (float64 on offsets so large that it would
@@ -108,7 +108,7 @@ def denoising(
     """
     ndim = model.spec.ndim
     source = stack_of(image, ndim, mask)
-    check_fits(model, source, config.direct)
+    check_compatible(model, source, config.direct)
     if not mask:
         check_finite([source])
     shape, kind = image.data.shape, result_type(model, image, dtype)

@@ -8,18 +8,19 @@ import numpy as np
 from dask.utils import SerializableLock
 from numpy.typing import NDArray
 
-from napari_cosdd.axes import Region, Stack
-from napari_cosdd.data.image import Image
-from napari_cosdd.data.inputs import stack_of
 from napari_cosdd.errors import BadInputError
-from napari_cosdd.inference.config import InferenceConfig
-from napari_cosdd.inference.denoise import denoise
-from napari_cosdd.inference.fits import check_fits, gives_samples
-from napari_cosdd.inference.parts import DEVIATION, MEAN, sample_name
-from napari_cosdd.inference.tile_grid import Tile
-from napari_cosdd.inference.tiles import tiles_for
+from napari_cosdd.images.axes import Region
+from napari_cosdd.images.image import Image
+from napari_cosdd.images.inputs import stack_of
+from napari_cosdd.images.stack import Stack
+from napari_cosdd.models.compatibility import check_compatible, gives_samples
+from napari_cosdd.models.trained_model import TrainedModel
+from napari_cosdd.prediction.denoiser import denoise
 from napari_cosdd.prediction.in_memory import result_type
-from napari_cosdd.training.checkpoint import TrainedModel
+from napari_cosdd.prediction.outputs import DEVIATION, MEAN, sample_name
+from napari_cosdd.prediction.tile_grid import Tile
+from napari_cosdd.prediction.tiles import tiles_for
+from napari_cosdd.settings.prediction import PredictionConfig
 
 #: The mean, the deviation, or the number of a sample, from 0.
 What = Literal["mean", "deviation"] | int
@@ -47,7 +48,7 @@ class _TileBuffer:
 def denoise_lazily(
     model: TrainedModel,
     image: Image,
-    config: InferenceConfig,
+    config: PredictionConfig,
     *,
     what: What = "mean",
     mask: bool = False,
@@ -63,7 +64,7 @@ def denoise_lazily(
         What was learned.
     image : Image
         Noisy; may be lazy itself.
-    config : InferenceConfig
+    config : PredictionConfig
         Settings; few samples make it quick to look around.
     what : "mean", "deviation" or int
         A number is that of a sample that is not mirrored, from 0.
@@ -84,7 +85,7 @@ def denoise_lazily(
             f"part {what!r}: expected {MEAN}, {DEVIATION}, or the number of a sample"
         )
     source = stack_of(image, model.spec.ndim, mask)
-    check_fits(model, source, config.direct)
+    check_compatible(model, source, config.direct)
     if what != MEAN and not gives_samples(model.method, config):
         raise BadInputError("without posterior samples there is a mean only")
     if what == DEVIATION and config.n_samples < 2:
@@ -120,7 +121,7 @@ def denoise_lazily(
 def _tile(
     model: TrainedModel,
     source: Stack,
-    config: InferenceConfig,
+    config: PredictionConfig,
     what: What,
     n: int,
     tile: Tile,

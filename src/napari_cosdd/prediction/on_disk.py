@@ -7,23 +7,23 @@ where it was. Whoever finds all tiles done gives the images their names.
 
 from collections.abc import Callable, Iterator
 
-from napari_cosdd.data.files import check_output
-from napari_cosdd.data.image import Image
-from napari_cosdd.data.inputs import stack_of
 from napari_cosdd.errors import SavingError
 from napari_cosdd.events import Event, TileDone, Warned, Written
-from napari_cosdd.inference.denoise import denoise
-from napari_cosdd.inference.fits import check_fits, differences
-from napari_cosdd.inference.tiles import tiles_for
-from napari_cosdd.prediction.order import Order, Share
-from napari_cosdd.prediction.partial import PartialResult
-from napari_cosdd.training.checkpoint import TrainedModel
+from napari_cosdd.images.files import check_output
+from napari_cosdd.images.image import Image
+from napari_cosdd.images.inputs import stack_of
+from napari_cosdd.models.compatibility import check_compatible, differences
+from napari_cosdd.models.trained_model import TrainedModel
+from napari_cosdd.prediction.denoiser import denoise
+from napari_cosdd.prediction.request import DenoiseRequest, Share
+from napari_cosdd.prediction.resumable import ResumableResult
+from napari_cosdd.prediction.tiles import tiles_for
 
 
 def written_before(
-    model: TrainedModel, open_image: Callable[[], Image], order: Order
+    model: TrainedModel, open_image: Callable[[], Image], request: DenoiseRequest
 ) -> bool:
-    """Whether an earlier run of the same order wrote the images, whole.
+    """Whether an earlier run of the same request wrote the images, whole.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ def written_before(
         What was learned.
     open_image : callable
         Opens what is denoised; called only if there is something to compare.
-    order : Order
+    request : DenoiseRequest
         What to make of it.
 
     Raises
@@ -39,10 +39,10 @@ def written_before(
     BadInputError
         If other images have their names.
     """
-    there = [path for path in order.paths.values() if path.exists()]
+    there = [path for path in request.paths.values() if path.exists()]
     if not there:
         return False
-    partial = PartialResult(order, model, open_image())
+    partial = ResumableResult(request, model, open_image())
     if partial.was_published():
         return True
     if not partial.finished.exists():  # else that run was cut off at its end
@@ -53,7 +53,7 @@ def written_before(
 def denoising_on_disk(
     model: TrainedModel,
     image: Image,
-    order: Order,
+    request: DenoiseRequest,
     *,
     share: Share | None = None,
     stop: Callable[[], bool] = lambda: False,
@@ -69,7 +69,7 @@ def denoising_on_disk(
         What was learned.
     image : Image
         Noisy; may be larger than memory.
-    order : Order
+    request : DenoiseRequest
         What to make of it, and where to write that.
     share : Share, optional
         Which tiles to do; default: all.
@@ -83,15 +83,15 @@ def denoising_on_disk(
     SavingError
         If the disk is full or cannot be written to.
     """
-    source = stack_of(image, model.spec.ndim, order.mask)
-    check_fits(model, source, order.config.direct)
-    tiles = tiles_for(model, source, order.config)
+    source = stack_of(image, model.spec.ndim, request.mask)
+    check_compatible(model, source, request.config.direct)
+    tiles = tiles_for(model, source, request.config)
     work = [(n, tile) for n in range(source.n_images) for tile in tiles]
     mine = [i for i in range(len(work)) if (share or Share()).holds(i)]
     if not mine:
         yield Written(())  # more shares than tiles
         return
-    partial = PartialResult(order, model, image)
+    partial = ResumableResult(request, model, image)
     try:
         if partial.was_finishing():  # the end of an earlier run was cut off
             yield Written(partial.publish())
@@ -99,7 +99,7 @@ def denoising_on_disk(
         if share is not None and partial.was_published():
             yield Written(())  # the others were faster
             return
-        differ = differences(model, image, filled=order.mask)
+        differ = differences(model, image, filled=request.mask)
         partial.open(tiles[0])
         yield from map(Warned, differ)
         todo = [i for i in mine if not partial.is_done(i)]
@@ -111,7 +111,7 @@ def denoising_on_disk(
             model,
             source,
             partial.outputs(),
-            order.config,
+            request.config,
             work=[work[i] for i in todo],
             live=False,
             stop=stop,

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from napari_cosdd.data.patches import Patches
+from napari_cosdd.datasets.crops import CropSampler
 from napari_cosdd.devices import describe_device
 from napari_cosdd.methods.base import Method
-from napari_cosdd.training.config import TrainingConfig
+from napari_cosdd.settings.training import TrainingConfig
 from napari_cosdd.training.learner import Crops, Learner
 from napari_cosdd.training.memory import estimate_memory
 
@@ -42,7 +42,7 @@ class TrainingEstimate:
 
 def estimate_training(
     build: Callable[[], Method],
-    patches: Patches,
+    patches: CropSampler,
     config: TrainingConfig,
     device: torch.device,
 ) -> TrainingEstimate:
@@ -52,7 +52,7 @@ def estimate_training(
     ----------
     build : callable
         Makes the method.
-    patches : Patches
+    patches : CropSampler
         Training crops.
     config : TrainingConfig
         Settings.
@@ -76,7 +76,7 @@ def estimate_training(
     return TrainingEstimate(describe_device(device), total, memory)
 
 
-def _small_batch(patches: Patches, config: TrainingConfig) -> Crops:
+def _small_batch(patches: CropSampler, config: TrainingConfig) -> Crops:
     """Return crops of the training, cut down to a small step's size."""
     batch = patches.batch(config.batch_size, np.random.default_rng(config.seed))
     multiples = patches.multiple

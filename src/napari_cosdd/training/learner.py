@@ -17,9 +17,9 @@ from napari_cosdd.events import Warned
 from napari_cosdd.methods.base import Batch, GenerativeMethod, Method
 from napari_cosdd.nets.blocks import channels_last, weights_channels_last
 from napari_cosdd.nets.ladder_vae import fresh_noise
-from napari_cosdd.training.config import TrainingConfig
+from napari_cosdd.settings.training import TrainingConfig
+from napari_cosdd.training.distributed import Team
 from napari_cosdd.training.optim import Anchor, AveragedWeights, GradientGuard
-from napari_cosdd.training.team import Team
 
 _RANDOM_STATE = Lock()
 Crops = NDArray[np.float32]

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from napari_cosdd.data.files import atomic
 from napari_cosdd.errors import BadModelFileError, SavingError
+from napari_cosdd.images.files import atomic
 
 
 def resume_path(model: Path) -> Path:

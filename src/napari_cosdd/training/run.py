@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from napari_cosdd.data.patches import Patches
-from napari_cosdd.data.trained_on import TrainedOn
+from napari_cosdd.datasets.crops import CropSampler
+from napari_cosdd.datasets.summary import TrainedOn
 from napari_cosdd.devices import describe_device, free_memory
 from napari_cosdd.events import (
     Event,
@@ -22,20 +22,20 @@ from napari_cosdd.events import (
     Warned,
 )
 from napari_cosdd.methods.base import GenerativeMethod, Method
+from napari_cosdd.models.trained_model import TrainedModel
+from napari_cosdd.settings.training import TrainingConfig
 from napari_cosdd.training import keeping, redrawn, rescue
-from napari_cosdd.training.checkpoint import TrainedModel
-from napari_cosdd.training.config import TrainingConfig
+from napari_cosdd.training.distributed import Team
 from napari_cosdd.training.learner import Learner, own_random_state, weights_of
 from napari_cosdd.training.memory import estimate_memory
 from napari_cosdd.training.optim import cosine_rate
 from napari_cosdd.training.state import TrainingState
-from napari_cosdd.training.team import Team
 
 #: What a training starts from that starts from nothing.
 RANDOM = "random weights"
 #: Validations without weights to keep after which a training that is no longer anchored
 #: ends: by all that was seen none follow.
-FORSAKEN = 20
+LEAKAGE_PATIENCE = 20
 
 
 class TrainingRun:
@@ -47,7 +47,7 @@ class TrainingRun:
         Of the method, as in METHODS.
     build : callable
         Makes the method, with random weights or those to start from.
-    patches : Patches
+    patches : CropSampler
         Training and validation crops.
     config : TrainingConfig
         Settings.
@@ -68,7 +68,7 @@ class TrainingRun:
         self,
         name: str,
         build: Callable[[], Method],
-        patches: Patches,
+        patches: CropSampler,
         config: TrainingConfig,
         device: torch.device,
         *,
@@ -121,7 +121,7 @@ class TrainingRun:
             return "time limit"
         if self.config.patience and self.state.stale >= self.config.patience:
             return "plateau"
-        if self.state.redrawn is not None and self.state.stale >= FORSAKEN:
+        if self.state.redrawn is not None and self.state.stale >= LEAKAGE_PATIENCE:
             return "plateau"
         stopped = self.team.agree([float(stop())], self.device)[0]
         return "stopped" if stopped else None

@@ -1,0 +1,130 @@
+"""What speaks for or against the model itself: its axis, its reach, its training."""
+
+import numpy as np
+
+from napari_cosdd.checks.evidence import Evidence
+from napari_cosdd.checks.finding import LAGS, WORDS, Judgement
+from napari_cosdd.checks.measures import Floats, apart
+from napari_cosdd.datasets.summary import NoiseSummary
+
+#: Ratio of the deviations of two cameras at equal brightness.
+CAMERA = 1.5
+#: Difference of the raw noise's autocorrelation from that of the training images.
+CAMERA_CORRELATION = 0.25
+#: Fewer steps are none; fall of the loss, nats, in the last quarter of a training.
+STEPS, FALLING = 200, 0.03
+
+
+def likeness(e: Evidence) -> Judgement:
+    """Compare levels and noise of the image with those of the training images."""
+    remedy = "Other camera, gain or exposure: train a model on this image."
+    if not e.trained_on.levels_1_50_99:
+        return None, "not recorded", remedy
+    found = [*e.unlike, *_other_camera(e)]
+    return not found, "; ".join(found) or "brightness and noise agree", remedy
+
+
+def _other_camera(e: Evidence) -> list[str]:
+    """Say in what the raw noise differs from that of the training images."""
+    then = e.trained_on.noise
+    if then is None:
+        return []
+    found = []
+    ratio = _ratio(e.raw.dependence.signal, e.raw.dependence.variance, then)
+    if not 1 / CAMERA < ratio < CAMERA:
+        found.append(
+            f"at equal brightness its noise is {ratio:.2g} times as strong as theirs"
+        )
+    powers = e.raw.correlation.variance, then.power
+    for axis, theirs in (("x", then.along_x), ("y", then.along_y)):
+        now, before = e.raw.correlation.along(axis)[1:], np.array(theirs)
+        if _differ(now, before, powers):
+            found.append(
+                f"its noise correlates along {WORDS[axis]} by {now[0]:.2f}, theirs by "
+                f"{before[0]:.2f}"
+            )
+    return found
+
+
+def _differ(now: Floats, before: Floats, powers: tuple[float, float | None]) -> bool:
+    """Whether neither correlations nor, where known, covariances are alike.
+
+    Where patches are brighter, shot noise dilutes the correlation of a detector's
+    rows and leaves their covariance.
+    """
+    differences = [apart(now, before)]
+    ours, theirs = powers
+    if theirs is not None:
+        covariances = apart(now * ours, before * theirs)
+        differences.append(covariances / max(ours, theirs))
+    return min(differences) > CAMERA_CORRELATION
+
+
+def _ratio(signal: Floats, variance: Floats, then: NoiseSummary) -> float:
+    """Return the ratio of deviations where both curves have the same levels."""
+    x, v = np.array(then.signal), np.array(then.variance)
+    if len(x) < 2 or len(signal) < 2:
+        return 1.0
+    expected = np.interp(signal, x, v)
+    both = (signal >= x[0]) & (signal <= x[-1]) & (variance > 0) & (expected > 0)
+    if not both.any():
+        return 1.0
+    return float(np.sqrt(np.median(variance[both] / expected[both])))
+
+
+def axis(e: Evidence) -> Judgement:
+    """Compare the model's noise axis with that of the raw noise."""
+    advice = e.raw.advice
+    remedy = f"Train again with noise axis {advice.axis}."
+    if e.axis == "z" or not advice.fits:
+        why = "along z" if e.axis == "z" else "not clear from the image alone"
+        return None, why, remedy
+    first = e.raw.correlation.along("y" if advice.axis == "y" else "x")[1]
+    found = f"image: {WORDS[advice.axis]} (r(1) = {first:.2f}); model: {WORDS[e.axis]}"
+    return advice.axis in (e.axis, "none"), found, remedy
+
+
+def training(e: Evidence) -> Judgement:
+    """Look whether training was long enough for the loss to settle."""
+    remedy = "Train longer."
+    steps = [s for s in e.history.get("step", []) if s is not None]
+    if not steps:
+        return None, "not recorded", remedy
+    losses = e.history.get("loss", [])
+    known = [(s, v) for s, v in zip(steps, losses, strict=False) if v is not None]
+    fall = 0.0
+    if len(known) > 3:
+        s, v = np.array(known).T
+        fall = float(np.interp(0.75 * s[-1], s, v) - v[-1])
+    found = f"{steps[-1]:.0f} steps; the loss fell by {fall:.3f} in the last quarter"
+    return steps[-1] >= STEPS and fall < FALLING, found, remedy
+
+
+def reach(e: Evidence) -> Judgement:
+    """Compare the receptive field with how far the raw noise is correlated."""
+    advice = e.raw.advice
+    remedy = (
+        f"Train again with a receptive field of {advice.receptive_field} px (of "
+        "Noise2Void: the mask's half length)."
+    )
+    if e.axis in ("z", "none") or advice.axis != e.axis:
+        return None, "no correlation to be reached", remedy
+    found = f"the noise is seen {advice.reach} px away, the model looks {e.reach} px"
+    if e.unexpected is not None:
+        rest = e.unexpected.along(e.axis)[1 : LAGS + 1]
+        worst = rest[np.abs(rest).argmax()]
+        found += f"; what it does not expect correlates by {worst:.2f}"
+    return e.reach >= advice.reach, found, remedy
+
+
+def latents(e: Evidence) -> Judgement:
+    """Look for posterior collapse."""
+    remedy = "The posterior has collapsed: train again with another seed, or longer."
+    if not e.kl:
+        return None, "no latents", remedy
+    kl = ", ".join(f"{value:.3f}" for value in e.kl)
+    found = (
+        f"they explain {e.losses['explained']:.2f} of a signal power of "
+        f"{e.losses['explainable']:.2f}; KL {kl} nats per pixel, lowest level first"
+    )
+    return not e.collapsed, found, remedy

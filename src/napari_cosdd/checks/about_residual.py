@@ -1,0 +1,96 @@
+"""What speaks for or against what was removed: is it noise, and noise alone."""
+
+import math
+
+import numpy as np
+from scipy import ndimage
+
+from napari_cosdd.checks.evidence import Evidence
+from napari_cosdd.checks.finding import ACROSS, LAGS, SURE, TOO_SMALL, WORDS, Judgement
+from napari_cosdd.checks.measures import LEVELS, Floats, apart, correlation
+
+#: Mean of the residual at a level, in deviations of the residual at that level; of a
+#: point estimate's, which sees the pixel that it estimates.
+BIAS, BIAS_POINT = 0.15, 0.3
+#: Differences of autocorrelations: from the raw noise, from the model's own noise.
+FROM_RAW, FROM_MODEL = 0.15, 0.06
+#: Autocorrelation of the residual across the noise's rows; of a point estimate's.
+OTHER_ROWS, OTHER_ROWS_POINT = 0.15, 0.2
+#: Correlation of the residual with the solution or its details; of a point estimate's.
+STRUCTURE, STRUCTURE_POINT = 0.1, 0.25
+
+
+def along(e: Evidence) -> Judgement:
+    """Compare the residual's autocorrelation with the raw and the redrawn noise's.
+
+    With the raw noise's in flat patches, for the correlation depends on the
+    brightness; with that of the model's own noise everywhere.
+    """
+    remedy = "Part of the noise is still in the result: train longer, check the axis."
+    if e.axis == "z":
+        return None, "the noise runs along z", remedy
+    found, held = [], []
+    pure = e.raw.advice.fits and e.raw.advice.clean  # else there is signal in it
+    for direction in {"x": "x", "y": "y", "none": "xy"}[e.axis]:
+        ours = e.removed.along(direction)[1 : LAGS + 1]
+        found.append(f"{WORDS[direction]}: {_numbers(ours)}")
+        if pure and e.in_flat_patches is not None:
+            flat, raw = (f.along(direction)[1 : LAGS + 1] for f in e.in_flat_patches)
+            limit = max(FROM_RAW, SURE * e.in_flat_patches[1].standard_error)
+            held.append(apart(flat, raw) < limit)
+            found[-1] += f" (flat patches: {_numbers(flat)}, raw {_numbers(raw)})"
+        if e.drawn is not None:
+            drawn = e.drawn.along(direction)[1 : LAGS + 1]
+            limit = max(FROM_MODEL, SURE * math.sqrt(2 / e.witnesses()))
+            held.append(apart(ours, drawn) < limit)
+            found[-1] += f", redrawn {_numbers(drawn)}"
+    return all(held) if held else None, "; ".join(found), remedy
+
+
+def across(e: Evidence) -> Judgement:
+    """Look whether the residual's autocorrelation stops at other rows."""
+    remedy = (
+        "Signal was removed, too, or the noise is correlated in both directions: "
+        "train longer, check the axis."
+    )
+    directions = {"x": "y", "y": "x", "none": "xy", "z": "xy"}[e.axis]
+    profiles = [e.removed.along(a)[1 : ACROSS + 1] for a in directions]
+    limit = OTHER_ROWS_POINT if e.is_point else OTHER_ROWS
+    limit = max(limit, SURE / math.sqrt(e.witnesses()))
+    worst = max(float(np.abs(p).max()) for p in profiles)
+    return worst < limit, "; ".join(_numbers(p) for p in profiles), remedy
+
+
+def centred(e: Evidence) -> Judgement:
+    """Look whether the residual is zero on average at every level of the solution."""
+    remedy = (
+        "The result is too dark or too bright at some levels: do not measure "
+        "intensities there; training longer may help."
+    )
+    _, biases = e.biases
+    if not biases:
+        return None, TOO_SMALL, remedy
+    worst = max(map(abs, biases))
+    limit = BIAS_POINT if e.is_point else BIAS
+    limit = max(limit, SURE * math.sqrt(LEVELS / e.witnesses(of_means=True)))
+    found = f"the mean of what was removed is at most {worst:.2f} of its deviation"
+    return worst < limit, found, remedy
+
+
+def structure(e: Evidence) -> Judgement:
+    """Look for traces of the solution and of its details in what was removed."""
+    remedy = "Signal was removed, or noise was left: train longer, or on more images."
+    s = e.solutions
+    details = s - ndimage.gaussian_filter(s, (0, 0, 2, 2))
+    whole = correlation(e.residuals, s - s.mean())
+    fine = correlation(e.residuals, details)
+    limit = STRUCTURE_POINT if e.is_point else STRUCTURE
+    limit = max(limit, SURE / math.sqrt(e.witnesses(of_means=True)))
+    found = (
+        f"it correlates with the result by {whole:.3f}, with its details by {fine:.3f}"
+    )
+    return max(abs(whole), abs(fine)) < limit, found, remedy
+
+
+def _numbers(profile: Floats) -> str:
+    return " ".join(f"{value:.2f}" for value in profile[:3])

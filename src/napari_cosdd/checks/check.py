@@ -1,0 +1,80 @@
+"""The model check: whether a result is right, told without ground truth."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from napari_cosdd.checks.evidence import Evidence
+from napari_cosdd.checks.finding import Finding
+from napari_cosdd.checks.findings import all_findings
+from napari_cosdd.metrics import Coverage, Scores, score
+
+#: Of the posterior, whose coverage is said.
+INTERVALS = (0.5, 0.8, 0.95)
+
+
+@dataclass(frozen=True)
+class ModelCheck:
+    """What was found, and what it means.
+
+    Attributes
+    ----------
+    findings : tuple of Finding
+        What explains other failures comes first.
+    evidence : Evidence
+        What they rest on.
+    """
+
+    findings: tuple[Finding, ...]
+    evidence: Evidence
+
+    @classmethod
+    def of(cls, evidence: Evidence) -> "ModelCheck":
+        """Judge what a model makes of an image."""
+        return cls(tuple(all_findings(evidence)), evidence)
+
+    @property
+    def coverage(self) -> Coverage | None:
+        """How often the reference lies in the posterior's intervals."""
+        return self.evidence.coverage
+
+    @cached_property
+    def scores(self) -> Scores | None:
+        """PSNR and SSIM of the mean against the reference."""
+        e = self.evidence
+        return None if e.reference is None else score(e.solutions.mean(0), e.reference)
+
+    @property
+    def against_reference(self) -> tuple[str, ...]:
+        """The same two in words; empty without a reference."""
+        lines = []
+        if self.scores is not None:
+            lines.append(f"PSNR {self.scores.psnr:.2f} dB, SSIM {self.scores.ssim:.3f}")
+        if self.coverage is not None:
+            nominal = ", ".join(f"{100 * p:.0f}" for p in INTERVALS)
+            found = ", ".join(f"{100 * self.coverage.at(p):.0f}" for p in INTERVALS)
+            lines.append(
+                f"In the samples' {nominal} % intervals lie {found} % of the reference"
+            )
+        return tuple(lines)
+
+    @property
+    def failed(self) -> tuple[Finding, ...]:
+        """What does not hold."""
+        return tuple(f for f in self.findings if f.passed is False)
+
+    @property
+    def passed(self) -> bool:
+        """Whether nothing speaks against the result."""
+        return not self.failed
+
+    @property
+    def verdict(self) -> str:
+        """The same in plain words, with what to do."""
+        judged = [f for f in self.findings if f.passed is not None]
+        if self.passed:
+            return f"Nothing speaks against this result ({len(judged)} checks)."
+        first = self.failed[0]
+        return (
+            f"{len(self.failed)} of {len(judged)} checks want a look. The first: "
+            f"“{first.title}” does not hold. {first.remedy}"
+        )

@@ -1,0 +1,48 @@
+"""What the evidence says: one finding for each thing that must hold.
+
+Limits were chosen where good trainings stay clearly below and the deliberately bad
+ones of `tests/trust` lie above; see docs/measurements.md.
+"""
+
+from collections.abc import Callable
+
+from napari_cosdd.checks import about_model, about_residual, about_samples
+from napari_cosdd.checks.evidence import Evidence
+from napari_cosdd.checks.finding import Finding, Judgement
+
+#: Name, what judges it, title.
+Row = tuple[str, Callable[[Evidence], Judgement], str]
+#: In this order: what explains other failures comes first.
+JUDGES: tuple[Row, ...] = (
+    ("likeness", about_model.likeness, "The image is like the training images"),
+    ("axis", about_model.axis, "The model's noise runs as the image's does"),
+    ("training", about_model.training, "It was trained long enough"),
+    ("reach", about_model.reach, "The receptive field is long enough"),
+    ("latents", about_model.latents, "The latents carry the signal"),
+    ("across", about_residual.across, "What was removed stops at other rows"),
+    (
+        "structure",
+        about_residual.structure,
+        "What was removed holds no structure of the image",
+    ),
+    ("centred", about_residual.centred, "Brightness is kept at every level"),
+    ("along", about_residual.along, "What was removed is correlated as the noise"),
+    ("shape", about_samples.shape, "Redrawn noise is shaped like the real noise"),
+    (
+        "strength",
+        about_samples.strength,
+        "Redrawn noise is as strong at every brightness",
+    ),
+)
+#: Where there is a clean image.
+WITH_REFERENCE: Row = (
+    "covered",
+    about_samples.covered,
+    "The clean image lies within the samples",
+)
+
+
+def all_findings(e: Evidence) -> list[Finding]:
+    """Judge everything; what explains other failures comes first."""
+    judges = JUDGES if e.reference is None else (*JUDGES, WITH_REFERENCE)
+    return [Finding(name, title, *judge(e)) for name, judge, title in judges]

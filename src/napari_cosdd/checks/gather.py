@@ -1,0 +1,235 @@
+"""Letting a model work on a part of an image, to see whether it is right."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from napari_cosdd.checks.evidence import Evidence
+from napari_cosdd.checks.measures import Floats
+from napari_cosdd.devices import choose_device, on_device
+from napari_cosdd.errors import BadInputError, StoppedError
+from napari_cosdd.events import Denoised
+from napari_cosdd.images.image import Image
+from napari_cosdd.images.inputs import stack_of
+from napari_cosdd.images.stack import Stack
+from napari_cosdd.methods.base import Batch, GenerativeMethod
+from napari_cosdd.models.compatibility import check_compatible, unlike_training
+from napari_cosdd.models.trained_model import TrainedModel
+from napari_cosdd.noise_analysis.report import report
+from napari_cosdd.prediction.generate import redraw_noise
+from napari_cosdd.prediction.in_memory import denoising
+from napari_cosdd.prediction.latent_noise import PositionNoise
+from napari_cosdd.prediction.tile_grid import tile_grid
+from napari_cosdd.prediction.tiles import read_tile
+from napari_cosdd.settings.prediction import PredictionConfig
+
+#: Largest box looked at, pixels, and planes that it is cut out of; of stacks one.
+SIDE, DEPTH, IMAGES = 512, 16, 3
+#: Posterior samples, and noise redrawn on some of them.
+SAMPLES, REDRAWN = 8, 2
+#: Samples where there is a reference: they give intervals of 50, 80 and 95 %.
+SAMPLES_CALIBRATED = 39
+
+
+def gather(
+    model: TrainedModel,
+    image: Image,
+    *,
+    reference: Image | None = None,
+    mask: bool = False,
+    device: str = "auto",
+    stop: Callable[[], bool] = lambda: False,
+) -> Evidence:
+    """Denoise the busiest part of an image and redraw its noise.
+
+    Parameters
+    ----------
+    model, image
+        What was learned, and what it is to be judged on.
+    reference, mask, device, stop
+        As in `napari_cosdd.api.check`.
+
+    Raises
+    ------
+    BadInputError
+        If the image has one spatial axis only, or is too small; if the reference is
+        of another shape, or says nothing.
+    BadModelFileError
+        If the model is for other channels or dimensions.
+    StoppedError
+        Once `stop` says so.
+    """
+    method, spec = model.method, model.spec
+    if spec.ndim == 1:
+        raise BadInputError("the check looks at planes of y and x, not at single lines")
+    source = stack_of(image, spec.ndim, mask)
+    check_compatible(model, source)
+    where = _busiest(source, stack_of(image, spec.ndim, False))
+    part = where.cut(source)
+    truth = None
+    if reference is not None:
+        _check_same_shape(reference, image)
+        truth = _planes(model, where.cut(stack_of(reference, spec.ndim, mask)).data)
+        _check_says_something(truth)
+    raw = report(stack_of(image, 2, mask))
+    n_samples = SAMPLES if reference is None else SAMPLES_CALIBRATED
+    solutions = _solutions(model, part, n_samples, device, stop)
+    redrawn = np.empty(0)
+    if isinstance(method, GenerativeMethod):
+        images = redraw_noise(model, part, REDRAWN, 0, device=device, stop=stop)
+        redrawn = np.stack([_planes(model, one.data) for one in images])
+    _go_on(stop)
+    losses, quantiles = _judged(model, part, device)
+    return Evidence(
+        noisy=_planes(model, part.data),
+        solutions=solutions,
+        redrawn=redrawn,
+        quantiles=quantiles,
+        raw=raw,
+        axis=method.config.noise_axis,  # type: ignore[arg-type]  # resolved
+        reach=method.noise_reach,
+        losses=losses,
+        collapsed=method.collapsed(losses),
+        unlike=tuple(unlike_training(model, image)),
+        trained_on=model.trained_on,
+        history=model.history,
+        reference=truth,
+    )
+
+
+def _check_same_shape(reference: Image, image: Image) -> None:
+    if reference.data.shape != image.data.shape or reference.axes != image.axes:
+        raise BadInputError(
+            f"the reference has axes {reference.axes} and shape "
+            f"{reference.data.shape}, the image {image.axes} {image.data.shape}"
+        )
+
+
+def _check_says_something(truth: Floats) -> None:
+    if not np.isfinite(truth).all() or not np.ptp(truth) > 0:
+        raise BadInputError(
+            "the reference is constant or not finite where the image is looked at"
+        )
+
+
+def _go_on(stop: Callable[[], bool]) -> None:
+    if stop():
+        raise StoppedError("the check was stopped")
+
+
+class _Where(NamedTuple):
+    """The part that is looked at: numbers of images, and a box in each."""
+
+    images: list[int]
+    box: tuple[slice, ...]
+
+    def cut(self, source: Stack) -> Image:
+        """Return the part, (n, c, *spatial)."""
+        data = np.stack([source.read(n, self.box) for n in self.images])
+        return Image(data, "SC" + source.spatial, "part")
+
+
+def _busiest(source: Stack, raw: Stack) -> _Where:
+    """Choose some images and the box with the most contrast, of those least filled.
+
+    `raw` is the source before missing pixels were filled.
+    """
+    volume = len(source.size) == 3
+    n = 1 if volume else IMAGES
+    images = np.unique(np.linspace(0, source.n_images - 1, n).astype(int)).tolist()
+    largest = (DEPTH, SIDE // 2, SIDE // 2) if volume else (SIDE, SIDE)
+    size = [min(s, m) for s, m in zip(source.size, largest, strict=True)]
+
+    def rank(box: tuple[slice, ...]) -> tuple[int, float]:
+        missing = ~np.isfinite(raw.read(images[0], box))
+        return int(missing.sum()), -float(source.read(images[0], box).std())
+
+    return _Where(images, min(_boxes(source.size, size), key=rank))
+
+
+def _boxes(size: tuple[int, ...], box: list[int]) -> list[tuple[slice, ...]]:
+    """Return boxes at the centre and the corners of the image."""
+    room = [s - b for s, b in zip(size, box, strict=True)]
+    shares = [(0.5, 0.5), (0.1, 0.1), (0.1, 0.9), (0.9, 0.1), (0.9, 0.9)]
+    corners = [[round(room[-2] * y), round(room[-1] * x)] for y, x in shares]
+    lead = [r // 2 for r in room[:-2]]
+    return [
+        tuple(slice(a, a + b) for a, b in zip([*lead, *corner], box, strict=True))
+        for corner in corners
+    ]
+
+
+def _planes(model: TrainedModel, pixels: Any) -> Floats:
+    """Normalize (n, c, *spatial) and lay all planes along one axis, (m, y, x)."""
+    spec = model.spec
+    normalized = [spec.normalization.apply(np.asarray(p), spec.ndim) for p in pixels]
+    return _flat(normalized)
+
+
+def _flat(images: list[NDArray[Any]]) -> Floats:
+    """Lay the planes of images (c, *spatial) along one axis, (m, y, x)."""
+    stacked = np.stack(images)
+    return stacked.reshape(-1, *stacked.shape[-2:]).astype(np.float64)
+
+
+def _solutions(
+    model: TrainedModel,
+    part: Image,
+    n_samples: int,
+    device: str,
+    stop: Callable[[], bool],
+) -> Floats:
+    """Return independent posterior samples, else the estimate, (k, m, y, x)."""
+    config = PredictionConfig(  # one view: noise is redrawn on the first of them
+        n_samples=n_samples,
+        n_kept=n_samples,
+        antithetic=False,
+        views=False,
+        device=device,
+    )
+    for event in denoising(model, part, config, stop=stop):
+        _go_on(stop)
+        if isinstance(event, Denoised):
+            made = event.result
+            found = made.samples if len(made.samples) else made.mean[None]
+            return np.stack([_planes(model, one) for one in found])
+    raise StoppedError("the check was stopped")
+
+
+def _judged(
+    model: TrainedModel, part: Image, device: str
+) -> tuple[dict[str, float], Floats]:
+    """Return the losses, averaged, and the quantile of each pixel, (m, y, x).
+
+    There are no quantiles of a method without a model of the noise.
+    """
+    method, chosen = model.method, choose_device(device)
+    images = Stack(part.data, part.axes, model.spec.ndim)
+    generator = torch.Generator(chosen).manual_seed(0)
+    sums: dict[str, float] = {}
+    quantiles = []
+    with on_device(method, chosen), torch.inference_mode():
+        for n in range(images.n_images):
+            tile, inner = _whole(model, images, n)
+            x = tile.to(chosen)
+            losses = method.losses(Batch(x), generator)
+            for key, value in {**losses.objectives, **losses.metrics}.items():
+                sums[key] = sums.get(key, 0.0) + float(value) / images.n_images
+            if isinstance(method, GenerativeMethod):
+                noise = PositionNoise([0], x.shape[2:], chosen, image=n)
+                found = method.quantiles(x, noise)[0].cpu().numpy()
+                quantiles.append(found[(slice(None), *inner)])
+    return sums, _flat(quantiles) if quantiles else np.empty(0)
+
+
+def _whole(
+    model: TrainedModel, images: Stack, n: int
+) -> tuple[torch.Tensor, tuple[slice, ...]]:
+    """Return an image as one tile (1, c, *padded), and where in it the image lies."""
+    multiple = model.method.tile_multiple()
+    up = [-(-s // m) * m for s, m in zip(images.size, multiple, strict=True)]
+    (tile,) = tile_grid(images.size, up, (0,) * len(up), multiple)
+    return read_tile(model, images, n, tile), tile.inner

@@ -1,0 +1,75 @@
+"""The paragraph for the methods section of a paper, and what to cite."""
+
+from napari_cosdd._version import __version__
+from napari_cosdd.models.compatibility import gives_samples
+from napari_cosdd.models.trained_model import TrainedModel
+from napari_cosdd.prediction.sampling import views
+from napari_cosdd.settings.prediction import PredictionConfig
+
+#: Letters of a model's hash that are enough to recognize it.
+HASH = 12
+
+
+def methods_paragraph(
+    model: TrainedModel, settings: PredictionConfig | None = None
+) -> str:
+    """Describe training and denoising for a paper, with citations.
+
+    Parameters
+    ----------
+    model : TrainedModel
+        What was used.
+    settings : PredictionConfig, optional
+        How images were denoised with it; else only the training is described.
+
+    Returns
+    -------
+    str
+        Plain text: a paragraph, then the references.
+    """
+    papers = model.method.papers()
+    sentences = [
+        f"Images were denoised with {model.method.title} "
+        f"[{', '.join(str(i + 1) for i in range(len(papers)))}] as implemented in "
+        f"napari-cosdd {__version__} (model {model.fingerprint[:HASH]}).",
+        model.method.networks_in_words(),
+        _training(model),
+    ]
+    if settings is not None:
+        sentences.append(_denoising(model, settings))
+    listed = [f"[{i}] {paper}" for i, paper in enumerate(papers, start=1)]
+    return " ".join(sentences) + "\n\n" + "\n".join(listed) + "\n"
+
+
+def _training(model: TrainedModel) -> str:
+    data, config = model.trained_on, model.training
+    steps = [s for s in model.history.get("step", []) if s is not None]
+    n = data.n_images
+    images = f"{n} noisy image{'s' if n != 1 else ''}" if n else "noisy images"
+    shapes = {" × ".join(map(str, s)) for s in data.shapes}
+    size = f" of {shapes.pop()} pixels" if len(shapes) == 1 else ""
+    start = data.start or "random weights"
+    long = f" for {steps[-1]:.0f} steps" if steps else ""
+    return (
+        f"It was trained{long} on {images}{size} alone, without clean images, starting "
+        f"from {start} (crops of {config.crop_size} pixels, {config.batch_size} in a "
+        f"step, learning rate {config.learning_rate:g}, seed {config.seed})."
+    )
+
+
+def _denoising(model: TrainedModel, settings: PredictionConfig) -> str:
+    if settings.direct:
+        return "Denoised images are the output of the direct denoiser."
+    if not gives_samples(model.method, settings):
+        return "Denoised images are the network's estimate."
+    pairs = ", drawn in mirrored pairs" if settings.antithetic else ""
+    seen = views(model, settings)
+    kinds = ["shifted"] if any(any(view.shifts) for view in seen) else []
+    kinds += ["flipped"] if any(view.flipped for view in seen) else []
+    if kinds:
+        pairs += f" from {' and '.join(kinds)} views of the image in turn"
+    return (
+        f"Denoised images are the mean of {settings.n_samples} posterior samples"
+        f"{pairs} (MMSE estimate, seed {settings.seed}); uncertainty is their "
+        "standard deviation."
+    )

@@ -1,1 +1,0 @@
-"""Reading and writing images, splitting them, cutting crops, simulating noise."""

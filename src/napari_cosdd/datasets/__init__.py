@@ -1,0 +1,1 @@
+"""What a training learns from: pairs of images, crops, their split and summary."""

@@ -1,0 +1,144 @@
+"""Which pixels train and which validate, decided once."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from napari_cosdd.errors import BadInputError
+from napari_cosdd.images.stack import Stack
+
+#: From this many images on, whole images are held out; below, a strip of each.
+WHOLE_IMAGES = 10
+
+
+@dataclass(frozen=True)
+class Block:
+    """A box of one image: the pixels that crops may come from.
+
+    Attributes
+    ----------
+    stack, image : int
+        Which stack, and which image of it.
+    start, stop : tuple of int
+        Bounds per spatial axis.
+    """
+
+    stack: int
+    image: int
+    start: tuple[int, ...]
+    stop: tuple[int, ...]
+
+    @property
+    def size(self) -> tuple[int, ...]:
+        """Lengths per spatial axis."""
+        return tuple(b - a for a, b in zip(self.start, self.stop, strict=True))
+
+
+@dataclass(frozen=True)
+class Split:
+    """Blocks to train on and blocks to validate on; they share no pixel."""
+
+    train: tuple[Block, ...]
+    validation: tuple[Block, ...]
+
+
+def split(
+    stacks: Sequence[Stack],
+    crop: tuple[int, ...],
+    multiple: tuple[int, ...],
+    across: int,
+    share: float,
+    rng: np.random.Generator,
+) -> Split:
+    """Divide the pixels of all stacks into training and validation.
+
+    Ten images or more: a share of them, drawn at random, is held out. Fewer: a
+    strip at one end of each, cut between rows, whose noise is independent.
+
+    Parameters
+    ----------
+    stacks : sequence of Stack
+        All images, which may differ in size.
+    crop : tuple of int
+        Size of a training crop, pixels per spatial axis.
+    multiple : tuple of int
+        Validation crops are a multiple of this.
+    across : int
+        Spatial axis across the noise's rows, along which strips are cut.
+    share : float
+        Part to validate on; 0.1 is usual.
+    rng : numpy.random.Generator
+        Decides which.
+
+    Raises
+    ------
+    BadInputError
+        If an image is smaller than a crop, or too small for both parts.
+    """
+    blocks = [
+        Block(i, n, (0,) * len(stack.size), stack.size)
+        for i, stack in enumerate(stacks)
+        for n in range(stack.n_images)
+    ]
+    whole = len(blocks) >= WHOLE_IMAGES
+    for block in blocks:
+        room = list(block.size)
+        if not whole:
+            room[across] -= _strip(block, multiple[across], across, share)
+        if any(s < c for s, c in zip(room, crop, strict=True)):
+            raise BadInputError(_too_small(block, room, crop, multiple))
+    if whole:
+        order = rng.permutation(len(blocks))
+        held_out = max(1, round(share * len(blocks)))
+        return Split(
+            tuple(blocks[i] for i in order[held_out:]),
+            tuple(blocks[i] for i in order[:held_out]),
+        )
+    pairs = [_cut(b, multiple[across], across, share, rng) for b in blocks]
+    return Split(tuple(a for a, _ in pairs), tuple(b for _, b in pairs))
+
+
+def _strip(block: Block, multiple: int, across: int, share: float) -> int:
+    """Return the width of the strip to validate on."""
+    return max(multiple, round(share * block.size[across]) // multiple * multiple)
+
+
+def _too_small(
+    block: Block, room: Sequence[int], crop: Sequence[int], multiple: Sequence[int]
+) -> str:
+    """Say which crops an image has room for, beside what is held out of it."""
+    lateral = list(zip(room, multiple, strict=True))[-2:]
+    fits = min(size // step * step for size, step in lateral)
+    said = (
+        f"an image of {_px(block.size)} is smaller than the crop of {_px(crop)}, or "
+        "leaves no room for validation beside it"
+    )
+    if fits < max(multiple[-2:]):
+        least = max(2 * step for step in multiple[-2:])
+        return f"{said}; {least} pixels along each axis are the least"
+    return f"{said}; use a crop size of at most {fits}, or leave the image out"
+
+
+def _cut(
+    block: Block,
+    multiple: int,
+    across: int,
+    share: float,
+    rng: np.random.Generator,
+) -> tuple[Block, Block]:
+    """Cut a strip off one end, at random which; return what is left, and the strip."""
+    length, strip = block.size[across], _strip(block, multiple, across, share)
+    low, high = list(block.start), list(block.stop)
+    if rng.random() < 0.5:
+        low[across], high[across] = strip, strip
+    else:
+        low[across], high[across] = length - strip, length - strip
+        first = Block(block.stack, block.image, block.start, tuple(high))
+        return first, Block(block.stack, block.image, tuple(low), block.stop)
+    last = Block(block.stack, block.image, tuple(low), block.stop)
+    return last, Block(block.stack, block.image, block.start, tuple(high))
+
+
+def _px(size: Sequence[int]) -> str:
+    return " × ".join(map(str, size)) + " pixels"

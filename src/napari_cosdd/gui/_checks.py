@@ -1,0 +1,208 @@
+"""The Trust part of the Denoise dock: the model check, and the methods paragraph."""
+
+import weakref
+from collections.abc import Callable, Iterator
+from html import escape
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from napari.layers import Image as ImageLayer
+from qtpy.QtWidgets import QApplication, QFileDialog, QVBoxLayout, QWidget
+
+from napari_cosdd.api import ModelCheck, check
+from napari_cosdd.checks.methods_paragraph import methods_paragraph
+from napari_cosdd.checks.page import write_check
+from napari_cosdd.errors import CosddError
+from napari_cosdd.events import Checked, Event
+from napari_cosdd.gui._jobs import Job
+from napari_cosdd.gui._layers import data_of, image_of, pixels_key
+from napari_cosdd.gui._models import ModelEntry
+from napari_cosdd.gui._plots import CoveragePlot
+from napari_cosdd.gui._session import CheckKey, Session
+from napari_cosdd.gui._widgets import (
+    Heading,
+    Problem,
+    Sentence,
+    button,
+    enable,
+    folded,
+    row,
+)
+from napari_cosdd.images.image import Image
+from napari_cosdd.settings.prediction import PredictionConfig
+
+
+class Subject(NamedTuple):
+    """A model to be checked on a layer, against a clean one where there is one."""
+
+    layer: ImageLayer
+    entry: ModelEntry
+    truth: ImageLayer | None = None
+
+    @property
+    def key(self) -> CheckKey:
+        """What a check is kept under; of a model not yet read there is none."""
+        layer, entry, truth = self
+        model = entry.model.fingerprint if entry.model is not None else ""
+        clean = None if truth is None else pixels_key(truth)
+        return pixels_key(layer), clean, model
+
+
+class TrustView(QWidget):
+    """Checks the chosen model on the chosen image, and says what speaks against it.
+
+    Parameters
+    ----------
+    session : Session
+        Runs the check and keeps what was found.
+    theme : str
+        Of the viewer.
+    chosen : callable
+        Gives what is chosen, None if model or image are not.
+    image : callable
+        Gives the image of the layer; raises CosddError if its axes do not fit.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        theme: str,
+        chosen: Callable[[], Subject | None],
+        image: Callable[[], Image],
+    ) -> None:
+        super().__init__()
+        self.session, self._chosen, self._image = session, chosen, image
+        self.run = button(
+            "Check",
+            "Look, without ground truth, whether this model fits this image; with a "
+            "Truth chosen above, also how right its uncertainty is",
+            self._check,
+        )
+        self.page = button(
+            "Save page…", "All checks with plots, as a picture", self._save
+        )
+        self.copy = button(
+            "Copy methods", "A paragraph for your paper, with citations", self._copy
+        )
+        self.verdict, self.problem = Sentence(), Problem()
+        self.against_truth, self.coverage = Sentence(), CoveragePlot(theme)
+        self.details, self.list = folded("All checks"), Sentence()
+        self.details.addWidget(self.list)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(6)
+        for widget in (
+            Heading("Trust"),
+            row(self.run, self.page, self.copy),
+            self.verdict,
+            self.against_truth,
+            self.coverage,
+            self.details,
+            self.problem,
+        ):
+            column.addWidget(widget)
+        self.refresh()
+
+    @property
+    def found(self) -> ModelCheck | None:
+        """What is known of the chosen model on the chosen image."""
+        chosen = self._chosen()
+        return None if chosen is None else self.session.checks.get(chosen.key)
+
+    def _check(self) -> None:
+        self.problem.show_error(None)
+        chosen = self._chosen()
+        if chosen is None:
+            return
+        layer, entry, truth = chosen
+        try:
+            image = self._image()
+            reference = None if truth is None else image_of(truth, image.axes)
+        except CosddError as error:
+            self.problem.show_error(error)
+            return
+
+        def work(stop: Callable[[], bool]) -> Iterator[Event]:
+            model = entry.load()
+            yield Checked(
+                check(image, model, reference=reference, mask=True, stop=stop)
+            )
+
+        # Once the pixels are gone, others may come to lie where they lay.
+        for one in filter(None, (layer, truth)):
+            weakref.finalize(data_of(one), self.session.checks.pop, chosen.key, None)
+        self.session.check(Job(f"checking {entry.name}", work), chosen.key)
+
+    def _save(self) -> None:
+        if self.found is None:
+            return
+        name, _ = QFileDialog.getSaveFileName(
+            self, "Save the page", "check.png", "Page (*.png);;Numbers (*.json)"
+        )
+        if name:
+            self.save_to(Path(name))
+
+    def save_to(self, path: Path) -> None:
+        """Write the page of plots; what goes wrong is shown."""
+        found = self.found
+        if found is None:
+            return
+        try:
+            write_check(path if path.suffix else path.with_suffix(".png"), found)
+        except OSError as error:
+            self.problem.show_error(error)
+
+    def _copy(self) -> None:
+        """Put the methods paragraph into the clipboard."""
+        chosen, clipboard = self._chosen(), QApplication.clipboard()
+        if chosen is None or clipboard is None:
+            return
+        try:
+            model = chosen.entry.load()
+        except CosddError as error:
+            self.problem.show_error(error)
+            return
+        clipboard.setText(methods_paragraph(model, self._settings(model)))
+
+    def _settings(self, model: Any) -> PredictionConfig | None:
+        """Return how images were denoised with this model, if they were."""
+        done = self.session.denoising
+        if done is None or not done.about.complete:
+            return None
+        said = done.about.provenance
+        if said["model_hash"] != model.fingerprint:
+            return None
+        return PredictionConfig.model_validate(said["settings"])
+
+    def refresh(self) -> None:
+        """Show what is known."""
+        chosen, checking = self._chosen(), self.session.checking
+        ready, job = chosen is not None, checking and checking.job
+        ours = chosen is not None and checking and checking.about == chosen.key
+        denoising = self.session.denoising
+        active = job is not None and job.active
+        busy = denoising is not None and denoising.job.active
+        why = "A check is running" if active else "Choose a model and an image first"
+        if busy:
+            why = "Wait until denoising is done"
+        enable(self.run, ready and not active and not busy, why)
+        enable(self.copy, ready, "Choose a model first")
+        found = self.found
+        enable(self.page, found is not None, "Check first")
+        self.details.setVisible(found is not None)
+        if active and ours:
+            self.verdict.setText("checking …")
+        else:
+            self.verdict.setText(found.verdict if found is not None else "")
+        if job is not None and not active:
+            self.problem.show_error(job.error if ours else None)
+        coverage = None if found is None else found.coverage
+        self.coverage.setVisible(coverage is not None)
+        self.against_truth.setText("")
+        if coverage is not None:
+            self.coverage.show_coverage(*coverage)
+        if found is not None:
+            self.against_truth.setText("\n".join(found.against_reference))
+            lines = [(escape(f.heading), escape(f.text)) for f in found.findings]
+            parts = [f"<p><b>{title}</b><br>{text}</p>" for title, text in lines]
+            self.list.setText("".join(parts))

@@ -1,0 +1,1 @@
+"""Images: axes, stacks, normalization, units, and what users hand in."""

@@ -1,0 +1,1 @@
+"""Image files: one module a format."""

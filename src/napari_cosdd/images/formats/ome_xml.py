@@ -1,0 +1,106 @@
+"""The metadata of an OME-TIFF: pixel size, names of channels, files that it needs."""
+
+import re
+from contextlib import suppress
+from typing import NamedTuple
+from xml.etree import ElementTree
+
+from napari_cosdd.errors import BadInputError
+from napari_cosdd.images.units import in_one_unit, in_seconds
+
+
+class OmeMetadata(NamedTuple):
+    """What is known of the first image.
+
+    Attributes
+    ----------
+    pixel_size : dict
+        By axis, in `unit`.
+    unit : str
+        Of X.
+    channels : tuple of str
+        Names of those that have one.
+    interval : float or None
+        Seconds between time points.
+    files : frozenset of str
+        That pixels are said to be in; empty where they are in this file alone.
+    """
+
+    pixel_size: dict[str, float]
+    unit: str
+    channels: tuple[str, ...]
+    interval: float | None
+    files: frozenset[str]
+
+    @classmethod
+    def parse(cls, text: str, file_name: str) -> "OmeMetadata":
+        """Read the XML of a file, of which little is believed.
+
+        Raises
+        ------
+        BadInputError
+            If it has a document type, which may hide names in entities, names files
+            in other folders, or names files and is damaged.
+        """
+        root = _root(text, file_name)
+        if root is None:
+            return cls({}, "um", (), None, frozenset())
+        files = _files(root, file_name)
+        pixels = next((n for n in root.iter() if n.tag.endswith("Pixels")), None)
+        if pixels is None:
+            return cls({}, "um", (), None, files)
+        names = [n.attrib.get("Name") for n in pixels if n.tag.endswith("Channel")]
+        channels = tuple(name for name in names if name)
+        interval = _interval(pixels.attrib)
+        return cls(*_pixel_size(pixels.attrib), channels, interval, files)
+
+
+def _root(text: str, file_name: str) -> ElementTree.Element | None:
+    """Return the tree; None if it is damaged and names no files."""
+    if "<!DOCTYPE" in text or "<!ENTITY" in text:
+        raise BadInputError(
+            f"{file_name} has metadata with a document type; it is not read"
+        )
+    try:
+        return ElementTree.fromstring(text)
+    except ElementTree.ParseError as error:
+        if "FileName" in text:
+            raise BadInputError(
+                f"{file_name} has damaged metadata ({error})"
+            ) from error
+        return None
+
+
+def _files(root: ElementTree.Element, file_name: str) -> frozenset[str]:
+    """Return the other files that pixels are in; refuse those elsewhere."""
+    named = {
+        node.attrib.get("FileName", file_name)
+        for node in root.iter()
+        if node.tag.endswith("UUID")  # whatever the namespace
+    }
+    for name in named:
+        if re.search(r"[/\\]|^\.\.$|^[A-Za-z]:", name):
+            raise BadInputError(
+                f"{file_name} says that pixels are in {name!r}, outside its folder; "
+                "they are not read"
+            )
+    return frozenset(named - {file_name})
+
+
+def _pixel_size(attributes: dict[str, str]) -> tuple[dict[str, float], str]:
+    """Return the size along each axis, all in the unit of the first that has one."""
+    found: dict[str, tuple[float, str]] = {}
+    for axis in "XYZ":
+        with suppress(KeyError, ValueError):
+            size = float(attributes[f"PhysicalSize{axis}"])
+            found[axis] = size, attributes.get(f"PhysicalSize{axis}Unit", "µm")
+    return in_one_unit(found)
+
+
+def _interval(attributes: dict[str, str]) -> float | None:
+    """Return the seconds between time points."""
+    try:
+        time = float(attributes["TimeIncrement"])
+    except (KeyError, ValueError):
+        return None
+    return in_seconds(time, attributes.get("TimeIncrementUnit", "s"))

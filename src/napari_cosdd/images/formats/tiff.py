@@ -1,0 +1,209 @@
+"""TIFF, OME-TIFF and BigTIFF, with axes and pixel size."""
+
+import json
+import logging
+import weakref
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tifffile
+import zarr
+from numpy.typing import NDArray
+
+from napari_cosdd.errors import BadInputError
+from napari_cosdd.images.axes import LETTERS, guess_axes
+from napari_cosdd.images.formats.ome_xml import OmeMetadata
+from napari_cosdd.images.image import Image
+from napari_cosdd.images.stack import ArrayLike
+from napari_cosdd.images.units import in_one_unit, in_seconds, ome_name
+
+#: Files up to this many bytes are read at once; larger ones piece by piece.
+EAGER_LIMIT = 1 << 30
+#: No image of interest is packed tighter than this.
+PACKED = 5000
+#: Broken pages, after which a file is given up.
+COMPLAINTS = 1000
+
+
+def read_tiff(path: Path, name: str, lazy: bool) -> Image:
+    """Read the first series of a file; refuse color."""
+    with _patience(path), tifffile.TiffFile(path) as tiff:
+        ome = _ome(path, tiff)  # first of all: it may send tifffile elsewhere
+        series = tiff.series[0]
+        grey = series.keyframe.photometric in GREY
+        if not grey or series.axes.endswith("S"):  # S: color samples, to tifffile
+            raise BadInputError(
+                f"{path.name} is a color (RGB) picture; expected grey levels: split "
+                "its channels, and save one as a TIFF of its own"
+            )
+        if ome is None or not ome.files:  # else they may lie in several files
+            _check_size(path, series)
+        axes, origin = _letters(series.axes, series.shape)
+        pixel_size, unit = (ome.pixel_size, ome.unit) if ome else _resolution(tiff)
+        interval = ome.interval if ome else _interval(tiff)
+        others = len(tiff.series) - 1
+        if series.nbytes <= EAGER_LIMIT and not lazy:
+            data: ArrayLike = series.asarray()
+        else:
+            data = _lazy_tiff(path)
+    note = f"{path.name} holds {others} more series, which are not read"
+    return Image(
+        data,
+        axes,
+        name,
+        axes_from=origin,
+        pixel_size=pixel_size,
+        unit=unit,
+        channels=_channels(ome, axes, series.shape),
+        path=path,
+        note=note if others else "",
+        interval=interval,
+    )
+
+
+class _Complaints(logging.Handler):
+    """Counts what tifffile complains of; too much of it ends the reading."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(logging.ERROR)
+        self.path, self.n = path, 0
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Count one more."""
+        self.n += 1
+        if self.n > COMPLAINTS:
+            raise BadInputError(
+                f"{self.path.name} is damaged: {self.n} of its parts cannot be read"
+            )
+
+
+@contextmanager
+def _patience(path: Path) -> Iterator[None]:
+    """End the reading of a file whose list of pages goes round in circles."""
+    logger, complaints = logging.getLogger("tifffile"), _Complaints(path)
+    logger.addHandler(complaints)
+    try:
+        yield
+    finally:
+        logger.removeHandler(complaints)
+
+
+def _ome(path: Path, tiff: tifffile.TiffFile) -> OmeMetadata | None:
+    """Return the file's OME metadata, if it has any."""
+    text = tiff.ome_metadata
+    return OmeMetadata.parse(text, path.name) if text else None
+
+
+def _check_size(path: Path, series: Any) -> None:
+    """Refuse a header that claims more pixels than the file can hold."""
+    page = series.keyframe
+    packed = page.compression != tifffile.COMPRESSION.NONE
+    size, claimed = path.stat().st_size, series.size * page.bitspersample // 8
+    if claimed > size * (PACKED if packed else 1):
+        raise BadInputError(
+            f"{path.name} is truncated or damaged: it claims {claimed:,} bytes of "
+            f"pixels and has {size:,}"
+        )
+
+
+def _lazy_tiff(path: Path) -> ArrayLike:
+    """Open a TIFF piece by piece; its file is closed with the last use of the array."""
+    store = tifffile.imread(path, aszarr=True)
+    opened: Any = zarr.open(store, mode="r")
+    array = opened if isinstance(opened, zarr.Array) else opened["0"]
+    weakref.finalize(array, store.close)
+    return array
+
+
+def _letters(axes: str, shape: tuple[int, ...]) -> tuple[str, str]:
+    """Turn tifffile's axes into ours; unknown ones are guessed."""
+    if set(axes) <= set(LETTERS) and "X" in axes:
+        return axes, "file"
+    known = axes.replace("I", "T").replace("Q", "T") if axes.endswith("YX") else ""
+    if len(set(known)) == len(known) > 0 and set(known) <= set(LETTERS):
+        return known, "guess"
+    return guess_axes(shape), "guess"
+
+
+GREY = (tifffile.PHOTOMETRIC.MINISBLACK, tifffile.PHOTOMETRIC.MINISWHITE)
+
+
+def _resolution(tiff: tifffile.TiffFile) -> tuple[dict[str, float], str]:
+    """Return the pixel size that ImageJ wrote."""
+    size: dict[str, tuple[float, str]] = {}
+    metadata: dict[str, Any] = tiff.imagej_metadata or {}
+    unit = str(metadata.get("unit", ""))
+    units = {a: str(metadata.get(f"{a.lower()}unit", unit)) for a in "YZ"}
+    tags = tiff.pages.first.tags
+    for letter, name in (("X", "XResolution"), ("Y", "YResolution")):
+        value = tags.valueof(name)
+        if value and value[0]:
+            size[letter] = value[1] / value[0], units.get(letter, unit)
+    if "spacing" in metadata:
+        size["Z"] = float(metadata["spacing"]), units["Z"]
+    return in_one_unit(size)
+
+
+def _interval(tiff: tifffile.TiffFile) -> float | None:
+    """Return the seconds between time points that ImageJ wrote."""
+    metadata: dict[str, Any] = tiff.imagej_metadata or {}
+    time, unit = metadata.get("finterval"), str(metadata.get("tunit", "s"))
+    return in_seconds(time, unit) if isinstance(time, (int, float)) else None
+
+
+def _channels(
+    ome: OmeMetadata | None, axes: str, shape: tuple[int, ...]
+) -> tuple[str, ...]:
+    """Return the names of the channels of the first image, if each has one."""
+    names = ome.channels if ome else ()
+    expected = shape[axes.index("C")] if "C" in axes and len(axes) == len(shape) else 1
+    return names if len(names) == expected else ()
+
+
+def _ome_order(data: NDArray[Any], axes: str) -> tuple[NDArray[Any], str]:
+    """Return pixels with axes that OME knows: Y X last, samples as time points."""
+    if "Y" not in axes:
+        data, axes = data[..., None], axes + "Y"
+    order = [a for a in axes if a not in "STYX"]
+    order = [a for a in "ST" if a in axes] + order if "S" in axes else order
+    if "S" not in axes and "T" in axes:
+        order = [a for a in axes if a not in "YX"]
+    order += ["Y", "X"]
+    data = data.transpose([axes.index(a) for a in order])
+    letters = "".join(order)
+    if letters.startswith("ST"):
+        data, letters = data.reshape(-1, *data.shape[2:]), letters[1:]
+    return data, letters.replace("S", "T")
+
+
+def write_tiff(path: Path, image: Image, extra: Mapping[str, Any]) -> None:
+    """Write an OME-TIFF; `extra` goes into its description as JSON."""
+    data, axes = _ome_order(np.asarray(image.data), image.axes)
+    kind = OME_TYPES.get(data.dtype.name)
+    data = data.astype(kind) if kind else data
+    metadata: dict[str, Any] = {"axes": axes, "Name": image.name}
+    if image.channels:
+        metadata["Channel"] = {"Name": list(image.channels)}
+    if extra:
+        metadata["Description"] = json.dumps(dict(extra))
+    for letter, size in image.pixel_size.items():
+        metadata[f"PhysicalSize{letter}"] = size
+        metadata[f"PhysicalSize{letter}Unit"] = ome_name(image.unit)
+    if image.interval and "T" in image.axes:
+        metadata |= {"TimeIncrement": image.interval, "TimeIncrementUnit": "s"}
+    tifffile.imwrite(
+        path,
+        data,
+        ome=True,
+        bigtiff=data.nbytes > 3 << 30,
+        photometric="minisblack",
+        metadata=metadata,
+        compression="zlib",
+    )
+
+
+#: Types that OME lacks, and what holds their values.
+OME_TYPES = {"int64": "float64", "uint64": "float64", "float16": "float32"}

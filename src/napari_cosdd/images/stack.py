@@ -1,0 +1,188 @@
+"""An array seen as images (n, c, *spatial), read and written region by region.
+
+The axes S and T (and Z, for a two-dimensional method) make up the images n of a stack.
+"""
+
+import math
+from collections.abc import Iterator
+from itertools import product
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from napari_cosdd.errors import BadInputError
+from napari_cosdd.images.axes import SPATIAL, Region, check_axes
+
+#: Pixels around a region in which values for its holes are looked for.
+AROUND = 16
+
+
+class ArrayLike(Protocol):
+    """Anything with a shape, a type and slicing: numpy, zarr, dask, memory maps."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Length of each axis."""
+
+    @property
+    def dtype(self) -> Any:
+        """Type of the pixels."""
+
+    def __getitem__(self, index: Any, /) -> Any:
+        """Return the part at `index`."""
+
+
+class Stack:
+    """An array seen as (n, c, *spatial), read and written region by region.
+
+    Nothing is loaded before it is asked for, so an array larger than memory is fine.
+
+    Parameters
+    ----------
+    data : array-like
+        Any array; only slices of it are converted to numpy.
+    axes : str
+        One letter per axis of `data`.
+    ndim : int
+        Spatial axes of the method: 1 (X), 2 (YX) or 3 (ZYX).
+
+    Attributes
+    ----------
+    n_images, n_channels : int
+        Lengths of n and c.
+    size : tuple of int
+        Lengths of the spatial axes.
+    """
+
+    def __init__(self, data: ArrayLike, axes: str, ndim: int) -> None:
+        self.data = data
+        self.axes = check_axes(axes, data.shape)
+        missing = [a for a in SPATIAL[ndim] if a not in self.axes]
+        if missing:
+            raise BadInputError(
+                f"a {ndim}-dimensional method needs axes {SPATIAL[ndim]}; "
+                f"the image has {self.axes}"
+            )
+        self.spatial = SPATIAL[ndim]
+        length = dict(zip(self.axes, data.shape, strict=True))
+        self.image_axes = [a for a in self.axes if a not in self.spatial + "C"]
+        self.image_shape = tuple(length[a] for a in self.image_axes)
+        self.n_images = math.prod(self.image_shape)
+        self.n_channels = length.get("C", 1)
+        self.size = tuple(length[a] for a in self.spatial)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the pixels."""
+        return np.dtype(self.data.dtype)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(n, c, *spatial)."""
+        return (self.n_images, self.n_channels, *self.size)
+
+    def read(self, n: int, region: Region | None = None) -> NDArray[Any]:
+        """Return image `n` in a spatial region, shape (c, *region)."""
+        part = np.asarray(self.data[self._index(n, region)])
+        return self._channels_first(part)
+
+    def boxes(
+        self, n_images: int, per_axis: int, side: int
+    ) -> Iterator[tuple[int, Region]]:
+        """Yield image and region of boxes all over the stack, to look at some of it.
+
+        Parameters
+        ----------
+        n_images, per_axis : int
+            At most so many images, and boxes along each of their spatial axes.
+        side : int
+            Of a box, pixels.
+        """
+        corners = [
+            np.unique(np.linspace(0, max(0, size - side), per_axis).astype(int))
+            for size in self.size
+        ]
+        for n in np.unique(np.linspace(0, self.n_images - 1, n_images).astype(int)):
+            for corner in product(*corners):
+                yield int(n), tuple(slice(int(a), int(a) + side) for a in corner)
+
+    def write(self, n: int, region: Region | None, values: NDArray[Any]) -> None:
+        """Set image `n` in a spatial region to `values`, shape (c, *region)."""
+        order = [a for a in self.axes if a in self.spatial + "C"]
+        canonical = "C" + self.spatial
+        if "C" not in order:
+            values, canonical = values[0], self.spatial
+        values = values.transpose([canonical.index(a) for a in order])
+        self.data[self._index(n, region)] = values  # type: ignore[index]
+
+    def _index(self, n: int, region: Region | None) -> tuple[int | slice, ...]:
+        region = region or (slice(None),) * len(self.spatial)
+        at: dict[str, int | slice] = {"C": slice(None)}
+        at |= dict(zip(self.spatial, region, strict=True))
+        images = np.unravel_index(n, self.image_shape) if self.image_shape else ()
+        at |= {a: int(i) for a, i in zip(self.image_axes, images, strict=True)}
+        return tuple(at[a] for a in self.axes)
+
+    def _channels_first(self, part: NDArray[Any]) -> NDArray[Any]:
+        order = [a for a in self.axes if a in self.spatial + "C"]
+        if "C" not in order:
+            part, order = part[None], ["C", *order]
+        return part.transpose([order.index(a) for a in "C" + self.spatial])
+
+
+class FilledStack(Stack):
+    """A stack in which pixels that are not finite take the value nearest to them.
+
+    Holes are filled from up to `AROUND` pixels beyond what is read, so that tiles
+    that overlap agree; where nothing near is finite, with the channel's median.
+    """
+
+    def __init__(self, data: ArrayLike, axes: str, ndim: int) -> None:
+        super().__init__(data, axes, ndim)
+        self._medians: dict[tuple[int, int], float] = {}
+
+    def read(self, n: int, region: Region | None = None) -> NDArray[Any]:
+        """Return image `n` in a region, every pixel finite."""
+        pixels = super().read(n, region)
+        if pixels.dtype.kind != "f" or np.isfinite(pixels).all():
+            return pixels
+        whole = (slice(None),) * len(self.size)
+        inside = [
+            slice(*r.indices(size)[:2])
+            for r, size in zip(region or whole, self.size, strict=True)
+        ]
+        wide = tuple(
+            slice(max(0, r.start - AROUND), min(r.stop + AROUND, size))
+            for r, size in zip(inside, self.size, strict=True)
+        )
+        inner = tuple(
+            slice(r.start - w.start, r.stop - w.start)
+            for r, w in zip(inside, wide, strict=True)
+        )
+        channels = [
+            self._filled(n, c, pixels) for c, pixels in enumerate(super().read(n, wide))
+        ]
+        return np.stack([channel[inner] for channel in channels])
+
+    def _filled(self, n: int, c: int, channel: NDArray[Any]) -> NDArray[Any]:
+        bad = ~np.isfinite(channel)
+        if bad.all():
+            return np.full_like(channel, self._median(n, c))
+        nearest = ndimage.distance_transform_edt(
+            bad, return_distances=False, return_indices=True
+        )
+        return np.asarray(channel[tuple(nearest)])
+
+    def _median(self, n: int, c: int) -> float:
+        """Return the median of the finite pixels of a channel of image `n`."""
+        if (n, c) not in self._medians:
+            channel = super().read(n)[c]
+            finite = channel[np.isfinite(channel)]
+            if not len(finite):
+                raise BadInputError(
+                    f"image {n} has no finite pixel to fill channel {c} with"
+                )
+            self._medians[n, c] = float(np.median(finite))
+        return self._medians[n, c]

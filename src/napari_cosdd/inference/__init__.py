@@ -1,1 +1,0 @@
-"""Prediction: tiles, latent noise by position, running moments, the denoiser."""

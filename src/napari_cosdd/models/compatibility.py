@@ -1,0 +1,129 @@
+"""Whether a model is for an image, and whether that looks like its training data."""
+
+from typing import Any, TypeGuard
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_cosdd.datasets.survey import not_finite
+from napari_cosdd.errors import BadInputError, BadModelFileError
+from napari_cosdd.images.image import Image
+from napari_cosdd.images.stack import Stack
+from napari_cosdd.methods.base import GenerativeMethod, Method
+from napari_cosdd.models.trained_model import TrainedModel
+from napari_cosdd.settings.prediction import PredictionConfig
+
+#: Planes that are looked at, boxes along each of their axes, the side of these in
+#: pixels, and pixels that are kept.
+PLANES, BOXES, SIDE, PIXELS = 8, 4, 256, 1 << 18
+#: Shift of the median, in units of the training data's 1 to 99 % range, and factor
+#: of the range, from which an image counts as different.
+SHIFT, FACTOR = 0.5, 2.0
+
+
+def check_compatible(model: TrainedModel, source: Stack, direct: bool = False) -> None:
+    """Refuse, before any work, an image that the model is not for."""
+    if len(source.size) != model.spec.ndim:
+        raise BadModelFileError(
+            f"the model is for {model.spec.ndim} spatial axes, the image is seen "
+            f"with {len(source.size)}"
+        )
+    if source.n_channels != model.spec.n_channels:
+        raise BadModelFileError(
+            f"the model is for {model.spec.n_channels} channels, the image has "
+            f"{source.n_channels}"
+        )
+    if direct and not model.method.has_estimate:
+        raise BadInputError(
+            "this model was trained without a direct denoiser; train with it ("
+            "--direct-denoiser), or denoise by samples"
+        )
+
+
+def gives_samples(
+    method: Method, config: PredictionConfig
+) -> TypeGuard[GenerativeMethod]:
+    """Whether posterior samples are drawn; else there is a point estimate only."""
+    return not config.direct and isinstance(method, GenerativeMethod)
+
+
+def differences(model: TrainedModel, image: Image, *, filled: bool) -> list[str]:
+    """Say in what an image differs from the training data, and what it lacks.
+
+    A few boxes all over the image are looked at.
+
+    Parameters
+    ----------
+    model : TrainedModel
+        Remembers the 1, 50 and 99 % quantiles of its training data.
+    image : Image
+        To be denoised.
+    filled : bool
+        Pixels that are not finite will be filled.
+
+    Returns
+    -------
+    list of str
+        Warnings; empty if it looks alike or nothing is remembered.
+
+    Raises
+    ------
+    BadInputError
+        If there are pixels that are not finite, and nobody fills them.
+    """
+    pixels = _some_pixels(image)
+    finite = pixels[np.isfinite(pixels)]
+    warnings = []
+    if finite.size < pixels.size and not filled:
+        raise not_finite(pixels.size - finite.size, pixels.size)
+    if finite.size < pixels.size:
+        warnings.append(
+            f"about {100 * (1 - finite.size / pixels.size):.2g} % of the pixels are "
+            "missing (NaN); they are filled from their neighbours, and results there "
+            "mean nothing"
+        )
+    unlike = _unlike_training(model, finite)
+    if unlike:
+        names = ", ".join(model.trained_on.names[:3])
+        warnings.append(
+            f"{' and '.join(unlike)} ({names}): the model may not fit; train on this "
+            "image if in doubt"
+        )
+    return warnings
+
+
+def unlike_training(model: TrainedModel, image: Image) -> list[str]:
+    """Say in what the brightness differs from that of the training data."""
+    pixels = _some_pixels(image)
+    return _unlike_training(model, pixels[np.isfinite(pixels)])
+
+
+def _unlike_training(model: TrainedModel, finite: NDArray[Any]) -> list[str]:
+    levels = model.trained_on.levels_1_50_99
+    return _unlike(finite, *levels) if levels and finite.size else []
+
+
+def _unlike(pixels: NDArray[Any], low: float, middle: float, high: float) -> list[str]:
+    """Compare quantiles with those of the training data, and say what differs."""
+    span = max(high - low, 1e-12)
+    found = np.quantile(pixels, [0.01, 0.5, 0.99])
+    ratio = max(float(found[2] - found[0]), 1e-12) / span
+    unlike = []
+    if abs(found[1] - middle) > SHIFT * span:
+        unlike.append(
+            f"the image's median is {found[1]:.4g} grey levels, that of the training "
+            f"data {middle:.4g}"
+        )
+    if not 1 / FACTOR < ratio < FACTOR:
+        unlike.append(
+            f"the image's contrast is {ratio:.2g} times that of the training data"
+        )
+    return unlike
+
+
+def _some_pixels(image: Image) -> NDArray[Any]:
+    """Return pixels from all over the image, without reading all of it."""
+    stack = Stack(image.data, image.axes, 2 if "Y" in image.axes else 1)
+    boxes = [stack.read(n, box).ravel() for n, box in stack.boxes(PLANES, BOXES, SIDE)]
+    values = np.concatenate(boxes)
+    return values[:: max(1, values.size // PIXELS)].astype(np.float64)

@@ -1,0 +1,74 @@
+"""Our own models out of bioimage.io packages.
+
+Of packages that others wrote nothing is read: their networks are programs, and what
+comes from strangers is not executed here.
+"""
+
+import struct
+import tempfile
+import zipfile
+import zlib
+from pathlib import Path
+
+from napari_cosdd.errors import BadModelFileError
+from napari_cosdd.models.trained_model import TrainedModel
+
+#: Our model file within a bioimage.io package.
+MODEL_IN_PACKAGE = "model.safetensors"
+#: The largest model that is taken out, bytes.
+LARGEST = 4 << 30
+#: No weights are packed tighter than this.
+PACKED = 100
+#: What reading a damaged archive may raise.
+UNREADABLE = (
+    *(zipfile.BadZipFile, zlib.error, struct.error),
+    *(OSError, EOFError, RuntimeError, ValueError),
+)
+
+
+def load(path: Path | str) -> TrainedModel:
+    """Read a model file, or the model in a bioimage.io package of ours.
+
+    Raises
+    ------
+    BadModelFileError
+        If it is damaged, foreign, or of a newer format.
+    """
+    if zipfile.is_zipfile(path):
+        return import_bioimageio(Path(path))
+    return TrainedModel.load(path)
+
+
+def import_bioimageio(path: Path) -> TrainedModel:
+    """Read our own model out of a bioimage.io package. Nothing in it is executed.
+
+    Raises
+    ------
+    BadModelFileError
+        If it is damaged, or was not written by napari-cosdd.
+    """
+    try:
+        content = _taken_out(path)
+    except UNREADABLE as error:
+        raise BadModelFileError(f"{path.name} is damaged ({error})") from error
+    with tempfile.TemporaryDirectory() as folder:
+        taken = Path(folder) / MODEL_IN_PACKAGE
+        taken.write_bytes(content)
+        return TrainedModel.load(taken)
+
+
+def _taken_out(path: Path) -> bytes:
+    """Return our file out of a package, if there is one of plausible size."""
+    with zipfile.ZipFile(path) as package:
+        if MODEL_IN_PACKAGE not in package.namelist():
+            raise BadModelFileError(
+                f"{path.name} is a package without {MODEL_IN_PACKAGE}: it was not "
+                "written by napari-cosdd, and only such packages can be read"
+            )
+        entry = package.getinfo(MODEL_IN_PACKAGE)
+        if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise BadModelFileError(f"{path.name} is packed in an unknown way")
+        if entry.file_size > min(LARGEST, PACKED * path.stat().st_size):
+            raise BadModelFileError(f"{path.name}: its model is implausibly large")
+        with package.open(MODEL_IN_PACKAGE) as packed:
+            return packed.read(entry.file_size)

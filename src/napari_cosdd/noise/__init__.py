@@ -1,1 +1,0 @@
-"""What kind of noise it is: autocorrelation, advice, variance against signal."""

@@ -1,0 +1,193 @@
+"""One look at an image's noise: where it was seen, its correlation, the advice."""
+
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_cosdd.datasets.summary import NoiseSummary
+from napari_cosdd.errors import BadInputError
+from napari_cosdd.images.axes import Region
+from napari_cosdd.images.stack import Stack
+from napari_cosdd.noise_analysis.autocorrelation import (
+    MAX_LAG,
+    Autocorrelation,
+    autocorrelation,
+)
+from napari_cosdd.noise_analysis.facts import Advice, advise, of_residual
+from napari_cosdd.noise_analysis.signal_dependence import (
+    SignalDependence,
+    variance_of_image,
+    variance_of_residual,
+)
+from napari_cosdd.noise_analysis.sources import flat_patches, frame_differences
+
+Source = Literal["flat patches", "region", "frame differences", "residual"]
+#: Planes looked at, spread over the stack, and their largest side.
+PLANES, SIDE = 12, 2048
+#: Sides of flat patches, pixels, in the order in which they are tried.
+SIZES = (64, 32, 24)
+#: Standard error with which the first of them will do.
+SURE = 0.02
+
+
+@dataclass(frozen=True)
+class NoiseReport:
+    """What the noise of an image is like.
+
+    Attributes
+    ----------
+    source : {"flat patches", "region", "frame differences", "residual"}
+        Where pure noise was seen.
+    correlation : Autocorrelation
+        By lag, pixels, with its standard error.
+    advice : Advice
+        Axis, receptive field in pixels, and a sentence.
+    dependence : SignalDependence
+        Variance, grey levels squared, against signal, grey levels.
+    """
+
+    source: Source
+    correlation: Autocorrelation
+    advice: Advice
+    dependence: SignalDependence
+
+    @property
+    def summary(self) -> NoiseSummary:
+        """In few numbers: correlation at lags 1 to 5, variance against signal."""
+        return NoiseSummary(
+            along_x=self.correlation.along_x[1:6].tolist(),
+            along_y=self.correlation.along_y[1:6].tolist(),
+            signal=self.dependence.signal.tolist(),
+            variance=self.dependence.variance.tolist(),
+            power=self.correlation.variance,
+        )
+
+
+def report(
+    stack: Stack,
+    *,
+    region: Region | None = None,
+    frames: bool = False,
+    estimate: Stack | None = None,
+) -> NoiseReport:
+    """Look at the noise of a stack, seen as planes of y and x.
+
+    Parameters
+    ----------
+    stack : Stack
+        With two spatial axes. The correlation is that of all channels, the variance
+        against signal that of the first plane of the first.
+    region : tuple of two slices, optional
+        Where there is only noise; else flat patches are found automatically.
+    frames : bool
+        Use differences of neighbouring images: repeats of a static scene. With an
+        estimate, of the same images.
+    estimate : Stack, optional
+        Denoised images: what is left of `stack` without them is the noise.
+
+    Raises
+    ------
+    BadInputError
+        If the image is too small or holds no noise.
+    """
+    planes = _planes(stack, region, consecutive=frames)
+    if estimate is not None:
+        return _of_residual(planes, _planes(estimate, region, frames))
+    if region is not None:
+        source: Source = "region"
+        correlation = _measure([list(channel) for channel in planes])
+    elif frames:
+        source = "frame differences"
+        correlation = _of_frames(planes)
+    else:
+        source = "flat patches"
+        correlation = _of_flat_patches(planes)
+    advice = advise(correlation)
+    axis = None if advice.axis == "none" else str(advice.axis)
+    whole = planes if region is None else _planes(stack, None)
+    dependence = variance_of_image(whole[0][0], axis)
+    return NoiseReport(source, correlation, advice, dependence)
+
+
+def _of_residual(planes: NDArray[Any], estimates: NDArray[Any]) -> NoiseReport:
+    residual = planes.astype(np.float64) - estimates
+    correlation = _measure([list(channel) for channel in residual])
+    dependence = variance_of_residual(estimates[0], residual[0])
+    return NoiseReport("residual", correlation, of_residual(correlation), dependence)
+
+
+def _of_frames(planes: NDArray[Any]) -> Autocorrelation:
+    """Measure differences of frames; neighbouring ones share a frame."""
+    n = planes.shape[1] - 1
+    found = _measure([list(frame_differences(channel)) for channel in planes])
+    return replace(found, inflation=float(np.sqrt(1 + 0.5 * (n - 1) / n)))
+
+
+def _of_flat_patches(planes: NDArray[Any]) -> Autocorrelation:
+    """Measure patches as large as the signal allows, for long lags need them."""
+    tried = []
+    for size in SIZES:
+        channels = [flat_patches(channel, size)[0] for channel in planes]
+        tried.append(_measure(channels, remove_signal=True))
+        if advise(tried[-1]).clean and tried[-1].standard_error < SURE:
+            return tried[-1]
+    return min(tried, key=lambda found: found.standard_error)
+
+
+def _measure(
+    channels: list[list[NDArray[Any]]], remove_signal: bool = False
+) -> Autocorrelation:
+    powers = [
+        float(np.mean([np.var(p, dtype=float) for p in channel]))
+        for channel in channels
+    ]
+    patches = [  # of unit variance together, so that channels weigh alike
+        p.astype(float) / np.sqrt(power) if power > 0 else p
+        for channel, power in zip(channels, powers, strict=True)
+        for p in channel
+    ]
+    smallest = min(min(p.shape) for p in patches)
+    lag = min(MAX_LAG, smallest // 2 - 2)
+    if lag < 4:
+        raise BadInputError(
+            f"the noise is seen in only {smallest} pixels along an axis; "
+            "12 × 12 are the least"
+        )
+    found = autocorrelation(patches, lag, remove_signal=remove_signal)
+    return replace(found, variance=found.variance * float(np.mean(powers)))
+
+
+def _planes(
+    stack: Stack, region: Region | None, consecutive: bool = False
+) -> NDArray[Any]:
+    """Return some planes of every channel, (c, n, y, x)."""
+    if len(stack.size) != 2:
+        raise BadInputError("noise is analyzed in planes of y and x")
+    spread = np.linspace(0, stack.n_images - 1, PLANES).astype(int)
+    chosen = range(min(stack.n_images, PLANES)) if consecutive else np.unique(spread)
+    if region is not None:
+        _check_inside(region, stack)
+    region = region or tuple(
+        slice(max(0, (s - SIDE) // 2), max(0, (s - SIDE) // 2) + min(s, SIDE))
+        for s in stack.size
+    )
+    planes = np.stack([stack.read(int(n), region) for n in chosen], 1)
+    if not np.isfinite(planes).all():
+        raise BadInputError(
+            "the image has pixels that are not finite; fill them (--mask, mask=True) "
+            "or look elsewhere"
+        )
+    return planes
+
+
+def _check_inside(region: Region, stack: Stack) -> None:
+    """Refuse a region that reaches beyond the image."""
+    ends = [(r.start or 0, r.stop or 0) for r in region]
+    if not all(0 <= a < b <= n for (a, b), n in zip(ends, stack.size, strict=True)):
+        said = ", ".join(f"{a}:{b}" for a, b in ends)
+        raise BadInputError(
+            f"the region {said} (y, x) is not inside the image of "
+            f"{' × '.join(map(str, stack.size))} pixels"
+        )

@@ -1,0 +1,166 @@
+"""The denoiser: a generator of events over tiles and posterior samples."""
+
+import time
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor
+
+from napari_cosdd.devices import (
+    choose_device,
+    is_out_of_memory,
+    on_device,
+    told_if_lost,
+)
+from napari_cosdd.errors import NotEnoughMemoryError
+from napari_cosdd.events import Event, SampleDone, TileDone, Warned
+from napari_cosdd.images.stack import Stack
+from napari_cosdd.models.compatibility import check_compatible, gives_samples
+from napari_cosdd.models.trained_model import TrainedModel
+from napari_cosdd.nets.blocks import channels_last, weights_channels_last
+from napari_cosdd.prediction.memory import room_for
+from napari_cosdd.prediction.moments import RunningMoments
+from napari_cosdd.prediction.outputs import DEVIATION, MEAN, Targets, sample_name
+from napari_cosdd.prediction.sampling import draw_samples
+from napari_cosdd.prediction.tile_grid import Tile
+from napari_cosdd.prediction.tiles import TileTarget, pieces_of, read_tile, tiles_for
+from napari_cosdd.settings.prediction import PredictionConfig
+
+
+def denoise(
+    model: TrainedModel,
+    source: Stack,
+    outputs: Targets,
+    config: PredictionConfig,
+    *,
+    work: Sequence[tuple[int, Tile]] | None = None,
+    live: bool = True,
+    stop: Callable[[], bool] = lambda: False,
+) -> Generator[Event, None, bool]:
+    """Denoise every image of `source` into `outputs`.
+
+    A tile's bottom-up pass is computed once for each view and shared by all samples of
+    it. Sample k is the same draw in every tile, so samples have no seams.
+
+    Parameters
+    ----------
+    model : TrainedModel
+        What was learned.
+    source : Stack
+        Noisy images; read tile by tile.
+    outputs : Targets
+        The parts that are wanted; written tile by tile.
+    config : PredictionConfig
+        Settings.
+    work : sequence of (image, tile), optional
+        What to denoise, of the tiles that `tiles_for` gives; default: everything.
+    live : bool
+        Write mean and deviation after each batch of samples; else once, with the
+        last: writing to disk is slow.
+    stop : callable
+        Polled between batches of samples.
+
+    Returns
+    -------
+    bool
+        Whether all of it was done; False if stopped.
+
+    Raises
+    ------
+    BadInputError
+        If the direct mode is asked of a model without a direct denoiser.
+    BadModelFileError
+        If the model is for another number of channels.
+    NotEnoughMemoryError
+        If memory runs out with a single sample.
+    """
+    check_compatible(model, source, config.direct)
+    device = choose_device(config.device)
+    with told_if_lost("what was written stays"), on_device(model.method, device):
+        weights_channels_last(model.method)
+        if work is None:
+            tiles = tiles_for(model, source, config)
+            work = [(n, tile) for n in range(source.n_images) for tile in tiles]
+        return (
+            yield from _denoise_all(
+                model, source, outputs, config, work, live, device, stop
+            )
+        )
+
+
+def _denoise_all(
+    model: TrainedModel,
+    source: Stack,
+    outputs: Targets,
+    config: PredictionConfig,
+    work: Sequence[tuple[int, Tile]],
+    live: bool,
+    device: torch.device,
+    stop: Callable[[], bool],
+) -> Generator[Event, None, bool]:
+    """Denoise tile after tile; return False if stopped before the end."""
+    began, room = time.perf_counter(), room_for(model.method, device)
+    if any(tile.pixels > room for _, tile in work):
+        yield Warned("memory is short: tiles are denoised in smaller pieces")
+    for done, (image, tile) in enumerate(work, start=1):
+        for piece in pieces_of(tile, model, config, room):
+            if stop():
+                return False
+            target = TileTarget(model.spec, image, piece)
+            with _told_if_memory_is_out():
+                x = channels_last(read_tile(model, source, image, piece).to(device))
+                whole = yield from _denoise_tile(
+                    model, x, target, outputs, config, live, stop
+                )
+            if not whole:
+                return False
+        spent = time.perf_counter() - began
+        rest = spent * (len(work) - done) / done
+        yield TileDone(done, len(work), spent, rest)
+    return True
+
+
+def _denoise_tile(
+    model: TrainedModel,
+    x: Tensor,
+    target: TileTarget,
+    outputs: Targets,
+    config: PredictionConfig,
+    live: bool,
+    stop: Callable[[], bool],
+) -> Generator[Event, None, bool]:
+    """Denoise a tile, written as `live` says; return False if stopped."""
+    if not gives_samples(model.method, config):
+        with torch.inference_mode():
+            target.write(outputs, MEAN, model.method.estimate(x)[0].float())
+        return True
+    moments = RunningMoments(x[0], mirrored=config.antithetic)
+    for drawn in draw_samples(model, x, target, config):
+        if isinstance(drawn, Warned):
+            yield drawn
+            continue
+        draws, samples = drawn
+        moments.add(samples)
+        for draw, sample in zip(draws, samples, strict=True):
+            target.write(outputs, sample_name(draw.number), sample)
+        if live or moments.n == config.n_samples:
+            target.write(outputs, MEAN, moments.mean)
+            target.write(outputs, DEVIATION, moments.deviation)
+        yield SampleDone(moments.n, config.n_samples)
+        if stop() and moments.n < config.n_samples:
+            return False
+    return True
+
+
+@contextmanager
+def _told_if_memory_is_out() -> Iterator[None]:
+    """Say what to do where memory runs out with a single sample of a tile."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise NotEnoughMemoryError(
+            f"memory ran out with a single sample; use a smaller tile size ({error})"
+        ) from error

@@ -1,0 +1,81 @@
+"""How much context a tile needs, measured on the trained network."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from napari_cosdd.images.stack import Stack
+from napari_cosdd.methods.base import GenerativeMethod
+from napari_cosdd.models.trained_model import TrainedModel
+from napari_cosdd.prediction.latent_noise import PositionNoise
+from napari_cosdd.prediction.tile_grid import pixels_lost
+
+#: Influence that may be neglected, in units of the training data's deviation.
+TOLERANCE = 0.01
+#: Side of the piece that is looked at, pixels.
+WINDOW = 384
+
+
+@torch.inference_mode()
+def measure_margin(model: TrainedModel, source: Stack) -> tuple[int, ...]:
+    """Return the context per axis beyond which other pixels hardly matter.
+
+    The start of a piece of the image is replaced by something else, and the change
+    of one posterior sample (or of the estimate) is followed into the piece: the
+    margin is the distance from which its root mean square stays below TOLERANCE.
+
+    Parameters
+    ----------
+    model : TrainedModel
+        On the CPU.
+    source : Stack
+        Training data.
+
+    Returns
+    -------
+    tuple of int
+        Pixels per spatial axis, multiples of the network's stride.
+    """
+    method, ndim = model.method, model.spec.ndim
+    multiple = method.tile_multiple()
+    size = [
+        min(s, 16 if ndim == 3 and axis == 0 else WINDOW) // m * m
+        for axis, (s, m) in enumerate(zip(source.size, multiple, strict=True))
+    ]
+    region = tuple(slice(0, n) for n in size)
+    pixels = model.spec.normalization.apply(source.read(0, region), ndim)
+    x = torch.from_numpy(np.ascontiguousarray(pixels))[None]
+    return tuple(_margin(model, x, axis, multiple[axis]) for axis in range(ndim))
+
+
+def _margin(model: TrainedModel, x: Tensor, axis: int, multiple: int) -> int:
+    length = x.shape[axis + 2]
+    disturbed = max(multiple, length // 4 // multiple * multiple)
+    if disturbed >= length:
+        return model.method.tile_margin()[axis]
+    other = x.clone()
+    other.narrow(axis + 2, 0, disturbed).copy_(
+        x.narrow(axis + 2, length - disturbed, disturbed).flip(axis + 2)
+    )
+    parts = zip(_outputs(model, x), _outputs(model, other), strict=True)
+    changes = torch.cat([a - b for a, b in parts])
+    change = changes.narrow(axis + 2, disturbed, length - disturbed)
+    others = [a for a in range(change.ndim) if a != axis + 2]
+    profile = change.square().mean(others).sqrt()
+    reached = torch.nonzero(profile > TOLERANCE)
+    margin = int(reached[-1]) + 1 if len(reached) else 0
+    margin += pixels_lost(multiple)  # by shifted views, on one side
+    margin = max(multiple, -(-margin // multiple) * multiple)
+    if margin >= length - disturbed:  # it may reach beyond what was looked at
+        return max(margin, model.method.tile_margin()[axis])
+    return margin
+
+
+def _outputs(model: TrainedModel, x: Tensor) -> list[Tensor]:
+    """Return all that the method makes of `x`: a sample, an estimate, or both."""
+    method = model.method
+    found = [method.estimate(x)] if method.has_estimate else []
+    if not isinstance(method, GenerativeMethod):
+        return found
+    noise = PositionNoise([0], x.shape[2:], x.device)
+    return [*found, method.sample_posterior(method.encode(x), noise)]

@@ -1,0 +1,92 @@
+"""How many pixels and samples of them memory has room for."""
+
+import weakref
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from napari_cosdd.devices import free_bytes
+from napari_cosdd.methods.base import GenerativeMethod, Method
+from napari_cosdd.prediction.latent_noise import PositionNoise
+
+#: Share of the free memory that may be taken; room beside tensors, as a factor.
+SHARE, BESIDE = 0.6, 1.5
+#: Samples at once where there is memory for more. A mirrored pair shares its noise;
+#: beyond that a CPU's caches are too small (docs/measurements.md, Speed).
+ON_CPU, ON_GPU = 2, 16
+#: What was counted, by network.
+_KNOWN: "weakref.WeakKeyDictionary[Method, float]" = weakref.WeakKeyDictionary()
+#: Side of the tile that is tried, pixels.
+TRIED = 64
+
+
+def sample_bytes(method: Method, device: torch.device) -> float:
+    """Return the bytes per pixel that one sample, or the estimate, takes at most.
+
+    Counted, not guessed: on a small tile, for all that is kept grows with its pixels.
+    """
+    size = [-(-TRIED // m) * m for m in method.tile_multiple()]
+    if len(size) == 3:
+        size[0] = method.tile_multiple()[0]
+    x = torch.zeros(1, method.spec.n_channels, *size, device=device)
+    with torch.inference_mode(), _PeakMemory() as memory:
+        if isinstance(method, GenerativeMethod):
+            noise = PositionNoise([0], size, device)
+            method.sample_posterior(method.encode(x), noise)
+        else:
+            method.estimate(x)
+    return memory.most / (x.numel() / x.shape[1])
+
+
+def samples_at_once(method: Method, pixels: int, device: torch.device) -> int:
+    """Return how many samples of a tile to draw at once, at least one."""
+    most = ON_CPU if device.type == "cpu" else ON_GPU
+    return max(1, min(most, room_for(method, device) // pixels))
+
+
+def room_for(method: Method, device: torch.device) -> int:
+    """Return of how many pixels a sample fits into the free memory of a device."""
+    if method not in _KNOWN:
+        _KNOWN[method] = sample_bytes(method, device)
+    return int(SHARE * free_bytes(device) / (BESIDE * _KNOWN[method]))
+
+
+class _PeakMemory(TorchDispatchMode):
+    """Counts the bytes of all tensors that live at the same time."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.live: Counter[int] = Counter()
+        self.now = self.most = 0
+
+    def __torch_dispatch__(
+        self,
+        func: Any,
+        types: Sequence[type],
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        result = func(*args, **(kwargs or {}))
+        for leaf in tree_leaves(result):
+            if isinstance(leaf, Tensor):
+                self._take(leaf)
+        return result
+
+    def _take(self, tensor: Tensor) -> None:
+        storage = tensor.untyped_storage()
+        where, size = storage.data_ptr(), storage.nbytes()
+        if not self.live[where]:
+            self.now += size
+            self.most = max(self.most, self.now)
+        self.live[where] += 1
+        weakref.finalize(tensor, self._let_go, where, size)
+
+    def _let_go(self, where: int, size: int) -> None:
+        self.live[where] -= 1
+        if not self.live[where]:
+            self.now -= size

@@ -1,0 +1,60 @@
+"""What to make of an image, and who does which share of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from napari_cosdd.errors import BadInputError
+from napari_cosdd.settings.prediction import PredictionConfig
+
+
+@dataclass(frozen=True)
+class DenoiseRequest:
+    """What to make of an image.
+
+    Attributes
+    ----------
+    paths : mapping of str to Path
+        Where each part goes; whole paths where other machines write there.
+    config : PredictionConfig
+        Settings.
+    provenance : mapping
+        For the metadata of the results.
+    dtype, mask
+        As in `denoising`.
+    """
+
+    paths: Mapping[str, Path]
+    config: PredictionConfig
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    dtype: str = "float32"
+    mask: bool = False
+
+
+@dataclass(frozen=True)
+class Share:
+    """A share of the tiles: number `index` of `count`, counted from 1."""
+
+    index: int = 1
+    count: int = 1
+
+    @classmethod
+    def parse(cls, text: str) -> "Share":
+        """Read "2/8".
+
+        Raises
+        ------
+        BadInputError
+            If it is not two numbers, the first within the second.
+        """
+        numbers = text.split("/")
+        if len(numbers) == 2 and all(n.strip().isdecimal() for n in numbers):
+            index, count = map(int, numbers)
+            if 1 <= index <= count:
+                return cls(index, count)
+        raise BadInputError(f"part {text!r}: expected two numbers such as 2/8")
+
+    def holds(self, i: int) -> bool:
+        """Whether tile `i` is in this share."""
+        return i % self.count == self.index - 1

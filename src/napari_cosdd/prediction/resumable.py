@@ -1,0 +1,186 @@
+"""The folder that a prediction on disk is made in, by one process or several."""
+
+import hashlib
+import json
+import shutil
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+
+from napari_cosdd.errors import BadInputError
+from napari_cosdd.images.files import beside, write_json
+from napari_cosdd.images.formats.ome_zarr import create_zarr, replace_folder
+from napari_cosdd.images.image import Image
+from napari_cosdd.images.stack import Stack
+from napari_cosdd.models.trained_model import TrainedModel
+from napari_cosdd.prediction.in_memory import result_type
+from napari_cosdd.prediction.outputs import DEVIATION, MEAN
+from napari_cosdd.prediction.request import DenoiseRequest
+from napari_cosdd.prediction.result_files import provenance_of, title_of
+from napari_cosdd.prediction.tile_grid import Tile
+
+#: Chunks are as wide as tiles, so that no two tiles write to one; or a whole part of
+#: the tile, beyond so many pixels.
+WIDEST = 2048
+#: Images, and boxes along their axes, that an image is known again by; their side, px.
+LOOKED_AT, BOX = 4, 64
+
+
+class ResumableResult:
+    """The folder `NAME.partial` of a prediction that is being made.
+
+    Parameters
+    ----------
+    request : DenoiseRequest
+        What to make; its paths are OME-Zarr images.
+    model : TrainedModel
+        What denoises.
+    image : Image
+        What is denoised.
+    """
+
+    def __init__(
+        self, request: DenoiseRequest, model: TrainedModel, image: Image
+    ) -> None:
+        self.request, self.image, self.ndim = request, image, model.spec.ndim
+        self.paths = request.paths
+        mean = self.paths[MEAN]
+        name = mean.name.removesuffix(f"-{MEAN}.zarr")
+        self.path = mean.with_name(f"{name}.partial")
+        self.finished = mean.with_name(f"{name}.finished")
+        kind = result_type(model, image, request.dtype)
+        self.kinds = dict.fromkeys(self.paths, kind)
+        self.kinds[DEVIATION] = np.dtype(np.float32)
+        self.job = {
+            "model": model.fingerprint,
+            "settings": request.config.model_dump(exclude={"device", "batch_size"}),
+            "source": [image.name, image.axes, list(image.data.shape)],
+            "source_type": str(image.data.dtype),
+            "pixels": _digest(image),
+            "type": request.dtype,
+            "mask": request.mask,
+        }
+
+    def open(self, tile: Tile) -> None:
+        """Make the folder with empty images, or check the one that is there."""
+        if not self.path.exists():
+            self._make(tile)
+        self._check(self.path)
+
+    def _check(self, path: Path) -> None:
+        """Refuse to go on with what is not ours."""
+        found = json.loads((path / "job.json").read_text(encoding="utf-8"))
+        if found != self.job:
+            raise BadInputError(
+                f"{path} holds a partial result of another model, image or "
+                "other settings; go on with those, or remove the folder"
+            )
+
+    def _make(self, tile: Tile) -> None:
+        """Make it under another name first: others may do so at the same time."""
+        temporary = beside(self.path)
+        try:
+            (temporary / "done").mkdir(parents=True)
+            sizes = Stack(self.image.data, self.image.axes, self.ndim).size
+            width = [
+                chunk_width(s.stop - s.start, alone=s.stop - s.start == size)
+                for s, size in zip(tile.core, sizes, strict=True)
+            ]
+            for part, path in self.paths.items():
+                title = title_of(self.image, part)
+                image = self.image.with_data(self.image.data, title)
+                made = temporary / path.name
+                create_zarr(made, image, self.kinds[part], width)
+                said = provenance_of(self.image, part, self.request.provenance)
+                attributes: Any = zarr.open_group(made, mode="r+").attrs
+                attributes["napari_cosdd"] = said
+                attributes["napari_cosdd_job"] = self.job
+            write_json(temporary / "job.json", self.job)
+            with suppress(OSError):  # another process may be first
+                temporary.rename(self.path)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+    def outputs(self) -> dict[str, Stack]:
+        """Return the images to write to."""
+        return {
+            part: Stack(self._array(path), self.image.axes, self.ndim)
+            for part, path in self.paths.items()
+        }
+
+    def _array(self, path: Path) -> Any:
+        group: Any = zarr.open_group(self.path / path.name, mode="r+")
+        return group["0"]
+
+    def mark(self, i: int) -> None:
+        """Remember that a tile is written."""
+        (self.path / "done" / str(i)).touch()
+
+    def is_done(self, i: int) -> bool:
+        """Whether a tile was written, by whomever."""
+        return (self.path / "done" / str(i)).exists()
+
+    def all_done(self, n: int) -> bool:
+        """Whether all `n` tiles are written; not where another process has finished."""
+        return all(self.is_done(i) for i in range(n))
+
+    def finish(self) -> tuple[Path, ...]:
+        """Give the images their names; return those, none if another process does."""
+        try:
+            self.path.rename(self.finished)
+        except FileNotFoundError:
+            return ()
+        return self.publish()
+
+    def was_finishing(self) -> bool:
+        """Whether an earlier run left images without their names; clear up else."""
+        if not self.finished.exists():
+            return False
+        found = {path.name for path in self.finished.iterdir()}
+        images = {path.name for path in self.paths.values()}
+        if "job.json" in found and found & images:
+            return True
+        if found <= images | {"job.json", "done"}:  # else it is not ours
+            shutil.rmtree(self.finished, ignore_errors=True)
+        return False
+
+    def was_published(self) -> bool:
+        """Whether others have done it all, and given the images their names."""
+        if self.path.exists():
+            return False
+        try:
+            made = [zarr.open_group(p, mode="r") for p in self.paths.values()]
+        except (OSError, ValueError):
+            return False
+        return all(group.attrs.get("napari_cosdd_job") == self.job for group in made)
+
+    def publish(self) -> tuple[Path, ...]:
+        """Move the images out of the finished folder; what was moved already stays."""
+        self._check(self.finished)
+        for path in self.paths.values():
+            made = self.finished / path.name
+            with suppress(FileNotFoundError):  # moved already, or by another process
+                if made.exists():
+                    replace_folder(made, path)
+        shutil.rmtree(self.finished, ignore_errors=True)
+        return tuple(self.paths.values())
+
+
+def chunk_width(width: int, *, alone: bool) -> int:
+    """Return the widest chunk that a tile is a multiple of; any for a single tile."""
+    if alone:
+        return min(width, WIDEST)
+    fewest = -(-width // WIDEST)
+    return width // next(k for k in range(fewest, width + 1) if width % k == 0)
+
+
+def _digest(image: Image) -> str:
+    """Return a hash of some of the pixels: other images of this name differ in it."""
+    source = Stack(image.data, image.axes, 2 if "Y" in image.axes else 1)
+    digest = hashlib.sha256()
+    for n, box in source.boxes(LOOKED_AT, LOOKED_AT, BOX):
+        digest.update(np.ascontiguousarray(source.read(n, box)).tobytes())
+    return digest.hexdigest()

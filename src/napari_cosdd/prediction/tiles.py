@@ -1,0 +1,99 @@
+"""The tiles that a model needs of an image: cut, read, and written back."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from napari_cosdd.datasets.spec import DataSpec
+from napari_cosdd.errors import BadInputError
+from napari_cosdd.images.normalization import as_type
+from napari_cosdd.images.stack import Stack
+from napari_cosdd.models.trained_model import TrainedModel
+from napari_cosdd.prediction.outputs import DEVIATION, Targets
+from napari_cosdd.prediction.tile_grid import Tile, tile_grid
+from napari_cosdd.settings.prediction import PredictionConfig
+
+#: Planes of a tile of a volume, in units of the network's stride along z.
+DEEP = 32
+
+
+def tiles_for(
+    model: TrainedModel, source: Stack, config: PredictionConfig
+) -> list[Tile]:
+    """Cut the images as the model and the settings need it."""
+    multiple = model.method.tile_multiple()
+    size = [config.tile_size] * len(multiple)
+    if len(size) == 3:
+        size[0] = DEEP * multiple[0]
+    return tile_grid(source.size, size, _margin(model, config), multiple)
+
+
+def _margin(model: TrainedModel, config: PredictionConfig) -> tuple[int, ...]:
+    """Return the context that a tile needs, pixels per axis."""
+    if config.margin is not None:
+        return (config.margin,) * model.spec.ndim
+    return model.tile_margin
+
+
+def pieces_of(
+    tile: Tile, model: TrainedModel, config: PredictionConfig, room: int
+) -> Iterator[Tile]:
+    """Cut a tile into pieces of which memory has room for a sample.
+
+    A piece sees as much around it as the tile did, so the result is the same as
+    far as it is in tiles.
+
+    Parameters
+    ----------
+    room : int
+        Of how many pixels a sample may be.
+    """
+    parts = None
+    if tile.pixels > room:
+        parts = tile.halves(_margin(model, config), model.method.tile_multiple())
+    if parts is None:
+        yield tile
+        return
+    for part in parts:
+        yield from pieces_of(part, model, config, room)
+
+
+def read_tile(model: TrainedModel, source: Stack, image: int, tile: Tile) -> Tensor:
+    """Return a normalized tile (1, c, *read); beyond the image it is mirrored."""
+    inside = tuple(
+        slice(r.start, min(r.stop, n))
+        for r, n in zip(tile.read, source.size, strict=True)
+    )
+    pixels = source.read(image, inside)
+    bad = int(np.count_nonzero(~np.isfinite(pixels)))
+    if bad:
+        raise BadInputError(
+            f"image {image} has {bad} pixels that are not finite; fill them (--mask, "
+            "mask=True)"
+        )
+    x = model.spec.normalization.apply(pixels, model.spec.ndim)
+    beyond = [(0, r.stop - i.stop) for r, i in zip(tile.read, inside, strict=True)]
+    x = np.pad(x, [(0, 0), *beyond], mode="symmetric")
+    return torch.from_numpy(np.ascontiguousarray(x))[None]
+
+
+class TileTarget(NamedTuple):
+    """Where a tile's results go."""
+
+    spec: DataSpec
+    image: int
+    tile: Tile
+
+    def write(self, outputs: Targets, part: str, values: Tensor) -> None:
+        """Write a part of the whole tile, (c, *read), if wanted, in grey levels."""
+        target = outputs.get(part)
+        if target is None:
+            return
+        pixels = values[(slice(None), *self.tile.inner)].cpu().numpy()
+        scale = self.spec.normalization
+        invert = scale.invert_scale if part == DEVIATION else scale.invert
+        grey = as_type(invert(pixels, self.spec.ndim), target.dtype)
+        target.write(self.image, self.tile.core, grey)

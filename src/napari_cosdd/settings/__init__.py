@@ -1,0 +1,1 @@
+"""Every setting: of the training, of the prediction; pydantic only."""

@@ -1,0 +1,104 @@
+import numpy as np
+import pytest
+
+from napari_cosdd.datasets.crops import CropSampler
+from napari_cosdd.datasets.spec import DataSpec
+from napari_cosdd.datasets.split import split
+from napari_cosdd.errors import BadInputError
+from napari_cosdd.images.normalization import Normalization
+from napari_cosdd.images.stack import Stack
+
+SPEC = DataSpec(ndim=2, n_channels=1, normalization=Normalization(mean=(0,), std=(1,)))
+
+
+def stacks(*shapes):
+    """Images whose every pixel is a number of its own."""
+    start, result = 0, []
+    for shape in shapes:
+        size = int(np.prod(shape))
+        data = np.arange(start, start + size, dtype=np.float64).reshape(shape)
+        result.append(Stack(data, "TYX"[-len(shape) :], 2))
+        start += size
+    return result
+
+
+def pixels(images, blocks):
+    found = []
+    for b in blocks:
+        region = tuple(slice(*pair) for pair in zip(b.start, b.stop, strict=True))
+        found += images[b.stack].read(b.image, region).ravel().tolist()
+    return found
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize(
+    "shapes", [[(80, 96)], [(3, 64, 64), (100, 72)], [(25, 40, 40)], [(11, 64, 48)]]
+)
+def test_every_pixel_is_on_one_side_once(shapes, seed):
+    images = stacks(*shapes)
+    parts = split(images, (32, 32), (8, 8), 0, 0.1, np.random.default_rng(seed))
+    train, held_out = pixels(images, parts.train), pixels(images, parts.validation)
+    assert sorted(train + held_out) == sorted(
+        p for s in images for p in s.data.ravel().tolist()
+    )
+    assert 0.05 < len(held_out) / len(train + held_out) < 0.3
+
+
+@pytest.mark.parametrize("across", [0, 1])
+def test_strips_are_cut_between_rows_of_noise(across):
+    images = stacks((96, 128))
+    parts = split(images, (32, 32), (8, 8), across, 0.1, np.random.default_rng(0))
+    other = 1 - across
+    assert parts.validation[0].size[other] == images[0].size[other]
+
+
+def test_crops_stay_in_their_block_and_validation_is_fixed():
+    images = stacks((80, 96))
+    parts = split(images, (32, 32), (8, 8), 0, 0.1, np.random.default_rng(0))
+    patches = CropSampler(images, SPEC, parts, (32, 32), (8, 8), symmetries=(0,))
+    held_out = set(pixels(images, parts.validation))
+    batch = patches.batch(50, np.random.default_rng(0))
+    assert batch.shape == (50, 1, 32, 32)
+    assert not held_out & set(batch.ravel().tolist())
+    first, second = patches.validation(), patches.validation()
+    np.testing.assert_array_equal(first, second)
+    assert set(first.ravel().tolist()) <= held_out
+    assert all(s % 8 == 0 for s in first.shape[2:])
+
+
+def test_only_allowed_flips_happen():
+    images = stacks((64, 64))
+    parts = split(images, (16, 16), (8, 8), 0, 0.1, np.random.default_rng(0))
+    patches = CropSampler(images, SPEC, parts, (16, 16), (8, 8), symmetries=(0,))
+    batch = patches.batch(60, np.random.default_rng(0))[:, 0]
+    down = batch[:, 1, 0] - batch[:, 0, 0]
+    assert set(down.tolist()) == {64.0, -64.0}
+    assert set((batch[:, 0, 1] - batch[:, 0, 0]).tolist()) == {1.0}
+
+
+def test_images_are_drawn_by_their_size():
+    images = stacks((64, 64), (64, 640))
+    parts = split(images, (16, 16), (8, 8), 0, 0.1, np.random.default_rng(0))
+    patches = CropSampler(images, SPEC, parts, (16, 16), (8, 8), ())
+    corners = patches.batch(500, np.random.default_rng(0))[:, 0, 0, 0]
+    assert 0.84 < np.mean(corners >= 64 * 64) < 0.97
+
+
+def test_small_images_are_refused_with_a_size_that_fits():
+    rng = np.random.default_rng(0)
+    with pytest.raises(BadInputError, match=r"smaller than the crop.*at most 16"):
+        split(stacks((24, 99)), (32, 32), (8, 8), 0, 0.1, rng)
+    with pytest.raises(BadInputError, match=r"no room for validation.*at most 32"):
+        split(stacks((40, 99)), (40, 40), (8, 8), 0, 0.1, rng)
+    with pytest.raises(BadInputError, match=r"16 pixels along each axis are the least"):
+        split(stacks((15, 15)), (8, 8), (8, 8), 0, 0.1, rng)
+    split(stacks((16, 16)), (8, 8), (8, 8), 0, 0.1, rng)
+
+
+def test_validation_looks_at_crops_as_large_as_a_tile():
+    images = stacks(*[(200, 160)] * 10)  # whole images are held out
+    parts = split(images, (32, 32), (8, 8), 0, 0.1, np.random.default_rng(0))
+    patches = CropSampler(images, SPEC, parts, (32, 32), (8, 8), ())
+    assert patches.validation().shape == (4, 1, 128, 128)
+    large = CropSampler(images, SPEC, parts, (160, 160), (8, 8), ())
+    assert large.validation().shape == (4, 1, 200, 160)

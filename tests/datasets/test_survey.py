@@ -1,0 +1,62 @@
+import numpy as np
+import pytest
+
+from napari_cosdd.datasets import survey
+from napari_cosdd.errors import BadInputError, StoppedError
+from napari_cosdd.images.stack import Stack
+
+
+def test_pixels_that_are_not_finite_are_counted():
+    data = np.ones((4, 20, 20))
+    data[1, 3, 4], data[2, :2, 0] = np.nan, np.inf
+    with pytest.raises(BadInputError, match=r"3 of 1600 pixels.*--mask"):
+        survey.check_finite([Stack(data, "TYX", 2)])
+
+
+def test_boxes_cover_everything_once(monkeypatch):
+    monkeypatch.setattr(survey, "BOX", {2: 7})
+    data = np.arange(2 * 15 * 20).reshape(2, 15, 20)
+    seen = np.concatenate([p.ravel() for p in survey.pixels([Stack(data, "TYX", 2)])])
+    assert sorted(seen.tolist()) == data.ravel().tolist()
+
+
+def surveyed(data, axes="YX"):
+    found, stacks = survey.Survey(), [Stack(data, axes, 2)]
+    parts = list(found.look(stacks))
+    return found, found.summary(stacks, ["a"]), parts
+
+
+def test_saturation_is_noticed():
+    rng = np.random.default_rng(0)
+    data = rng.normal(200, 30, (100, 100))
+    assert surveyed(data)[0].saturation() is None
+    assert "looks saturated" in surveyed(np.minimum(data, 255))[0].saturation()
+
+
+def test_one_look_gives_pixels_levels_and_hash(monkeypatch):
+    monkeypatch.setattr(survey, "BOX", {2: 7})
+    data = np.arange(2 * 15 * 20, dtype=np.uint16).reshape(2, 15, 20)
+    _, summary, parts = surveyed(data, "TYX")
+    assert sorted(np.concatenate([p.ravel() for p in parts])) == data.ravel().tolist()
+    np.testing.assert_allclose(summary.levels_1_50_99, [5.99, 299.5, 593.01])
+    assert summary.sha256 == surveyed(data.copy(), "TYX")[1].sha256
+    data[1, 14, 19] = 0
+    assert summary.sha256 != surveyed(data, "TYX")[1].sha256
+
+
+def test_the_look_counts_what_is_not_finite_and_can_be_stopped(monkeypatch):
+    monkeypatch.setattr(survey, "BOX", {2: 7})
+    data = np.ones((20, 20))
+    data[0, 0], data[19, 3] = np.nan, np.inf
+    stacks = [Stack(data, "YX", 2)]
+    with pytest.raises(BadInputError, match=r"2 of 400 pixels"):
+        list(survey.Survey().look(stacks))
+    answers = iter([False, True])
+    with pytest.raises(StoppedError):
+        list(survey.Survey().look(stacks, lambda: next(answers)))
+
+
+def test_images_with_other_channels_are_named():
+    stacks = [Stack(np.ones((2, 9, 9)), "CYX", 2), Stack(np.ones((9, 9)), "YX", 2)]
+    with pytest.raises(BadInputError, match="a has 2, b has 1"):
+        survey.check_channels(stacks, ["a", "b"])
