@@ -49,7 +49,7 @@ def run(console: Console, seconds: float, rounds: int) -> None:
 def _headless(seconds: float) -> float:
     """Return steps per second of a training without a window's help."""
     recipe = Recipe.preset().changed(training={"time_limit": (SETTLE + seconds) / 60})
-    job = api.prepare_training([nuclei()], recipe)
+    job = api.prepare_run([nuclei()], recipe)
     return _speed([e for e in job.run() if isinstance(e, StepDone)])
 
 

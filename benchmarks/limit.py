@@ -37,7 +37,7 @@ def run(console: Console, minutes: float, seed: int) -> None:
     recipe = Recipe.preset().changed(
         training={"time_limit": minutes, "max_steps": 10**7, "seed": seed}
     )
-    job = api.prepare_training([api.Image(noisy[:IMAGES], "SYX")], recipe)
+    job = api.prepare_run([api.Image(noisy[:IMAGES], "SYX")], recipe)
     last: Any = list(job.run())[-1]
     result = api.denoise(
         noisy[IMAGES:],

@@ -55,7 +55,7 @@ def _both(image: api.Image, minutes: float) -> dict[str, Any]:
                 "pretrained": pretrained,
             }
         )
-        job = api.prepare_training([image], recipe)
+        job = api.prepare_run([image], recipe)
         last: Any = list(job.run())[-1]
         frame = np.asarray(image.data)
         frame = frame if frame.ndim == 2 else frame[0]
@@ -69,7 +69,7 @@ def _untrained(minutes: float) -> dict[str, Any]:
     for data, noise in product(SETS, NOISES):
         task = problem(data, noise)
         recipe = Recipe.preset().changed(training={"device": "cpu"})
-        job = api.prepare_training([api.Image(task.noisy, "SYX")], recipe)
+        job = api.prepare_run([api.Image(task.noisy, "SYX")], recipe)
         model = TrainedModel("cosdd", job.build().eval(), job.recipe.training)
         scores[task.name] = final_scores(task, model)["psnr"]
     return scores

@@ -27,9 +27,9 @@ from napari_cosdd.noise_analysis.autocorrelation import autocorrelation
 from napari_cosdd.prediction.reversal import measure_reversible
 from napari_cosdd.prediction.sampling import View
 from napari_cosdd.settings.prediction import PredictionConfig
-from napari_cosdd.training.learner import BETAS
 from napari_cosdd.training.optim import AveragedWeights, cosine_rate
 from napari_cosdd.training.recipe import Recipe
+from napari_cosdd.training.stepper import BETAS
 
 METHODS = ("cosdd", "cosdd-cold", "supervised", "sn2v", "n2v")
 #: Points of the curve over time, samples of a point and of the end.
@@ -106,7 +106,7 @@ def train_and_score(
     if minutes:
         training["time_limit"] = minutes
     recipe = Recipe.preset(name).changed(settings, training)
-    job = api.prepare_training([api.Image(task.noisy, "SYX")], recipe)
+    job = api.prepare_run([api.Image(task.noisy, "SYX")], recipe)
     curve: Curve = []
     notes: list[str] = []
     model = None
@@ -120,7 +120,7 @@ def train_and_score(
     return {
         "steps": steps,
         "reversible": model.reversible,
-        "advice": job.noise.advice.sentence if job.noise else "",
+        "advice": job.noise.facts.sentence if job.noise else "",
         "notes": notes,
         "redrawn": _looks(model),
         **final_scores(task, model),

@@ -32,7 +32,7 @@ def _train(image: api.Image, minutes: float) -> Any:
     recipe = Recipe.preset().changed(
         training={"time_limit": minutes, "max_steps": 10**7}
     )
-    job = api.prepare_training([image], recipe)
+    job = api.prepare_run([image], recipe)
     last: Any = list(job.run())[-1]
     return job, last
 
@@ -60,7 +60,7 @@ def _repeats(name: str, minutes: float) -> dict[str, Any]:
         "cosdd_db": round(psnr(result.mean, truth, peak), 2),
         "cosdd_affine_db": round(psnr(affine_fit(result.mean, truth), truth, peak), 2),
         "single_db": round(psnr(result.samples[0], truth, peak), 2),
-        "advice": job.noise.advice.sentence,
+        "advice": job.noise.facts.sentence,
     }
 
 

@@ -32,7 +32,7 @@ def run(console: Console, minutes: float, data: str, noise: str) -> None:
             },
             {"time_limit": minutes, "max_steps": 10**7, "pretrained": False},
         )
-        job = api.prepare_training([api.Image(task.noisy, "SYX")], recipe)
+        job = api.prepare_run([api.Image(task.noisy, "SYX")], recipe)
         result = _train(job, full=length == "2-D")
         if isinstance(result, str):
             scores: dict[str, Any] = {"collapsed": result}

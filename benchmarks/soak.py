@@ -30,7 +30,7 @@ def run(console: Console, steps: int, predictions: int) -> None:
     image = nuclei()
     settings = {"max_steps": steps, "device": "cpu"}
     recipe = Recipe.preset().changed(training=settings)
-    job = api.prepare_training([image], recipe)
+    job = api.prepare_run([image], recipe)
     training: list[dict[str, Any]] = []
     model: Any = None
     for event in job.run():

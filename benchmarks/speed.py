@@ -22,8 +22,7 @@ from napari_cosdd.datasets.spec import DataSpec
 from napari_cosdd.devices import on_device
 from napari_cosdd.images.normalization import Normalization
 from napari_cosdd.images.stack import Stack
-from napari_cosdd.methods.cosdd import COSDD
-from napari_cosdd.methods.cosdd_config import COSDDConfig
+from napari_cosdd.methods.cosdd import COSDD, COSDDConfig
 from napari_cosdd.models.trained_model import TrainedModel
 from napari_cosdd.nets.blocks import channels_last, weights_channels_last
 from napari_cosdd.prediction.denoiser import denoise
@@ -34,7 +33,6 @@ from napari_cosdd.prediction.request import DenoiseRequest
 from napari_cosdd.prediction.result_files import result_paths
 from napari_cosdd.settings.prediction import PredictionConfig
 from napari_cosdd.settings.training import TrainingConfig
-from napari_cosdd.training.learner import Learner
 from napari_cosdd.training.recipe import Recipe
 
 #: Of the public code on such a machine, seconds for a step of 4 × 128² with VAE, signal
@@ -152,7 +150,7 @@ def samples(rounds: int) -> dict[str, Any]:
 def quick() -> COSDD:
     """Build the network of the quick preset."""
     settings = {"noise_axis": "x", "receptive_field": 9}
-    config = Recipe.preset().changed(settings).method_config
+    config = Recipe.preset().changed(settings).settings
     assert isinstance(config, COSDDConfig)
     return COSDD(config, SPEC).eval()
 
@@ -229,7 +227,7 @@ def _trained(side: int) -> tuple[TrainedModel, Any]:
     """Return a model of the nuclei after a minute, and a part of them."""
     image = nuclei()
     recipe = Recipe.preset().changed(training={"time_limit": 1.0, "max_steps": 10**6})
-    last: Any = list(api.prepare_training([image], recipe).run())[-1]
+    last: Any = list(api.prepare_run([image], recipe).run())[-1]
     return last.result, np.asarray(image.data)[:side, :side]
 
 

@@ -72,7 +72,7 @@ def _real(path: str, axes: str) -> dict[str, Any]:
 
 def _trained(image: api.Image) -> tuple[Any, dict[str, Any]]:
     """Return a model, and by how much reversed images are less likely."""
-    job = api.prepare_training([image], Recipe.preset())
+    job = api.prepare_run([image], Recipe.preset())
     last: Any = list(job.run())[-1]
     grown = growth_if_reversed(last.result, job.patches)
     assert grown is not None

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from napari_cosdd.methods import METHODS, get_method
+from napari_cosdd.methods.registry import METHODS, get_method
 from napari_cosdd.settings.fields import default_of, unit_of
 from napari_cosdd.settings.prediction import PredictionConfig
 from napari_cosdd.settings.training import TrainingConfig

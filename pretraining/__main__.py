@@ -12,14 +12,13 @@ from napari_cosdd.datasets.spec import DataSpec
 from napari_cosdd.datasets.summary import TrainedOn
 from napari_cosdd.images.normalization import Normalization
 from napari_cosdd.methods.base import Batch
-from napari_cosdd.methods.cosdd import COSDD
-from napari_cosdd.methods.cosdd_config import COSDDConfig
+from napari_cosdd.methods.cosdd import COSDD, COSDDConfig
 from napari_cosdd.models.trained_model import TrainedModel
 from napari_cosdd.nets.autoregressive import AutoregressiveDecoder, dilations
 from napari_cosdd.nets.blocks import channels_last, weights_channels_last
 from napari_cosdd.settings.training import TrainingConfig
-from napari_cosdd.training.learner import BETAS
 from napari_cosdd.training.optim import AveragedWeights, GradientGuard, cosine_rate
+from napari_cosdd.training.stepper import BETAS
 from pretraining.noises import add_noise
 from pretraining.scenes import scene
 

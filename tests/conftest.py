@@ -4,7 +4,7 @@ import pytest
 from helpers import tiny_recipe
 from napari_cosdd import api
 from napari_cosdd.datasets.simulate import cells, stripes
-from napari_cosdd.methods import METHODS
+from napari_cosdd.methods.registry import METHODS
 from napari_cosdd.models.trained_model import TrainedModel
 
 
@@ -29,6 +29,6 @@ def noisy(pair) -> np.ndarray:
 @pytest.fixture(scope="session")
 def model(noisy) -> TrainedModel:
     """A trained model, small and not good."""
-    job = api.prepare_training(api.as_images(noisy, "YX"), tiny_recipe())
+    job = api.prepare_run(api.as_images(noisy, "YX"), tiny_recipe())
     *_, last = job.run()
     return last.result

@@ -6,7 +6,7 @@ import torch
 
 from napari_cosdd.datasets.spec import DataSpec
 from napari_cosdd.images.normalization import Normalization
-from napari_cosdd.methods import get_method
+from napari_cosdd.methods.registry import get_method
 from napari_cosdd.training.recipe import Recipe
 
 #: Networks small enough to train in a second.

@@ -32,19 +32,19 @@ def test_fit_denoise_load_in_five_lines(noisy, tmp_path):
 def test_noise_axis_and_receptive_field_are_measured_unless_given(noisy):
     image = api.as_images(noisy, "YX")
     open_ = tiny_recipe().changed({"noise_axis": "auto", "receptive_field": None})
-    job = api.prepare_training(image, open_)
+    job = api.prepare_run(image, open_)
     assert job.recipe.settings["noise_axis"] == "x"
-    assert job.recipe.settings["receptive_field"] == job.noise.advice.receptive_field
-    columns = api.prepare_training([Image(noisy.T.copy(), "YX")], open_)
+    assert job.recipe.settings["receptive_field"] == job.noise.facts.receptive_field
+    columns = api.prepare_run([Image(noisy.T.copy(), "YX")], open_)
     assert columns.recipe.settings["noise_axis"] == "y"
-    fixed = api.prepare_training(image, tiny_recipe().changed({"noise_axis": "none"}))
+    fixed = api.prepare_run(image, tiny_recipe().changed({"noise_axis": "none"}))
     assert fixed.noise is None
 
 
 def test_folders_stacks_and_sizes_can_be_mixed(noisy, tmp_path):
     write_image(tmp_path / "a.tif", Image(noisy, "YX"))
     write_image(tmp_path / "b.tif", Image(np.stack([noisy[:64, :80]] * 3), "TYX"))
-    job = api.prepare_training(api.as_images(tmp_path), tiny_recipe())
+    job = api.prepare_run(api.as_images(tmp_path), tiny_recipe())
     *_, last = job.run()
     assert last.result.trained_on.n_images == 4
     assert last.result.trained_on.names == ("a", "b")
@@ -55,7 +55,7 @@ def test_lines_and_stacks_train_and_denoise(ndim):
     rng = np.random.default_rng(0)
     shape, axes = ((200, 96), "SX") if ndim == 1 else ((6, 64, 64), "ZYX")
     data = np.cumsum(rng.normal(size=shape), -1)
-    job = api.prepare_training(api.as_images(data, axes), tiny_recipe(), ndim=ndim)
+    job = api.prepare_run(api.as_images(data, axes), tiny_recipe(), ndim=ndim)
     *_, last = job.run()
     result = api.denoise(data, last.result, axes=axes, n_samples=2)
     assert result.mean.shape == shape
@@ -64,7 +64,7 @@ def test_lines_and_stacks_train_and_denoise(ndim):
 
 def test_channels_train_together(noisy):
     data = np.stack([noisy, noisy[::-1]])
-    job = api.prepare_training(api.as_images(data, "CYX"), tiny_recipe())
+    job = api.prepare_run(api.as_images(data, "CYX"), tiny_recipe())
     *_, last = job.run()
     assert (
         api.denoise(data, last.result, axes="CYX", n_samples=2).mean.shape == data.shape
@@ -109,7 +109,7 @@ def test_nan_is_counted_and_can_be_masked(noisy):
     settings = TINY["cosdd"] | TRAINING
     with pytest.raises(BadInputError, match="165 of 12288 pixels"):
         api.fit(holed, axes="YX", **settings)
-    model = api.fit(holed, axes="YX", mask=True, **settings)
+    model = api.fit(holed, axes="YX", fill_missing=True, **settings)
     assert np.isfinite(model.history["loss"]).all()
 
 
@@ -124,7 +124,7 @@ def test_a_recipe_can_be_written_edited_and_used(tmp_path):
     path = tmp_path / "r.json"
     Recipe.preset("cosdd", "small").write(path)
     path.write_text(path.read_text().replace('"n_levels": 6', '"n_levels": 7'))
-    assert Recipe.read(path).method_config.n_levels == 7
+    assert Recipe.read(path).settings.n_levels == 7
     path.write_text(path.read_text().replace('"n_levels": 7', '"n_levels": 700'))
     with pytest.raises(BadInputError, match=r"n_levels.*got 700"):
         Recipe.read(path)
@@ -136,7 +136,7 @@ def test_a_recipe_can_be_written_edited_and_used(tmp_path):
 def test_training_goes_on_from_a_model_in_its_own_scale(model, noisy):
     recipe = tiny_recipe(max_steps=1, learning_rate=1e-9, warmup_steps=0)
     image = api.as_images(3 * noisy + 100, "YX")
-    job = api.prepare_training(image, recipe, start=model)
+    job = api.prepare_run(image, recipe, init_model=model)
     assert job.patches.spec == model.spec
     assert job.recipe.settings["kl_warmup"] == 0
     *_, last = job.run()
@@ -148,19 +148,17 @@ def test_training_goes_on_from_a_model_in_its_own_scale(model, noisy):
 def test_going_on_needs_images_of_the_same_channels(model, noisy):
     image = api.as_images(np.stack([noisy, noisy]), "CYX")
     with pytest.raises(BadModelFileError, match="for 1 channels, the image has 2"):
-        api.prepare_training(image, tiny_recipe(), start=model)
+        api.prepare_run(image, tiny_recipe(), init_model=model)
 
 
 def test_the_estimate_counts_all_steps(noisy):
     short, long = (
-        api.prepare_training(
-            api.as_images(noisy, "YX"), tiny_recipe(max_steps=n)
-        ).estimate()
+        api.prepare_run(api.as_images(noisy, "YX"), tiny_recipe(max_steps=n)).estimate()
         for n in (100, 100_000)
     )
     assert long.seconds > 100 * short.seconds
     assert long.memory == short.memory > 1e8
-    limited = api.prepare_training(
+    limited = api.prepare_run(
         api.as_images(noisy, "YX"), tiny_recipe(max_steps=10**7, time_limit=2.0)
     )
     assert limited.estimate().seconds == 120

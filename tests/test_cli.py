@@ -69,7 +69,7 @@ def test_the_version_is_said():
 
 def test_training_starts_from_a_model(image, trained, tmp_path):
     path = tmp_path / "more.safetensors"
-    wanted = ["--start-from", trained, "--max-steps", 3, "--crop-size", 32]
+    wanted = ["--init-model", trained, "--max-steps", 3, "--crop-size", 32]
     output = run("train", image, "--output", path, *wanted)
     assert "COSDD for noise along x, receptive field 5 px" in output
     assert "training completed after 3 steps" in output
@@ -303,7 +303,7 @@ def test_resuming_takes_the_settings_of_before(image, tmp_path):
     recipe = with_settings(Recipe.preset(), TINY["cosdd"] | TRAINING | {"max_steps": 9})
     polled = iter([False] * 4)
     list(
-        api.prepare_training(api.as_images(image), recipe).run(
+        api.prepare_run(api.as_images(image), recipe).run(
             output=path, stop=lambda: next(polled, True)
         )
     )
@@ -333,7 +333,7 @@ def test_resuming_remembers_the_model_that_it_began_with(
     path = tmp_path / "m.safetensors"
     recipe = with_settings(Recipe(), TRAINING | {"max_steps": 9})
     start, polled = api.load(trained), iter([False] * 4)
-    job = api.prepare_training(api.as_images(brighter), recipe, start=start)
+    job = api.prepare_run(api.as_images(brighter), recipe, init_model=start)
     list(job.run(output=path, stop=lambda: next(polled, True)))
     run("train", brighter, "--output", path, "--resume")
     assert api.load(path).spec == start.spec
@@ -344,7 +344,7 @@ def test_what_the_model_to_start_from_decides_is_told(image, trained, tmp_path):
     words = "method is cosdd there, not n2v; noise_axis is x there, not y"
     with refused(words):
         run(
-            *("train", image, "--start-from", trained, "--noise-axis", "y"),
+            *("train", image, "--init-model", trained, "--noise-axis", "y"),
             *("--method", "n2v", "--output", tmp_path / "m.safetensors"),
         )
 
@@ -356,8 +356,8 @@ def test_with_several_images_the_same_command_goes_on(image, trained, tmp_path, 
         *("denoise", trained, other, image, "--output", tmp_path / "o"),
         *("--n-samples", 2, "--format", "zarr", "--tile-size", 32),
     ]
-    run(*command, "--part", "1/2")  # the small one is done with that
-    said = run(*command, "--part", "2/2")
+    run(*command, "--share", "1/2")  # the small one is done with that
+    said = run(*command, "--share", "2/2")
     assert "other was done before" in said
     assert (tmp_path / "o" / "cells-mean.zarr").exists()
     with refused("exists already"):

@@ -23,9 +23,7 @@ pytestmark = [
 
 
 def trained(name, images, axes, ndim):
-    job = api.prepare_training(
-        api.as_images(images, axes), tiny_recipe(name), ndim=ndim
-    )
+    job = api.prepare_run(api.as_images(images, axes), tiny_recipe(name), ndim=ndim)
     *_, last = job.run()
     return last.result
 

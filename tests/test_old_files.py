@@ -19,7 +19,7 @@ EXPECTED = {
 @pytest.mark.parametrize("name", sorted(EXPECTED))
 def test_old_models_give_the_same_pixels(name, noisy):
     model = api.load(FIXTURES / f"{name}.safetensors")
-    settings = {"n_samples": 3, "antithetic": False, "views": False}
+    settings = {"n_samples": 3, "antithetic": False, "test_time_views": False}
     mean = api.denoise(noisy, model, axes="YX", **settings).mean
     found = (float(mean[10, 10]), float(mean[50, 70]))
     assert found == pytest.approx(EXPECTED[name], rel=1e-3)

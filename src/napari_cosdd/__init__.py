@@ -9,9 +9,26 @@ from typing import TYPE_CHECKING, Any
 from napari_cosdd._version import __version__
 
 if TYPE_CHECKING:
-    from napari_cosdd.api import analyze, check, denoise, fit, load
+    from napari_cosdd.api import (
+        analyze,
+        calibrate,
+        check,
+        denoise,
+        fit,
+        load,
+        recommend,
+    )
 
-__all__ = ["__version__", "analyze", "check", "denoise", "fit", "load"]
+__all__ = [
+    "__version__",
+    "analyze",
+    "calibrate",
+    "check",
+    "denoise",
+    "fit",
+    "load",
+    "recommend",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,13 +1,16 @@
-"""The Python interface: analyze, fit, denoise, check, load.
+"""The Python interface: analyze, recommend, calibrate, fit, denoise, check, load.
 
 Images are numpy arrays, paths, or `Image`s. What the command line and the docks do
-goes through here, too: `prepare_training` and `denoising` give them the events.
+goes through here, too: `prepare_run` and `denoising` give them the events.
 """
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
+import numpy as np
+
+from napari_cosdd._deprecation import renamed, take_former
 from napari_cosdd.checks.check import ModelCheck
 from napari_cosdd.checks.gather import gather
 from napari_cosdd.errors import BadInputError
@@ -24,17 +27,28 @@ from napari_cosdd.images.inputs import (
     stack_of,
 )
 from napari_cosdd.images.stack import Stack
+from napari_cosdd.methods.advice import Recommendation
+from napari_cosdd.methods.advice import recommend as recommend_for
+from napari_cosdd.methods.base import Assets
+from napari_cosdd.methods.registry import DEFAULT
 from napari_cosdd.models.load import load
+from napari_cosdd.models.noise_model_file import load_noise_model, save_noise_model
 from napari_cosdd.models.trained_model import TrainedModel
 from napari_cosdd.noise_analysis.report import NoiseReport, report
-from napari_cosdd.prediction.in_memory import Prediction, denoising, prediction_config
+from napari_cosdd.noise_models.base import NoiseModel
+from napari_cosdd.noise_models.calibrate import calibrate_frames, calibrate_pairs
+from napari_cosdd.prediction.in_memory import Prediction, denoising
 from napari_cosdd.prediction.lazy import denoise_lazily
+from napari_cosdd.settings.prediction import PredictionConfig
 from napari_cosdd.training.job import TrainingJob
-from napari_cosdd.training.prepare import prepare_training
-from napari_cosdd.training.recipe import Recipe, check_start, with_settings
+from napari_cosdd.training.prepare import prepare_run
+from napari_cosdd.training.recipe import Recipe, check_init_model
 
 #: Samples of the mean that a residual is taken from.
 RESIDUAL_SAMPLES = 20
+#: Former names of arguments.
+FILL = {"mask": "fill_missing"}
+START = {"start": "init_model"}
 
 
 def analyze(
@@ -44,9 +58,10 @@ def analyze(
     region: tuple[slice, slice] | None = None,
     frames: bool = False,
     model: TrainedModel | Path | str | None = None,
-    mask: bool = False,
+    fill_missing: bool = False,
+    **former: Any,
 ) -> NoiseReport:
-    """Measure how the noise of an image is correlated, and advise.
+    """Measure how the noise of an image is correlated.
 
     Parameters
     ----------
@@ -61,12 +76,13 @@ def analyze(
         The images are repeats of a static scene: use their differences.
     model : TrainedModel or path, optional
         Use its residual: the image minus what it makes of it.
-    mask : bool
+    fill_missing : bool
         Fill pixels that are not finite.
 
     Returns
     -------
     NoiseReport
+        `facts` says it in words; `recommend` says which method suits.
 
     Raises
     ------
@@ -80,9 +96,11 @@ def analyze(
     --------
     >>> import numpy as np
     >>> rng = np.random.default_rng(0)
-    >>> analyze(rng.normal(size=(256, 256))).advice.axis
+    >>> analyze(rng.normal(size=(256, 256))).facts.axis
     'none'
     """
+    fill_missing = take_former(former, FILL).get("fill_missing", fill_missing)
+    _refuse_unknown("analyze", former)
     opened = as_frames(as_images(image, axes)) if frames else one_image(image, axes)
     if frames and "Z" in opened.axes:
         raise BadInputError(
@@ -90,42 +108,118 @@ def analyze(
         )
     estimate = None
     if model is not None:
-        made = denoise(opened, model, mask=mask, n_samples=RESIDUAL_SAMPLES)
-        estimate = Stack(made.mean, opened.axes, 2)
-    return report(
-        stack_of(opened, 2, mask), region=region, frames=frames, estimate=estimate
-    )
+        n = RESIDUAL_SAMPLES
+        result = denoise(opened, model, fill_missing=fill_missing, n_samples=n)
+        estimate = Stack(result.mean, opened.axes, 2)
+    planes = stack_of(opened, 2, fill_missing)
+    return report(planes, region=region, frames=frames, estimate=estimate)
+
+
+def recommend(found: NoiseReport) -> tuple[Recommendation, ...]:
+    """Return all methods with how well they suit the noise, the best first.
+
+    Parameters
+    ----------
+    found : NoiseReport
+        From `analyze`.
+    """
+    return recommend_for(found.facts)
+
+
+def calibrate(
+    images: ImageLike | Sequence[ImageLike],
+    *,
+    clean: ImageLike | None = None,
+    kind: str = "histogram",
+    axes: str | None = None,
+    seed: int = 0,
+    output: Path | str | None = None,
+) -> NoiseModel:
+    """Measure a noise model p(x | s) of a camera.
+
+    Parameters
+    ----------
+    images : array, path or Image, or a sequence of them
+        Noisy. Without `clean` repeats of a static scene: a time series, or single
+        planes; their mean is taken for the signal.
+    clean : array, path or Image, optional
+        Clean image of the same scene, in the same grey levels.
+    kind : {"histogram", "mixture"}
+        Of the noise model.
+    axes : str, optional
+        Letters of "STCZYX".
+    seed : int
+        Source of randomness.
+    output : path, optional
+        Noise model file to write, ends in .safetensors.
+
+    Returns
+    -------
+    NoiseModel
+
+    Raises
+    ------
+    BadInputError
+        If images do not fit each other, or there are too few.
+    """
+    opened = as_images(images, axes)
+    if clean is not None:
+        noisy, truth = one_image(opened), one_image(clean, axes)
+        model = calibrate_pairs(
+            np.asarray(truth.data), np.asarray(noisy.data), kind, seed
+        )
+    else:
+        series = as_frames(opened)
+        if not {"T", "S"} & set(series.axes):
+            raise BadInputError(
+                f"axes {series.axes}: expected repeats of a scene (T or S), or a clean "
+                "image"
+            )
+        letter = "T" if "T" in series.axes else "S"
+        frames = np.moveaxis(np.asarray(series.data), series.axes.index(letter), 0)
+        model = calibrate_frames(frames, kind, seed)
+    if output is not None:
+        names = [image.name for image in opened][:100]
+        save_noise_model(model, Path(output), {"images": names})
+    return model
 
 
 def fit(
     images: ImageLike | Sequence[ImageLike],
     *,
+    targets: ImageLike | Sequence[ImageLike] | None = None,
     axes: str | None = None,
-    method: str = "cosdd",
+    method: str = DEFAULT,
     preset: str = "quick",
     ndim: int = 2,
-    mask: bool = False,
-    start: TrainedModel | Path | str | None = None,
+    fill_missing: bool = False,
+    noise_model: NoiseModel | Path | str | None = None,
+    init_model: TrainedModel | Path | str | None = None,
     output: Path | str | None = None,
     on_event: Callable[[Event], object] | None = None,
     **settings: Any,
 ) -> TrainedModel:
-    """Train a denoiser on noisy images alone.
+    """Train a denoiser.
 
     Parameters
     ----------
     images : array, path, Image, or a sequence of them
-        One image is enough; a path may be a folder. Sizes may differ.
+        Noisy. One image is enough; a path may be a folder. Sizes may differ.
+    targets : like `images`, optional
+        One for each image, in the same order: clean images for "care", second noisy
+        ones for "n2n".
     axes : str, optional
         Letters of "STCZYX"; default: as the files say, or guessed.
     method, preset : str
-        "cosdd" with "quick", "small" or "large"; "n2v" with "quick" or "point".
+        As `napari-cosdd train --help` lists them.
     ndim : {1, 2, 3}
         3 treats Z as space, 2 as separate planes.
-    mask : bool
-        Fill pixels that are not finite.
-    start : TrainedModel or path, optional
-        Begin with this model's weights and keep its networks; method and preset are
+    fill_missing : bool
+        Fill pixels that are not finite; they do not count in the training.
+    noise_model : NoiseModel or path, optional
+        For methods that need one, such as "hdn"; from `calibrate`.
+    init_model : TrainedModel or path, optional
+        Start from this model's weights and keep its networks; method and preset are
         then the model's, and settings of the method must be.
     output : path, optional
         Model file to write while training.
@@ -146,12 +240,21 @@ def fit(
     TrainingDivergedError, PosteriorCollapseError, NotEnoughMemoryError
         If training fails for good.
     """
-    recipe = with_settings(Recipe.preset(method, preset), settings)
-    begun = load(start) if isinstance(start, (str, Path)) else start
-    if begun is not None:
-        check_start(begun, None, settings)
-    job = prepare_training(
-        as_images(images, axes), recipe, ndim=ndim, mask=mask, start=begun
+    former = take_former(settings, FILL | START)
+    fill_missing = former.get("fill_missing", fill_missing)
+    init = opened_model(former.get("init_model", init_model))
+    if init is not None:
+        check_init_model(init, None, settings)
+        method = init.name
+    recipe = Recipe.preset(method, preset if init is None else "quick")
+    job = prepare_run(
+        as_images(images, axes),
+        recipe.with_values(settings),
+        targets=() if targets is None else as_images(targets, axes),
+        assets=opened_assets(noise_model),
+        ndim=ndim,
+        fill_missing=fill_missing,
+        init_model=init,
     )
     for event in job.run(output=None if output is None else Path(output)):
         if on_event is not None:
@@ -167,7 +270,7 @@ def denoise(
     model: TrainedModel | Path | str,
     *,
     axes: str | None = None,
-    mask: bool = False,
+    fill_missing: bool = False,
     on_event: Callable[[Event], object] | None = None,
     **settings: Any,
 ) -> Prediction:
@@ -181,7 +284,7 @@ def denoise(
         From `fit` or `load`.
     axes : str, optional
         Letters of "STCZYX".
-    mask : bool
+    fill_missing : bool
         Fill pixels that are not finite.
     on_event : callable, optional
         Called with each event.
@@ -199,10 +302,11 @@ def denoise(
     BadInputError
         If the image or a setting is not what is needed.
     """
-    trained = model if isinstance(model, TrainedModel) else load(model)
-    config = prediction_config(settings)
+    fill_missing = take_former(settings, FILL).get("fill_missing", fill_missing)
+    trained = opened_model(model)
+    config = PredictionConfig.from_values(settings)
     opened = one_image(image, axes)
-    for event in denoising(trained, opened, config, mask=mask):
+    for event in denoising(trained, opened, config, fill_missing=fill_missing):
         if on_event is not None:
             on_event(event)
         if isinstance(event, Denoised):
@@ -217,9 +321,10 @@ def check(
     *,
     axes: str | None = None,
     reference: ImageLike | None = None,
-    mask: bool = False,
+    fill_missing: bool = False,
     device: str = "auto",
     stop: Callable[[], bool] = lambda: False,
+    **former: Any,
 ) -> ModelCheck:
     """Tell whether what a model makes of an image can be trusted.
 
@@ -233,7 +338,7 @@ def check(
         Letters of "STCZYX".
     reference : array, path or Image, optional
         Clean image of the same scene, in the same grey levels.
-    mask : bool
+    fill_missing : bool
         Fill pixels that are not finite.
     device : str
         Where to compute.
@@ -252,24 +357,84 @@ def check(
     StoppedError
         Once `stop` says so.
     """
-    trained = model if isinstance(model, TrainedModel) else load(model)
+    fill_missing = take_former(former, FILL).get("fill_missing", fill_missing)
+    _refuse_unknown("check", former)
     truth = None if reference is None else one_image(reference, axes)
-    opened = one_image(image, axes)
-    return ModelCheck.of(
-        gather(trained, opened, reference=truth, mask=mask, device=device, stop=stop)
+    evidence = gather(
+        opened_model(model),
+        one_image(image, axes),
+        reference=truth,
+        fill_missing=fill_missing,
+        device=device,
+        stop=stop,
     )
+    return ModelCheck.of(evidence)
+
+
+@overload
+def opened_model(model: TrainedModel | Path | str) -> TrainedModel: ...
+@overload
+def opened_model(model: None) -> None: ...
+@overload
+def opened_model(model: TrainedModel | Path | str | None) -> TrainedModel | None: ...
+def opened_model(model: TrainedModel | Path | str | None) -> TrainedModel | None:
+    """Return a model, read from its file if it is a path."""
+    return load(model) if isinstance(model, (str, Path)) else model
+
+
+def opened_assets(noise_model: NoiseModel | Path | str | None) -> Assets:
+    """Return the assets of a method, read from their files if they are paths."""
+    if isinstance(noise_model, (str, Path)):
+        noise_model = load_noise_model(noise_model)
+    return Assets(noise_model)
+
+
+def _refuse_unknown(function: str, values: dict[str, Any]) -> None:
+    if values:
+        names = ", ".join(values)
+        raise TypeError(f"{function}() got unexpected arguments: {names}")
+
+
+# Names of 0.1.0, which work for one release ------------------------------------------
+
+
+def prepare_training(
+    images: Sequence[Image], recipe: Recipe[Any], **former: Any
+) -> TrainingJob:
+    """Call `prepare_run`, which this is called now."""
+    renamed("prepare_training", "prepare_run")
+    taken = take_former(former, FILL | START)
+    return prepare_run(images, recipe, **former, **taken)
+
+
+def with_settings(recipe: Recipe[Any], settings: dict[str, Any]) -> Recipe[Any]:
+    """Call `Recipe.with_values`, which this is called now."""
+    renamed("with_settings", "Recipe.with_values")
+    return recipe.with_values(settings)
+
+
+def inference_config(settings: dict[str, Any]) -> PredictionConfig:
+    """Call `PredictionConfig.from_values`, which this is called now."""
+    renamed("inference_config", "PredictionConfig.from_values")
+    return PredictionConfig.from_values(settings)
 
 
 __all__ = [
+    "Assets",
     "Image",
     "ModelCheck",
+    "NoiseModel",
     "NoiseReport",
     "Prediction",
+    "PredictionConfig",
     "Recipe",
+    "Recommendation",
     "TrainingJob",
     "analyze",
     "as_images",
+    "calibrate",
     "check",
+    "check_init_model",
     "denoise",
     "denoise_lazily",
     "denoising",
@@ -277,9 +442,14 @@ __all__ = [
     "export_bioimageio",
     "find_images",
     "fit",
+    "inference_config",
     "load",
+    "load_noise_model",
     "one_image",
-    "prediction_config",
+    "opened_assets",
+    "prepare_run",
     "prepare_training",
+    "recommend",
+    "save_noise_model",
     "with_settings",
 ]

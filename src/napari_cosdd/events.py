@@ -7,12 +7,33 @@ interface and the dock widgets read the same events.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 Reason = Literal["completed", "stopped", "time limit", "plateau", "collapsed"]
+
+
+class Curve(NamedTuple):
+    """A loss or metric that is plotted over the steps of a training.
+
+    Attributes
+    ----------
+    key : str
+        Its name among the losses.
+    title : str
+        In the plot's legend.
+    tab : str
+        The plot that it belongs to.
+    unit : str
+        At the plot's axis.
+    """
+
+    key: str
+    title: str
+    tab: str
+    unit: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +71,8 @@ class Started(Event):
         0, or where a resumed run goes on; and where it ends at the latest.
     description : str
         One line on the method, its noise axis and receptive field.
+    curves : tuple of Curve
+        What is plotted over the steps.
     """
 
     device: str
@@ -58,6 +81,7 @@ class Started(Event):
     first_step: int
     max_steps: int
     description: str
+    curves: tuple[Curve, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,12 +133,19 @@ class Validated(Event):
 
 @dataclass(frozen=True, slots=True)
 class Preview(Event):
-    """A validation crop in grey levels: noisy, current estimate, one sample."""
+    """A validation crop as the present weights have it.
+
+    Attributes
+    ----------
+    noisy : ndarray, shape (c, *spatial)
+        The crop, grey levels.
+    images : mapping of str to ndarray, each of the shape of `noisy`
+        What the method shows of it, by title, in grey levels; the estimate first.
+    """
 
     step: int
     noisy: NDArray[np.float32]
-    estimate: NDArray[np.float32]
-    sample: NDArray[np.float32] | None
+    images: Mapping[str, NDArray[np.float32]]
 
 
 @dataclass(frozen=True, slots=True)

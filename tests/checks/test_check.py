@@ -56,7 +56,7 @@ def test_a_good_model_passes(good, scene):
 def test_missing_pixels_are_no_other_camera(good, scene):
     noisy = camera(scene)
     noisy[:8, :8] = np.nan
-    found = api.check(noisy, good, axes="YX", mask=True, device="cpu")
+    found = api.check(noisy, good, axes="YX", fill_missing=True, device="cpu")
     assert "likeness" not in [f.name for f in found.failed]
 
 
@@ -131,9 +131,7 @@ def test_the_command_says_what_it_found(model, noisy, tmp_path):
 
 
 def quickly(name, images, axes, ndim):
-    job = api.prepare_training(
-        api.as_images(images, axes), tiny_recipe(name), ndim=ndim
-    )
+    job = api.prepare_run(api.as_images(images, axes), tiny_recipe(name), ndim=ndim)
     *_, last = job.run()
     return last.result
 

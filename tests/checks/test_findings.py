@@ -195,6 +195,6 @@ def test_a_right_model_passes_where_noise_grows_with_the_signal(make, world):
     noisy = drawn()
     raw = report(Stack(noisy, "SYX", 2))
     e = make(noisy=noisy, raw=raw, redrawn=np.stack([drawn(), drawn()]))
-    assert raw.advice.fits
+    assert raw.facts.fits
     assert apart(e.removed.along_x[1:7], raw.correlation.along_x[1:7]) > FROM_RAW
     assert "along" not in failed(e)

@@ -25,7 +25,10 @@ def test_it_says_what_was_done_and_what_to_cite(model):
 
 
 def test_views_that_there_were_not_are_not_told(model):
-    for settings in ({"views": False}, {"n_samples": 2}):  # a pair is of one view
+    for settings in (
+        {"test_time_views": False},
+        {"n_samples": 2},
+    ):  # a pair is of one view
         text = methods_paragraph(model, PredictionConfig(**settings))
         assert "samples, drawn in mirrored pairs (MMSE" in text
 

@@ -17,7 +17,7 @@ def form(qapp, recipe):
 
 def test_an_untouched_form_changes_nothing(form, qapp, recipe):
     assert form.changes() == {}
-    assert ConfigForm(recipe.method_config).changes() == {}
+    assert ConfigForm(recipe.settings).changes() == {}
 
 
 def test_each_field_has_its_title_unit_and_description(form):

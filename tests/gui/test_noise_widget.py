@@ -29,8 +29,8 @@ def test_with_nothing_open_it_says_what_to_do(viewer, shown):
 def test_an_open_image_is_looked_at_by_itself(look, stripes, session, viewer):
     widget = look("cells")
     report = session.report(viewer.layers["cells"])
-    assert report.advice.axis == "x"
-    assert report.advice.sentence in widget.sentence.text()
+    assert report.facts.axis == "x"
+    assert report.facts.sentence in widget.sentence.text()
     assert widget.use.isEnabled()
 
 

@@ -8,7 +8,7 @@ from napari_cosdd import api
 from napari_cosdd.errors import BadModelFileError
 from napari_cosdd.gui._models import ModelEntry, recent_models
 from napari_cosdd.gui.train_widget import FRESH, TrainWidget
-from napari_cosdd.training.resume import resume_path
+from napari_cosdd.training.saving import resume_path
 
 
 @pytest.fixture
@@ -36,11 +36,11 @@ def test_findings_are_taken_over(dock, session, noisy):
     found = api.analyze(noisy, axes="YX")
     session.add_report(dock.image.layer, found)
     assert dock.form.noise.currentText() == "automatic – found along x"
-    config = dock.form.recipe(dock._report()).method_config
+    config = dock.form.recipe(dock._report()).settings
     assert config.noise_axis == "x"
-    assert config.receptive_field == found.advice.receptive_field
+    assert config.receptive_field == found.facts.receptive_field
     dock.form.noise.setCurrentText("along columns (y)")
-    assert dock.form.recipe(dock._report()).method_config.noise_axis == "y"
+    assert dock.form.recipe(dock._report()).settings.noise_axis == "y"
 
 
 def test_training_fills_curves_preview_and_the_list_of_models(
@@ -206,13 +206,13 @@ def test_every_preset_has_its_forms(dock):
 def test_stopping_before_the_first_step_leaves_no_model(
     hurry, dock, session, wait, own_models_folder, monkeypatch
 ):
-    stopped, prepare = threading.Event(), api.prepare_training
+    stopped, prepare = threading.Event(), api.prepare_run
 
     def prepare_late(*args, **settings):
         assert stopped.wait(30)
         return prepare(*args, **settings)
 
-    monkeypatch.setattr(api, "prepare_training", prepare_late)
+    monkeypatch.setattr(api, "prepare_run", prepare_late)
     hurry(dock)
     dock.train.click()
     session.training.job.stop()
@@ -228,9 +228,9 @@ def test_stopping_before_the_first_step_leaves_no_model(
 def test_a_preset_keeps_what_it_decides(dock, session, noisy):
     session.add_report(dock.image.layer, api.analyze(noisy, axes="YX"))
     dock.form.preset.setCurrentText("Noise2Void · point")
-    assert dock.form.recipe(dock._report()).method_config.noise_axis == "none"
+    assert dock.form.recipe(dock._report()).settings.noise_axis == "none"
     dock.form.preset.setCurrentText("COSDD · large")
-    assert dock.form.recipe(dock._report()).method_config.receptive_field == 40
+    assert dock.form.recipe(dock._report()).settings.receptive_field == 40
 
 
 def test_another_preset_leaves_to_the_model_what_it_decides(dock, session, model):

@@ -34,7 +34,7 @@ def test_from_the_sample_to_the_solutions(window, wait, hurry):
     session = session_of(window)
     noise = open_dock(window, "Noise")
     wait(lambda: session.report(window.layers["stripes"]) is not None)
-    assert session.report(window.layers["stripes"]).advice.axis == "x"
+    assert session.report(window.layers["stripes"]).facts.axis == "x"
     noise.use.click()
     train = open_dock(window, "Train")
     assert train.image.currentText() == "stripes"

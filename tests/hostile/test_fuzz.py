@@ -27,7 +27,7 @@ from napari_cosdd.images.formats.any import read_image, write_image
 from napari_cosdd.images.image import Image
 from napari_cosdd.models.trained_model import TrainedModel
 from napari_cosdd.training.recipe import Recipe
-from napari_cosdd.training.resume import load_state
+from napari_cosdd.training.saving import load_state
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 #: Mutations of each file; more with FUZZ_CASES=5000.

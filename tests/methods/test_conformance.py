@@ -7,13 +7,13 @@ import torch
 from helpers import TINY, awaken, build, tiny_recipe
 from napari_cosdd import api
 from napari_cosdd.images.stack import Stack
-from napari_cosdd.methods import get_method
 from napari_cosdd.methods.base import Batch
+from napari_cosdd.methods.registry import get_method
 from napari_cosdd.models.trained_model import TrainedModel
 from napari_cosdd.prediction.denoiser import denoise
 from napari_cosdd.prediction.outputs import part_names
 from napari_cosdd.settings.prediction import PredictionConfig
-from napari_cosdd.training.learner import weights_of
+from napari_cosdd.training.stepper import weights_of
 
 
 def test_config_survives_the_round_trip(name):
@@ -25,7 +25,7 @@ def test_config_survives_the_round_trip(name):
 def test_presets_are_valid_and_buildable(name):
     for preset in get_method(name).presets:
         recipe = api.Recipe.preset(name, preset)
-        config = recipe.method_config.resolved("x", 9)
+        config = recipe.settings.resolved("x", 9)
         with torch.device("meta"):
             get_method(name)(config, build(name).spec)
 
@@ -62,7 +62,7 @@ def test_a_step_changes_every_parameter(name, axis):
 
 def test_steps_happen_with_fewer_crops_than_the_accumulation_wants(name, noisy):
     recipe = tiny_recipe(name, batch_size=3, micro_batch=2)
-    job = api.prepare_training(api.as_images(noisy, "YX"), recipe)
+    job = api.prepare_run(api.as_images(noisy, "YX"), recipe)
     loop = job.start()
     before = weights_of(loop.learner.method)
     *_, done = loop.step()
@@ -72,7 +72,7 @@ def test_steps_happen_with_fewer_crops_than_the_accumulation_wants(name, noisy):
 
 
 def test_saved_and_loaded_gives_the_same_estimate(name, noisy, tmp_path):
-    job = api.prepare_training(api.as_images(noisy, "YX"), tiny_recipe(name))
+    job = api.prepare_run(api.as_images(noisy, "YX"), tiny_recipe(name))
     *_, last = job.run()
     last.result.save(tmp_path / "m.safetensors")
     loaded = TrainedModel.load(tmp_path / "m.safetensors")

@@ -11,7 +11,7 @@ from napari_cosdd.models import shipped
 from napari_cosdd.models.trained_model import TrainedModel
 from napari_cosdd.nets.transfer import fitted
 from napari_cosdd.settings.training import TrainingConfig
-from napari_cosdd.training.learner import Learner
+from napari_cosdd.training.stepper import Stepper
 
 
 def still(level, shape):
@@ -109,7 +109,7 @@ def comes_with_it(rows, tmp_path, monkeypatch):
 
 
 def test_trainings_start_from_the_network_that_comes_with_it(comes_with_it, noisy):
-    job = api.prepare_training(api.as_images(noisy, "YX"), tiny_recipe())
+    job = api.prepare_run(api.as_images(noisy, "YX"), tiny_recipe())
     assert job.recipe.settings["kl_warmup"] == 0
     assert job.trained_on.start == "the pretrained network"
     given = comes_with_it.state_dict()
@@ -124,7 +124,7 @@ def test_trainings_start_from_the_network_that_comes_with_it(comes_with_it, nois
 )
 def test_else_they_start_from_random_weights(comes_with_it, noisy, settings, training):
     recipe = tiny_recipe().changed(settings, training)
-    job = api.prepare_training(api.as_images(noisy, "YX"), recipe)
+    job = api.prepare_run(api.as_images(noisy, "YX"), recipe)
     assert job.weights is None
     assert job.trained_on.start == "random weights"
     assert job.recipe.settings["kl_warmup"] == COSDDConfig().kl_warmup
@@ -135,14 +135,14 @@ def test_the_network_in_the_package_fits_the_quick_preset():
     image = np.random.default_rng(0).normal(size=(96, 96)).astype(np.float32)
     for axis in ("x", "y", "none"):
         recipe = api.Recipe.preset().changed({"noise_axis": axis, "receptive_field": 5})
-        job = api.prepare_training([api.Image(image, "YX")], recipe)
+        job = api.prepare_run([api.Image(image, "YX")], recipe)
         assert job.trained_on.start == "the pretrained network"
         assert job.build().config.noise_axis == axis
 
 
 def test_while_the_ladder_is_held_only_the_noise_is_learned(comes_with_it, noisy):
     recipe = tiny_recipe(max_steps=10, validation_every=100, averaging=0.0)
-    job = api.prepare_training(api.as_images(noisy, "YX"), recipe)
+    job = api.prepare_run(api.as_images(noisy, "YX"), recipe)
     assert job.recipe.settings["held"] == 0.1
     before = comes_with_it.state_dict()
 
@@ -159,9 +159,9 @@ def test_while_the_ladder_is_held_only_the_noise_is_learned(comes_with_it, noisy
 
 
 def test_what_knows_the_signal_learns_slowly_from_trained_weights(comes_with_it, noisy):
-    job = api.prepare_training(api.as_images(noisy, "YX"), tiny_recipe())
+    job = api.prepare_run(api.as_images(noisy, "YX"), tiny_recipe())
     for adapting, shares in ((True, [0.1, 1]), (False, [1, 1])):
-        learner = Learner.seeded(
+        learner = Stepper.seeded(
             job.build, job.recipe.training, torch.device("cpu"), 0, adapting=adapting
         )
         assert [g["share"] for g in learner.optimizer.param_groups] == shares

@@ -91,12 +91,12 @@ def test_longer_noise_gets_a_longer_receptive_field():
         api.analyze(ar1((300, 300), d, rng()), region=(slice(0, 300), slice(0, 300)))
         for d in (0.3, 0.93)
     )
-    assert short.advice.receptive_field < long.advice.receptive_field
+    assert short.facts.receptive_field < long.facts.receptive_field
 
 
 def test_the_real_nuclei_have_row_noise():
     found = api.analyze(nuclei())
-    assert found.advice.axis == "x"
+    assert found.facts.axis == "x"
     assert found.correlation.along_x[1] == pytest.approx(0.62, abs=0.05)
     assert found.correlation.along_y[1] == pytest.approx(0.0, abs=0.05)
     assert found.dependence.grows
@@ -117,7 +117,7 @@ def test_other_cameras(file, frames, axis, first):
     if not SHARED.exists():
         pytest.skip("the shared images are not here")
     found = api.analyze(SHARED / file, frames=frames)
-    assert found.advice.axis == axis
+    assert found.facts.axis == axis
     assert found.correlation.along_x[1] == pytest.approx(first, abs=0.05)
 
 
@@ -156,7 +156,7 @@ def test_no_noise_and_too_little_of_it_are_named():
 def test_stripes_of_the_papers():
     clean = cells((256, 256), rng())
     found = api.analyze(stripes(clean, rng(), row=0.05))
-    assert found.advice.axis == "x"
+    assert found.facts.axis == "x"
 
 
 def test_signal_is_not_taken_for_correlated_noise():
@@ -164,7 +164,7 @@ def test_signal_is_not_taken_for_correlated_noise():
     axes = []
     for rng_ in _rngs(20):
         signal = gaussian_field((128, 128), 5.0, rng_)
-        axes.append(api.analyze(3 * signal + rng_.normal(size=(128, 128))).advice.axis)
+        axes.append(api.analyze(3 * signal + rng_.normal(size=(128, 128))).facts.axis)
     assert axes.count("none") >= 18
 
 
@@ -173,7 +173,7 @@ def test_frames_and_estimate_are_of_the_same_images():
     clean = np.arange(40.0)[:, None, None] * np.ones((40, 64, 64))
     noisy = clean + rng().normal(size=clean.shape)
     found = report(Stack(noisy, "TYX", 2), frames=True, estimate=Stack(clean, "TYX", 2))
-    assert found.advice.axis == "none"
+    assert found.facts.axis == "none"
     assert float(np.median(found.dependence.variance)) == pytest.approx(1, rel=0.2)
 
 
@@ -193,8 +193,8 @@ def test_a_residual_with_signal_in_it_is_not_called_fine():
     assert "as noise of one axis does" in fine.sentence
     signal = 0.5 * gaussian_field((256, 256), 3, rng())
     mixed = report(Stack(noise + signal, "YX", 2), estimate=Stack(0 * noise, "YX", 2))
-    assert not mixed.advice.fits
-    assert "signal was removed, too" in mixed.advice.sentence
+    assert not mixed.facts.fits
+    assert "signal was removed, too" in mixed.facts.sentence
 
 
 @pytest.mark.parametrize("region", [(0, 600, 0, 60), (5, 5, 0, 9), (-4, 30, 0, 30)])

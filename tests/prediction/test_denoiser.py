@@ -95,7 +95,9 @@ def test_what_the_model_is_not_for_is_refused(model, noisy):
     holed[3, 4] = np.nan
     with pytest.raises(BadInputError, match="1 of 12288 pixels are not finite"):
         api.denoise(holed, model)
-    assert np.isfinite(api.denoise(holed, model, mask=True, n_samples=2).mean).all()
+    assert np.isfinite(
+        api.denoise(holed, model, fill_missing=True, n_samples=2).mean
+    ).all()
     with pytest.raises(BadInputError, match="n_samples"):
         api.denoise(noisy, model, n_samples=0)
 
@@ -171,13 +173,13 @@ def test_a_shifted_image_has_the_shifted_mean(model, noisy, monkeypatch):
         )
         return np.abs(a[:, 17:49] - b[:, 16:48]).max() / noisy.std()
 
-    assert 2 * odd(views=True) < odd(views=False)
+    assert 2 * odd(test_time_views=True) < odd(test_time_views=False)
 
 
 def test_views_take_turns(model, noisy):
     part = noisy[:64, :64]
     many = api.denoise(part, model, n_samples=8, n_kept=8)
-    one = api.denoise(part, model, n_samples=8, n_kept=8, views=False)
+    one = api.denoise(part, model, n_samples=8, n_kept=8, test_time_views=False)
     same = [np.allclose(a, b) for a, b in zip(many.samples, one.samples, strict=True)]
     assert same == [True, False, False, False] * 2
 

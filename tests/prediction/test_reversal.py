@@ -24,7 +24,7 @@ def test_an_afterglow_has_a_direction_and_gaussian_noise_has_none(law, reversibl
     shape = (4, 96, 128)
     drawn = rng.normal(size=shape) if law == "normal" else rng.gamma(0.3, 1, shape)
     recipe = tiny_recipe(max_steps=60, batch_size=4, learning_rate=0.03)
-    *_, last = api.prepare_training([api.Image(rows(drawn), "SYX")], recipe).run()
+    *_, last = api.prepare_run([api.Image(rows(drawn), "SYX")], recipe).run()
     assert last.result.reversible is reversible
 
 

@@ -18,7 +18,6 @@ from napari_cosdd.events import StepDone
 from napari_cosdd.methods import cosdd
 from napari_cosdd.settings.training import TrainingConfig
 from napari_cosdd.training.distributed import Team
-from napari_cosdd.training.learner import Learner
 
 pytestmark = pytest.mark.skipif(
     not (dist.is_available() and dist.is_gloo_available()), reason="needs gloo"
@@ -99,13 +98,13 @@ def test_torchrun_trains_one_model(noisy, tmp_path):
 def test_two_processes_agree_on_what_they_let_go(noisy, tmp_path):
     tifffile.imwrite(tmp_path / "noisy.tif", noisy)
     images = api.as_images(tmp_path / "noisy.tif")
-    *_, known = api.prepare_training(images, tiny_recipe(max_steps=300)).run()
+    *_, known = api.prepare_run(images, tiny_recipe(max_steps=300)).run()
     known.result.save(tmp_path / "known.safetensors")
     done = torchrun(
         tmp_path / "noisy.tif",
         "--output",
         tmp_path / "model.safetensors",
-        "--start-from",
+        "--init-model",
         tmp_path / "known.safetensors",
         "--anchored-steps",
         3,
@@ -122,7 +121,7 @@ def test_what_one_process_began_two_go_on_with(noisy, tmp_path):
     output = tmp_path / "model.safetensors"
     images = api.as_images(tmp_path / "noisy.tif")
     steps = []
-    job = api.prepare_training(images, tiny_recipe())
+    job = api.prepare_run(images, tiny_recipe())
     for event in job.run(output=output, stop=lambda: len(steps) >= 2):
         if isinstance(event, StepDone):
             steps.append(event.step)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from napari_cosdd.training.redrawn import JUDGING, noise_removed, redraw
 from torch import nn
 
 from helpers import awaken, build, tiny_recipe
@@ -12,7 +13,6 @@ from napari_cosdd.methods.cosdd import COSDD
 from napari_cosdd.models.trained_model import TrainedModel
 from napari_cosdd.settings.training import TrainingConfig
 from napari_cosdd.training import redrawn, run
-from napari_cosdd.training.redrawn import JUDGING, noise_removed, redraw
 
 CPU = torch.device("cpu")
 
@@ -26,7 +26,7 @@ def known():
 
 def job(noisy, known, **training):
     recipe = tiny_recipe(validation_every=1, **training)
-    return api.prepare_training(api.as_images(noisy, "YX"), recipe, start=known)
+    return api.prepare_run(api.as_images(noisy, "YX"), recipe, init_model=known)
 
 
 class Leaky:
@@ -110,7 +110,7 @@ def test_only_what_was_anchored_is_let_go(noisy, known, training, started):
 def test_what_draws_nothing_is_not_let_go(noisy):
     known = TrainedModel("n2v", build("n2v").eval(), TrainingConfig())
     recipe = tiny_recipe("n2v", anchored_steps=1, max_steps=5, validation_every=1)
-    training = api.prepare_training(api.as_images(noisy, "YX"), recipe, start=known)
+    training = api.prepare_run(api.as_images(noisy, "YX"), recipe, init_model=known)
     *_, last = training.run()
     assert "redrawn" not in last.result.history
 

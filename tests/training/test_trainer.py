@@ -25,12 +25,12 @@ from napari_cosdd.events import (
 from napari_cosdd.methods.cosdd import COSDD
 from napari_cosdd.models.trained_model import TrainedModel
 from napari_cosdd.training import state
-from napari_cosdd.training.learner import Learner
-from napari_cosdd.training.resume import load_state, resume_path
+from napari_cosdd.training.saving import load_state, resume_path
+from napari_cosdd.training.stepper import Stepper
 
 
 def job(noisy, **training):
-    return api.prepare_training(api.as_images(noisy, "YX"), tiny_recipe(**training))
+    return api.prepare_run(api.as_images(noisy, "YX"), tiny_recipe(**training))
 
 
 def kinds(events, kind):
@@ -103,7 +103,7 @@ def test_resuming_from_nothing_or_other_settings_is_refused(noisy, tmp_path):
         list(job(noisy).run(output=path, resume=True))
     polled = iter([False, False, True])
     list(job(noisy).run(output=path, stop=lambda: next(polled)))
-    other = api.prepare_training(
+    other = api.prepare_run(
         api.as_images(noisy, "YX"), tiny_recipe().changed({"n_latents": 5})
     )
     with pytest.raises(BadModelFileError, match="other settings"):
@@ -126,7 +126,7 @@ def test_micro_batches_give_the_gradient_of_the_whole_batch(noisy):
         config = training.recipe.training.model_copy(
             update={"micro_batch": micro_batch}
         )
-        learner = Learner.seeded(training.build, config, torch.device("cpu"), 0)
+        learner = Stepper.seeded(training.build, config, torch.device("cpu"), 0)
         learner.method.ladder.sample_posterior = _quiet(learner.method.ladder)
         learner._accumulate(batch, 1.0)
         gradients.append(
@@ -258,7 +258,7 @@ def test_a_decoder_that_ignores_the_latents_is_noticed(noisy):
         method.ladder.code.requires_grad_(False)
         return method
 
-    learner = Learner.seeded(deaf, training.recipe.training, torch.device("cpu"), 0)
+    learner = Stepper.seeded(deaf, training.recipe.training, torch.device("cpu"), 0)
     losses = learner.evaluate(training.patches.validation(), 0)
     assert learner.method.collapsed(losses)
 
@@ -296,7 +296,7 @@ def test_a_save_that_fails_does_not_end_the_training(noisy, monkeypatch, tmp_pat
     def full(*args):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("napari_cosdd.training.resume.torch.save", full)
+    monkeypatch.setattr("napari_cosdd.training.saving.torch.save", full)
     training = job(noisy, max_steps=3, save_every=1e-9)
     events = list(training.run(output=tmp_path / "m.safetensors"))
     assert any("No space left" in e.message for e in kinds(events, Warned))
@@ -353,7 +353,7 @@ def test_stopped_where_nothing_can_be_written_the_model_is_kept(
     def full(*args):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("napari_cosdd.training.resume.torch.save", full)
+    monkeypatch.setattr("napari_cosdd.training.saving.torch.save", full)
     polled = iter([False, False, True])
     path = tmp_path / "m.safetensors"
     events = list(job(noisy).run(output=path, stop=lambda: next(polled)))

@@ -74,14 +74,14 @@ def _ratio(signal: Floats, variance: Floats, then: NoiseSummary) -> float:
 
 def axis(e: Evidence) -> Judgement:
     """Compare the model's noise axis with that of the raw noise."""
-    advice = e.raw.advice
-    remedy = f"Train again with noise axis {advice.axis}."
-    if e.axis == "z" or not advice.fits:
+    facts = e.raw.facts
+    remedy = f"Train again with noise axis {facts.axis}."
+    if e.axis == "z" or not facts.is_clear:
         why = "along z" if e.axis == "z" else "not clear from the image alone"
         return None, why, remedy
-    first = e.raw.correlation.along("y" if advice.axis == "y" else "x")[1]
-    found = f"image: {WORDS[advice.axis]} (r(1) = {first:.2f}); model: {WORDS[e.axis]}"
-    return advice.axis in (e.axis, "none"), found, remedy
+    first = e.raw.correlation.along("y" if facts.axis == "y" else "x")[1]
+    found = f"image: {WORDS[facts.axis]} (r(1) = {first:.2f}); model: {WORDS[e.axis]}"
+    return facts.axis in (e.axis, "none"), found, remedy
 
 
 def training(e: Evidence) -> Judgement:
@@ -102,29 +102,24 @@ def training(e: Evidence) -> Judgement:
 
 def reach(e: Evidence) -> Judgement:
     """Compare the receptive field with how far the raw noise is correlated."""
-    advice = e.raw.advice
-    remedy = (
-        f"Train again with a receptive field of {advice.receptive_field} px (of "
-        "Noise2Void: the mask's half length)."
-    )
-    if e.axis in ("z", "none") or advice.axis != e.axis:
+    facts = e.raw.facts
+    remedy = f"Train again with a receptive field of {facts.receptive_field} px."
+    if e.axis in ("z", "none") or facts.axis != e.axis:
         return None, "no correlation to be reached", remedy
-    found = f"the noise is seen {advice.reach} px away, the model looks {e.reach} px"
+    found = f"the noise is seen {facts.reach} px away, the model looks {e.reach} px"
     if e.unexpected is not None:
         rest = e.unexpected.along(e.axis)[1 : LAGS + 1]
         worst = rest[np.abs(rest).argmax()]
         found += f"; what it does not expect correlates by {worst:.2f}"
-    return e.reach >= advice.reach, found, remedy
+    return e.reach >= facts.reach, found, remedy
 
 
 def latents(e: Evidence) -> Judgement:
-    """Look for posterior collapse."""
-    remedy = "The posterior has collapsed: train again with another seed, or longer."
-    if not e.kl:
+    """Ask the method whether its latents carry the signal."""
+    remedy = "Train again with another seed, or longer."
+    if not e.learned:
         return None, "no latents", remedy
-    kl = ", ".join(f"{value:.3f}" for value in e.kl)
-    found = (
-        f"they explain {e.losses['explained']:.2f} of a signal power of "
-        f"{e.losses['explainable']:.2f}; KL {kl} nats per pixel, lowest level first"
-    )
-    return not e.collapsed, found, remedy
+    if e.problem is not None:
+        name = e.problem.name
+        remedy = f"{name[0].upper()}{name[1:]}: train with another seed, or longer."
+    return e.problem is None, e.learned, remedy

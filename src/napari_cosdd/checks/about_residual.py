@@ -30,7 +30,7 @@ def along(e: Evidence) -> Judgement:
     if e.axis == "z":
         return None, "the noise runs along z", remedy
     found, held = [], []
-    pure = e.raw.advice.fits and e.raw.advice.clean  # else there is signal in it
+    pure = e.raw.facts.is_clear and e.raw.facts.clean  # else there is signal in it
     for direction in {"x": "x", "y": "y", "none": "xy"}[e.axis]:
         ours = e.removed.along(direction)[1 : LAGS + 1]
         found.append(f"{WORDS[direction]}: {_numbers(ours)}")

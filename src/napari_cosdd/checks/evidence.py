@@ -26,6 +26,7 @@ from napari_cosdd.checks.measures import (
     standardized,
 )
 from napari_cosdd.datasets.summary import TrainedOn
+from napari_cosdd.methods.base import Problem
 from napari_cosdd.metrics import Coverage, coverage
 from napari_cosdd.noise_analysis.autocorrelation import Autocorrelation, autocorrelation
 from napari_cosdd.noise_analysis.report import NoiseReport
@@ -60,8 +61,10 @@ class Evidence:
         Earlier pixels that the model of the noise sees.
     losses : mapping
         Validation losses on the same pixels.
-    collapsed : bool
-        Whether the latents ignore the signal.
+    problem : Problem or None
+        What the method says is wrong with these losses.
+    learned : str
+        What the latents carry, in the method's words; empty without latents.
     unlike : tuple of str
         In what the image differs from the training data.
     trained_on : TrainedOn
@@ -80,7 +83,8 @@ class Evidence:
     axis: Literal["x", "y", "z", "none"]
     reach: int
     losses: Mapping[str, float]
-    collapsed: bool
+    problem: Problem | None
+    learned: str
     unlike: tuple[str, ...]
     trained_on: TrainedOn
     history: Mapping[str, list[float | None]]

@@ -15,7 +15,8 @@ from napari_cosdd.events import Denoised
 from napari_cosdd.images.image import Image
 from napari_cosdd.images.inputs import stack_of
 from napari_cosdd.images.stack import Stack
-from napari_cosdd.methods.base import Batch, GenerativeMethod
+from napari_cosdd.methods.base import Batch
+from napari_cosdd.methods.capabilities import DrawsNoise
 from napari_cosdd.models.compatibility import check_compatible, unlike_training
 from napari_cosdd.models.trained_model import TrainedModel
 from napari_cosdd.noise_analysis.report import report
@@ -39,7 +40,7 @@ def gather(
     image: Image,
     *,
     reference: Image | None = None,
-    mask: bool = False,
+    fill_missing: bool = False,
     device: str = "auto",
     stop: Callable[[], bool] = lambda: False,
 ) -> Evidence:
@@ -49,7 +50,7 @@ def gather(
     ----------
     model, image
         What was learned, and what it is to be judged on.
-    reference, mask, device, stop
+    reference, fill_missing, device, stop
         As in `napari_cosdd.api.check`.
 
     Raises
@@ -65,34 +66,38 @@ def gather(
     method, spec = model.method, model.spec
     if spec.ndim == 1:
         raise BadInputError("the check looks at planes of y and x, not at single lines")
-    source = stack_of(image, spec.ndim, mask)
+    source = stack_of(image, spec.ndim, fill_missing)
     check_compatible(model, source)
     where = _busiest(source, stack_of(image, spec.ndim, False))
     part = where.cut(source)
     truth = None
     if reference is not None:
         _check_same_shape(reference, image)
-        truth = _planes(model, where.cut(stack_of(reference, spec.ndim, mask)).data)
+        truth = _planes(
+            model, where.cut(stack_of(reference, spec.ndim, fill_missing)).data
+        )
         _check_says_something(truth)
-    raw = report(stack_of(image, 2, mask))
+    raw = report(stack_of(image, 2, fill_missing))
     n_samples = SAMPLES if reference is None else SAMPLES_CALIBRATED
     solutions = _solutions(model, part, n_samples, device, stop)
     redrawn = np.empty(0)
-    if isinstance(method, GenerativeMethod):
+    if isinstance(method, DrawsNoise):
         images = redraw_noise(model, part, REDRAWN, 0, device=device, stop=stop)
         redrawn = np.stack([_planes(model, one.data) for one in images])
     _go_on(stop)
     losses, quantiles = _judged(model, part, device)
+    problem = method.problem(losses) if losses else None
     return Evidence(
         noisy=_planes(model, part.data),
         solutions=solutions,
         redrawn=redrawn,
         quantiles=quantiles,
         raw=raw,
-        axis=method.config.noise_axis,  # type: ignore[arg-type]  # resolved
+        axis=method.noise_letter,
         reach=method.noise_reach,
         losses=losses,
-        collapsed=method.collapsed(losses),
+        problem=problem,
+        learned=method.learned_in_words(losses) if losses else "",
         unlike=tuple(unlike_training(model, image)),
         trained_on=model.trained_on,
         history=model.history,
@@ -187,7 +192,7 @@ def _solutions(
         n_samples=n_samples,
         n_kept=n_samples,
         antithetic=False,
-        views=False,
+        test_time_views=False,
         device=device,
     )
     for event in denoising(model, part, config, stop=stop):
@@ -215,12 +220,14 @@ def _judged(
         for n in range(images.n_images):
             tile, inner = _whole(model, images, n)
             x = tile.to(chosen)
-            losses = method.losses(Batch(x), generator)
-            for key, value in {**losses.objectives, **losses.metrics}.items():
-                sums[key] = sums.get(key, 0.0) + float(value) / images.n_images
-            if isinstance(method, GenerativeMethod):
+            if method.needs.target == "none":  # else there is nothing to compare to
+                losses = method.losses(Batch(x), generator)
+                for key, value in {**losses.objectives, **losses.metrics}.items():
+                    sums[key] = sums.get(key, 0.0) + float(value) / images.n_images
+            if isinstance(method, DrawsNoise):
                 noise = PositionNoise([0], x.shape[2:], chosen, image=n)
-                found = method.quantiles(x, noise)[0].cpu().numpy()
+                draw = method.sample_posterior(method.encode(x), noise)
+                found = method.cdf(x, draw)[0].cpu().numpy()
                 quantiles.append(found[(slice(None), *inner)])
     return sums, _flat(quantiles) if quantiles else np.empty(0)
 

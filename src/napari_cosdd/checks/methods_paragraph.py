@@ -1,9 +1,9 @@
 """The paragraph for the methods section of a paper, and what to cite."""
 
 from napari_cosdd._version import __version__
-from napari_cosdd.models.compatibility import gives_samples
 from napari_cosdd.models.trained_model import TrainedModel
-from napari_cosdd.prediction.sampling import views
+from napari_cosdd.prediction.outputs import draws_samples
+from napari_cosdd.prediction.sampling import test_time_views
 from napari_cosdd.settings.prediction import PredictionConfig
 
 #: Letters of a model's hash that are enough to recognize it.
@@ -46,12 +46,18 @@ def _training(model: TrainedModel) -> str:
     steps = [s for s in model.history.get("step", []) if s is not None]
     n = data.n_images
     images = f"{n} noisy image{'s' if n != 1 else ''}" if n else "noisy images"
+    target = model.method.needs.target
+    alone = {
+        "none": " alone, without clean images",
+        "clean": " and clean images of the same scenes",
+        "noisy": " and second noisy images of the same scenes",
+    }[target]
     shapes = {" × ".join(map(str, s)) for s in data.shapes}
     size = f" of {shapes.pop()} pixels" if len(shapes) == 1 else ""
     start = data.start or "random weights"
     long = f" for {steps[-1]:.0f} steps" if steps else ""
     return (
-        f"It was trained{long} on {images}{size} alone, without clean images, starting "
+        f"It was trained{long} on {images}{size}{alone}, starting "
         f"from {start} (crops of {config.crop_size} pixels, {config.batch_size} in a "
         f"step, learning rate {config.learning_rate:g}, seed {config.seed})."
     )
@@ -60,10 +66,10 @@ def _training(model: TrainedModel) -> str:
 def _denoising(model: TrainedModel, settings: PredictionConfig) -> str:
     if settings.direct:
         return "Denoised images are the output of the direct denoiser."
-    if not gives_samples(model.method, settings):
+    if not draws_samples(model.method, settings):
         return "Denoised images are the network's estimate."
     pairs = ", drawn in mirrored pairs" if settings.antithetic else ""
-    seen = views(model, settings)
+    seen = test_time_views(model, settings)
     kinds = ["shifted"] if any(any(view.shifts) for view in seen) else []
     kinds += ["flipped"] if any(view.flipped for view in seen) else []
     if kinds:

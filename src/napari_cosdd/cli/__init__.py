@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.text import Text
 
 # The order of import is that of `napari-cosdd --help`.
-from napari_cosdd.cli import analyze, train, denoise, generate  # isort: skip  # noqa: F401
+from napari_cosdd.cli import analyze, calibrate, train, denoise, generate  # isort: skip  # noqa: F401
 from napari_cosdd.cli import check, cite, evaluate  # isort: skip  # noqa: F401
 from napari_cosdd.cli import export, demo  # isort: skip  # noqa: F401
 from napari_cosdd.cli._app import app

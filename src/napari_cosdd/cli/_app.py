@@ -33,8 +33,9 @@ AxesOption = Annotated[
         "Default: as the file says, else guessed."
     ),
 ]
-MaskOption = Annotated[
-    bool, typer.Option("--mask", help="Fill pixels that are not finite (NaN).")
+FillOption = Annotated[
+    bool,
+    typer.Option("--fill-missing", help="Fill pixels that are not finite (NaN)."),
 ]
 OverwriteOption = Annotated[
     bool, typer.Option("--overwrite", help="Write over files that exist.")

@@ -13,7 +13,6 @@ from napari_cosdd.cli._progress import show_denoising, show_training
 from napari_cosdd.datasets.samples import nuclei
 from napari_cosdd.images.files import check_output
 from napari_cosdd.images.formats.any import write_image
-from napari_cosdd.prediction.outputs import DEVIATION
 from napari_cosdd.prediction.result_files import (
     made_with,
     result_paths,
@@ -42,7 +41,7 @@ def run_demo(
     recipe = Recipe.preset().changed(
         training={"time_limit": minutes, "max_steps": 1_000_000}
     )
-    job = api.prepare_training([image], recipe)
+    job = api.prepare_run([image], recipe)
     console.print(f"1/3 training on {image.name} for {minutes:g} minutes", style="bold")
     model = show_training(console, job, job.run(output=model_path, stop=stop))
     if model is None:
@@ -55,7 +54,7 @@ def run_demo(
         return
     console.print("3/3 writing", style="bold")
     made_by = made_with(model_path.name, model, config)
-    paths = result_paths(folder, image.name, tuple(prediction.parts), "tif", True)
+    paths = result_paths(folder, image.name, tuple(prediction.outputs), "tif", True)
     write_prediction(paths, prediction, made_by)
     write_image(folder / "nuclei-noisy.tif", image)
     noise = job.noise or api.analyze(image)
@@ -63,7 +62,7 @@ def run_demo(
         folder / "overview.png",
         np.asarray(image.data),
         prediction.mean,
-        prediction.parts[DEVIATION],
+        prediction.deviation,
         prediction.samples,
         noise.correlation,
     )

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from napari_cosdd.errors import BadInputError
 from napari_cosdd.images.files import atomic, check_output, write_json
+from napari_cosdd.methods.advice import advise
 from napari_cosdd.noise_analysis.autocorrelation import Autocorrelation, autocorrelation
 from napari_cosdd.noise_analysis.report import NoiseReport
 
@@ -43,13 +44,13 @@ def write_report(path: Path, found: NoiseReport) -> None:
 
 
 def _numbers(found: NoiseReport) -> dict[str, Any]:
-    advice, correlation = found.advice, found.correlation
+    facts, correlation = found.facts, found.correlation
     return {
         "source": found.source,
-        "axis": advice.axis,
-        "receptive_field": advice.receptive_field,
-        "fits": advice.fits,
-        "sentence": advice.sentence,
+        "axis": facts.axis,
+        "receptive_field": facts.receptive_field,
+        "fits": facts.is_clear,
+        "sentence": advise(facts),
         "standard_error": correlation.standard_error,
         "along_x": correlation.along_x.tolist(),
         "along_y": correlation.along_y.tolist(),
@@ -68,7 +69,7 @@ def _report_figure(found: NoiseReport) -> "Figure":
     right.plot(found.dependence.signal, found.dependence.variance, "o-", ms=3)
     right.set(xlabel="signal, grey levels", ylabel="variance of the noise")
     right.set_ylim(bottom=0)
-    figure.suptitle(found.advice.sentence, fontsize=9, wrap=True)
+    figure.suptitle(advise(found.facts), fontsize=9, wrap=True)
     return figure
 
 

@@ -1,6 +1,6 @@
 """Progress bars of the command line."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -14,6 +14,7 @@ from rich.text import Text
 
 from napari_cosdd._formatting import clock, memory
 from napari_cosdd.events import (
+    Curve,
     Denoised,
     Event,
     Finished,
@@ -61,22 +62,41 @@ def show_training(
 ) -> "TrainedModel | None":
     """Show the events of a training; return its model."""
     if job.noise is not None:
-        console.print(job.noise.advice.sentence)
+        console.print(_advice(job))
     for warning in job.warnings:
         note(console, warning)
     with _bar(console) as bar:
         task = bar.add_task("training", total=1.0, left="", info="")
+        curves: Sequence[Curve] = ()
         for event in events:
             if isinstance(event, Finished):
                 bar.update(task, left="", info="")
                 console.print(f"{REASONS[event.reason]} after {event.step} steps")
                 result: TrainedModel = event.result
                 return result
-            _show(console, bar, task, event)
+            if isinstance(event, Started):
+                curves = event.curves
+            _show(console, bar, task, event, curves)
     return None
 
 
-def _show(console: Console, bar: Progress, task: TaskID, event: Event) -> None:
+def _advice(job: "TrainingJob") -> str:
+    """Say what the noise is like, and whether the chosen method suits it."""
+    from napari_cosdd.methods.registry import get_method
+
+    if job.noise is None:
+        return ""
+    facts = job.noise.facts
+    return f"{facts.sentence} {get_method(job.recipe.method).suits(facts).reason}"
+
+
+def _show(
+    console: Console,
+    bar: Progress,
+    task: TaskID,
+    event: Event,
+    curves: Sequence[Curve],
+) -> None:
     if isinstance(event, Started):
         console.print(
             f"{event.description}; {event.n_parameters:,} parameters; "
@@ -87,12 +107,12 @@ def _show(console: Console, bar: Progress, task: TaskID, event: Event) -> None:
             task,
             completed=event.progress,
             left=clock(event.remaining) + " left",
-            info=_numbers(event.losses),
+            info=_numbers(event.losses, curves),
         )
     elif isinstance(event, Validated):
         mark = " (kept)" if event.best else ""
         console.print(
-            f"step {event.step}: validation {_numbers(event.losses)}{mark}",
+            f"step {event.step}: validation {_numbers(event.losses, curves)}{mark}",
         )
     elif isinstance(event, Saved):
         console.print(f"wrote {event.path}")
@@ -129,6 +149,7 @@ def show_denoising(console: Console, name: str, events: Iterator[Event]) -> Any:
     return None
 
 
-def _numbers(losses: Mapping[str, float]) -> str:
-    shown = ("loss", "nll", "kl", "signal", "direct", "masked_mse")
+def _numbers(losses: Mapping[str, float], curves: Sequence[Curve]) -> str:
+    """Return the losses that the method wants to be shown, but for single levels."""
+    shown = ["loss"] + [c.key for c in curves if not c.key[-1].isdigit()]
     return "  ".join(f"{k} {losses[k]:.3f}" for k in shown if k in losses)

@@ -7,15 +7,16 @@ import typer
 
 from napari_cosdd.cli._app import (
     AxesOption,
+    FillOption,
     ImagesArgument,
-    MaskOption,
     OverwriteOption,
     app,
     console,
 )
+from napari_cosdd.cli._options import Command
 
 
-@app.command()
+@app.command(cls=Command)
 def analyze(
     images: ImagesArgument,
     axes: AxesOption = None,
@@ -33,7 +34,7 @@ def analyze(
     model: Annotated[
         Path | None, typer.Option(help="Look at the residual of this model instead.")
     ] = None,
-    mask: MaskOption = False,
+    fill_missing: FillOption = False,
     output: Annotated[
         Path | None, typer.Option(help="Write the numbers (.json) or a picture (.png).")
     ] = None,
@@ -42,6 +43,7 @@ def analyze(
     """Tell whether the noise runs along rows, columns or not at all."""
     from napari_cosdd import api
     from napari_cosdd.cli import _pictures
+    from napari_cosdd.methods.advice import advise
 
     box = _region(region)
     paths = [p for given in images for p in api.find_images(given)]
@@ -56,10 +58,15 @@ def analyze(
         _pictures.check_report(target, overwrite)
     for (name, files), target in zip(looks, targets, strict=True):
         found = api.analyze(
-            files, axes=axes, region=box, frames=frames, model=model, mask=mask
+            files,
+            axes=axes,
+            region=box,
+            frames=frames,
+            model=model,
+            fill_missing=fill_missing,
         )
         console.print(f"{name} ({found.source})", style="bold")
-        console.print(found.advice.sentence)
+        console.print(advise(found.facts))
         error = found.correlation.standard_error
         for line, profile in (
             ("rows   ", found.correlation.along_x),

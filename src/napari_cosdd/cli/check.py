@@ -7,18 +7,19 @@ import typer
 
 from napari_cosdd.cli._app import (
     AxesOption,
-    MaskOption,
+    FillOption,
     OverwriteOption,
     app,
     console,
     stoppable,
 )
+from napari_cosdd.cli._options import Command
 
 #: Exit code where something speaks against the result.
 WANTS_A_LOOK = 3
 
 
-@app.command()
+@app.command(cls=Command)
 def check(
     model: Annotated[Path, typer.Argument(help="Model file from train.")],
     image: Annotated[Path, typer.Argument(help="Noisy image.")],
@@ -30,7 +31,7 @@ def check(
             "lies in the posterior's intervals."
         ),
     ] = None,
-    mask: MaskOption = False,
+    fill_missing: FillOption = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     output: Annotated[
         Path | None,
@@ -52,7 +53,12 @@ def check(
     truth = None if reference is None else api.one_image(reference, axes)
     with stoppable() as stop:
         found = api.check(
-            opened, trained, reference=truth, mask=mask, device=device, stop=stop
+            opened,
+            trained,
+            reference=truth,
+            fill_missing=fill_missing,
+            device=device,
+            stop=stop,
         )
     for finding in found.findings:
         style = "bold yellow" if finding.passed is False else "bold"

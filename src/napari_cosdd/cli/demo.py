@@ -11,9 +11,10 @@ from napari_cosdd.cli._app import (
     console,
     stoppable,
 )
+from napari_cosdd.cli._options import Command
 
 
-@app.command()
+@app.command(cls=Command)
 def demo(
     output: Annotated[Path, typer.Option(help="Folder for the results.")] = Path(
         "cosdd-demo"

@@ -8,14 +8,14 @@ import typer
 
 from napari_cosdd.cli._app import (
     AxesOption,
+    FillOption,
     ImagesArgument,
-    MaskOption,
     OverwriteOption,
     app,
     console,
     stoppable,
 )
-from napari_cosdd.cli._options import field_options
+from napari_cosdd.cli._options import Command, field_options
 from napari_cosdd.cli._progress import note, show_denoising
 from napari_cosdd.errors import BadInputError
 
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from napari_cosdd.prediction.request import DenoiseRequest, Share
 
 
-@app.command()
-@field_options("inference")
+@app.command(cls=Command)
+@field_options("prediction")
 def denoise(
     model: Annotated[Path, typer.Argument(help="Model file from train.")],
     images: ImagesArgument,
@@ -41,8 +41,8 @@ def denoise(
     file_format: Annotated[
         str, typer.Option("--format", help="tif, zarr or npy.")
     ] = "tif",
-    mask: MaskOption = False,
-    part: Annotated[
+    fill_missing: FillOption = False,
+    share: Annotated[
         str | None,
         typer.Option(
             help="Do a share of the tiles only, such as 2/8, so that eight machines "
@@ -67,28 +67,31 @@ def denoise(
     from napari_cosdd import api
     from napari_cosdd.prediction.cluster import Source
     from napari_cosdd.prediction.on_disk import written_before
-    from napari_cosdd.prediction.outputs import part_names
+    from napari_cosdd.prediction.outputs import outputs_of
     from napari_cosdd.prediction.request import DenoiseRequest, Share
     from napari_cosdd.prediction.result_files import left_over, made_with, result_paths
 
-    share = None if part is None else Share.parse(part)
-    if (share or scheduler) and file_format != "zarr":
+    mine = None if share is None else Share.parse(share)
+    if (mine or scheduler) and file_format != "zarr":
         raise BadInputError(
-            "--part and --scheduler need --format zarr: machines share images on disk"
+            "--share and --scheduler need --format zarr: machines share images on disk"
         )
     trained = api.load(model)
-    config = api.prediction_config(settings)
+    config = api.PredictionConfig.from_values(settings)
     paths = [p for given in images for p in api.find_images(given)]
-    names, parts = api.distinct_names(paths), part_names(trained.method, config)
+    names = api.distinct_names(paths)
+    outputs = outputs_of(trained.method, config)
     made_by = made_with(model.name, trained, config)
     work = []
     for path, name in zip(paths, names, strict=True):
         # What is on disk may be of an earlier run that was to go on: looked at below.
         replace = overwrite or file_format == "zarr"
         # Whole paths: the workers of a cluster may stand in other folders.
-        places = result_paths(output.absolute(), name, parts, file_format, replace)
+        places = result_paths(output.absolute(), name, outputs, file_format, replace)
         source = Source(model.absolute(), path.absolute(), axes, name)
-        work.append((source, DenoiseRequest(places, config, made_by, dtype, mask)))
+        work.append(
+            (source, DenoiseRequest(places, config, made_by, dtype, fill_missing))
+        )
     done = set()
     if file_format == "zarr" and not overwrite:
         done = {s.name for s, o in work if written_before(trained, s.open, o)}
@@ -105,7 +108,7 @@ def denoise(
             if scheduler is not None:
                 written = _on_cluster(scheduler, source, request, stop)
             elif file_format == "zarr":
-                written = _on_disk(trained, source, request, share, stop)
+                written = _on_disk(trained, source, request, mine, stop)
             else:
                 written = _in_memory(trained, source, request, stop)
             if written is None:
@@ -115,7 +118,7 @@ def denoise(
             for made in written:
                 console.print(f"wrote {made}")
             if not written:
-                console.print(f"part {part} of {name} is done")
+                console.print(f"share {share} of {name} is done")
 
 
 def _on_cluster(
@@ -165,7 +168,7 @@ def _in_memory(
         _opened(source),
         request.config,
         dtype=request.dtype,
-        mask=request.mask,
+        fill_missing=request.fill_missing,
         stop=stop,
     )
     made = show_denoising(console, source.name, events)

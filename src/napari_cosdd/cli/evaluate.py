@@ -12,9 +12,10 @@ from napari_cosdd.cli._app import (
     app,
     console,
 )
+from napari_cosdd.cli._options import Command
 
 
-@app.command()
+@app.command(cls=Command)
 def evaluate(
     image: Annotated[Path, typer.Argument(help="Denoised image.")],
     reference: Annotated[Path, typer.Argument(help="Clean image of the same scene.")],

@@ -6,9 +6,10 @@ from typing import Annotated
 import typer
 
 from napari_cosdd.cli._app import AxesOption, OverwriteOption, app, console
+from napari_cosdd.cli._options import Command
 
 
-@app.command()
+@app.command(cls=Command)
 def export(
     model: Annotated[Path, typer.Argument(help="Model file from train.")],
     image: Annotated[

@@ -6,9 +6,10 @@ from typing import Annotated
 import typer
 
 from napari_cosdd.cli._app import AxesOption, OverwriteOption, app, console
+from napari_cosdd.cli._options import Command
 
 
-@app.command()
+@app.command(cls=Command)
 def generate(
     model: Annotated[Path, typer.Argument(help="Model file from train.")],
     output: Annotated[Path, typer.Option(help="Folder for the images.")] = Path(

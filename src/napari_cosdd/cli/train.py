@@ -7,22 +7,24 @@ import typer
 
 from napari_cosdd.cli._app import (
     AxesOption,
+    FillOption,
     ImagesArgument,
-    MaskOption,
     OverwriteOption,
     app,
     console,
     stoppable,
 )
-from napari_cosdd.cli._options import field_options
+from napari_cosdd.cli._options import Command, field_options
 from napari_cosdd.cli._progress import show_training
+from napari_cosdd.methods.registry import DEFAULT, METHODS
 
 if TYPE_CHECKING:
+    from napari_cosdd.methods.base import Assets
     from napari_cosdd.models.trained_model import TrainedModel
     from napari_cosdd.training.recipe import Recipe
 
 
-@app.command()
+@app.command(cls=Command)
 @field_options("method", "training")
 def train(
     images: ImagesArgument,
@@ -30,14 +32,25 @@ def train(
         Path, typer.Option(help="Model file to write.", show_default=True)
     ] = Path("model.safetensors"),
     method: Annotated[
-        str | None, typer.Option(help="cosdd (the default) or n2v.")
-    ] = None,
-    preset: Annotated[
         str | None,
         typer.Option(
-            help="cosdd: quick (laptop, the default), small, large (GPU); n2v: quick, "
-            "point."
+            help=f"{', '.join(METHODS)} (default: {DEFAULT}). With --help: the options "
+            "of that method."
         ),
+    ] = None,
+    preset: Annotated[
+        str | None, typer.Option(help="Settings that go together (default: quick).")
+    ] = None,
+    targets: Annotated[
+        Path | None,
+        typer.Option(
+            help="File or folder with a target for each image, in the same order: "
+            "clean images for care, second noisy ones for n2n."
+        ),
+    ] = None,
+    noise_model: Annotated[
+        Path | None,
+        typer.Option(help="Noise model file from calibrate, for methods that need it."),
     ] = None,
     recipe: Annotated[
         Path | None, typer.Option(help="Settings from a file instead of a preset.")
@@ -52,7 +65,7 @@ def train(
             help="2: planes one by one; 3: stacks with z; 1: lines.", min=1, max=3
         ),
     ] = 2,
-    mask: MaskOption = False,
+    fill_missing: FillOption = False,
     resume: Annotated[
         bool,
         typer.Option(
@@ -61,31 +74,30 @@ def train(
             "are given.",
         ),
     ] = False,
-    start_from: Annotated[
+    init_model: Annotated[
         Path | None,
-        typer.Option(help="Begin with the weights of this model."),
+        typer.Option(help="Start from the weights of this model."),
     ] = None,
     overwrite: OverwriteOption = False,
     **settings: Any,
 ) -> None:
-    """Train a denoiser on noisy images alone. Ctrl-C stops and keeps the model.
+    """Train a denoiser on noisy images. Ctrl-C stops and keeps the model.
 
     On several GPUs or machines: torchrun --nproc-per-node 4 -m napari_cosdd train …
     """
     from napari_cosdd import api
     from napari_cosdd.errors import BadInputError
     from napari_cosdd.images.files import check_output
-    from napari_cosdd.training.distributed import together
-    from napari_cosdd.training.recipe import check_start
+    from napari_cosdd.training.distributed import joined_processes
 
     if output.suffix != ".safetensors":
         raise BadInputError(f"{output}: expected a name that ends in .safetensors")
-    begun = None if start_from is None else api.load(start_from)
-    if begun is not None:
-        check_start(begun, method, settings)
-    chosen, remembered = _begun_with(output, recipe, method, preset, resume)
-    begun = begun or remembered
-    chosen = api.with_settings(chosen, settings)
+    init = None if init_model is None else api.load(init_model)
+    if init is not None:
+        api.check_init_model(init, method, settings)
+        method = method or init.name
+    chosen, remembered, assets = _begun_with(output, recipe, method, preset, resume)
+    chosen = chosen.with_values(settings)
     if write_recipe is not None:
         check_output(write_recipe, overwrite)
         chosen.write(write_recipe)
@@ -93,11 +105,19 @@ def train(
         return
     if not resume:
         check_output(output, overwrite)
-    with together() as team, stoppable() as stop:
-        console.quiet = not team.leads
-        opened = [i for path in images for i in api.as_images(path, axes)]
-        job = api.prepare_training(
-            opened, chosen, ndim=ndim, mask=mask, start=begun, stop=stop
+    if noise_model is not None:
+        assets = api.opened_assets(noise_model)
+    with joined_processes() as processes, stoppable() as stop:
+        console.quiet = not processes.is_main
+        job = api.prepare_run(
+            [i for path in images for i in api.as_images(path, axes)],
+            chosen,
+            targets=[] if targets is None else api.as_images(targets, axes),
+            assets=assets,
+            ndim=ndim,
+            fill_missing=fill_missing,
+            init_model=init or remembered,
+            stop=stop,
         )
         events = job.run(output=output, resume=resume, stop=stop)
         show_training(console, job, events)
@@ -111,9 +131,10 @@ def _begun_with(
     method: str | None,
     preset: str | None,
     resume: bool,
-) -> "tuple[Recipe, TrainedModel | None]":
-    """Return the settings, and the model that a resumed training began with."""
+) -> "tuple[Recipe[Any], TrainedModel | None, Assets]":
+    """Return the settings, and what a resumed training began with."""
     from napari_cosdd.errors import BadInputError
+    from napari_cosdd.methods.base import Assets
     from napari_cosdd.training.recipe import Recipe, resumed
 
     if recipe is not None:
@@ -121,7 +142,7 @@ def _begun_with(
             raise BadInputError(
                 "a recipe names its method: leave out --method and --preset"
             )
-        return Recipe.read(recipe), None
+        return Recipe.read(recipe), None, Assets()
     if resume and preset is None and method is None:
         return resumed(output)
-    return Recipe.preset(method or "cosdd", preset or "quick"), None
+    return Recipe.preset(method or DEFAULT, preset or "quick"), None, Assets()

@@ -1,19 +1,72 @@
 """Random crops to train on, and fixed ones to validate on."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_cosdd.datasets.pairs import Pair
 from napari_cosdd.datasets.spec import DataSpec
 from napari_cosdd.datasets.split import Block, Split
 from napari_cosdd.images.axes import Region
-from napari_cosdd.images.stack import Stack
 
-#: Validation crops, and how much larger than training crops they are in y and x, up
-#: to so many pixels: a network that only ever sees small crops, all of which have
-#: borders, may fail inside of large images, and only large crops tell.
+#: Validation crops; how much larger than training crops they are in y and x, up to so
+#: many pixels. A network that only ever sees small crops, all of which have borders,
+#: may fail inside of large images, and only large crops tell.
 VALIDATION_CROPS, LARGER, LARGEST = 4, 4, 512
+
+Floats = NDArray[np.float32]
+Known = NDArray[np.bool_] | None
+
+
+@dataclass(frozen=True)
+class Crops:
+    """Crops of several images, (n, c, *spatial).
+
+    Attributes
+    ----------
+    noisy : ndarray
+        Normalized.
+    target : ndarray or None
+        What a supervised method learns to predict, normalized.
+    weight : ndarray or None
+        0 where a pixel was filled in, else 1; None where all pixels count.
+    """
+
+    noisy: Floats
+    target: Floats | None = None
+    weight: Floats | None = None
+
+    def __len__(self) -> int:
+        return len(self.noisy)
+
+    def take(self, part: slice) -> "Crops":
+        """Return some of the crops."""
+        return self.map(lambda array: array[part])
+
+    def cut(self, size: Sequence[slice]) -> "Crops":
+        """Return the same part of every crop, slices for the spatial axes."""
+        return self.map(lambda array: array[(slice(None), slice(None), *size)])
+
+    def map(self, change: Callable[[Floats], Floats]) -> "Crops":
+        """Return crops of which every array was changed alike."""
+        target = None if self.target is None else change(self.target)
+        weight = None if self.weight is None else change(self.weight)
+        return Crops(change(self.noisy), target, weight)
+
+    @classmethod
+    def stacked(cls, crops: "Sequence[Crops]") -> "Crops":
+        """Return single crops (c, *spatial) as one batch."""
+        targets = [c.target for c in crops if c.target is not None]
+        weight = None
+        if any(c.weight is not None for c in crops):
+            known = [
+                np.ones_like(c.noisy) if c.weight is None else c.weight for c in crops
+            ]
+            weight = np.stack(known)
+        noisy = np.stack([c.noisy for c in crops])
+        return cls(noisy, np.stack(targets) if targets else None, weight)
 
 
 class CropSampler:
@@ -21,8 +74,8 @@ class CropSampler:
 
     Parameters
     ----------
-    stacks : sequence of Stack
-        The images.
+    pairs : sequence of Pair
+        The images, and where a method is supervised their targets.
     spec : DataSpec
         Gives the normalization.
     parts : Split
@@ -37,14 +90,14 @@ class CropSampler:
 
     def __init__(
         self,
-        stacks: Sequence[Stack],
+        pairs: Sequence[Pair],
         spec: DataSpec,
         parts: Split,
         crop: tuple[int, ...],
         multiple: tuple[int, ...],
         symmetries: Sequence[int],
     ) -> None:
-        self.stacks = stacks
+        self.pairs = pairs
         self.spec = spec
         self.parts = parts
         self.crop = crop
@@ -53,24 +106,24 @@ class CropSampler:
         pixels = np.array([np.prod(b.size) for b in parts.train], dtype=float)
         self._weights = pixels / pixels.sum()
 
-    def batch(self, n: int, rng: np.random.Generator) -> NDArray[np.float32]:
-        """Return `n` random training crops, normalized, (n, c, *crop)."""
+    def batch(self, n: int, rng: np.random.Generator) -> Crops:
+        """Return `n` random training crops."""
         chosen = rng.choice(len(self.parts.train), size=n, p=self._weights)
         crops = [self._crop(self.parts.train[i], self.crop, rng) for i in chosen]
-        return np.stack([self._flipped(c, rng) for c in crops])
+        return Crops.stacked([self._flipped(c, rng) for c in crops])
 
-    def validation(self, seed: int = 0) -> NDArray[np.float32]:
-        """Return the fixed validation crops, normalized, (n, c, *size).
+    def validation(self, seed: int = 0) -> Crops:
+        """Return the fixed validation crops.
 
         They are as large as the blocks allow, up to four training crops wide.
         """
         return self._fixed(self.parts.validation, seed)
 
-    def probes(self, seed: int = 0) -> NDArray[np.float32]:
+    def probes(self, seed: int = 0) -> Crops:
         """Return fixed crops of the training blocks, as `validation` does."""
         return self._fixed(self.parts.train, seed)
 
-    def _fixed(self, blocks: Sequence[Block], seed: int) -> NDArray[np.float32]:
+    def _fixed(self, blocks: Sequence[Block], seed: int) -> Crops:
         rng = np.random.default_rng(seed)
         sizes = np.array([b.size for b in blocks])
         multiple = np.array(self.multiple)
@@ -81,12 +134,11 @@ class CropSampler:
         n = len(blocks)
         order = [int(i) for i in rng.permutation(n)]
         chosen = [order[i % n] for i in range(VALIDATION_CROPS)]
-        crops = [self._crop(blocks[i], size, rng) for i in chosen]
-        return np.stack(crops)
+        return Crops.stacked([self._crop(blocks[i], size, rng) for i in chosen])
 
     def _crop(
         self, block: Block, size: tuple[int, ...], rng: np.random.Generator
-    ) -> NDArray[np.float32]:
+    ) -> Crops:
         start = [
             int(rng.integers(a, b - s + 1))
             for a, b, s in zip(block.start, block.stop, size, strict=True)
@@ -94,11 +146,23 @@ class CropSampler:
         region: Region = tuple(
             slice(a, a + s) for a, s in zip(start, size, strict=True)
         )
-        pixels = self.stacks[block.stack].read(block.image, region)
-        return self.spec.normalization.apply(pixels, self.spec.ndim)
+        pair, spec = self.pairs[block.stack], self.spec
+        pixels, known = pair.noisy.read_known(block.image, region)
+        noisy = spec.normalization.apply(pixels, spec.ndim)
+        target = None
+        if pair.target is not None:
+            pixels, also_known = pair.target.read_known(block.image, region)
+            target = spec.results.apply(pixels, spec.ndim)
+            known = _both(known, also_known)
+        return Crops(noisy, target, None if known is None else known.astype(np.float32))
 
-    def _flipped(
-        self, crop: NDArray[np.float32], rng: np.random.Generator
-    ) -> NDArray[np.float32]:
+    def _flipped(self, crop: Crops, rng: np.random.Generator) -> Crops:
         axes = tuple(a + 1 for a in self.symmetries if rng.random() < 0.5)
-        return np.flip(crop, axes) if axes else crop
+        return crop.map(lambda array: np.flip(array, axes)) if axes else crop
+
+
+def _both(a: Known, b: Known) -> Known:
+    """Return where both are known; None means everywhere."""
+    if a is None or b is None:
+        return b if a is None else a
+    return a & b

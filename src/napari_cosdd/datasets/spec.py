@@ -1,10 +1,16 @@
 """DataSpec: all that a method may know of the data it learns from."""
 
+from collections.abc import Sequence
 from typing import Self
 
+import torch
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+from torch import Tensor
 
 from napari_cosdd.images.normalization import Normalization
+
+#: Smallest deviation of noise worth modelling, normalized units.
+FLOOR = 0.005
 
 
 class DataSpec(BaseModel):
@@ -20,11 +26,17 @@ class DataSpec(BaseModel):
         ge=0,
         description="Distance between neighbouring grey levels (1 for whole numbers)",
     )
+    targets: Normalization | None = Field(
+        default=None,
+        description="Scale of the targets that a supervised method learned from, and "
+        "so of its results; None: that of the images",
+    )
 
     @model_validator(mode="after")
     def _channels_fit(self) -> Self:
-        if len(self.normalization.mean) != self.n_channels:
-            raise ValueError("the normalization is for another number of channels")
+        for scale in (self.normalization, self.targets):
+            if scale is not None and len(scale.mean) != self.n_channels:
+                raise ValueError("the normalization is for another number of channels")
         return self
 
     @property
@@ -34,4 +46,25 @@ class DataSpec(BaseModel):
         Half a grey level: below it a density only counts equal grey levels, and
         grows without bound.
         """
-        return [max(0.005, 0.5 * self.grey_step / s) for s in self.normalization.std]
+        return [max(FLOOR, 0.5 * self.grey_step / s) for s in self.normalization.std]
+
+    @property
+    def results(self) -> Normalization:
+        """Scale of the estimates of the signal."""
+        return self.targets or self.normalization
+
+    def scale(self, like: Tensor) -> Tensor:
+        """Return the grey levels of one normalized unit, broadcasting to `like`."""
+        return self._column(self.normalization.std, like)
+
+    def to_grey(self, x: Tensor) -> Tensor:
+        """Turn normalized images (n, c, *spatial) into grey levels."""
+        return x * self.scale(x) + self._column(self.normalization.mean, x)
+
+    def from_grey(self, x: Tensor) -> Tensor:
+        """Turn grey levels (n, c, *spatial) into normalized units."""
+        return (x - self._column(self.normalization.mean, x)) / self.scale(x)
+
+    def _column(self, values: Sequence[float], like: Tensor) -> Tensor:
+        column = torch.tensor(values, dtype=torch.float32, device=like.device)
+        return column.reshape(-1, *(1,) * self.ndim)

@@ -47,7 +47,7 @@ def check_finite(stacks: Sequence[Stack]) -> None:
     Raises
     ------
     BadInputError
-        With their number, and how to mask them.
+        With their number, and how to have them filled.
     """
     bad = total = 0
     real = [stack for stack in stacks if np.dtype(stack.data.dtype).kind == "f"]
@@ -81,7 +81,7 @@ class Survey:
         self._digest = hashlib.sha256()
         self._some: list[NDArray[Any]] = []
 
-    def look(
+    def read(
         self, stacks: Sequence[Stack], stop: Callable[[], bool] = lambda: False
     ) -> Iterator[NDArray[Any]]:
         """Take in all pixels; yield them on the way, box by box, (c, *spatial).
@@ -141,6 +141,6 @@ class Survey:
 def not_finite(bad: int, total: int) -> BadInputError:
     """Return the error that refuses pixels that are not finite."""
     return BadInputError(
-        f"{bad} of {total} pixels are not finite (NaN or infinite); mask them "
-        "(--mask, mask=True) to fill each with its nearest neighbour"
+        f"{bad} of {total} pixels are not finite (NaN or infinite); --fill-missing "
+        "(fill_missing=True) fills each with its nearest neighbour"
     )

@@ -24,14 +24,13 @@ from napari_cosdd.exchange.grey_levels import GreyLevels
 from napari_cosdd.images.files import atomic
 from napari_cosdd.images.image import Image
 from napari_cosdd.images.stack import Stack
+from napari_cosdd.methods.capabilities import predicts
 from napari_cosdd.models.compatibility import check_compatible
 from napari_cosdd.models.load import MODEL_IN_PACKAGE
 from napari_cosdd.models.trained_model import TrainedModel
 
 #: Pixels of a tile along each axis, and along z; noise is fixed for this size.
 TILE, DEPTH = 256, 16
-#: What the package says of the network.
-DIRECT = "the direct denoiser's estimate"
 README = """# {name}
 
 The network gives {says}, in the grey levels of the image. It is for images of the same
@@ -123,7 +122,7 @@ def _write_content(
     name: str,
 ) -> None:
     """Write all files of a package but its description."""
-    direct = model.method.has_estimate
+    direct = predicts(model.method)
     network = GreyLevels(model, noisy.shape[2:], 0 if direct else n_samples)
     with torch.inference_mode():
         denoised = _write_script(folder / "network.pt", network, noisy)
@@ -131,7 +130,7 @@ def _write_content(
     np.save(folder / "denoised.npy", denoised)
     _draw_cover(folder / "cover.png", noisy, denoised)
     model.save(folder / MODEL_IN_PACKAGE)
-    says = DIRECT if direct else f"the mean of {n_samples} samples"
+    says = "an estimate in one pass" if direct else f"the mean of {n_samples} samples"
     text = README.format(name=name, says=says, methods=methods_paragraph(model))
     (folder / "README.md").write_text(text, encoding="utf-8")
 

@@ -7,10 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from napari_cosdd.methods.outputs import MEAN
 from napari_cosdd.models.trained_model import TrainedModel
 from napari_cosdd.nets.ladder_vae import LatentNoise
 from napari_cosdd.prediction.latent_noise import PositionNoise
-from napari_cosdd.prediction.sampling import View, views
+from napari_cosdd.prediction.sampling import View, test_time_views
 from napari_cosdd.prediction.tile_grid import tile_grid
 from napari_cosdd.settings.prediction import PredictionConfig
 
@@ -31,6 +32,8 @@ class GreyLevels(nn.Module):
 
     mean: Tensor
     std: Tensor
+    result_mean: Tensor
+    result_std: Tensor
 
     def __init__(self, model: TrainedModel, size: Sequence[int], n_samples: int):
         super().__init__()
@@ -40,10 +43,13 @@ class GreyLevels(nn.Module):
         column = (1, -1, *(1,) * len(size))
         self.register_buffer("mean", torch.tensor(scale.mean).reshape(column))
         self.register_buffer("std", torch.tensor(scale.std).reshape(column))
+        results = model.spec.results
+        self.register_buffer("result_mean", torch.tensor(results.mean).reshape(column))
+        self.register_buffer("result_std", torch.tensor(results.std).reshape(column))
         nothing = [0] * len(size)
         (self.tile,) = tile_grid(size, size, nothing, model.method.tile_multiple())
         if n_samples:
-            self.views = views(model, PredictionConfig(n_samples=n_samples))
+            self.views = test_time_views(model, PredictionConfig(n_samples=n_samples))
             self._keep_noise([r.stop for r in self.tile.read])
 
     def _keep_noise(self, size: Sequence[int]) -> None:
@@ -75,7 +81,7 @@ class GreyLevels(nn.Module):
         for view in self.views:
             n = len(view.draws)
             many = [f.expand(n, *f.shape[1:]) for f in method.encode(view.of(x))]
-            drawn = method.sample_posterior(many, noise(view))
+            drawn = method.sample_posterior(many, noise(view)).signal
             total = total + view.back(drawn.sum(0, keepdim=True))
         return total / self.n_samples
 
@@ -85,9 +91,10 @@ class GreyLevels(nn.Module):
         if self.n_samples:
             s = self._mean_of_samples(x, self._kept)
         else:
-            s = self.method.estimate(x)
+            method: Any = self.method
+            s = method.predict(x)[MEAN.name]
         s = s[(slice(None), slice(None), *self.tile.inner)]
-        return s * self.std + self.mean
+        return s * self.result_std + self.result_mean
 
     def _widened(self, x: Tensor) -> Tensor:
         """Mirror the end of the image beyond it, as far as a tile reads."""

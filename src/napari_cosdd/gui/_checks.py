@@ -125,7 +125,7 @@ class TrustView(QWidget):
         def work(stop: Callable[[], bool]) -> Iterator[Event]:
             model = entry.load()
             yield Checked(
-                check(image, model, reference=reference, mask=True, stop=stop)
+                check(image, model, reference=reference, fill_missing=True, stop=stop)
             )
 
         # Once the pixels are gone, others may come to lie where they lay.

@@ -13,6 +13,7 @@ from qtpy.QtWidgets import QLabel, QPushButton, QVBoxLayout, QWidget
 from napari_cosdd.errors import CosddError
 from napari_cosdd.gui._layer_choice import LayerChoice
 from napari_cosdd.gui._layers import (
+    KEY,
     add_part,
     current_plane,
     data_of,
@@ -20,6 +21,7 @@ from napari_cosdd.gui._layers import (
     part_name,
     parts_of,
     place,
+    role_of,
 )
 from napari_cosdd.gui._plots import DIVERGING, SampleBars
 from napari_cosdd.gui._widgets import (
@@ -31,6 +33,7 @@ from napari_cosdd.gui._widgets import (
     listen,
     row,
 )
+from napari_cosdd.methods.outputs import MEAN, Output, sample_output
 from napari_cosdd.metrics import score
 
 #: Time of a sample in the film, milliseconds.
@@ -38,6 +41,8 @@ FRAME = 200
 #: Pixels above which a difference is not made: it would fill the memory.
 LARGEST = 1 << 28
 CHOOSE, POINT = "none", "Point at the image to see mean ± deviation."
+#: A sample minus the mean.
+DIFFERENCE = Output("difference", "derived", "scale")
 
 
 class CompareView(QWidget):
@@ -120,13 +125,13 @@ class CompareView(QWidget):
         """Show the mean (0) or sample `at` alone."""
         self.at = at
         parts = self.parts()
-        shown = "mean" if at == 0 else f"sample {at}"
+        shown = MEAN.name if at == 0 else sample_output(at - 1).name
         if self.difference.isChecked() and at > 0:
             self._make_difference(parts, shown)
-            shown = "difference"
+            shown = DIFFERENCE.name
             parts = self.parts()
         for part, layer in parts.items():
-            if part.startswith(("mean", "sample", "deviation", "difference")):
+            if role_of(layer) is not None:
                 layer.visible = part == shown
         self._describe()
 
@@ -159,12 +164,8 @@ class CompareView(QWidget):
 
     def samples(self) -> list[ImageLayer]:
         """Return the samples in order."""
-        parts = self.parts()
-        names = sorted(
-            (p for p in parts if p.startswith("sample ")),
-            key=lambda p: int(p.removeprefix("sample ")),
-        )
-        return [parts[name] for name in names]
+        found = [x for x in self.parts().values() if role_of(x) == "sample"]
+        return sorted(found, key=lambda layer: int(layer.metadata[KEY]["index"]))
 
     # What is shown ------------------------------------------------------------
 
@@ -196,9 +197,9 @@ class CompareView(QWidget):
             return
         self.film.setChecked(False)
         parts = self.parts()
-        if "mean" not in parts:
+        if MEAN.name not in parts:
             return
-        shown = [*self.samples(), parts["mean"]]
+        shown = [*self.samples(), parts[MEAN.name]]
         if self.source is not None and self.source in self.viewer.layers:
             shown.append(self.source)
         self._shown_before = {one.name: one.visible for one in self.viewer.layers}
@@ -207,15 +208,15 @@ class CompareView(QWidget):
             layer.visible = layer.name in names
         self._limits = [tuple(layer.contrast_limits) for layer in shown]
         for layer in shown:
-            layer.contrast_limits = tuple(parts["mean"].contrast_limits)
+            layer.contrast_limits = tuple(parts[MEAN.name].contrast_limits)
         link_layers(shown, ["contrast_limits"])
         self._linked = shown
         canvas.grid.enabled = True
 
     def _make_difference(self, parts: dict[str, ImageLayer], part: str) -> None:
-        if self.source is None or not {"mean", part} <= parts.keys():
+        if self.source is None or not {MEAN.name, part} <= parts.keys():
             return
-        mean, sample = parts["mean"], parts[part]
+        mean, sample = parts[MEAN.name], parts[part]
         if mean.data.shape != sample.data.shape:
             self.probe.setText(f"{mean.name} and {sample.name} differ in shape.")
             return
@@ -224,7 +225,7 @@ class CompareView(QWidget):
             return
         values = np.asarray(sample.data, np.float32) - np.asarray(mean.data, np.float32)
         spread = float(np.quantile(np.abs(values[..., ::4, ::4]), 0.995)) or 1.0
-        existing = parts.get("difference")
+        existing = parts.get(DIFFERENCE.name)
         if existing is not None:
             existing.data = values
             existing.contrast_limits = (-spread, spread)
@@ -233,9 +234,10 @@ class CompareView(QWidget):
         add_part(
             self.viewer,
             self.source,
-            "difference",
+            DIFFERENCE.name,
             values,
-            name=part_name(self.source.name, "difference"),
+            DIFFERENCE,
+            name=part_name(self.source.name, DIFFERENCE.name),
             colormap=Colormap(np.array(DIVERGING) / 255, name="cosdd difference"),
             contrast_limits=(-spread, spread),
             **place(mean),
@@ -245,17 +247,18 @@ class CompareView(QWidget):
     def _probe(self, event: Any = None) -> None:
         """Say mean ± deviation of the samples at the cursor."""
         parts = self.parts()
-        if "mean" not in parts or not self.isVisible():
+        if MEAN.name not in parts or not self.isVisible():
             return
-        mean = parts["mean"]
+        mean = parts[MEAN.name]
         position = mean.world_to_data(self.viewer.cursor.position[-mean.ndim :])
         index = tuple(int(np.round(p)) for p in position)
         inside = all(0 <= i < n for i, n in zip(index, mean.data.shape, strict=True))
         if not inside:
             return
         text = f"At the cursor: {_number(mean.data[index])}"
-        if "deviation" in parts and parts["deviation"].data.shape == mean.data.shape:
-            text += f" ± {_number(parts['deviation'].data[index])} grey levels"
+        for layer in parts.values():
+            if role_of(layer) == "spread" and layer.data.shape == mean.data.shape:
+                text += f" ± {_number(layer.data[index])} grey levels"
         self.probe.setText(text)
         shape = mean.data.shape
         same = [s for s in self.samples() if s.data.shape == shape]
@@ -266,13 +269,13 @@ class CompareView(QWidget):
     def update_scores(self) -> None:
         """Score noisy, mean and first sample against the truth, the plane shown."""
         truth, parts = self.reference.layer, self.parts()
-        if truth is None or "mean" not in parts:
+        if truth is None or MEAN.name not in parts:
             self.scores.setText("")
             return
         if self.source is not None and self.source in self.viewer.layers:
             parts = {"noisy": self.source, **parts}
         lines = []
-        for name in ("noisy", "mean", "sample 1"):
+        for name in ("noisy", MEAN.name, sample_output(0).name):
             if name not in parts:
                 continue
             try:

@@ -1,7 +1,8 @@
 """How long a training will take, and how much memory: tried in the background."""
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from qtpy.QtCore import QTimer
 
@@ -16,8 +17,31 @@ from napari_cosdd.gui._widgets import Sentence
 REST = 600
 #: Least side of the part of the image that it is made on, pixels.
 TRIED = 256
-#: Recipe, image, spatial axes, and what gives the model to start from.
-Trial = tuple[api.Recipe, api.Image, int, Callable[[], Any]]
+
+
+class Trial(NamedTuple):
+    """What the estimate is about.
+
+    Attributes
+    ----------
+    recipe : Recipe
+        Settings.
+    image, targets : Image, list of Image
+        What to learn from.
+    ndim : int
+        Spatial axes.
+    init_model : callable
+        Gives the model to start from, or None.
+    noise_model : Path or None
+        File of a noise model.
+    """
+
+    recipe: api.Recipe[Any]
+    image: api.Image
+    targets: list[api.Image]
+    ndim: int
+    init_model: Callable[[], Any]
+    noise_model: Path | None
 
 
 class EstimateLine(Sentence):
@@ -51,12 +75,20 @@ class EstimateLine(Sentence):
         if wanted is None:
             self.setText("")
             return
-        recipe, whole, ndim, start = wanted
-        image = _middle(whole, max(TRIED, 2 * recipe.training.crop_size))
+        trial = wanted
+        side = max(TRIED, 2 * trial.recipe.training.crop_size)
+        image = _middle(trial.image, side)
 
         def work(stop: Callable[[], bool]) -> Iterator[Event]:
-            job = api.prepare_training(
-                [image], recipe, ndim=ndim, mask=True, start=start(), stop=stop
+            job = api.prepare_run(
+                [image],
+                trial.recipe,
+                targets=[_middle(target, side) for target in trial.targets],
+                assets=api.opened_assets(trial.noise_model),
+                ndim=trial.ndim,
+                fill_missing=True,
+                init_model=trial.init_model(),
+                stop=stop,
             )
             yield Estimated(job.estimate())
 

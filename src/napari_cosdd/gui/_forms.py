@@ -4,10 +4,12 @@ from collections.abc import Collection
 from typing import Any, Literal, get_args, get_origin
 
 from magicgui.widgets import CheckBox, ComboBox, Container, LineEdit, SpinBox, Widget
-from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from napari_cosdd.settings.fields import empty_means, unit_of
+from napari_cosdd.settings.fields import Settings, bounds_of, empty_means, unit_of
+
+#: Largest number of a spin box.
+LARGEST = 2**31 - 1
 
 
 class ConfigForm:
@@ -22,7 +24,7 @@ class ConfigForm:
         To be laid out.
     """
 
-    def __init__(self, config: BaseModel, leave_out: Collection[str] = ()) -> None:
+    def __init__(self, config: Settings, leave_out: Collection[str] = ()) -> None:
         self._config = config
         self._widgets: dict[str, Widget] = {}
         for name, info in type(config).model_fields.items():
@@ -69,11 +71,9 @@ def _widget(info: FieldInfo, value: Any) -> Widget:
 
 
 def _bounds(info: FieldInfo) -> tuple[int, int]:
-    low, high = 0, 2**31 - 1
-    for bound in info.metadata:
-        low = getattr(bound, "ge", low)
-        high = getattr(bound, "le", getattr(bound, "lt", high + 1) - 1)
-    return low, high
+    """Return the bounds of a whole number, as a spin box takes them."""
+    low, high = bounds_of(info)
+    return int(low or 0), LARGEST if high is None else int(high)
 
 
 def _typed(value: Any) -> str:

@@ -13,6 +13,7 @@ from napari_cosdd.errors import BadInputError
 from napari_cosdd.images.axes import LETTERS, check_axes, guess_axes
 from napari_cosdd.images.image import Image, check_pixels
 from napari_cosdd.images.units import in_one_unit, in_seconds
+from napari_cosdd.methods.outputs import Output, Role
 
 #: Words that napari's axis labels use, and our letter for them.
 WORDS = {
@@ -211,10 +212,24 @@ def part_name(source: str, part: str) -> str:
 
 
 def add_part(
-    viewer: Any, source: ImageLayer, part: str, data: Any, **look: Any
+    viewer: Any,
+    source: ImageLayer,
+    part: str,
+    data: Any,
+    output: Output | None = None,
+    **look: Any,
 ) -> ImageLayer:
-    """Add a layer that this plugin makes for another, and mark it as that part."""
-    ours = {"source": source.name, "source_key": key_of(source), "part": part}
+    """Add a layer that this plugin makes for another, and mark it as that part.
+
+    Parameters
+    ----------
+    output : Output, optional
+        What it is of a prediction; None for previews and the like.
+    """
+    ours: dict[str, Any] = {"source": source.name, "source_key": key_of(source)}
+    ours["part"] = part
+    if output is not None:
+        ours |= {"role": output.role, "index": output.index}
     layer: ImageLayer = viewer.add_image(data, metadata={KEY: ours}, **look)
     layer.metadata[KEY]["key"] = key_of(layer)
     return layer
@@ -224,6 +239,12 @@ def is_ours(layer: Any) -> bool:
     """Whether this plugin made a layer; copies that users make are theirs."""
     ours = layer.metadata.get(KEY)
     return ours is not None and ours.get("key", key_of(layer)) == key_of(layer)
+
+
+def role_of(layer: Any) -> Role | None:
+    """Return what a layer is of a prediction; None if it is no result of ours."""
+    role: Role | None = layer.metadata.get(KEY, {}).get("role")
+    return role
 
 
 def parts_of(layers: Sequence[Any], source: ImageLayer) -> dict[str, ImageLayer]:

@@ -1,7 +1,6 @@
 """The models that docks offer, and the folder where they are kept."""
 
 import time
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from platformdirs import user_data_path
 
 from napari_cosdd.api import load
 from napari_cosdd.gui.model_reader import SUFFIX
-from napari_cosdd.training.resume import resume_path
+from napari_cosdd.training.saving import reserve
 
 PLUGIN = "napari-cosdd"
 #: Model files offered from earlier sessions, newest first.
@@ -89,23 +88,6 @@ def new_model_path(image: str, preset: str) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     name = f"{plain_name(image)}-{preset}-{time.strftime('%m%d-%H%M')}"
     path, n = folder / (name + SUFFIX), 2
-    while path.exists() or not _reserve(path):
+    while path.exists() or not reserve(path):
         path, n = folder / f"{name}-{n}{SUFFIX}", n + 1
     return path
-
-
-def _reserve(path: Path) -> bool:
-    """Make the file for resuming that a training will write; False if it is there."""
-    try:
-        resume_path(path).touch(exist_ok=False)
-    except FileExistsError:
-        return False
-    return True
-
-
-def release(path: Path) -> None:
-    """Take back what was reserved and not used."""
-    reserved = resume_path(path)
-    with suppress(FileNotFoundError):
-        if reserved.stat().st_size == 0:
-            reserved.unlink()

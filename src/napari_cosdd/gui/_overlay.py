@@ -54,7 +54,7 @@ def _bar(found: NoiseReport) -> NDArray[np.float32]:
     values, middle = found.correlation.values, found.correlation.max_lag
     lag = min(LAGS, middle)
     part = slice(middle - lag, middle + lag + 1)
-    if found.advice.axis == "y":
+    if found.facts.axis == "y":
         return values[part, middle][:, None].astype(np.float32)
     return values[middle, part][None].astype(np.float32)
 

@@ -1,4 +1,4 @@
-"""The preview of a training: noisy | estimate | sample, in the dock and the viewer."""
+"""The preview of a training: noisy and what the method shows, side by side."""
 
 from typing import Any
 
@@ -18,14 +18,11 @@ GAP, SHARE = 2, 0.3
 
 
 def strip(preview: Preview) -> NDArray[np.float32]:
-    """Return noisy, estimate and, if there is one, a sample side by side.
+    """Return the noisy crop and the method's images side by side.
 
     Of several channels the first, of a stack the middle plane is shown.
     """
-    panels = [preview.noisy, preview.estimate]
-    if preview.sample is not None:
-        panels.append(preview.sample)
-    planes = [_plane(p) for p in panels]
+    planes = [_plane(p) for p in (preview.noisy, *preview.images.values())]
     gap = np.full((planes[0].shape[0], GAP), np.nan, np.float32)
     parts = [planes[0]]
     for plane in planes[1:]:
@@ -74,13 +71,14 @@ class PreviewPicture(QLabel):
         self.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.setFixedHeight(112)
-        self.setToolTip("A held-out crop: noisy, estimate now, one sample")
+        self.setToolTip("A held-out crop, which the training does not learn from")
         self._pixmap: QPixmap | None = None
 
     def show_preview(self, preview: Preview) -> None:
         """Draw it, with the contrast of the estimate."""
         image = strip(preview)
-        low, high = np.nanquantile(_plane(preview.estimate), [0.005, 0.998])
+        shown = next(iter(preview.images.values()), preview.noisy)
+        low, high = np.nanquantile(_plane(shown), [0.005, 0.998])
         scaled = np.clip((image - low) / max(high - low, 1e-6), 0, 1)
         grey = np.ascontiguousarray(np.nan_to_num(scaled * 255, nan=128), np.uint8)
         height, width = grey.shape

@@ -8,7 +8,8 @@ from qtpy.QtWidgets import QCheckBox, QVBoxLayout, QWidget
 from napari_cosdd import api
 from napari_cosdd.gui._forms import ConfigForm
 from napari_cosdd.gui._widgets import Dock, choice, enable, field, fill, folded
-from napari_cosdd.methods import METHODS, get_method
+from napari_cosdd.methods.base import Needs
+from napari_cosdd.methods.registry import all_methods, get_method
 
 AUTOMATIC = "automatic"
 AXES = {
@@ -24,9 +25,9 @@ LENGTH = {"max_steps", "time_limit"}
 def presets() -> dict[str, tuple[str, str]]:
     """Return method and preset by the name shown."""
     return {
-        f"{get_method(name).title} · {preset}": (name, preset)
-        for name in METHODS
-        for preset in get_method(name).presets
+        f"{method.title} · {preset}": (name, preset)
+        for name, method in all_methods()
+        for preset in method.presets
     }
 
 
@@ -49,10 +50,11 @@ class RecipeForm(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(6)
-        tip = "quick suits a laptop; small and large a GPU"
+        tip = "Method and size of its networks"
         column.addWidget(field("Model", self.preset, tip=tip))
         tip = "Axis along which the noise is correlated"
-        column.addWidget(field("Noise", self.noise, tip=tip))
+        self.noise_row = field("Noise", self.noise, tip=tip)
+        column.addWidget(self.noise_row)
         column.addWidget(self.advanced)
         self.settings.setFixedHeight(280)
         self.advanced.addWidget(self.settings)
@@ -64,38 +66,44 @@ class RecipeForm(QWidget):
         for box in (self.preset, self.noise):
             box.currentTextChanged.connect(lambda _text: self.changed.emit())
 
-    def recipe(self, found: api.NoiseReport | None) -> api.Recipe:
+    def recipe(self, found: api.NoiseReport | None) -> "api.Recipe[Any]":
         """Return what the form says, checked.
 
         Parameters
         ----------
         found : NoiseReport or None
-            Decides the axis and the receptive field where they are automatic; None
-            leaves that to the training.
+            Decides what is automatic, such as the noise axis; None leaves that to
+            the training.
 
         Raises
         ------
         BadInputError
             If a setting is out of bounds.
         """
-        recipe = api.Recipe.preset(*self.presets[self.preset.currentText()])
-        preset = recipe.method_config
-        axis = AXES.get(self.noise.currentText(), "auto")
-        settings: dict[str, Any] = {}
-        if axis != "auto":
-            settings["noise_axis"] = axis
-        elif preset.noise_axis == "auto" and found is not None:
-            settings["noise_axis"] = found.advice.axis
-            if preset.receptive_field is None:
-                settings["receptive_field"] = found.advice.receptive_field
-        settings |= self.method_form.changes()
+        recipe = api.Recipe.preset(*self._chosen)
+        axis = AXES.get(self.noise.currentText())
+        if self.needs.noise_axis and axis is not None:
+            recipe = recipe.changed({"noise_axis": axis})
+        elif found is not None:
+            resolved = recipe.settings.resolved(found.facts)
+            recipe = recipe.model_copy(update={"settings": resolved})
         training = self.training_form.changes() | self.length_form.changes()
-        return recipe.changed(settings, training)
+        return recipe.changed(self.method_form.changes(), training)
+
+    @property
+    def _chosen(self) -> tuple[str, str]:
+        """Method and preset."""
+        return self.presets[self.preset.currentText()]
+
+    @property
+    def needs(self) -> Needs:
+        """What the chosen method needs beside noisy images."""
+        return get_method(self._chosen[0]).needs
 
     @property
     def preset_name(self) -> str:
         """The preset's own name, such as "quick"."""
-        return self.presets[self.preset.currentText()][1]
+        return self._chosen[1]
 
     @property
     def ndim(self) -> int:
@@ -116,7 +124,7 @@ class RecipeForm(QWidget):
         """Say what "automatic" means for this image."""
         text = AUTOMATIC
         if found is not None:
-            axis = found.advice.axis
+            axis = found.facts.axis
             text += f" – found {'independent' if axis == 'none' else 'along ' + axis}"
         chosen = self.noise.currentIndex()
         fill(self.noise, [text, *AXES])
@@ -124,10 +132,11 @@ class RecipeForm(QWidget):
 
     def _make_forms(self) -> None:
         """Make the advanced forms for the chosen method and preset."""
-        recipe = api.Recipe.preset(*self.presets[self.preset.currentText()])
+        recipe = api.Recipe.preset(*self._chosen)
         rest = set(type(recipe.training).model_fields) - LENGTH
         self.length_form = ConfigForm(recipe.training, leave_out=rest)
-        self.method_form = ConfigForm(recipe.method_config, leave_out=["noise_axis"])
+        self.method_form = ConfigForm(recipe.settings, leave_out=["noise_axis"])
+        self.noise_row.setVisible(self.needs.noise_axis)
         self.training_form = ConfigForm(recipe.training, leave_out=LENGTH)
         rows = self.settings.rows
         for _ in range(rows.count() - 2):  # all but the two boxes

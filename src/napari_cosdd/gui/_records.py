@@ -59,13 +59,6 @@ class Curves:
             return [], []
         return self.steps, self.columns[name]
 
-    def levels(self) -> list[str]:
-        """Return the names of the KL of each level, lowest first."""
-        return sorted(
-            (n for n in self.columns if n.startswith("kl_")),
-            key=lambda n: int(n.removeprefix("kl_")),
-        )
-
 
 @dataclass
 class TrainingRecord:

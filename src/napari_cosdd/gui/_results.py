@@ -9,7 +9,15 @@ from napari.layers import Image as ImageLayer
 
 from napari_cosdd.api import Prediction
 from napari_cosdd.events import Allocated, Event
-from napari_cosdd.gui._layers import KEY, add_part, part_name, parts_of, place
+from napari_cosdd.gui._layers import (
+    KEY,
+    add_part,
+    part_name,
+    parts_of,
+    place,
+    role_of,
+)
+from napari_cosdd.methods.outputs import MEAN, Output
 
 #: Layers are drawn again at most so often, seconds.
 EVERY = 0.5
@@ -45,7 +53,7 @@ class ResultLayers:
     ) -> None:
         self.viewer, self.source, self.replace = viewer, source, replace
         self.offset, self.provenance = offset, provenance
-        self.layers: dict[str, ImageLayer] = {}
+        self.layers: dict[Output, ImageLayer] = {}
         self._drawn = 0.0
         self._limits: list[float] | None = None
 
@@ -62,20 +70,21 @@ class ResultLayers:
 
     def _add_all(self, prediction: Prediction) -> None:
         earlier = parts_of(self.viewer.layers, self.source)
-        made = prediction.parts
+        made = prediction.outputs
+        names = {output.name for output in made}
         if self.replace:
             for part, layer in earlier.items():
-                if part not in made and part.startswith(("sample", "difference")):
+                if part not in names and role_of(layer) is not None:
                     self.viewer.layers.remove(layer)
         active = self.viewer.layers.selection.active
         below = [self.source, *({} if self.replace else earlier).values()]
-        for part, data in reversed(made.items()):
-            kept = earlier.get(part) if self.replace else None
+        for output, data in reversed(list(made.items())):
+            kept = earlier.get(output.name) if self.replace else None
             if kept is not None:
                 self._put(kept, data)
-                self.layers[part] = kept
+                self.layers[output] = kept
             else:
-                self.layers[part] = self._add(part, data, below)
+                self.layers[output] = self._add(output, data, below)
         self.viewer.layers.selection.active = active
         self._drawn = time.monotonic()
 
@@ -85,21 +94,24 @@ class ResultLayers:
             setattr(layer, name, value)
         layer.metadata = {KEY: layer.metadata[KEY] | self.provenance}
 
-    def _add(self, part: str, data: Any, below: Sequence[ImageLayer]) -> ImageLayer:
+    def _add(
+        self, output: Output, data: Any, below: Sequence[ImageLayer]
+    ) -> ImageLayer:
         source = self.source
-        deviation = part == "deviation"
-        limits = (0.0, 1.0) if deviation else tuple(source.contrast_limits)
+        spread = output.role == "spread"
+        limits = (0.0, 1.0) if spread else tuple(source.contrast_limits)
         layers = self.viewer.layers
         layer = add_part(
             self.viewer,
             source,
-            part,
+            output.name,
             data,
-            name=part_name(source.name, part),
-            colormap="magma" if deviation else source.colormap,
+            output,
+            name=part_name(source.name, output.name),
+            colormap="magma" if spread else source.colormap,
             contrast_limits=limits,
             gamma=source.gamma,
-            visible=part == "mean",
+            visible=output == MEAN,
             **place(source, offset=self.offset),
         )
         layer.metadata[KEY] |= self.provenance
@@ -110,14 +122,14 @@ class ResultLayers:
         return layer
 
     def _refresh(self) -> None:
-        """Draw visible layers again; fit the deviation's contrast to what is done."""
+        """Draw visible layers again; fit the contrast of the spread to what is done."""
         self._drawn = time.monotonic()
-        deviation = self.layers.get("deviation")
-        if deviation is not None:
-            ours = self._limits is None or deviation.contrast_limits == self._limits
+        spread = next((x for o, x in self.layers.items() if o.role == "spread"), None)
+        if spread is not None:
+            ours = self._limits is None or spread.contrast_limits == self._limits
             if ours:  # else the user has set others
-                _fit_contrast(deviation)
-                self._limits = list(deviation.contrast_limits)
+                _fit_contrast(spread)
+                self._limits = list(spread.contrast_limits)
         for layer in self.layers.values():
             if layer.visible:
                 layer.refresh()

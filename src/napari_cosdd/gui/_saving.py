@@ -50,8 +50,11 @@ class SaveAll(QWidget):
         """Write all results into a folder, in the background; nothing is replaced."""
 
         def work(stop: Callable[[], bool]) -> Iterator[Event]:
-            name, parts = plain_name(prediction.source.name), tuple(prediction.parts)
-            paths = result_paths(folder, name, parts, FORMATS[0], overwrite=False)
+            name, outputs = (
+                plain_name(prediction.source.name),
+                tuple(prediction.outputs),
+            )
+            paths = result_paths(folder, name, outputs, FORMATS[0], overwrite=False)
             write_prediction(paths, prediction, made_by)
             yield Written(tuple(paths.values()))
 

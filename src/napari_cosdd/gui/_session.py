@@ -9,10 +9,10 @@ from napari_cosdd.api import ModelCheck, NoiseReport
 from napari_cosdd.events import Checked, Event, Finished
 from napari_cosdd.gui._jobs import Job
 from napari_cosdd.gui._layers import data_of, pixels_key
-from napari_cosdd.gui._models import PLUGIN, ModelEntry, recent_models, release
+from napari_cosdd.gui._models import PLUGIN, ModelEntry, recent_models
 from napari_cosdd.gui._records import DenoisingRecord, TrainingRecord
 from napari_cosdd.gui._results import ResultLayers
-from napari_cosdd.training.resume import resume_path
+from napari_cosdd.training.saving import forget_state, release
 
 #: Model checks that are kept: each holds the pixels that it rests on.
 CHECKS = 4
@@ -98,7 +98,7 @@ class Session(QObject):
                     path = record.path
                     name = record.image if path is None else path.stem
                     if path is not None:  # docks begin anew, from its weights
-                        resume_path(path).unlink(missing_ok=True)
+                        forget_state(path)
                     entry = ModelEntry(name, path, event.result)
                     self.add_model(entry)
                     record.model = entry.name

@@ -1,6 +1,7 @@
 """How a training goes: progress, curves, preview. Drawn from a record alone."""
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from qtpy.QtWidgets import (
@@ -13,21 +14,15 @@ from qtpy.QtWidgets import (
 )
 
 from napari_cosdd._formatting import clock
-from napari_cosdd.events import Preview
-from napari_cosdd.gui._plots import CurvesPlot
+from napari_cosdd.events import Curve, Preview
+from napari_cosdd.gui._plots import HEIGHT, CurvesPlot
 from napari_cosdd.gui._preview import PreviewPicture
 from napari_cosdd.gui._records import TrainingRecord
 from napari_cosdd.gui._widgets import Sentence, button, row
 from napari_cosdd.settings.training import UNLIMITED
 
-LOSS = {
-    "neg_elbo": "total",
-    "nll": "neg. log-likelihood",
-    "masked_mse": "masked error",
-}
-KL = {"kl": "total"}
-SIGNAL = {"signal": "signal decoder", "direct": "direct denoiser"}
-RATE = {"rate": "learning rate"}
+#: Of every training.
+RATE = Curve("rate", "learning rate", "Rate", "learning rate")
 #: Curves are drawn again at most so often while a training runs, seconds.
 EVERY = 1.0
 REASONS = {
@@ -38,9 +33,9 @@ REASONS = {
     "collapsed": "Training ended: the posterior collapsed, the model before is kept",
 }
 EXPLAINED = (
-    "Loss: how badly the model describes held-out (dots) and training pixels (lines); "
-    "a star marks the model that is kept. KL: how much the latents carry, by level; "
-    "all near zero would mean that nothing is learned."
+    "Lines: training pixels. Dots: held-out pixels. Star: the model that is kept. "
+    "KL, where there is one: how much the latents carry, by level; all near zero "
+    "would mean that nothing is learned."
 )
 
 
@@ -56,22 +51,17 @@ class TrainingView(QWidget):
         self.bar.setRange(0, 1000)
         self.bar.setFormat("")
         self.status = Sentence()
-        self.plots = {
-            "Loss": CurvesPlot(LOSS, "nats per pixel", theme),
-            "KL": CurvesPlot(KL, "nats per pixel", theme),
-            "Signal": CurvesPlot(SIGNAL, "squared error", theme),
-            "Rate": CurvesPlot(RATE, "learning rate", theme),
-        }
-        self.tabs = QTabWidget()
-        for title, plot in self.plots.items():
-            self.tabs.addTab(plot, title)
-        self.tabs.setFixedHeight(self.plots["Loss"].height() + 34)
-        self.tabs.setToolTip(EXPLAINED)
+        self.theme = theme
         self.log = QCheckBox("log")
+        self.plots: dict[str, CurvesPlot] = {}
+        self.tabs = QTabWidget()
+        self._show_tabs((RATE,))
+        self.tabs.setFixedHeight(HEIGHT + 34)
+        self.tabs.setToolTip(EXPLAINED)
         self.log.setToolTip("Logarithmic axis; values below zero are left out")
         self.csv = button("CSV…", "Save all curves as a table", self._save_csv)
         self.png = button("PNG…", "Save this plot as a picture", self._save_png)
-        self.picture = PreviewPicture()
+        self.picture, self.panels = PreviewPicture(), Sentence()
         self.log.toggled.connect(self._set_log)
         self.tabs.currentChanged.connect(lambda _index: self._draw())
         self._build()
@@ -85,11 +75,33 @@ class TrainingView(QWidget):
         column.addWidget(self.status)
         column.addWidget(self.tabs)
         column.addWidget(row(self.log, self.csv, self.png))
-        column.addWidget(Sentence("Held out: noisy · estimate now · one sample"))
+        column.addWidget(self.panels)
         column.addWidget(self.picture)
+
+    def _show_tabs(self, curves: Sequence[Curve]) -> None:
+        """Show a plot for each tab that the method's curves name."""
+        self.tabs.blockSignals(True)
+        for plot in self.plots.values():
+            plot.deleteLater()
+        self.tabs.clear()
+        tabs: dict[str, list[Curve]] = {}
+        for curve in curves:
+            tabs.setdefault(curve.tab, []).append(curve)
+        self.plots = {
+            tab: CurvesPlot(
+                {c.key: c.title for c in of_tab}, of_tab[0].unit, self.theme
+            )
+            for tab, of_tab in tabs.items()
+        }
+        for tab, plot in self.plots.items():
+            self.tabs.addTab(plot, tab)
+            plot.set_log(self.log.isChecked())
+        self._curves = tuple(curves)
+        self.tabs.blockSignals(False)
 
     def set_theme(self, theme: str) -> None:
         """Take napari's colours."""
+        self.theme = theme
         for plot in self.plots.values():
             plot.set_theme(theme)
 
@@ -99,6 +111,9 @@ class TrainingView(QWidget):
             for plot in self.plots.values():
                 plot.forget()
             self._record, self._seen, self._drawn = record, None, 0.0
+        curves = (*record.started.curves, RATE) if record.started else self._curves
+        if curves != self._curves:
+            self._show_tabs(curves)
         self.setVisible(True)
         self.bar.setValue(round(1000 * record.progress))
         self.bar.setFormat(_progress_text(record, state))
@@ -107,6 +122,8 @@ class TrainingView(QWidget):
         if record.preview is not None and record.preview is not self._seen:
             self._seen = record.preview
             self.picture.show_preview(record.preview)
+            shown = " · ".join(["noisy", *record.preview.images])
+            self.panels.setText(f"Held out: {shown}")
         if state != "running" or time.monotonic() - self._drawn > EVERY:
             self._draw()
 
@@ -115,11 +132,7 @@ class TrainingView(QWidget):
         self._drawn = time.monotonic()
         record = self._record
         if record is not None and self.isVisible():
-            title = self.tabs.tabText(self.tabs.currentIndex())
-            plot = self.plots[title]
-            if title == "KL":
-                levels = enumerate(record.training.levels(), start=1)
-                plot.names = KL | {name: f"level {i}" for i, name in levels}
+            plot = self.plots[self.tabs.tabText(self.tabs.currentIndex())]
             plot.show_curves(record.training, record.validation, record.best_step)
 
     def _set_log(self, on: bool) -> None:

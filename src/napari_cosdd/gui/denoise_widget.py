@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtWidgets import QCheckBox, QFileDialog, QProgressBar, QSpinBox
 
 from napari_cosdd._formatting import clock
-from napari_cosdd.api import denoising, prediction_config
+from napari_cosdd.api import denoising
 from napari_cosdd.errors import BadInputError, CosddError
 from napari_cosdd.events import Event
 from napari_cosdd.gui._checks import Subject, TrustView
@@ -156,7 +156,7 @@ class DenoiseWidget(Dock):
             model = entry.load()
             image, offset = self._to_denoise(), None
             numbers = {"n_samples": self.n_samples, "n_kept": self.n_kept}
-            config = prediction_config(
+            config = PredictionConfig.from_values(
                 {k: spin.value() for k, spin in numbers.items()} | self.form.changes()
             )
         except CosddError as error:
@@ -179,7 +179,7 @@ class DenoiseWidget(Dock):
         )
 
         def work(stop: Callable[[], bool]) -> Iterator[Event]:
-            yield from denoising(model, image, config, mask=True, stop=stop)
+            yield from denoising(model, image, config, fill_missing=True, stop=stop)
 
         record = DenoisingRecord(image.name, made_by)
         self.session.denoise(Job(f"denoising {image.name}", work), record, results)

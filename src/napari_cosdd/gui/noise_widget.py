@@ -36,6 +36,7 @@ from napari_cosdd.gui._widgets import (
     listen,
     row,
 )
+from napari_cosdd.methods.advice import advise
 
 if TYPE_CHECKING:
     import napari
@@ -131,7 +132,8 @@ class NoiseWidget(Dock):
         frames = self.where.currentText() == FRAMES
 
         def work(stop: Callable[[], bool]) -> Iterator[Event]:
-            yield Analyzed(analyze(image, region=region, frames=frames, mask=True))
+            found = analyze(image, region=region, frames=frames, fill_missing=True)
+            yield Analyzed(found)
 
         self.sentence.setText(f"Looking at the noise of {layer.name} …")
         self._job = Job(f"noise of {layer.name}", work)
@@ -240,7 +242,7 @@ class NoiseWidget(Dock):
             if found.dependence.grows
             else "It is about the same at every brightness."
         )
-        self.sentence.setText(f"{found.advice.sentence} {grows}")
+        self.sentence.setText(f"{advise(found.facts)} {grows}")
         enable(self.use, True)
 
     def _show_bar(self) -> None:

@@ -94,9 +94,9 @@ def as_frames(images: Sequence[Image]) -> Image:
     return first.with_data(frames, f"{len(images)} frames", "T" + first.axes)
 
 
-def stack_of(image: Image, ndim: int, mask: bool) -> Stack:
-    """Return an image as a stack; `mask` fills pixels that are not finite."""
-    return (FilledStack if mask else Stack)(image.data, image.axes, ndim)
+def stack_of(image: Image, ndim: int, fill_missing: bool) -> Stack:
+    """Return an image as a stack, which may fill pixels that are not finite."""
+    return (FilledStack if fill_missing else Stack)(image.data, image.axes, ndim)
 
 
 def distinct_names(paths: Sequence[Path]) -> list[str]:

@@ -88,6 +88,15 @@ class Stack:
         part = np.asarray(self.data[self._index(n, region)])
         return self._channels_first(part)
 
+    def read_known(
+        self, n: int, region: Region | None = None
+    ) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
+        """Return a region of image `n` and where its pixels are as measured.
+
+        None says that all are.
+        """
+        return self.read(n, region), None
+
     def boxes(
         self, n_images: int, per_axis: int, side: int
     ) -> Iterator[tuple[int, Region]]:
@@ -145,9 +154,16 @@ class FilledStack(Stack):
 
     def read(self, n: int, region: Region | None = None) -> NDArray[Any]:
         """Return image `n` in a region, every pixel finite."""
+        return self.read_known(n, region)[0]
+
+    def read_known(
+        self, n: int, region: Region | None = None
+    ) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
+        """Return a region of image `n`, and where its pixels were not filled."""
         pixels = super().read(n, region)
-        if pixels.dtype.kind != "f" or np.isfinite(pixels).all():
-            return pixels
+        known = np.isfinite(pixels) if pixels.dtype.kind == "f" else None
+        if known is None or known.all():
+            return pixels, None
         whole = (slice(None),) * len(self.size)
         inside = [
             slice(*r.indices(size)[:2])
@@ -162,9 +178,9 @@ class FilledStack(Stack):
             for r, w in zip(inside, wide, strict=True)
         )
         channels = [
-            self._filled(n, c, pixels) for c, pixels in enumerate(super().read(n, wide))
+            self._filled(n, c, around) for c, around in enumerate(super().read(n, wide))
         ]
-        return np.stack([channel[inner] for channel in channels])
+        return np.stack([channel[inner] for channel in channels]), known
 
     def _filled(self, n: int, c: int, channel: NDArray[Any]) -> NDArray[Any]:
         bad = ~np.isfinite(channel)

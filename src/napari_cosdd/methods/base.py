@@ -1,18 +1,39 @@
-"""What a denoising method is to the trainer, the denoiser and the model file."""
+"""What a denoising method is to the training, the prediction and the model file.
+
+A method says what it needs and what it gives; the engine never asks for its name.
+What a method can do beyond learning is in `capabilities`.
+"""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, NamedTuple, Self
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Generic, Literal, NamedTuple, Self, TypeVar
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
 from napari_cosdd.datasets.spec import DataSpec
-from napari_cosdd.errors import BadInputError
-from napari_cosdd.images.axes import SPATIAL, NoiseAxis
-from napari_cosdd.methods.papers import Paper
-from napari_cosdd.nets.ladder_vae import LatentNoise
+from napari_cosdd.events import Curve
+from napari_cosdd.images.axes import SPATIAL
+from napari_cosdd.methods.capabilities import Predicts, SamplesSignal
+from napari_cosdd.nets.ladder_vae import fresh_noise
+from napari_cosdd.noise_analysis.facts import NoiseFacts
+from napari_cosdd.noise_models.base import NoiseModel
+from napari_cosdd.settings.fields import Settings
+from napari_cosdd.settings.training import TrainingConfig
+
+#: Samples that the mean of a preview is taken over.
+PREVIEW_SAMPLES = 4
+
+
+class Paper(NamedTuple):
+    """What to cite for a method."""
+
+    text: str
+    doi: str
+
+    def __str__(self) -> str:
+        return f"{self.text} doi:{self.doi}"
 
 
 class Batch(NamedTuple):
@@ -23,11 +44,14 @@ class Batch(NamedTuple):
     x : Tensor, shape (n, c, *spatial)
         Noisy, normalized.
     target : Tensor or None
-        What a supervised method is to reach, same shape.
+        What a supervised method learns to predict, same shape.
+    weight : Tensor or None
+        0 where a pixel was filled in and says nothing, else 1; None: all count.
     """
 
     x: Tensor
     target: Tensor | None = None
+    weight: Tensor | None = None
 
 
 class Losses(NamedTuple):
@@ -38,72 +62,139 @@ class Losses(NamedTuple):
     objectives : mapping
         Minimized, by parameter group; their gradients do not overlap.
     metrics : mapping
-        Only shown and judged.
+        Shown and judged, not minimized.
     """
 
     objectives: Mapping[str, Tensor]
     metrics: Mapping[str, Tensor]
 
 
-#: Names of noise axes in sentences.
-AXES_IN_WORDS = {"x": "rows (x)", "y": "columns (y)", "z": "the z axis"}
+class Groups(NamedTuple):
+    """Parameters that know the signal, and those that know the noise.
+
+    Signals resemble each other more than noises do, so trained parameters of the
+    first kind are kept close to where they start, those of the second are not.
+    """
+
+    signal: list[nn.Parameter]
+    noise: list[nn.Parameter]
 
 
-class MethodConfig(BaseModel):
+@dataclass(frozen=True)
+class Needs:
+    """What a method needs beside noisy images.
+
+    Attributes
+    ----------
+    target : {"none", "clean", "noisy"}
+        A second image of each scene: none, a clean one, or another noisy one.
+    noise_models : frozenset of str
+        Kinds of noise models that serve; empty: the method takes none.
+    psf : bool
+        Whether it needs the point spread function.
+    noise_axis : bool
+        Whether its settings name the axis along which the noise is correlated.
+    """
+
+    target: Literal["none", "clean", "noisy"] = "none"
+    noise_models: frozenset[str] = frozenset()
+    psf: bool = False
+    noise_axis: bool = False
+
+
+class Suitability(NamedTuple):
+    """Whether a method suits the noise of an image.
+
+    Attributes
+    ----------
+    score : int
+        3 the best choice, 2 suits, 1 possible, 0 does not suit.
+    reason : str
+        Why, in one sentence.
+    """
+
+    score: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class Assets:
+    """What a method is given beside its settings; saved inside its model file."""
+
+    noise_model: NoiseModel | None = None
+
+
+NO_ASSETS = Assets()
+
+
+class Problem(NamedTuple):
+    """Why the present weights are no result.
+
+    Attributes
+    ----------
+    name : str
+        What happened, such as "the posterior collapsed".
+    found : str
+        The numbers that show it.
+    remedy : str
+        What the user can do.
+    """
+
+    name: str
+    found: str
+    remedy: str
+
+
+class MethodConfig(Settings):
     """Settings of a method: from them its networks can be built again."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    def resolved(self, facts: NoiseFacts | None) -> Self:
+        """Return a copy in which what was left open is decided by the noise.
 
-    noise_axis: NoiseAxis = Field(
-        default="auto",
-        title="Noise axis",
-        description="Axis along which the noise is correlated: x along rows, "
-        "y along columns, none for independent pixels, auto to measure it",
-    )
-    receptive_field: int | None = Field(
-        default=None,
-        title="Receptive field",
-        ge=0,
-        le=512,
-        description="Pixels along the noise axis whose noise is related; empty: "
-        "measured",
-        json_schema_extra={"unit": "px"},
-    )
+        Parameters
+        ----------
+        facts : NoiseFacts or None
+            What the noise of the first image is like; None if it was not measured.
+        """
+        return self
 
-    def resolved(self, axis: NoiseAxis, receptive_field: int) -> Self:
-        """Return a copy in which what was left open is filled in."""
-        chosen = axis if self.noise_axis == "auto" else self.noise_axis
-        reach = self.receptive_field
-        if reach is None:
-            reach = 0 if chosen == "none" else receptive_field
-        return self.model_copy(update={"noise_axis": chosen, "receptive_field": reach})
+    @property
+    def is_open(self) -> bool:
+        """Whether something is left for `resolved` to decide from the noise."""
+        return False
 
-    def adapting(self) -> Self:
+    def fine_tuning(self) -> Self:
         """Return a copy for networks that begin with trained weights."""
         return self
 
 
-class Method(nn.Module, ABC):
-    """A denoising method: its networks, its losses, its estimate of the signal.
+ConfigT = TypeVar("ConfigT", bound=MethodConfig)
 
-    Parameters
+
+@dataclass(frozen=True)
+class Preset:
+    """Settings that go together.
+
+    Attributes
     ----------
-    config : MethodConfig
-        Resolved settings: noise axis and receptive field are known.
-    spec : DataSpec
-        Shape and scale of the data.
+    settings : MethodConfig
+        Of the method.
+    training : TrainingConfig
+        Of the training.
+    purpose : str
+        What it is for, in a few words.
     """
 
-    title: ClassVar[str]
-    Config: ClassVar[type[MethodConfig]]
-    presets: ClassVar[Mapping[str, Mapping[str, Mapping[str, Any]]]]
-    config: MethodConfig
+    settings: MethodConfig
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    purpose: str = ""
 
-    def __init__(self, config: MethodConfig, spec: DataSpec) -> None:
-        super().__init__()
-        if config.noise_axis == "auto" or config.receptive_field is None:
-            raise BadInputError("the noise axis must be resolved before building")
-        self.spec = spec
+
+class Trainable(nn.Module, ABC):
+    """All that the training loop asks of what it trains."""
+
+    config: Settings
+    spec: DataSpec
 
     @abstractmethod
     def losses(
@@ -121,29 +212,72 @@ class Method(nn.Module, ABC):
             Share of the training done, for warm-ups; 1 at validation.
         """
 
-    def signal_and_rest(self) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
-        """Return the parameters that know the signal, and those that know the noise.
+    def criterion(self, losses: Mapping[str, float]) -> float:
+        """Return that of validation losses by which the best weights are chosen."""
+        return losses["loss"]
 
-        Signals resemble each other more than noises do: trained networks of the
-        first kind are worth keeping.
-        """
-        return list(self.parameters()), []
+    def problem(self, losses: Mapping[str, float]) -> Problem | None:
+        """Return why weights with these validation losses are no result, or None."""
+        return None
 
-    def save_memory(self, on: bool) -> None:
+    @property
+    def curves(self) -> tuple[Curve, ...]:
+        """What is plotted while this is trained."""
+        return ()
+
+    def parameter_groups(self) -> Groups:
+        """Return the trained parameters by what they know."""
+        return Groups([p for p in self.parameters() if p.requires_grad], [])
+
+    def use_checkpointing(self, on: bool) -> None:
         """Compute features again in the backward pass instead of keeping them.
 
-        Slower by about a third, with the same result; methods may ignore it.
+        Slower by about a third, with the same result; may be ignored.
         """
         return
 
-    @abstractmethod
-    def estimate(self, x: Tensor) -> Tensor:
-        """Return a point estimate of the signal in one pass, shape of `x`."""
+
+class Method(Trainable, Generic[ConfigT]):
+    """A denoising method: its networks, its losses, its words.
+
+    Parameters
+    ----------
+    config : MethodConfig
+        Settings in which nothing is open.
+    spec : DataSpec
+        Shape and scale of the data.
+    assets : Assets
+        Noise model and the like, where the method needs them.
+    """
+
+    #: Name in titles and sentences.
+    title: ClassVar[str]
+    Config: ClassVar[type[MethodConfig]]
+    presets: ClassVar[Mapping[str, Preset]]
+    #: Settings of networks small enough to train in a second, for tests.
+    tiny: ClassVar[Mapping[str, Any]]
+    needs: ClassVar[Needs] = Needs()
+    config: ConfigT
+
+    def __init__(
+        self, config: ConfigT, spec: DataSpec, assets: Assets = NO_ASSETS
+    ) -> None:
+        super().__init__()
+        self.config, self.spec = config, spec
+        #: Frozen: its tensors are buffers. None where the method needs none.
+        self.noise_model = assets.noise_model
 
     @property
-    def has_estimate(self) -> bool:
-        """Whether `estimate` can be called on this model."""
-        return True
+    def assets(self) -> Assets:
+        """What this was built with beside its settings."""
+        return Assets(self.noise_model)
+
+    @classmethod
+    @abstractmethod
+    def suits(cls, facts: NoiseFacts) -> Suitability:
+        """Say whether the method suits such noise, and why."""
+
+    # Geometry -------------------------------------------------------------------
 
     @abstractmethod
     def tile_multiple(self) -> tuple[int, ...]:
@@ -152,6 +286,16 @@ class Method(nn.Module, ABC):
     def tile_margin(self) -> tuple[int, ...]:
         """Pixels of context per axis around a tile, before any is measured."""
         return tuple(4 * m if m > 1 else 4 for m in self.tile_multiple())
+
+    @property
+    def noise_dim(self) -> int | None:
+        """Number of the noise axis among the spatial axes; None if there is none."""
+        return None
+
+    @property
+    def noise_reach(self) -> int:
+        """Pixels along the noise axis whose relation is taken into account."""
+        return 0
 
     def symmetries(self) -> tuple[int, ...]:
         """Spatial axes that may be flipped without changing the law of the noise.
@@ -162,24 +306,16 @@ class Method(nn.Module, ABC):
         return tuple(a for a in range(self.spec.ndim) if a != self.noise_dim)
 
     @property
-    def noise_dim(self) -> int | None:
-        """Number of the noise axis among the spatial ones, or None."""
-        letter = self.config.noise_axis
-        if letter == "none":
-            return None
-        axes = SPATIAL[self.spec.ndim].lower()
-        if letter not in axes:
-            raise BadInputError(
-                f"noise axis {letter!r} is not among the spatial axes {axes!r}"
-            )
-        return axes.index(letter)
+    def noise_letter(self) -> Literal["x", "y", "z", "none"]:
+        """Letter of the noise axis, or "none"."""
+        if self.noise_dim is None:
+            return "none"
+        letter: Any = SPATIAL[self.spec.ndim][self.noise_dim].lower()
+        return letter
 
-    @property
-    def noise_reach(self) -> int:
-        """Earlier pixels along the noise axis that are taken into account."""
-        return self.config.receptive_field or 0
+    # Training -------------------------------------------------------------------
 
-    def weights_from(self, other: "Method") -> dict[str, Tensor] | None:
+    def weights_from(self, other: "Method[Any]") -> dict[str, Tensor] | None:
         """Return the weights of another model of this method as they fit this one.
 
         They may be turned to another noise axis, and some may be missing; None if
@@ -187,13 +323,32 @@ class Method(nn.Module, ABC):
         """
         return None
 
-    def collapsed(self, losses: Mapping[str, float]) -> bool:
-        """Tell from validation losses whether the model has stopped learning."""
-        return False
+    def preview(self, x: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
+        """Return images that show how far the training is, by title.
 
-    def criterion(self, losses: Mapping[str, float]) -> float:
-        """Return that of validation losses by which the best weights are chosen."""
-        return losses["loss"]
+        Parameters
+        ----------
+        x : Tensor, shape (1, c, *spatial)
+            A validation crop.
+        generator : torch.Generator
+            Source of randomness.
+        """
+        if isinstance(self, SamplesSignal):
+            features, noise = self.encode(x), fresh_noise(generator)
+            draws = [
+                self.sample_posterior(features, noise).signal
+                for _ in range(PREVIEW_SAMPLES)
+            ]
+            return {"estimate now": torch.stack(draws).mean(0), "one sample": draws[0]}
+        if isinstance(self, Predicts):
+            return {"estimate now": self.predict(x)[self.outputs[0].name]}
+        return {}
+
+    # Words ----------------------------------------------------------------------
+
+    def learned_in_words(self, losses: Mapping[str, float]) -> str:
+        """Say what the latents carry by these losses; empty without latents."""
+        return ""
 
     def describe(self) -> str:
         """Say in one line what was built."""
@@ -208,36 +363,16 @@ class Method(nn.Module, ABC):
         """Describe the networks in a sentence, for the methods section of a paper."""
 
 
-class GenerativeMethod(Method):
-    """A method that draws clean images from p(s | x)."""
+def weighted_mean(values: Tensor, weight: Tensor | None) -> Tensor:
+    """Return the mean of the values that count, a scalar.
 
-    @abstractmethod
-    def encode(self, x: Tensor) -> list[Tensor]:
-        """Return what all samples of `x` share: the bottom-up features."""
-
-    @abstractmethod
-    def sample_posterior(self, features: list[Tensor], noise: LatentNoise) -> Tensor:
-        """Return a clean image per set of features, (n, c, *spatial)."""
-
-    @abstractmethod
-    def sample_noise(
-        self, features: list[Tensor], noise: LatentNoise, generator: torch.Generator
-    ) -> Tensor:
-        """Return noisy images of the same signal with fresh noise."""
-
-    @abstractmethod
-    def quantiles(self, x: Tensor, noise: LatentNoise) -> Tensor:
-        """Return P(X_i <= x_i | pixels before it, z) with z from q(z|x), shape of `x`.
-
-        Uniform and independent if signal and noise were learned.
-        """
-
-    @abstractmethod
-    def sample_prior(
-        self,
-        n: int,
-        size: Sequence[int],
-        noise: LatentNoise,
-        generator: torch.Generator,
-    ) -> tuple[Tensor, Tensor]:
-        """Return `n` new clean images and the same images with noise."""
+    Parameters
+    ----------
+    values : Tensor, shape (n, c, *spatial)
+        Of each pixel.
+    weight : Tensor or None
+        As in `Batch`.
+    """
+    if weight is None:
+        return values.mean()
+    return (values * weight).sum() / weight.sum().clamp(min=1)

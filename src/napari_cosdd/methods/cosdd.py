@@ -5,34 +5,125 @@ Imaging Noise", WACV 2025.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Self
 
 import torch
-from torch import Tensor, nn
+from pydantic import Field
+from torch import Tensor
 
 from napari_cosdd.datasets.spec import DataSpec
 from napari_cosdd.distributions.mixture import GaussianMixture
-from napari_cosdd.methods import papers
+from napari_cosdd.events import Curve
 from napari_cosdd.methods.base import (
-    AXES_IN_WORDS,
+    NO_ASSETS,
+    Assets,
     Batch,
-    GenerativeMethod,
     Losses,
     Method,
+    Needs,
+    Paper,
+    Preset,
+    Suitability,
+    weighted_mean,
 )
-from napari_cosdd.methods.cosdd_config import PRESETS, COSDDConfig
-from napari_cosdd.methods.papers import Paper
-from napari_cosdd.methods.signal_power import has_collapsed, signal_power
+from napari_cosdd.methods.capabilities import Draw
+from napari_cosdd.methods.ladder import SQUARED, LadderConfig, LadderMethod
+from napari_cosdd.methods.noise_axis import (
+    AXES_IN_WORDS,
+    NoiseAxisConfig,
+    NoiseAxisMethod,
+)
+from napari_cosdd.methods.outputs import MEAN, Output
 from napari_cosdd.nets.autoregressive import AutoregressiveDecoder, layers_for
-from napari_cosdd.nets.ladder_vae import LadderVAE, LatentNoise, fresh_noise
-from napari_cosdd.nets.signal_decoder import SignalDecoder
+from napari_cosdd.nets.ladder_vae import LatentNoise, fresh_noise
 from napari_cosdd.nets.transfer import fitted, with_rows
 from napari_cosdd.nets.unet import UNet
+from napari_cosdd.noise_analysis.facts import NoiseFacts
+from napari_cosdd.settings.training import TrainingConfig
 
-#: Nats that each nat of KL is to save beside its own price, or it carries noise.
-KL_SURCHARGE = 0.2
+PAPER = Paper(
+    "B. Salmon and A. Krull, Unsupervised Denoising for Signal-Dependent and "
+    "Row-Correlated Imaging Noise, WACV 2025.",
+    "10.48550/arXiv.2310.07887",
+)
+
+#: Share of a fine-tuning in which only the decoder of the noise learns.
+DECODER_ONLY = 0.1
 
 
-class COSDD(GenerativeMethod):
+class COSDDConfig(NoiseAxisConfig, LadderConfig):
+    """Sizes of the four networks, and how their training begins."""
+
+    former_names: ClassVar[Mapping[str, str]] = {"held": "decoder_only"}
+
+    n_components: int = Field(
+        default=3,
+        ge=1,
+        le=32,
+        title="Gaussians",
+        description="Components of the noise's mixture; more for odd-shaped noise",
+    )
+    decoder_channels: int = Field(
+        default=8,
+        ge=4,
+        le=512,
+        title="Noise features",
+        description="Features of the autoregressive decoder, per image channel",
+    )
+    decoder_layers: int = Field(
+        default=2,
+        ge=1,
+        le=16,
+        title="Noise layers",
+        description="Causal layers of the autoregressive decoder, at least; a longer "
+        "receptive field takes more",
+    )
+    direct_denoiser: bool = Field(
+        default=False,
+        title="Direct denoiser",
+        description="Also train a U-Net that gives the mean in one pass",
+    )
+    decoder_only: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        title="Decoder only",
+        description="Share of the training, at its start, in which the ladder stays "
+        "as it is and only the decoder of the noise learns; for trained ladders",
+    )
+
+    def fine_tuning(self) -> Self:
+        """Return a copy for networks whose latents carry the signal already.
+
+        The noise is learned first. Until the decoder knows it, the latents would
+        take in what it cannot explain, and unlearn that slowly.
+        """
+        return self.model_copy(update={"kl_warmup": 0.0, "decoder_only": DECODER_ONLY})
+
+
+def _paper_sizes(n_levels: int, n_channels: int) -> COSDDConfig:
+    """Return the settings of the papers' networks (preprint, supplement, 1.1)."""
+    return COSDDConfig(
+        n_levels=n_levels,
+        n_channels=n_channels,
+        n_latents=n_channels // 2,
+        n_code=n_channels,
+        stem_stride=1,
+        downsample_every=2,
+        decoder_channels=64,
+        decoder_layers=8,
+        signal_channels=n_channels,
+        signal_layers=4,
+        receptive_field=40,
+        direct_denoiser=True,
+    )
+
+
+#: Crops, batch and steps of the papers.
+PAPER_TRAINING = TrainingConfig(crop_size=256, batch_size=16, max_steps=80_000)
+
+
+class COSDD(LadderMethod[COSDDConfig], NoiseAxisMethod[COSDDConfig]):
     """The four networks of the paper and their three losses.
 
     Objectives, nats or squared units per pixel and channel: `neg_elbo` = nll + kl
@@ -42,26 +133,35 @@ class COSDD(GenerativeMethod):
     """
 
     title = "COSDD"
-    config: COSDDConfig
     Config = COSDDConfig
-    presets = PRESETS
+    needs = Needs(noise_axis=True)
+    presets: ClassVar = {
+        "quick": Preset(
+            COSDDConfig(),
+            TrainingConfig(batch_size=8, learning_rate=0.005),
+            "a laptop, minutes",
+        ),
+        "small": Preset(_paper_sizes(6, 64), PAPER_TRAINING, "a GPU, hours"),
+        "large": Preset(_paper_sizes(14, 128), PAPER_TRAINING, "a GPU, a day"),
+    }
+    tiny: ClassVar = {
+        "n_levels": 2,
+        "n_channels": 8,
+        "n_latents": 4,
+        "n_code": 8,
+        "decoder_channels": 8,
+        "decoder_layers": 2,
+        "signal_channels": 8,
+        "receptive_field": 5,
+        "noise_axis": "x",
+    }
 
-    def __init__(self, config: COSDDConfig, spec: DataSpec) -> None:
-        super().__init__(config, spec)
-        self.config = config
+    def __init__(
+        self, config: COSDDConfig, spec: DataSpec, assets: Assets = NO_ASSETS
+    ) -> None:
+        super().__init__(config, spec, assets)
         ndim, n_channels = spec.ndim, spec.n_channels
         reach = config.receptive_field or 0
-        self.ladder = LadderVAE(
-            ndim,
-            n_channels,
-            n_channels=config.n_channels,
-            n_latents=config.n_latents,
-            n_code=config.n_code,
-            n_levels=config.n_levels,
-            n_blocks=config.n_blocks,
-            stem_stride=config.stem_stride,
-            downsample_every=config.downsample_every,
-        )
         self.decoder = AutoregressiveDecoder(
             ndim,
             self.noise_dim,
@@ -72,13 +172,7 @@ class COSDD(GenerativeMethod):
             n_components=config.n_components,
             receptive_field=reach,
         )
-        self.signal = SignalDecoder(
-            ndim,
-            config.n_code,
-            config.signal_channels,
-            n_channels,
-            config.signal_layers,
-        )
+        self.signal = self.build_signal_decoder()
         self.direct = None
         if config.direct_denoiser:
             self.direct = UNet(
@@ -91,150 +185,65 @@ class COSDD(GenerativeMethod):
                 stem_stride=config.stem_stride,
             )
 
-    @property
-    def has_estimate(self) -> bool:
-        """Whether the direct denoiser was trained."""
-        return self.direct is not None
+    @classmethod
+    def suits(cls, facts: NoiseFacts) -> Suitability:
+        """Noise along one axis is what the method is for."""
+        if facts.pattern == "one axis":
+            return Suitability(
+                3,
+                f"COSDD fits: axis {facts.axis}, receptive field "
+                f"{facts.receptive_field} px.",
+            )
+        if facts.pattern == "independent":
+            return Suitability(2, "COSDD fits without a noise axis.")
+        if facts.pattern == "both axes":
+            return Suitability(0, "COSDD assumes one axis and does not fit.")
+        return Suitability(1, "COSDD needs to know the noise axis.")
+
+    # Training -------------------------------------------------------------------
 
     def losses(
         self, batch: Batch, generator: torch.Generator, progress: float = 1.0
     ) -> Losses:
         """Return `neg_elbo`, `signal` and `direct`, and what they consist of."""
-        x = batch.x
-        held = progress < self.config.held  # never at validation, where it is 1
-        with torch.set_grad_enabled(torch.is_grad_enabled() and not held):
+        x, weight = batch.x, batch.weight
+        ladder_learns = progress >= self.config.decoder_only
+        with torch.set_grad_enabled(torch.is_grad_enabled() and ladder_learns):
             features = self.ladder.encode(x)
             latents = self.ladder.sample_posterior(features, fresh_noise(generator))
-        nll = -self.likelihood(x, latents.code).log_prob(self.decoder.rows(x)).mean()
-        kl_by_level = [kl.mean() / x[0].numel() for kl in latents.kl]
-        kl = torch.stack(kl_by_level).sum()
+        log_prob = self.likelihood(x, latents.code).log_prob(self.decoder.rows(x))
+        counting = None if weight is None else self.decoder.rows(weight)
+        nll = -weighted_mean(log_prob, counting)
+        kl_by_level = self.kl_by_level(latents.kl, x)
         s = self.signal(latents.code.detach()).float()
-        signal = (s - x).square().mean()
-        weights = self.config.kl_weights(progress)
+        signal = weighted_mean((s - x).square(), weight)
         objectives = {
-            "neg_elbo": nll
-            + sum(w * k for w, k in zip(weights, kl_by_level, strict=True)),
+            "neg_elbo": nll + self.weighted_kl(kl_by_level, progress),
             "signal": signal,
         }
         if self.direct is not None:
-            objectives["direct"] = (self.direct(x).float() - s.detach()).square().mean()
-        metrics = {"nll": nll, "kl": kl, **self._explained(x, signal)}
+            error = (self.direct(x).float() - s.detach()).square()
+            objectives["direct"] = error.mean()
+        kl = torch.stack(kl_by_level).sum()
+        metrics = {"nll": nll, "kl": kl, **self.signal_metrics(x, signal, weight)}
         metrics |= {f"kl_{i}": level for i, level in enumerate(kl_by_level)}
         return Losses(objectives, {k: v.detach() for k, v in metrics.items()})
 
-    def collapsed(self, losses: Mapping[str, float]) -> bool:
-        """Tell whether the latents ignore the signal (posterior collapse).
-
-        Parameters
-        ----------
-        losses : mapping
-            With `explained`, `explainable` and its standard error
-            `explainable_error`, in units of the normalized image's power.
-        """
-        power, error = losses["explainable"], losses["explainable_error"]
-        return has_collapsed(losses["explained"], power, error)
+    def neg_elbo(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        """Return the negative ELBO, nats per pixel and channel (paper, equation 3)."""
+        return self.losses(Batch(x), generator).objectives["neg_elbo"]
 
     def criterion(self, losses: Mapping[str, float]) -> float:
-        """Return the negative ELBO with a surcharge on the KL, and the direct loss.
-
-        White noise costs as many nats in the latents as in the likelihood, so the
-        ELBO does not mind where it is, and the signal loss, left out, likes to see it
-        in the estimate. What the latents carry is signal if it saves more than it
-        costs. (Ours; measured in docs/measurements.md.)
-        """
-        neg_elbo = losses["nll"] + losses["kl"]
-        return neg_elbo + KL_SURCHARGE * losses["kl"] + losses.get("direct", 0.0)
-
-    def signal_and_rest(self) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
-        """Return the parameters of ladder and signal decoder, and all others."""
-        signal = [*self.ladder.parameters(), *self.signal.parameters()]
-        known = {id(p) for p in signal}
-        return signal, [p for p in self.parameters() if id(p) not in known]
-
-    def save_memory(self, on: bool) -> None:
-        """Do so in the ladder, which has nearly all features."""
-        self.ladder.checkpointing = on
-
-    def estimate(self, x: Tensor) -> Tensor:
-        """Return the direct denoiser's mean."""
-        if self.direct is None:
-            raise RuntimeError("this model has no direct denoiser")
-        return self.direct(x)
-
-    def encode(self, x: Tensor) -> list[Tensor]:
-        """Return the bottom-up features of the ladder."""
-        return self.ladder.encode(x)
-
-    def sample_posterior(self, features: list[Tensor], noise: LatentNoise) -> Tensor:
-        """Return one clean image for each noisy one (paper, section 4.3)."""
-        return self.signal(self._code(features, noise))
-
-    def _code(self, features: list[Tensor], noise: LatentNoise) -> Tensor:
-        return self.ladder.sample_posterior(features, noise, with_kl=False).code
-
-    def sample_noise(
-        self, features: list[Tensor], noise: LatentNoise, generator: torch.Generator
-    ) -> Tensor:
-        """Return the same signal with fresh noise (paper, section 5.5)."""
-        code = self._code(features, noise)
-        return self.decoder.sample(code, self._floor(code), generator)
-
-    def quantiles(self, x: Tensor, noise: LatentNoise) -> Tensor:
-        """Return the mixture's distribution function at each pixel."""
-        code = self._code(self.ladder.encode(x), noise)
-        rows = self.likelihood(x, code).cdf(self.decoder.rows(x))
-        return self.decoder.unrows(rows, x.shape)
-
-    def sample_prior(
-        self,
-        n: int,
-        size: Sequence[int],
-        noise: LatentNoise,
-        generator: torch.Generator,
-    ) -> tuple[Tensor, Tensor]:
-        """Return new clean images from p(z) and their noisy versions."""
-        code = self.ladder.sample_prior(n, size, noise).code
-        noisy = self.decoder.sample(code, self._floor(code), generator)
-        return self.signal(code), noisy
-
-    def tile_multiple(self) -> tuple[int, ...]:
-        """Return the stride of the topmost level."""
-        return self.ladder.multiple
-
-    def describe(self) -> str:
-        """Name the noise axis and the receptive field."""
-        if self.noise_dim is None:
-            return "COSDD for noise that is independent from pixel to pixel"
-        return (
-            f"COSDD for noise along {self.config.noise_axis}, "
-            f"receptive field {self.noise_reach} px"
-        )
-
-    def papers(self) -> tuple[Paper, ...]:
-        """Return the paper of the method."""
-        return (papers.COSDD,)
-
-    def networks_in_words(self) -> str:
-        """Describe ladder and decoder in a sentence."""
-        config, axis = self.config, AXES_IN_WORDS.get(self.config.noise_axis)
-        noise = "the noise was taken as independent from pixel to pixel"
-        if axis:
-            noise = (
-                f"the noise was modelled by an autoregressive decoder along {axis} "
-                f"with a receptive field of {config.receptive_field} pixels"
-            )
-        return (
-            f"A hierarchical variational autoencoder with {config.n_levels} levels of "
-            f"latents and {config.n_channels} channels represents the signal; {noise} "
-            f"and {config.n_components} Gaussian components per pixel."
-        )
+        """Return the ladder's criterion plus the loss of the direct denoiser."""
+        return super().criterion(losses) + losses.get("direct", 0.0)
 
     @property
-    def noise_reach(self) -> int:
-        """Earlier pixels along the noise axis that the decoder sees."""
-        return self.decoder.receptive_field
+    def curves(self) -> tuple[Curve, ...]:
+        """Those of the ladder, and the direct denoiser's error."""
+        direct = Curve("direct", "direct denoiser", "Signal", SQUARED)
+        return (*super().curves, *((direct,) if self.direct is not None else ()))
 
-    def weights_from(self, other: Method) -> dict[str, Tensor] | None:
+    def weights_from(self, other: Method[Any]) -> dict[str, Tensor] | None:
         """Return the weights of another COSDD model as they fit this one.
 
         The networks of the signal must have equal sizes; they are turned to this
@@ -262,6 +271,38 @@ class COSDD(GenerativeMethod):
                 return None
         return taken
 
+    # Prediction -----------------------------------------------------------------
+
+    @property
+    def outputs(self) -> tuple[Output, ...]:
+        """The mean in one pass, if the direct denoiser was trained."""
+        return () if self.direct is None else (MEAN,)
+
+    def predict(self, x: Tensor) -> Mapping[str, Tensor]:
+        """Return the direct denoiser's mean (arXiv 2310.18116)."""
+        if self.direct is None:
+            raise RuntimeError("this model has no direct denoiser")
+        return {MEAN.name: self.direct(x)}
+
+    def sample_posterior(self, features: list[Tensor], noise: LatentNoise) -> Draw:
+        """Return one clean image for each noisy one (paper, section 4.3)."""
+        code = self.ladder.sample_posterior(features, noise, with_kl=False).code
+        return Draw(self.signal(code), code)
+
+    def sample_noise(self, draw: Draw, generator: torch.Generator) -> Tensor:
+        """Return the same signal with fresh noise (paper, section 5.5)."""
+        return self.decoder.sample(draw.state, self._floor(draw.state), generator)
+
+    def cdf(self, x: Tensor, draw: Draw) -> Tensor:
+        """Return the mixture's distribution function at each pixel."""
+        rows = self.likelihood(x, draw.state).cdf(self.decoder.rows(x))
+        return self.decoder.unrows(rows, x.shape)
+
+    def sample_prior(self, n: int, size: Sequence[int], noise: LatentNoise) -> Draw:
+        """Return new clean images from p(z)."""
+        code = self.ladder.sample_prior(n, size, noise).code
+        return Draw(self.signal(code), code)
+
     def likelihood(self, x: Tensor, code: Tensor) -> GaussianMixture:
         """Return p(x | z) of each pixel given those before it, rows last."""
         location, parameters = self.decoder(x, code)
@@ -272,17 +313,40 @@ class COSDD(GenerativeMethod):
         floors = torch.tensor(self.spec.scale_floors, device=like.device)
         return floors.reshape(-1, 1, 1, 1)
 
-    def _explained(self, x: Tensor, signal: Tensor) -> dict[str, Tensor]:
-        """Return the power of x that the code explains, and that of the signal."""
-        across = [a for a in range(self.spec.ndim) if a != self.noise_dim]
-        power, error = torch.zeros_like(signal), torch.zeros_like(signal)
-        if across:
-            power, error = signal_power(x, across[-1] + 2)
-        return {
-            "explained": x.square().mean() - signal,
-            "explainable": power,
-            "explainable_error": error,
-        }
+    @property
+    def noise_reach(self) -> int:
+        """Earlier pixels along the noise axis that the decoder sees."""
+        return self.decoder.receptive_field
+
+    # Words ----------------------------------------------------------------------
+
+    def describe(self) -> str:
+        """Name the noise axis and the receptive field."""
+        if self.noise_dim is None:
+            return "COSDD for noise that is independent from pixel to pixel"
+        return (
+            f"COSDD for noise along {self.config.noise_axis}, "
+            f"receptive field {self.noise_reach} px"
+        )
+
+    def papers(self) -> tuple[Paper, ...]:
+        """Return the paper of the method."""
+        return (PAPER,)
+
+    def networks_in_words(self) -> str:
+        """Describe ladder and decoder in a sentence."""
+        config, axis = self.config, AXES_IN_WORDS.get(self.config.noise_axis)
+        noise = "the noise was taken as independent from pixel to pixel"
+        if axis:
+            noise = (
+                f"the noise was modelled by an autoregressive decoder along {axis} "
+                f"with a receptive field of {config.receptive_field} pixels"
+            )
+        return (
+            f"A hierarchical variational autoencoder with {config.n_levels} levels of "
+            f"latents and {config.n_channels} channels represents the signal; {noise} "
+            f"and {config.n_components} Gaussian components per pixel."
+        )
 
 
 def _of_signal(name: str) -> bool:

@@ -4,6 +4,7 @@ Krull et al., "Noise2Void", CVPR 2019; Broaddus et al., "Removing structured noi
 with self-supervised blind-spot networks", ISBI 2020.
 """
 
+from collections.abc import Mapping
 from itertools import product
 from typing import ClassVar
 
@@ -13,32 +14,53 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from napari_cosdd.datasets.spec import DataSpec
-from napari_cosdd.methods import papers
+from napari_cosdd.events import Curve
 from napari_cosdd.methods.base import (
-    AXES_IN_WORDS,
+    NO_ASSETS,
+    Assets,
     Batch,
     Losses,
-    Method,
-    MethodConfig,
+    Needs,
+    Paper,
+    Preset,
+    Suitability,
 )
-from napari_cosdd.methods.papers import Paper
-from napari_cosdd.nets.unet import UNet
+from napari_cosdd.methods.noise_axis import (
+    AXES_IN_WORDS,
+    NoiseAxisConfig,
+    NoiseAxisMethod,
+)
+from napari_cosdd.methods.outputs import MEAN, Output
+from napari_cosdd.methods.unet_config import UNetConfig
+from napari_cosdd.noise_analysis.facts import NoiseFacts
 
+POINT_MASKS = Paper(
+    "A. Krull, T.-O. Buchholz and F. Jug, Noise2Void - Learning Denoising from "
+    "Single Noisy Images, CVPR 2019.",
+    "10.1109/CVPR.2019.00223",
+)
+LINE_MASKS = Paper(
+    "C. Broaddus, A. Krull, M. Weigert, U. Schmidt and G. Myers, Removing "
+    "Structured Noise with Self-Supervised Blind-Spot Networks, ISBI 2020.",
+    "10.1109/ISBI45749.2020.9098336",
+)
 #: Largest distance of the pixel whose value replaces a masked one.
 NEIGHBOURHOOD = 2
 
 
-class Noise2VoidConfig(MethodConfig):
+class Noise2VoidConfig(NoiseAxisConfig, UNetConfig):
     """The mask and the size of the U-Net."""
 
-    half_length: int = Field(
+    former_names: ClassVar[Mapping[str, str]] = {"half_length": "receptive_field"}
+
+    receptive_field: int | None = Field(
         default=4,
         ge=1,
         le=4096,
         title="Mask half-length",
         description="Pixels masked on each side along the noise axis; a number "
         "larger than the image masks whole lines. Unused for noise axis none",
-        json_schema_extra={"unit": "px"},
+        json_schema_extra={"unit": "px", "empty": "measured"},
     )
     masked: float = Field(
         default=0.02,
@@ -47,25 +69,9 @@ class Noise2VoidConfig(MethodConfig):
         title="Targets",
         description="Share of pixels that are targets; fewer where lines are masked",
     )
-    n_channels: int = Field(
-        default=32, ge=4, le=512, title="Channels", description="Features of a layer"
-    )
-    n_levels: int = Field(
-        default=4, ge=1, le=8, title="Levels", description="Resolutions of the U-Net"
-    )
-    n_blocks: int = Field(
-        default=1, ge=1, le=8, title="Blocks", description="Residual blocks of a level"
-    )
-    stem_stride: int = Field(
-        default=2,
-        ge=1,
-        le=2,
-        title="Stem stride",
-        description="2 works from half resolution down: 4 times faster",
-    )
 
 
-class Noise2Void(Method):
+class Noise2Void(NoiseAxisMethod[Noise2VoidConfig]):
     """Predict pixels from their surroundings, which carry none of their noise.
 
     A point mask hides the pixel only and so assumes independent noise; a line mask
@@ -73,25 +79,35 @@ class Noise2Void(Method):
     """
 
     title = "Noise2Void"
-    config: Noise2VoidConfig
     Config = Noise2VoidConfig
+    needs = Needs(noise_axis=True)
     presets: ClassVar = {
-        "quick": {"method": {}, "training": {}},
-        "point": {"method": {"noise_axis": "none"}, "training": {}},
+        "quick": Preset(Noise2VoidConfig(), purpose="a laptop, minutes"),
+        "point": Preset(
+            Noise2VoidConfig(noise_axis="none"), purpose="independent noise"
+        ),
+    }
+    tiny: ClassVar = {
+        "n_channels": 8,
+        "n_levels": 2,
+        "noise_axis": "x",
+        "receptive_field": 4,
     }
 
-    def __init__(self, config: Noise2VoidConfig, spec: DataSpec) -> None:
-        super().__init__(config, spec)
-        self.config = config
-        self.net = UNet(
-            spec.ndim,
-            spec.n_channels,
-            spec.n_channels,
-            n_channels=config.n_channels,
-            n_levels=config.n_levels,
-            n_blocks=config.n_blocks,
-            stem_stride=config.stem_stride,
-        )
+    def __init__(
+        self, config: Noise2VoidConfig, spec: DataSpec, assets: Assets = NO_ASSETS
+    ) -> None:
+        super().__init__(config, spec, assets)
+        self.net = config.build(spec)
+
+    @classmethod
+    def suits(cls, facts: NoiseFacts) -> Suitability:
+        """Independent noise with point masks, noise along one axis with lines."""
+        if facts.pattern == "independent":
+            return Suitability(2, "Noise2Void with point masks fits.")
+        if facts.pattern == "one axis":
+            return Suitability(1, "Noise2Void with line masks (SN2V) fits.")
+        return Suitability(0, "Noise2Void masks points or lines and does not fit.")
 
     def losses(
         self, batch: Batch, generator: torch.Generator, progress: float = 1.0
@@ -101,12 +117,26 @@ class Noise2Void(Method):
         targets, hidden = self._mask(x, generator)
         blind = torch.where(hidden, _neighbours(x, self._steps(), generator), x)
         error = (self.net(blind).float() - x).square()
-        loss = (error * targets).sum() / (targets.sum() * x.shape[1]).clamp(min=1)
-        return Losses({"masked_mse": loss}, {})
+        if batch.weight is None:
+            count = (targets.sum() * x.shape[1]).clamp(min=1)
+        else:
+            targets = targets * batch.weight
+            count = targets.sum().clamp(min=1)
+        return Losses({"masked_mse": (error * targets).sum() / count}, {})
 
-    def estimate(self, x: Tensor) -> Tensor:
+    @property
+    def curves(self) -> tuple[Curve, ...]:
+        """The error at masked pixels."""
+        return (Curve("masked_mse", "masked error", "Loss", "squared error"),)
+
+    @property
+    def outputs(self) -> tuple[Output, ...]:
+        """The estimate."""
+        return (MEAN,)
+
+    def predict(self, x: Tensor) -> Mapping[str, Tensor]:
         """Return the U-Net's estimate of the signal."""
-        return self.net(x)
+        return {MEAN.name: self.net(x)}
 
     def tile_multiple(self) -> tuple[int, ...]:
         """Return the stride of the lowest resolution."""
@@ -117,18 +147,13 @@ class Noise2Void(Method):
         if self.noise_dim is None:
             return "Noise2Void with point masks"
         return (
-            f"structured Noise2Void, {self.config.half_length} px masked on each "
+            f"structured Noise2Void, {self.noise_reach} px masked on each "
             f"side along {self.config.noise_axis}"
         )
 
-    @property
-    def noise_reach(self) -> int:
-        """Pixels on each side along the noise axis that the mask hides."""
-        return 0 if self.noise_dim is None else self.config.half_length
-
     def papers(self) -> tuple[Paper, ...]:
         """Return the paper of the method, and that of line masks."""
-        return (papers.N2V,) if self.noise_dim is None else (papers.N2V, papers.SN2V)
+        return (POINT_MASKS,) if self.noise_dim is None else (POINT_MASKS, LINE_MASKS)
 
     def networks_in_words(self) -> str:
         """Describe network and masks in a sentence."""
@@ -141,7 +166,7 @@ class Noise2Void(Method):
         reach = [0] * self.spec.ndim
         if self.noise_dim is not None:
             length = x.shape[self.noise_dim + 2]
-            reach[self.noise_dim] = min(self.config.half_length, length - 1)
+            reach[self.noise_dim] = min(self.noise_reach, length - 1)
         share = min(self.config.masked, 0.2 / (2 * max(reach) + 1))
         shape = (x.shape[0], 1, *x.shape[2:])
         random = torch.rand(shape, generator=generator, device=x.device)
@@ -164,7 +189,7 @@ class Noise2Void(Method):
             if any(s for axis, s in enumerate(step) if axis != self.noise_dim)
         ]
         if not steps:
-            hidden = 2 * self.config.half_length  # from one end of a line to the other
+            hidden = 2 * self.noise_reach  # from one end of a line to the other
             steps = [(sign * (hidden + s),) for s in near if s > 0 for sign in (-1, 1)]
         return torch.tensor(steps)
 

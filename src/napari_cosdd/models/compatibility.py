@@ -1,6 +1,6 @@
-"""Whether a model is for an image, and whether that looks like its training data."""
+"""Whether a model can be used on an image, and in what that differs from its data."""
 
-from typing import Any, TypeGuard
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,9 +9,8 @@ from napari_cosdd.datasets.survey import not_finite
 from napari_cosdd.errors import BadInputError, BadModelFileError
 from napari_cosdd.images.image import Image
 from napari_cosdd.images.stack import Stack
-from napari_cosdd.methods.base import GenerativeMethod, Method
+from napari_cosdd.methods.capabilities import predicts
 from napari_cosdd.models.trained_model import TrainedModel
-from napari_cosdd.settings.prediction import PredictionConfig
 
 #: Planes that are looked at, boxes along each of their axes, the side of these in
 #: pixels, and pixels that are kept.
@@ -33,18 +32,11 @@ def check_compatible(model: TrainedModel, source: Stack, direct: bool = False) -
             f"the model is for {model.spec.n_channels} channels, the image has "
             f"{source.n_channels}"
         )
-    if direct and not model.method.has_estimate:
+    if direct and not predicts(model.method):
         raise BadInputError(
             "this model was trained without a direct denoiser; train with it ("
             "--direct-denoiser), or denoise by samples"
         )
-
-
-def gives_samples(
-    method: Method, config: PredictionConfig
-) -> TypeGuard[GenerativeMethod]:
-    """Whether posterior samples are drawn; else there is a point estimate only."""
-    return not config.direct and isinstance(method, GenerativeMethod)
 
 
 def differences(model: TrainedModel, image: Image, *, filled: bool) -> list[str]:

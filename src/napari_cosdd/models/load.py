@@ -1,4 +1,4 @@
-"""Our own models out of bioimage.io packages.
+"""Opening a denoiser: our own file, or the one within a bioimage.io package of ours.
 
 Of packages that others wrote nothing is read: their networks are programs, and what
 comes from strangers is not executed here.

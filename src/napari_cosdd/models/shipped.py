@@ -12,7 +12,7 @@ FOLDER = Path(__file__).parents[1] / "weights"
 
 
 @cache
-def pretrained(method: str) -> TrainedModel | None:
+def shipped_model(method: str) -> TrainedModel | None:
     """Return the network that comes with the package for a method, if one does."""
     path = FOLDER / f"{method}.safetensors"
     return TrainedModel.load(path) if path.exists() else None

@@ -1,54 +1,44 @@
-"""The model file: one safetensors file, safe to open from a stranger."""
+"""A trained denoiser, and its file."""
 
 import hashlib
-import json
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 import torch
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    ValidationError,
-    model_validator,
-)
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from pydantic import ConfigDict, Field, ValidationError, model_validator
 
 from napari_cosdd._version import __version__
 from napari_cosdd.datasets.spec import DataSpec
 from napari_cosdd.datasets.summary import TrainedOn
-from napari_cosdd.errors import BadModelFileError, SavingError
-from napari_cosdd.images.files import atomic, beside
-from napari_cosdd.methods import METHODS, get_method
-from napari_cosdd.methods.base import Method
+from napari_cosdd.errors import BadInputError, BadModelFileError, SavingError
+from napari_cosdd.images.files import beside
+from napari_cosdd.methods.base import Assets, Method
+from napari_cosdd.methods.registry import METHODS, get_method
+from napari_cosdd.models.container import Header, open_container, write_container
+from napari_cosdd.models.noise_model_file import NoiseModelInfo
 from napari_cosdd.settings.training import TrainingConfig
 
-FORMAT_VERSION = 1
-#: Metadata larger than this is not ours.
-METADATA_LIMIT = 32 << 20
 
-
-class ModelInfo(BaseModel):
-    """The metadata of a model file."""
+class DenoiserHeader(Header):
+    """Metadata of a denoiser's file."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    format_version: int
+    content: Literal["denoiser"] = "denoiser"
     package_version: str
     method: str
     config: dict[str, Any]
     training: TrainingConfig
     spec: DataSpec
+    noise_model: NoiseModelInfo | None = None
     margin: tuple[Annotated[int, Field(ge=0, le=4096)], ...] | None = None
     reversible: bool = False
     trained_on: TrainedOn = TrainedOn()
-    history: dict[str, list[float | None]] = {}
+    history: dict[str, list[float | None]] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _margin_fits(self) -> Self:
@@ -80,7 +70,7 @@ class TrainedModel:
     """
 
     name: str
-    method: Method
+    method: Method[Any]
     training: TrainingConfig
     margin: tuple[int, ...] | None = None
     reversible: bool = False
@@ -107,7 +97,7 @@ class TrainedModel:
     def fingerprint(self) -> str:
         """Hash of the networks, their settings and their scale: of what they do."""
         digest = hashlib.sha256(self.method.config.model_dump_json().encode())
-        digest.update(self.spec.model_dump_json().encode())
+        digest.update(self.spec.model_dump_json(exclude_none=True).encode())
         digest.update(b"reversible" if self.reversible else b"")
         for key, value in sorted(self.method.state_dict().items()):
             digest.update(key.encode())
@@ -115,12 +105,16 @@ class TrainedModel:
             digest.update(plain.numpy().tobytes())
         return digest.hexdigest()
 
-    def plain(self) -> dict[str, Any]:
-        """Return networks and what they were trained on as plain values and tensors."""
+    def to_plain(self) -> dict[str, Any]:
+        """Return the networks and their training as plain values and tensors."""
+        noise_model = self.method.noise_model
         return {
             "name": self.name,
             "config": self.method.config.model_dump(),
             "spec": self.spec.model_dump(),
+            "noise_model": None
+            if noise_model is None
+            else NoiseModelInfo.of(noise_model).model_dump(),
             "training": self.training.model_dump(),
             "trained_on": self.trained_on.model_dump(),
             "weights": dict(self.method.state_dict()),
@@ -128,49 +122,52 @@ class TrainedModel:
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> "TrainedModel":
-        """Return the model that `plain` was made of.
+        """Return the model that `to_plain` described.
 
         Raises
         ------
         KeyError, ValueError, RuntimeError
             If the values are none of a model.
         """
-        kind = get_method(plain["name"])
-        spec = DataSpec.model_validate(plain["spec"])
-        method = kind(kind.Config.model_validate(plain["config"]), spec)
+        info = plain.get("noise_model")
+        method = build_method(
+            plain["name"],
+            plain["config"],
+            DataSpec.model_validate(plain["spec"]),
+            None if info is None else NoiseModelInfo.model_validate(info),
+        )
         method.load_state_dict(plain["weights"])
         training = TrainingConfig.model_validate(plain["training"])
         trained_on = TrainedOn.model_validate(plain["trained_on"])
         return cls(plain["name"], method.eval(), training, trained_on=trained_on)
 
     def save(self, path: Path | str) -> None:
-        """Write the model file; it appears whole or not at all."""
-        info = ModelInfo(
-            format_version=FORMAT_VERSION,
+        """Write the model file; it appears whole or not at all.
+
+        Raises
+        ------
+        SavingError
+            If it cannot be written.
+        """
+        noise_model = self.method.noise_model
+        header = DenoiserHeader(
             package_version=__version__,
             method=self.name,
             config=self.method.config.model_dump(),
             training=self.training,
             spec=self.spec,
+            noise_model=None if noise_model is None else NoiseModelInfo.of(noise_model),
             margin=self.margin,
             reversible=self.reversible,
             trained_on=self.trained_on,
             history=dict(self.history),
         )
-        weights = {
-            key: value.detach().to("cpu", torch.float32).contiguous()
-            for key, value in self.method.state_dict().items()
-        }
-        try:
-            with atomic(Path(path)) as temporary:
-                save_file(weights, temporary, {"napari_cosdd": info.model_dump_json()})
-        except (SafetensorError, OSError) as error:
-            raise SavingError(f"the model could not be saved: {error}") from error
+        write_container(Path(path), header, self.method.state_dict())
 
     def save_or_rescue(self, path: Path) -> None:
         """Write the model file; where that fails, into the folder for temporary files.
 
-        A training is never lost because its disk is.
+        So a training is not lost when its disk is full or gone.
 
         Raises
         ------
@@ -196,85 +193,56 @@ class TrainedModel:
             not fit its settings. Checked before any memory is taken for them.
         """
         path = Path(path)
-        if not path.is_file():
-            raise BadModelFileError(f"there is no model file {path}")
-        try:
-            with safe_open(path, framework="pt") as file:
-                info = _info(path, file.metadata() or {})
-                with torch.device("meta"):
-                    method = _build(path, info)
-                _check_weights(path, method, file)
-                # A copy, for the file stays mapped as long as its own tensors live.
-                keys = file.keys()
-                weights = {key: file.get_tensor(key).clone() for key in keys}
-        except (SafetensorError, OSError) as error:
-            raise BadModelFileError(
-                f"{path.name} is damaged or no model file ({error})"
-            ) from error
-        if not all(bool(torch.isfinite(w).all()) for w in weights.values()):
-            raise BadModelFileError(f"{path.name} holds weights that are not finite")
-        method.load_state_dict(weights, assign=True)
+        with open_container(path, "denoiser") as container:
+            header = _header(path, container.metadata)
+            method = _built(path, header)
+            container.load_into(method)
         return cls(
-            name=info.method,
+            name=header.method,
             method=method.eval(),
-            training=info.training,
-            margin=info.margin,
-            reversible=info.reversible,
-            trained_on=info.trained_on,
-            history=info.history,
+            training=header.training,
+            margin=header.margin,
+            reversible=header.reversible,
+            trained_on=header.trained_on,
+            history=header.history,
         )
 
 
-def _info(path: Path, metadata: Mapping[str, str]) -> ModelInfo:
-    text = metadata.get("napari_cosdd")
-    if text is None:
-        raise BadModelFileError(
-            f"{path.name} was not written by napari-cosdd: it has no settings in it"
-        )
-    if len(text) > METADATA_LIMIT:
-        raise BadModelFileError(f"{path.name}: its settings are implausibly large")
+def build_method(
+    name: str,
+    config: Mapping[str, Any],
+    spec: DataSpec,
+    noise_model: NoiseModelInfo | None,
+) -> Method[Any]:
+    """Return a method's networks with fresh weights.
+
+    Raises
+    ------
+    BadInputError, ValidationError
+        If there is no such method, or its settings do not work.
+    """
+    kind = get_method(name)
+    assets = Assets(None if noise_model is None else noise_model.build())
+    return kind(kind.Config.model_validate(dict(config)), spec, assets)
+
+
+def _header(path: Path, metadata: Mapping[str, Any]) -> DenoiserHeader:
     try:
-        found = json.loads(text).get("format_version")
-        if isinstance(found, int) and found > FORMAT_VERSION:
-            raise BadModelFileError(
-                f"{path.name} has format {found}, this version reads up to "
-                f"{FORMAT_VERSION}: update napari-cosdd"
-            )
-        return ModelInfo.model_validate_json(text)
-    except (ValueError, AttributeError) as error:
-        if isinstance(error, BadModelFileError):
-            raise
+        return DenoiserHeader.model_validate(metadata)
+    except ValidationError as error:
         raise BadModelFileError(f"{path.name}: its settings are damaged") from error
 
 
-def _build(path: Path, info: ModelInfo) -> Method:
-    if info.method not in METHODS:
+def _built(path: Path, header: DenoiserHeader) -> Method[Any]:
+    if header.method not in METHODS:
         raise BadModelFileError(
-            f"{path.name} was made by method {info.method!r}; this version knows "
+            f"{path.name} was made by method {header.method!r}; this version knows "
             f"{', '.join(METHODS)}"
         )
-    kind = get_method(info.method)
     try:
-        return kind(kind.Config.model_validate(info.config), info.spec)
-    except (ValidationError, ValueError) as error:
+        with torch.device("meta"):
+            return build_method(
+                header.method, header.config, header.spec, header.noise_model
+            )
+    except (ValidationError, BadInputError, ValueError) as error:
         raise BadModelFileError(f"{path.name}: its settings do not work") from error
-
-
-def _check_weights(path: Path, method: Method, file: Any) -> None:
-    expected = {k: tuple(v.shape) for k, v in method.state_dict().items()}
-    slices = {k: file.get_slice(k) for k in file.keys()}  # noqa: SIM118
-    kinds = {s.get_dtype() for s in slices.values()}
-    if not kinds <= {"F32"}:
-        raise BadModelFileError(
-            f"{path.name} holds weights of type {', '.join(sorted(kinds))}; expected "
-            "F32"
-        )
-    found = {k: tuple(s.get_shape()) for k, s in slices.items()}
-    if expected != found:
-        wrong = sorted(
-            k for k in expected.keys() | found.keys() if expected.get(k) != found.get(k)
-        )
-        raise BadModelFileError(
-            f"{path.name}: {len(wrong)} weights do not fit its settings, "
-            f"{wrong[0]} the first"
-        )

@@ -1,11 +1,14 @@
-"""From the autocorrelation to advice: which axis, how far, or that it does not fit."""
+"""From the autocorrelation to facts: along which axis noise is correlated, how far.
+
+Names no method; `methods.advice` asks every method whether it suits these facts.
+"""
 
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_cosdd.images.axes import NoiseAxis
 from napari_cosdd.noise_analysis.autocorrelation import Autocorrelation
 
 #: Correlations below this do not matter, however significant they are.
@@ -14,72 +17,87 @@ MATTERS = 0.05
 SIGNIFICANT = 4.0
 #: If the weaker axis has more than this share of the stronger, both are correlated.
 BOTH = 0.5
-#: Correlations that must not be overlooked; where they would be, nothing is said.
-UNTOLD = 0.3
-SHORTEST, LONGEST, USUAL = 5, 120, 40
+#: Correlation that must not be overlooked. Where the error is so large that it would
+#: be, the noise is called unclear.
+OVERLOOKED = 0.3
+#: Bounds of the receptive field, pixels, and its usual value where the noise reaches
+#: less than `FAR` pixels.
+SHORTEST, LONGEST, USUAL, FAR = 5, 120, 40, 20
+
+Pattern = Literal["one axis", "independent", "both axes", "unclear"]
+#: What an axis's lines are called, and the lines across them.
+LINES = {"x": ("rows", "columns"), "y": ("columns", "rows")}
 
 
 @dataclass(frozen=True)
-class Advice:
-    """What to do about the noise, and the numbers it rests on.
+class NoiseFacts:
+    """How the noise of an image is correlated, and the numbers that this rests on.
 
     Attributes
     ----------
+    pattern : {"one axis", "independent", "both axes", "unclear"}
+        Where neighbouring pixels have related noise; "unclear" if too few pixels show
+        noise alone.
     axis : {"x", "y", "none"}
-        Along which to train; of both, the stronger.
+        Axis of the strongest correlation.
+    reach : int
+        Largest significant lag along that axis, pixels; 0 for none.
     receptive_field : int
-        Pixels that the autoregressive decoder should see; 0 for none.
-    fits : bool
-        False if the noise is correlated in both directions, or cannot be told.
+        Earlier pixels along the axis that a model of this noise should see.
+    clean : bool
+        Whether the other axis shows nothing: else there may be signal in the numbers.
     sentence : str
         The same in plain words.
-    reach : int
-        Largest lag that is significant along the axis.
-    clean : bool
-        Whether the other axis shows nothing: else there may be signal in it.
     """
 
-    axis: NoiseAxis
-    receptive_field: int
-    fits: bool
-    sentence: str
+    pattern: Pattern
+    axis: Literal["x", "y", "none"]
     reach: int
+    receptive_field: int
     clean: bool
+    sentence: str
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether the noise runs along one axis, or is independent."""
+        return self.pattern in ("one axis", "independent")
+
+    @property
+    def fits(self) -> bool:
+        """Former name of `is_clear`."""
+        return self.is_clear
 
 
-def advise(correlation: Autocorrelation) -> Advice:
-    """Say which noise axis and receptive field fit."""
+def facts_of(correlation: Autocorrelation) -> NoiseFacts:
+    """Say along which axis noise with this autocorrelation runs, and how far."""
     threshold = max(MATTERS, SIGNIFICANT * correlation.standard_error)
     profiles = {"x": correlation.along_x, "y": correlation.along_y}
     strength = {a: float(np.abs(p[1:6]).max()) for a, p in profiles.items()}
-    strong, weak = sorted(strength, key=lambda a: -strength[a])
-    if strength[strong] < threshold:
-        told = threshold < UNTOLD
-        sentence = _none(correlation) if told else _untold(correlation)
-        return Advice("none", 0, told, sentence, 0, True)
-    profile = profiles[strong]
+    axis: Literal["x", "y"] = "x" if strength["x"] >= strength["y"] else "y"
+    weak = "y" if axis == "x" else "x"
+    if strength[axis] < threshold:
+        if threshold < OVERLOOKED:
+            sentence = _independent(correlation)
+            return NoiseFacts("independent", "none", 0, 0, True, sentence)
+        return NoiseFacts("unclear", "none", 0, 0, True, _unclear(correlation))
+    profile, across = profiles[axis], profiles[weak]
     reach = _reach(profile, threshold)
-    field = int(np.clip(2 * reach + 3, SHORTEST, USUAL if reach < 20 else LONGEST))
-    both = strength[weak] > max(threshold, BOTH * strength[strong])
-    axis: NoiseAxis = "x" if strong == "x" else "y"
-    words = {"x": ("rows", "columns"), "y": ("columns", "rows")}[strong]
-    across = profiles[weak]
+    field = int(np.clip(2 * reach + 3, SHORTEST, USUAL if reach < FAR else LONGEST))
+    along, other = LINES[axis]
+    clean = strength[weak] < threshold and strength[axis] < 1
+    if strength[weak] > max(threshold, BOTH * strength[axis]):
+        sentence = (
+            f"The noise is correlated in both directions ({along}: "
+            f"r(1) = {profile[1]:.2f}, {other}: {across[1]:.2f}). Look for signal, "
+            "flicker or compression in the region measured, or measure a dark image."
+        )
+        return NoiseFacts("both axes", axis, reach, field, clean, sentence)
     far = "at least " if reach == correlation.max_lag else ""
-    if both:
-        sentence = (
-            f"The noise is correlated in both directions ({words[0]}: "
-            f"r(1) = {profile[1]:.2f}, {words[1]}: {across[1]:.2f}): this method "
-            "assumes one and does not fit. Look for signal, flicker or compression "
-            "in the region measured, or measure a dark image."
-        )
-    else:
-        sentence = (
-            f"The noise runs along {words[0]} (axis {axis}): r(1) = {profile[1]:.2f}, "
-            f"still visible {far}{reach} px away; across them {across[1]:.2f}. "
-            f"COSDD fits: axis {axis}, receptive field {field} px."
-        )
-    clean = strength[weak] < threshold and strength[strong] < 1
-    return Advice(axis, field, not both, sentence, reach, clean)
+    sentence = (
+        f"The noise runs along {along} (axis {axis}): r(1) = {profile[1]:.2f}, "
+        f"still visible {far}{reach} px away; across them {across[1]:.2f}."
+    )
+    return NoiseFacts("one axis", axis, reach, field, clean, sentence)
 
 
 def _reach(profile: NDArray[np.float64], threshold: float) -> int:
@@ -89,16 +107,15 @@ def _reach(profile: NDArray[np.float64], threshold: float) -> int:
     return int(above[gaps[0]] if len(gaps) else above[-1])
 
 
-def _none(correlation: Autocorrelation) -> str:
+def _independent(correlation: Autocorrelation) -> str:
     x, y = correlation.along_x[1], correlation.along_y[1]
     return (
         "The noise is independent from pixel to pixel (neighbours in a row: "
-        f"{x:.2f}, in a column: {y:.2f}). Train without a noise axis; Noise2Void "
-        "with point masks fits, too."
+        f"{x:.2f}, in a column: {y:.2f})."
     )
 
 
-def _untold(correlation: Autocorrelation) -> str:
+def _unclear(correlation: Autocorrelation) -> str:
     x, y = correlation.along_x[1], correlation.along_y[1]
     return (
         "Too few pixels show noise alone to tell whether it is correlated (neighbours "
@@ -108,22 +125,20 @@ def _untold(correlation: Autocorrelation) -> str:
     )
 
 
-def of_residual(correlation: Autocorrelation) -> Advice:
+def facts_of_residual(correlation: Autocorrelation) -> NoiseFacts:
     """Say what a residual looks like: noise along one axis and nothing across it."""
-    advice = advise(correlation)
-    if advice.axis == "none":
+    facts = facts_of(correlation)
+    if facts.axis == "none":
         sentence = "What was removed is independent from pixel to pixel."
-        return replace(advice, sentence=sentence)
-    along, across = correlation.along_x, correlation.along_y
-    words = ("rows", "columns")
-    if advice.axis == "y":
-        along, across, words = across, along, words[::-1]
+        return replace(facts, sentence=sentence)
+    profile = correlation.along(facts.axis)
+    across = correlation.along("y" if facts.axis == "x" else "x")
     worst = float(across[1:6][np.abs(across[1:6]).argmax()])
     sentence = (
-        f"What was removed runs along {words[0]} (axis {advice.axis}): r(1) = "
-        f"{along[1]:.2f}; across them at most {worst:.2f}"
+        f"What was removed runs along {LINES[facts.axis][0]} (axis {facts.axis}): "
+        f"r(1) = {profile[1]:.2f}; across them at most {worst:.2f}"
     )
-    if advice.clean:
-        return replace(advice, sentence=sentence + ", as noise of one axis does.")
+    if facts.clean:
+        return replace(facts, sentence=sentence + ", as noise of one axis does.")
     doubt = ": signal was removed, too, or noise left. Train longer; see the check."
-    return replace(advice, sentence=sentence + doubt, fits=False)
+    return replace(facts, pattern="unclear", sentence=sentence + doubt)

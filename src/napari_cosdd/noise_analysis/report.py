@@ -1,5 +1,6 @@
-"""One look at an image's noise: where it was seen, its correlation, the advice."""
+"""One look at an image's noise: where it was seen, its correlation, the facts."""
 
+import warnings
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -15,7 +16,7 @@ from napari_cosdd.noise_analysis.autocorrelation import (
     Autocorrelation,
     autocorrelation,
 )
-from napari_cosdd.noise_analysis.facts import Advice, advise, of_residual
+from napari_cosdd.noise_analysis.facts import NoiseFacts, facts_of, facts_of_residual
 from napari_cosdd.noise_analysis.signal_dependence import (
     SignalDependence,
     variance_of_image,
@@ -42,16 +43,23 @@ class NoiseReport:
         Where pure noise was seen.
     correlation : Autocorrelation
         By lag, pixels, with its standard error.
-    advice : Advice
-        Axis, receptive field in pixels, and a sentence.
+    facts : NoiseFacts
+        Axis, reach, receptive field in pixels, and a sentence.
     dependence : SignalDependence
         Variance, grey levels squared, against signal, grey levels.
     """
 
     source: Source
     correlation: Autocorrelation
-    advice: Advice
+    facts: NoiseFacts
     dependence: SignalDependence
+
+    @property
+    def advice(self) -> NoiseFacts:
+        """Former name of `facts`; `api.recommend` says which method suits."""
+        message = "NoiseReport.advice is NoiseReport.facts now; see recommend()"
+        warnings.warn(message, FutureWarning, stacklevel=2)
+        return self.facts
 
     @property
     def summary(self) -> NoiseSummary:
@@ -104,18 +112,19 @@ def report(
     else:
         source = "flat patches"
         correlation = _of_flat_patches(planes)
-    advice = advise(correlation)
-    axis = None if advice.axis == "none" else str(advice.axis)
+    facts = facts_of(correlation)
+    axis = None if facts.axis == "none" else facts.axis
     whole = planes if region is None else _planes(stack, None)
     dependence = variance_of_image(whole[0][0], axis)
-    return NoiseReport(source, correlation, advice, dependence)
+    return NoiseReport(source, correlation, facts, dependence)
 
 
 def _of_residual(planes: NDArray[Any], estimates: NDArray[Any]) -> NoiseReport:
     residual = planes.astype(np.float64) - estimates
     correlation = _measure([list(channel) for channel in residual])
     dependence = variance_of_residual(estimates[0], residual[0])
-    return NoiseReport("residual", correlation, of_residual(correlation), dependence)
+    facts = facts_of_residual(correlation)
+    return NoiseReport("residual", correlation, facts, dependence)
 
 
 def _of_frames(planes: NDArray[Any]) -> Autocorrelation:
@@ -131,7 +140,7 @@ def _of_flat_patches(planes: NDArray[Any]) -> Autocorrelation:
     for size in SIZES:
         channels = [flat_patches(channel, size)[0] for channel in planes]
         tried.append(_measure(channels, remove_signal=True))
-        if advise(tried[-1]).clean and tried[-1].standard_error < SURE:
+        if facts_of(tried[-1]).clean and tried[-1].standard_error < SURE:
             return tried[-1]
     return min(tried, key=lambda found: found.standard_error)
 
@@ -176,8 +185,8 @@ def _planes(
     planes = np.stack([stack.read(int(n), region) for n in chosen], 1)
     if not np.isfinite(planes).all():
         raise BadInputError(
-            "the image has pixels that are not finite; fill them (--mask, mask=True) "
-            "or look elsewhere"
+            "the image has pixels that are not finite; fill them (--fill-missing, "
+            "fill_missing=True) or look elsewhere"
         )
     return planes
 

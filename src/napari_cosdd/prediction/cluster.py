@@ -1,7 +1,7 @@
 """Denoising by the workers of a dask.distributed cluster, over a disk they share.
 
-Each worker does shares of the tiles as `napari-cosdd denoise --part` does. What is sent
-to it are names of files and settings; pixels go by way of the disk.
+Each worker does shares of the tiles as `napari-cosdd denoise --share` does. It is sent
+names of files and settings; pixels go by way of the disk.
 """
 
 import time

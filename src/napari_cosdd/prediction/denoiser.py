@@ -16,12 +16,14 @@ from napari_cosdd.devices import (
 from napari_cosdd.errors import NotEnoughMemoryError
 from napari_cosdd.events import Event, SampleDone, TileDone, Warned
 from napari_cosdd.images.stack import Stack
-from napari_cosdd.models.compatibility import check_compatible, gives_samples
+from napari_cosdd.methods.capabilities import Predicts
+from napari_cosdd.methods.outputs import DEVIATION, MEAN, sample_output
+from napari_cosdd.models.compatibility import check_compatible
 from napari_cosdd.models.trained_model import TrainedModel
 from napari_cosdd.nets.blocks import channels_last, weights_channels_last
 from napari_cosdd.prediction.memory import room_for
 from napari_cosdd.prediction.moments import RunningMoments
-from napari_cosdd.prediction.outputs import DEVIATION, MEAN, Targets, sample_name
+from napari_cosdd.prediction.outputs import Targets, draws_samples
 from napari_cosdd.prediction.sampling import draw_samples
 from napari_cosdd.prediction.tile_grid import Tile
 from napari_cosdd.prediction.tiles import TileTarget, pieces_of, read_tile, tiles_for
@@ -31,14 +33,14 @@ from napari_cosdd.settings.prediction import PredictionConfig
 def denoise(
     model: TrainedModel,
     source: Stack,
-    outputs: Targets,
+    targets: Targets,
     config: PredictionConfig,
     *,
     work: Sequence[tuple[int, Tile]] | None = None,
     live: bool = True,
     stop: Callable[[], bool] = lambda: False,
 ) -> Generator[Event, None, bool]:
-    """Denoise every image of `source` into `outputs`.
+    """Denoise every image of `source` into `targets`.
 
     A tile's bottom-up pass is computed once for each view and shared by all samples of
     it. Sample k is the same draw in every tile, so samples have no seams.
@@ -49,8 +51,8 @@ def denoise(
         What was learned.
     source : Stack
         Noisy images; read tile by tile.
-    outputs : Targets
-        The parts that are wanted; written tile by tile.
+    targets : Targets
+        The outputs that are wanted; written tile by tile.
     config : PredictionConfig
         Settings.
     work : sequence of (image, tile), optional
@@ -84,7 +86,7 @@ def denoise(
             work = [(n, tile) for n in range(source.n_images) for tile in tiles]
         return (
             yield from _denoise_all(
-                model, source, outputs, config, work, live, device, stop
+                model, source, targets, config, work, live, device, stop
             )
         )
 
@@ -92,7 +94,7 @@ def denoise(
 def _denoise_all(
     model: TrainedModel,
     source: Stack,
-    outputs: Targets,
+    targets: Targets,
     config: PredictionConfig,
     work: Sequence[tuple[int, Tile]],
     live: bool,
@@ -107,11 +109,11 @@ def _denoise_all(
         for piece in pieces_of(tile, model, config, room):
             if stop():
                 return False
-            target = TileTarget(model.spec, image, piece)
+            tile_target = TileTarget(model.spec, image, piece)
             with _told_if_memory_is_out():
                 x = channels_last(read_tile(model, source, image, piece).to(device))
                 whole = yield from _denoise_tile(
-                    model, x, target, outputs, config, live, stop
+                    model, x, tile_target, targets, config, live, stop
                 )
             if not whole:
                 return False
@@ -124,29 +126,32 @@ def _denoise_all(
 def _denoise_tile(
     model: TrainedModel,
     x: Tensor,
-    target: TileTarget,
-    outputs: Targets,
+    tile_target: TileTarget,
+    targets: Targets,
     config: PredictionConfig,
     live: bool,
     stop: Callable[[], bool],
 ) -> Generator[Event, None, bool]:
     """Denoise a tile, written as `live` says; return False if stopped."""
-    if not gives_samples(model.method, config):
+    method = model.method
+    if isinstance(method, Predicts) and not draws_samples(method, config):
         with torch.inference_mode():
-            target.write(outputs, MEAN, model.method.estimate(x)[0].float())
+            predicted = method.predict(x)
+        for output in method.outputs:
+            tile_target.write(targets, output, predicted[output.name][0].float())
         return True
     moments = RunningMoments(x[0], mirrored=config.antithetic)
-    for drawn in draw_samples(model, x, target, config):
+    for drawn in draw_samples(model, x, tile_target, config):
         if isinstance(drawn, Warned):
             yield drawn
             continue
         draws, samples = drawn
         moments.add(samples)
         for draw, sample in zip(draws, samples, strict=True):
-            target.write(outputs, sample_name(draw.number), sample)
+            tile_target.write(targets, sample_output(draw.number), sample)
         if live or moments.n == config.n_samples:
-            target.write(outputs, MEAN, moments.mean)
-            target.write(outputs, DEVIATION, moments.deviation)
+            tile_target.write(targets, MEAN, moments.mean)
+            tile_target.write(targets, DEVIATION, moments.deviation)
         yield SampleDone(moments.n, config.n_samples)
         if stop() and moments.n < config.n_samples:
             return False

@@ -14,7 +14,7 @@ from napari_cosdd.errors import BadInputError, StoppedError
 from napari_cosdd.images.axes import SPATIAL
 from napari_cosdd.images.image import Image
 from napari_cosdd.images.stack import Stack
-from napari_cosdd.methods.base import GenerativeMethod
+from napari_cosdd.methods.capabilities import DrawsNoise, SamplesPrior
 from napari_cosdd.models.compatibility import check_compatible
 from napari_cosdd.models.trained_model import TrainedModel
 from napari_cosdd.prediction.latent_noise import PositionNoise
@@ -53,7 +53,9 @@ def generate_images(
     BadInputError
         If the method does not generate.
     """
-    method = _generative(model)
+    method = model.method
+    if not isinstance(method, SamplesPrior):
+        raise _draws_nothing(model)
     spatial = [
         PLANES if model.spec.ndim == 3 and axis == 0 else -(-size // m) * m
         for axis, m in enumerate(method.tile_multiple())
@@ -63,7 +65,8 @@ def generate_images(
     for k in range(n):
         noise = PositionNoise([k], spatial, torch.device("cpu"), seed=seed)
         with torch.inference_mode():
-            drawn.append(method.sample_prior(1, spatial, noise, generator))
+            draw = method.sample_prior(1, spatial, noise)
+            drawn.append((draw.signal, method.sample_noise(draw, generator)))
     clean, noisy = (torch.cat(images) for images in zip(*drawn, strict=True))
     axes = "SC" + SPATIAL[model.spec.ndim]
     return (
@@ -114,7 +117,9 @@ def redraw_noise(
     StoppedError
         Once `stop` says so.
     """
-    method, spec = _generative(model), model.spec
+    method, spec = model.method, model.spec
+    if not isinstance(method, DrawsNoise):
+        raise _draws_nothing(model)
     source = Stack(image.data, image.axes, spec.ndim)
     check_compatible(model, source)
     check_finite([source])
@@ -138,7 +143,8 @@ def redraw_noise(
                     image=index,
                     origin=part.origin,
                 )
-                drawn = method.sample_noise(features, noise, generator)
+                draw = method.sample_posterior(features, noise)
+                drawn = method.sample_noise(draw, generator)
                 grey = _grey(model, drawn)[0]
                 output.write(index, part.core, grey[(slice(None), *part.inner)])
     return [
@@ -158,12 +164,8 @@ def _whole_rows(model: TrainedModel, size: tuple[int, ...]) -> list[Tile]:
     return tile_grid(size, tile, model.tile_margin, multiple)
 
 
-def _generative(model: TrainedModel) -> GenerativeMethod:
-    if not isinstance(model.method, GenerativeMethod):
-        raise BadInputError(
-            f"{model.method.title} gives one estimate and draws no images"
-        )
-    return model.method
+def _draws_nothing(model: TrainedModel) -> BadInputError:
+    return BadInputError(f"{model.method.title} gives one estimate and draws no images")
 
 
 def _grey(model: TrainedModel, images: torch.Tensor) -> NDArray[Any]:

@@ -1,28 +1,28 @@
-"""A prediction: the source, its mean, deviation and samples, tile by tile."""
+"""A prediction in memory: the source and its outputs, filled tile by tile."""
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ValidationError
 
 from napari_cosdd.datasets.survey import check_finite
-from napari_cosdd.errors import BadInputError, in_words
+from napari_cosdd.errors import BadInputError
 from napari_cosdd.events import Allocated, Denoised, Event, Warned
 from napari_cosdd.images.image import Image
 from napari_cosdd.images.inputs import stack_of
 from napari_cosdd.images.stack import Stack
+from napari_cosdd.methods.outputs import DEVIATION, MEAN, Output
 from napari_cosdd.models.compatibility import check_compatible, differences
 from napari_cosdd.models.trained_model import TrainedModel
 from napari_cosdd.prediction.denoiser import denoise as denoise_stack
-from napari_cosdd.prediction.outputs import DEVIATION, MEAN, part_names, sample_name
+from napari_cosdd.prediction.outputs import outputs_of
 from napari_cosdd.settings.prediction import PredictionConfig
 
-#: Kept samples beyond this many bytes go to a temporary file.
-SAMPLES_LIMIT = 4 << 30
+#: Outputs of one role that together have more bytes than this go to a temporary file.
+IN_MEMORY_LIMIT = 4 << 30
 #: Step between neighbouring numbers that does not show, in deviations of the image.
 FINE = 0.01
 #: Types of the results; "same" is that of the source.
@@ -37,34 +37,25 @@ class Prediction:
     ----------
     source : Image
         What was denoised; results have its axes and pixel size.
-    mean : ndarray, shape of the source
-        Mean of the posterior samples (MMSE estimate), or the point estimate.
-    deviation : ndarray or None
-        Posterior standard deviation per pixel, grey levels; of two samples or more.
+    outputs : mapping of Output to ndarray, each of the shape of the source
+        In the order in which they are shown, MEAN first.
     samples : ndarray, shape (n_kept, *shape of the source)
-        Single posterior samples; empty if none were kept.
+        The kept posterior samples in one array; empty if none were kept.
     """
 
     source: Image
-    mean: NDArray[Any]
-    deviation: NDArray[Any] | None
+    outputs: Mapping[Output, NDArray[Any]]
     samples: NDArray[Any]
 
     @property
-    def parts(self) -> dict[str, NDArray[Any]]:
-        """The images by name: mean, deviation if there is one, sample 1, sample 2."""
-        made = {MEAN: self.mean}
-        if self.deviation is not None:
-            made[DEVIATION] = self.deviation
-        return made | {sample_name(k): s for k, s in enumerate(self.samples)}
+    def mean(self) -> NDArray[Any]:
+        """Mean of the posterior samples (MMSE estimate), or the point estimate."""
+        return self.outputs[MEAN]
 
-
-def prediction_config(settings: dict[str, Any]) -> PredictionConfig:
-    """Check settings of the denoising."""
-    try:
-        return PredictionConfig.model_validate(settings)
-    except ValidationError as error:
-        raise BadInputError(in_words(error, PredictionConfig.model_fields)) from error
+    @property
+    def deviation(self) -> NDArray[Any] | None:
+        """Posterior standard deviation per pixel, grey levels, where it is known."""
+        return self.outputs.get(DEVIATION)
 
 
 def denoising(
@@ -73,13 +64,13 @@ def denoising(
     config: PredictionConfig,
     *,
     dtype: str = "float32",
-    mask: bool = False,
+    fill_missing: bool = False,
     stop: Callable[[], bool] = lambda: False,
 ) -> Iterator[Event]:
     """Denoise as a stream of events; the last is Denoised, with a Prediction.
 
-    The first is Allocated, with the same Prediction still empty: whoever shows it
-    sees it fill. Stopped early, it holds what was drawn so far.
+    The first is Allocated, with the same Prediction still empty, so that it can be
+    shown while it fills. Stopped early, it holds what was drawn so far.
 
     Parameters
     ----------
@@ -90,9 +81,9 @@ def denoising(
     config : PredictionConfig
         Settings.
     dtype : str
-        Of mean and samples: "float32" (float64 on offsets so large that it would
-        show steps), or "same" for the source's. The deviation is always float32.
-    mask : bool
+        Of estimates and samples: "float32" (float64 on offsets so large that it would
+        show steps), or "same" for the source's. A deviation is always float32.
+    fill_missing : bool
         Fill pixels that are not finite.
     stop : callable
         Polled between batches of samples; True ends without Denoised.
@@ -100,34 +91,57 @@ def denoising(
     Raises
     ------
     BadInputError
-        If pixels are not finite and not masked, or the type is unknown.
+        If pixels are not finite and not to be filled, or the type is unknown.
     BadModelFileError
         If the model is for other channels or dimensions.
     NotEnoughMemoryError, DeviceLostError
         If memory runs out with a single sample, or the GPU is gone.
     """
     ndim = model.spec.ndim
-    source = stack_of(image, ndim, mask)
+    source = stack_of(image, ndim, fill_missing)
     check_compatible(model, source, config.direct)
-    if not mask:
+    if not fill_missing:
         check_finite([source])
-    shape, kind = image.data.shape, result_type(model, image, dtype)
-    names = part_names(model.method, config)
-    mean = _room(shape, kind)
-    deviation = _room(shape, np.dtype(np.float32)) if DEVIATION in names else None
-    n_kept = len(set(names) - {MEAN, DEVIATION})
-    prediction = Prediction(image, mean, deviation, _room((n_kept, *shape), kind))
-    outputs = {
-        name: Stack(part, image.axes, ndim) for name, part in prediction.parts.items()
+    prediction = _allocated(model, image, config, dtype)
+    targets = {
+        output: Stack(array, image.axes, ndim)
+        for output, array in prediction.outputs.items()
     }
     yield Allocated(prediction)
-    yield from map(Warned, differences(model, image, filled=mask))
-    if (yield from denoise_stack(model, source, outputs, config, stop=stop)):
+    yield from map(Warned, differences(model, image, filled=fill_missing))
+    if (yield from denoise_stack(model, source, targets, config, stop=stop)):
         yield Denoised(prediction)
 
 
+def _allocated(
+    model: TrainedModel, image: Image, config: PredictionConfig, dtype: str
+) -> Prediction:
+    """Return a prediction whose outputs are still zero."""
+    shape = tuple(image.data.shape)
+    outputs = outputs_of(model.method, config)
+    n_kept = sum(output.role == "sample" for output in outputs)
+    samples = _zeros((n_kept, *shape), result_type(model, image, dtype))
+    kept = iter(samples)
+    arrays = {
+        output: next(kept)
+        if output.role == "sample"
+        else _zeros(shape, output_type(model, image, dtype, output))
+        for output in outputs
+    }
+    return Prediction(image, arrays, samples)
+
+
+def output_type(
+    model: TrainedModel, image: Image, dtype: str, output: Output
+) -> np.dtype[Any]:
+    """Return the type of an output: float32, but for estimates and samples."""
+    if output.role in ("estimate", "sample"):
+        return result_type(model, image, dtype)
+    return np.dtype(np.float32)
+
+
 def result_type(model: TrainedModel, image: Image, dtype: str) -> np.dtype[Any]:
-    """Return the type of mean and samples.
+    """Return the type of estimates and samples.
 
     Where float32 has steps that would show, as on a large offset, it is float64.
     """
@@ -135,15 +149,15 @@ def result_type(model: TrainedModel, image: Image, dtype: str) -> np.dtype[Any]:
         raise BadInputError(f"type {dtype!r}: expected {' or '.join(DTYPES)}")
     if dtype == "same":
         return np.dtype(image.data.dtype)
-    scale = model.spec.normalization
+    scale = model.spec.results
     levels = zip(scale.mean, scale.std, strict=True)
     coarse = any(np.spacing(np.float32(abs(m))) > FINE * s for m, s in levels)
     return np.dtype("float64" if coarse else dtype)
 
 
-def _room(shape: tuple[int, ...], kind: np.dtype[Any]) -> NDArray[Any]:
+def _zeros(shape: tuple[int, ...], kind: np.dtype[Any]) -> NDArray[Any]:
     """Return zeros, in a temporary file if they would not fit into memory."""
-    if int(np.prod(shape)) * kind.itemsize <= SAMPLES_LIMIT:
+    if int(np.prod(shape)) * kind.itemsize <= IN_MEMORY_LIMIT:
         return np.zeros(shape, kind)
     with tempfile.TemporaryFile() as file:  # the map keeps it until it is let go
         return np.memmap(file, kind, "w+", shape=shape)

@@ -1,6 +1,6 @@
 """A denoised image that is computed where it is looked at: a dask array."""
 
-from typing import Any, Literal
+from typing import Any
 from uuid import uuid4
 
 import dask.array as da
@@ -13,17 +13,16 @@ from napari_cosdd.images.axes import Region
 from napari_cosdd.images.image import Image
 from napari_cosdd.images.inputs import stack_of
 from napari_cosdd.images.stack import Stack
-from napari_cosdd.models.compatibility import check_compatible, gives_samples
+from napari_cosdd.methods.outputs import MEAN, Output, sample_output
+from napari_cosdd.models.compatibility import check_compatible
 from napari_cosdd.models.trained_model import TrainedModel
 from napari_cosdd.prediction.denoiser import denoise
-from napari_cosdd.prediction.in_memory import result_type
-from napari_cosdd.prediction.outputs import DEVIATION, MEAN, sample_name
+from napari_cosdd.prediction.in_memory import output_type
+from napari_cosdd.prediction.outputs import draws_samples, outputs_of
 from napari_cosdd.prediction.tile_grid import Tile
 from napari_cosdd.prediction.tiles import tiles_for
 from napari_cosdd.settings.prediction import PredictionConfig
 
-#: The mean, the deviation, or the number of a sample, from 0.
-What = Literal["mean", "deviation"] | int
 #: One tile at a time: a network uses all cores itself, and memory is for one.
 _ONE_AT_A_TIME = SerializableLock("napari-cosdd")
 
@@ -50,13 +49,10 @@ def denoise_lazily(
     image: Image,
     config: PredictionConfig,
     *,
-    what: What = "mean",
-    mask: bool = False,
+    what: str | int = MEAN.name,
+    fill_missing: bool = False,
 ) -> da.Array:
     """Return a denoised image of which each chunk is computed when it is asked for.
-
-    Chunks are the tiles of `config`. Every chunk is the same as in the whole image:
-    the latent noise is a function of the position.
 
     Parameters
     ----------
@@ -66,9 +62,10 @@ def denoise_lazily(
         Noisy; may be lazy itself.
     config : PredictionConfig
         Settings; few samples make it quick to look around.
-    what : "mean", "deviation" or int
-        A number is that of a sample that is not mirrored, from 0.
-    mask : bool
+    what : str or int
+        Name of an output, such as "mean" or "deviation"; a number is that of a
+        sample that is not mirrored, from 0.
+    fill_missing : bool
         Fill pixels that are not finite.
 
     Returns
@@ -78,23 +75,15 @@ def denoise_lazily(
     Raises
     ------
     BadInputError, BadModelFileError
-        If there is no such part, or the image is not what the model is for.
+        If there is no such output, or the image is not what the model is for.
     """
-    if what not in (MEAN, DEVIATION) and (type(what) is not int or what < 0):
-        raise BadInputError(
-            f"part {what!r}: expected {MEAN}, {DEVIATION}, or the number of a sample"
-        )
-    source = stack_of(image, model.spec.ndim, mask)
+    source = stack_of(image, model.spec.ndim, fill_missing)
     check_compatible(model, source, config.direct)
-    if what != MEAN and not gives_samples(model.method, config):
-        raise BadInputError("without posterior samples there is a mean only")
-    if what == DEVIATION and config.n_samples < 2:
-        raise BadInputError("a deviation needs two samples or more")
-    if isinstance(what, int):
-        alone = {"n_samples": what + 1, "antithetic": False}
+    output = _chosen(model, config, what)
+    if output.index is not None:
+        alone = {"n_samples": output.index + 1, "antithetic": False}
         config = config.model_copy(update=alone)
-    float32 = np.dtype(np.float32)
-    dtype = float32 if what == DEVIATION else result_type(model, image, "float32")
+    dtype = output_type(model, image, "float32", output)
     tiles = tiles_for(model, source, config)
     starts = [sorted({t.core[a].start for t in tiles}) for a in range(len(source.size))]
     at = {tuple(s.start for s in tile.core): tile for tile in tiles}
@@ -106,7 +95,7 @@ def denoise_lazily(
         n, _, *where = block_id
         corner = tuple(s[i] for s, i in zip(starts, where, strict=True))
         with _ONE_AT_A_TIME:
-            return _tile(model, source, config, what, n, at[corner], dtype)[None]
+            return _tile(model, source, config, output, n, at[corner], dtype)[None]
 
     made = da.map_blocks(
         block,
@@ -118,20 +107,35 @@ def denoise_lazily(
     return _as_image(made, source)
 
 
+def _chosen(model: TrainedModel, config: PredictionConfig, what: str | int) -> Output:
+    """Return the output that a user means."""
+    if type(what) is int and what >= 0 and draws_samples(model.method, config):
+        return sample_output(what)
+    offered = {output.name: output for output in outputs_of(model.method, config)}
+    if isinstance(what, str) and what in offered:
+        return offered[what]
+    named = [name for name, output in offered.items() if output.role != "sample"]
+    numbers = (
+        " or the number of a sample" if draws_samples(model.method, config) else ""
+    )
+    raise BadInputError(
+        f"output {what!r}: with these settings expected {', '.join(named)}{numbers}"
+    )
+
+
 def _tile(
     model: TrainedModel,
     source: Stack,
     config: PredictionConfig,
-    what: What,
+    output: Output,
     n: int,
     tile: Tile,
     dtype: np.dtype[Any],
 ) -> NDArray[Any]:
-    """Return a tile of what is asked for, (c, *core)."""
+    """Return a tile of an output, (c, *core)."""
     buffer = _TileBuffer(tile, source.n_channels, dtype)
-    part = sample_name(what) if isinstance(what, int) else what
     work = [(n, tile)]
-    for _ in denoise(model, source, {part: buffer}, config, work=work, live=False):
+    for _ in denoise(model, source, {output: buffer}, config, work=work, live=False):
         pass
     return buffer.values
 

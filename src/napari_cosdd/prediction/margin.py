@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from napari_cosdd.images.stack import Stack
-from napari_cosdd.methods.base import GenerativeMethod
+from napari_cosdd.methods.capabilities import Predicts, SamplesSignal
 from napari_cosdd.models.trained_model import TrainedModel
 from napari_cosdd.prediction.latent_noise import PositionNoise
 from napari_cosdd.prediction.tile_grid import pixels_lost
@@ -72,10 +72,12 @@ def _margin(model: TrainedModel, x: Tensor, axis: int, multiple: int) -> int:
 
 
 def _outputs(model: TrainedModel, x: Tensor) -> list[Tensor]:
-    """Return all that the method makes of `x`: a sample, an estimate, or both."""
+    """Return all that the method makes of `x`: a sample, its outputs, or both."""
     method = model.method
-    found = [method.estimate(x)] if method.has_estimate else []
-    if not isinstance(method, GenerativeMethod):
-        return found
-    noise = PositionNoise([0], x.shape[2:], x.device)
-    return [*found, method.sample_posterior(method.encode(x), noise)]
+    found: list[Tensor] = []
+    if isinstance(method, Predicts) and method.outputs:
+        found += method.predict(x).values()
+    if isinstance(method, SamplesSignal):
+        noise = PositionNoise([0], x.shape[2:], x.device)
+        found.append(method.sample_posterior(method.encode(x), noise).signal)
+    return found

@@ -11,7 +11,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from napari_cosdd.devices import free_bytes
-from napari_cosdd.methods.base import GenerativeMethod, Method
+from napari_cosdd.methods.base import Method
+from napari_cosdd.methods.capabilities import Predicts, SamplesSignal
 from napari_cosdd.prediction.latent_noise import PositionNoise
 
 #: Share of the free memory that may be taken; room beside tensors, as a factor.
@@ -20,13 +21,13 @@ SHARE, BESIDE = 0.6, 1.5
 #: beyond that a CPU's caches are too small (docs/measurements.md, Speed).
 ON_CPU, ON_GPU = 2, 16
 #: What was counted, by network.
-_KNOWN: "weakref.WeakKeyDictionary[Method, float]" = weakref.WeakKeyDictionary()
+_KNOWN: "weakref.WeakKeyDictionary[Method[Any], float]" = weakref.WeakKeyDictionary()
 #: Side of the tile that is tried, pixels.
 TRIED = 64
 
 
-def sample_bytes(method: Method, device: torch.device) -> float:
-    """Return the bytes per pixel that one sample, or the estimate, takes at most.
+def sample_bytes(method: Method[Any], device: torch.device) -> float:
+    """Return the bytes per pixel that one sample, or one pass, takes at most.
 
     Counted, not guessed: on a small tile, for all that is kept grows with its pixels.
     """
@@ -35,21 +36,21 @@ def sample_bytes(method: Method, device: torch.device) -> float:
         size[0] = method.tile_multiple()[0]
     x = torch.zeros(1, method.spec.n_channels, *size, device=device)
     with torch.inference_mode(), _PeakMemory() as memory:
-        if isinstance(method, GenerativeMethod):
+        if isinstance(method, SamplesSignal):
             noise = PositionNoise([0], size, device)
             method.sample_posterior(method.encode(x), noise)
-        else:
-            method.estimate(x)
+        elif isinstance(method, Predicts):
+            method.predict(x)
     return memory.most / (x.numel() / x.shape[1])
 
 
-def samples_at_once(method: Method, pixels: int, device: torch.device) -> int:
+def samples_at_once(method: Method[Any], pixels: int, device: torch.device) -> int:
     """Return how many samples of a tile to draw at once, at least one."""
     most = ON_CPU if device.type == "cpu" else ON_GPU
     return max(1, min(most, room_for(method, device) // pixels))
 
 
-def room_for(method: Method, device: torch.device) -> int:
+def room_for(method: Method[Any], device: torch.device) -> int:
     """Return of how many pixels a sample fits into the free memory of a device."""
     if method not in _KNOWN:
         _KNOWN[method] = sample_bytes(method, device)

@@ -1,4 +1,4 @@
-"""The images that a denoising makes, by name."""
+"""Which images a prediction has, and what they are written to."""
 
 from collections.abc import Mapping
 from typing import Any, Protocol
@@ -7,16 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_cosdd.images.axes import Region
-from napari_cosdd.methods.base import Method
-from napari_cosdd.models.compatibility import gives_samples
+from napari_cosdd.methods.capabilities import Predicts, SamplesSignal
+from napari_cosdd.methods.outputs import DEVIATION, MEAN, Output, sample_output
 from napari_cosdd.settings.prediction import PredictionConfig
-
-#: The MMSE estimate, and the posterior's standard deviation per pixel.
-MEAN, DEVIATION = "mean", "deviation"
 
 
 class Target(Protocol):
-    """What a part is written to, region by region; a `Stack` is one."""
+    """What an output is written to, region by region; a `Stack` is one."""
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -26,19 +23,19 @@ class Target(Protocol):
         """Set image `n` in a spatial region to `values`, shape (c, *region)."""
 
 
-#: Where parts are written, by name; parts that are not in it are not written.
-Targets = Mapping[str, Target]
+#: Where outputs are written; outputs that are not in it are not written.
+Targets = Mapping[Output, Target]
 
 
-def sample_name(number: int) -> str:
-    """Return the name of a kept sample, counted from 0: people count from 1."""
-    return f"sample {number + 1}"
+def draws_samples(method: object, config: PredictionConfig) -> bool:
+    """Whether posterior samples are drawn; else the method predicts in one pass."""
+    return isinstance(method, SamplesSignal) and not config.direct
 
 
-def part_names(method: Method, config: PredictionConfig) -> tuple[str, ...]:
-    """Return what these settings make: mean, deviation, sample 1, sample 2."""
-    if not gives_samples(method, config):
-        return (MEAN,)
-    deviation = (DEVIATION,) if config.n_samples > 1 else ()
-    kept = min(config.n_kept, config.n_samples)
-    return (MEAN, *deviation, *map(sample_name, range(kept)))
+def outputs_of(method: object, config: PredictionConfig) -> tuple[Output, ...]:
+    """Return the outputs of a prediction with these settings, MEAN first."""
+    if draws_samples(method, config):
+        spread = (DEVIATION,) if config.n_samples > 1 else ()
+        kept = range(min(config.n_kept, config.n_samples))
+        return (MEAN, *spread, *map(sample_output, kept))
+    return method.outputs if isinstance(method, Predicts) else ()

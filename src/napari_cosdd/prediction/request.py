@@ -1,4 +1,4 @@
-"""What to make of an image, and who does which share of it."""
+"""What to make of an image, and which share of its tiles."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_cosdd.errors import BadInputError
+from napari_cosdd.methods.outputs import Output
 from napari_cosdd.settings.prediction import PredictionConfig
 
 
@@ -15,21 +16,21 @@ class DenoiseRequest:
 
     Attributes
     ----------
-    paths : mapping of str to Path
-        Where each part goes; whole paths where other machines write there.
+    paths : mapping of Output to Path
+        Where each output goes; absolute paths where other machines write there.
     config : PredictionConfig
         Settings.
     provenance : mapping
         For the metadata of the results.
-    dtype, mask
+    dtype, fill_missing
         As in `denoising`.
     """
 
-    paths: Mapping[str, Path]
+    paths: Mapping[Output, Path]
     config: PredictionConfig
     provenance: Mapping[str, Any] = field(default_factory=dict)
     dtype: str = "float32"
-    mask: bool = False
+    fill_missing: bool = False
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class Share:
             index, count = map(int, numbers)
             if 1 <= index <= count:
                 return cls(index, count)
-        raise BadInputError(f"part {text!r}: expected two numbers such as 2/8")
+        raise BadInputError(f"share {text!r}: expected two numbers such as 2/8")
 
     def holds(self, i: int) -> bool:
         """Whether tile `i` is in this share."""

@@ -10,18 +10,22 @@ from napari_cosdd.errors import BadInputError
 from napari_cosdd.images.files import check_output
 from napari_cosdd.images.formats.any import write_image
 from napari_cosdd.images.image import Image
+from napari_cosdd.methods.outputs import DEVIATION, MEAN, Output
 from napari_cosdd.models.trained_model import TrainedModel
 from napari_cosdd.prediction.in_memory import Prediction
-from napari_cosdd.prediction.outputs import DEVIATION, MEAN
 from napari_cosdd.settings.prediction import PredictionConfig
 
 FORMATS = ("tif", "zarr", "npy")
 
 
 def result_paths(
-    folder: Path, name: str, parts: Sequence[str], file_format: str, overwrite: bool
-) -> dict[str, Path]:
-    """Name the files of the parts of a prediction, such as NAME-sample-01.tif.
+    folder: Path,
+    name: str,
+    outputs: Sequence[Output],
+    file_format: str,
+    overwrite: bool,
+) -> dict[Output, Path]:
+    """Name the files of the outputs of a prediction, such as NAME-sample-01.tif.
 
     Raises
     ------
@@ -30,41 +34,46 @@ def result_paths(
     """
     if file_format not in FORMATS:
         raise BadInputError(f"format {file_format!r}: expected {', '.join(FORMATS)}")
-    numbers = [part.partition(" ")[2] for part in parts]
-    width = max(map(len, numbers))
+    n_samples = sum(output.role == "sample" for output in outputs)
+    width = len(str(n_samples))
     paths = {}
-    for part, number in zip(parts, numbers, strict=True):
-        words = [name, part.split()[0], *([number.zfill(width)] if number else [])]
-        paths[part] = folder / f"{'-'.join(words)}.{file_format}"
-        check_output(paths[part], overwrite)
+    for output in outputs:
+        word = output.name
+        if output.index is not None:
+            word = f"{output.role}-{output.index + 1:0{width}}"
+        paths[output] = folder / f"{name}-{word}.{file_format}"
+        check_output(paths[output], overwrite)
     return paths
 
 
-def left_over(paths: Mapping[str, Path]) -> list[Path]:
+def left_over(paths: Mapping[Output, Path]) -> list[Path]:
     """Return files of an earlier run that the new ones do not replace."""
     mean = paths[MEAN]
-    name = mean.stem.removesuffix(MEAN)
+    name = mean.stem.removesuffix(MEAN.name)
     found = [
         path
-        for kind in (DEVIATION, "sample-*")
+        for kind in (DEVIATION.name, "sample-*")
         for path in mean.parent.glob(f"{escape(name)}{kind}{mean.suffix}")
     ]
     return sorted(set(found) - set(paths.values()))
 
 
 def write_prediction(
-    paths: Mapping[str, Path], prediction: Prediction, provenance: Mapping[str, Any]
+    paths: Mapping[Output, Path],
+    prediction: Prediction,
+    provenance: Mapping[str, Any],
 ) -> None:
-    """Write the parts of a prediction."""
-    source, parts = prediction.source, prediction.parts
-    for part, path in paths.items():
-        image = source.with_data(parts[part], title_of(source, part))
-        write_image(path, image, provenance_of(source, part, provenance))
+    """Write the outputs of a prediction."""
+    source = prediction.source
+    for output, path in paths.items():
+        title = title_of(source, output)
+        image = source.with_data(prediction.outputs[output], title)
+        write_image(path, image, provenance_of(source, output, provenance))
 
 
-def title_of(source: Image, part: str) -> str:
-    """Name a part of a prediction, for its metadata."""
-    return f"{source.name} · {part}"
+def title_of(source: Image, output: Output) -> str:
+    """Name an output, for its metadata."""
+    return f"{source.name} · {output.name}"
 
 
 def made_with(
@@ -79,10 +88,10 @@ def made_with(
 
 
 def provenance_of(
-    source: Image, part: str, provenance: Mapping[str, Any]
+    source: Image, output: Output, provenance: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Return what a part of a result says of where it comes from."""
-    ours = {"napari_cosdd": __version__, "source": source.name, "part": part}
+    """Return what an output's file says of where it comes from."""
+    ours = {"napari_cosdd": __version__, "source": source.name, "part": output.name}
     return {**ours, **provenance}
 
 

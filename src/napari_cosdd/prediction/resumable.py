@@ -15,9 +15,9 @@ from napari_cosdd.images.files import beside, write_json
 from napari_cosdd.images.formats.ome_zarr import create_zarr, replace_folder
 from napari_cosdd.images.image import Image
 from napari_cosdd.images.stack import Stack
+from napari_cosdd.methods.outputs import MEAN, Output
 from napari_cosdd.models.trained_model import TrainedModel
-from napari_cosdd.prediction.in_memory import result_type
-from napari_cosdd.prediction.outputs import DEVIATION, MEAN
+from napari_cosdd.prediction.in_memory import output_type
 from napari_cosdd.prediction.request import DenoiseRequest
 from napari_cosdd.prediction.result_files import provenance_of, title_of
 from napari_cosdd.prediction.tile_grid import Tile
@@ -48,12 +48,13 @@ class ResumableResult:
         self.request, self.image, self.ndim = request, image, model.spec.ndim
         self.paths = request.paths
         mean = self.paths[MEAN]
-        name = mean.name.removesuffix(f"-{MEAN}.zarr")
+        name = mean.name.removesuffix(f"-{MEAN.name}.zarr")
         self.path = mean.with_name(f"{name}.partial")
         self.finished = mean.with_name(f"{name}.finished")
-        kind = result_type(model, image, request.dtype)
-        self.kinds = dict.fromkeys(self.paths, kind)
-        self.kinds[DEVIATION] = np.dtype(np.float32)
+        self.kinds = {
+            output: output_type(model, image, request.dtype, output)
+            for output in self.paths
+        }
         self.job = {
             "model": model.fingerprint,
             "settings": request.config.model_dump(exclude={"device", "batch_size"}),
@@ -61,7 +62,7 @@ class ResumableResult:
             "source_type": str(image.data.dtype),
             "pixels": _digest(image),
             "type": request.dtype,
-            "mask": request.mask,
+            "mask": request.fill_missing,
         }
 
     def open(self, tile: Tile) -> None:
@@ -89,12 +90,12 @@ class ResumableResult:
                 chunk_width(s.stop - s.start, alone=s.stop - s.start == size)
                 for s, size in zip(tile.core, sizes, strict=True)
             ]
-            for part, path in self.paths.items():
-                title = title_of(self.image, part)
+            for output, path in self.paths.items():
+                title = title_of(self.image, output)
                 image = self.image.with_data(self.image.data, title)
                 made = temporary / path.name
-                create_zarr(made, image, self.kinds[part], width)
-                said = provenance_of(self.image, part, self.request.provenance)
+                create_zarr(made, image, self.kinds[output], width)
+                said = provenance_of(self.image, output, self.request.provenance)
                 attributes: Any = zarr.open_group(made, mode="r+").attrs
                 attributes["napari_cosdd"] = said
                 attributes["napari_cosdd_job"] = self.job
@@ -104,11 +105,11 @@ class ResumableResult:
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
 
-    def outputs(self) -> dict[str, Stack]:
+    def targets(self) -> dict[Output, Stack]:
         """Return the images to write to."""
         return {
-            part: Stack(self._array(path), self.image.axes, self.ndim)
-            for part, path in self.paths.items()
+            output: Stack(self._array(path), self.image.axes, self.ndim)
+            for output, path in self.paths.items()
         }
 
     def _array(self, path: Path) -> Any:

@@ -1,10 +1,9 @@
 """Whether noise has a direction along its axis, measured on the trained network."""
 
 import torch
-from torch import Tensor
 
 from napari_cosdd.datasets.crops import CropSampler
-from napari_cosdd.methods.base import Batch
+from napari_cosdd.methods.capabilities import DrawsNoise
 from napari_cosdd.models.trained_model import TrainedModel
 
 #: Nats per pixel by which reversed images may be less likely: little beside what the
@@ -12,7 +11,7 @@ from napari_cosdd.models.trained_model import TrainedModel
 TOLERANCE = 0.02
 
 
-def measure_reversible(model: TrainedModel, patches: CropSampler) -> bool:
+def measure_reversible(model: TrainedModel, crops: CropSampler) -> bool:
     """Tell whether the law of the noise is the same backwards along its axis.
 
     A detector's memory has a direction: light is followed by its afterglow. Where it
@@ -26,35 +25,29 @@ def measure_reversible(model: TrainedModel, patches: CropSampler) -> bool:
     ----------
     model : TrainedModel
         On the CPU.
-    patches : CropSampler
+    crops : CropSampler
         Of its training.
     """
-    grown = growth_if_reversed(model, patches)
+    grown = growth_if_reversed(model, crops)
     return grown is not None and grown < TOLERANCE
 
 
 @torch.inference_mode()
-def growth_if_reversed(model: TrainedModel, patches: CropSampler) -> float | None:
+def growth_if_reversed(model: TrainedModel, crops: CropSampler) -> float | None:
     """Return by how much the negative ELBO of validation crops grows, nats per pixel.
 
-    None for methods that have none, and where no axis is the noise's own: there all
-    may be flipped anyway.
+    None for methods without a model of the noise, and where the noise has no axis of
+    its own: there all axes may be flipped anyway.
     """
-    axis = model.method.noise_dim
-    if axis is None:
+    method, axis = model.method, model.method.noise_dim
+    if axis is None or not isinstance(method, DrawsNoise):
         return None
-    crops = torch.from_numpy(patches.validation(model.training.seed))
+    images = torch.from_numpy(crops.validation(model.training.seed).noisy)
     growths = []
-    for seed, x in enumerate(crops.split(1)):
-        forwards, backwards = (_neg_elbo(model, v, seed) for v in (x, x.flip(axis + 2)))
-        if forwards is None or backwards is None:
-            return None
+    for seed, x in enumerate(images.split(1)):
+        forwards, backwards = (
+            float(method.neg_elbo(v, torch.Generator().manual_seed(seed)))
+            for v in (x, x.flip(axis + 2))
+        )
         growths.append(backwards - forwards)
     return sum(growths) / len(growths)
-
-
-def _neg_elbo(model: TrainedModel, x: Tensor, seed: int) -> float | None:
-    """Return the negative ELBO, nats per pixel, of methods that have one."""
-    losses = model.method.losses(Batch(x), torch.Generator().manual_seed(seed))
-    found = losses.objectives.get("neg_elbo")
-    return None if found is None else float(found)

@@ -19,7 +19,7 @@ from napari_cosdd.prediction.tiles import TileTarget
 from napari_cosdd.settings.prediction import PredictionConfig
 
 
-class Draw(NamedTuple):
+class SampleDraw(NamedTuple):
     """One sample: its number, which noise it has, and whether that is mirrored."""
 
     number: int
@@ -35,7 +35,7 @@ class View(NamedTuple):
 
     shifts: tuple[int, ...]
     flipped: tuple[int, ...]
-    draws: tuple[Draw, ...]
+    draws: tuple[SampleDraw, ...]
 
     def of(self, x: Tensor) -> Tensor:
         """Return (n, c, *spatial) as this view has it; the last pixels are lost."""
@@ -50,7 +50,7 @@ class View(NamedTuple):
         return s.roll([-n for n in self.shifts], list(range(2, s.ndim)))
 
 
-def views(model: TrainedModel, config: PredictionConfig) -> list[View]:
+def test_time_views(model: TrainedModel, config: PredictionConfig) -> list[View]:
     """Return the views that a tile's samples are drawn from, the tile itself first.
 
     The law of the noise is the same in all of them, so each has as good a claim to
@@ -61,7 +61,8 @@ def views(model: TrainedModel, config: PredictionConfig) -> list[View]:
     """
     flips = _subsets(model.symmetries)
     multiple = model.method.tile_multiple()
-    n = max(len(flips), *(pixels_lost(m) + 1 for m in multiple)) if config.views else 1
+    n = max(len(flips), *(pixels_lost(m) + 1 for m in multiple))
+    n = n if config.test_time_views else 1
     found = [
         View(_shifts(multiple, k), flips[k % len(flips)], tuple(_draws(config, k, n)))
         for k in range(n)
@@ -86,7 +87,7 @@ def _shifts(multiple: Sequence[int], k: int) -> tuple[int, ...]:
     )
 
 
-def _draws(config: PredictionConfig, first: int, step: int) -> Iterator[Draw]:
+def _draws(config: PredictionConfig, first: int, step: int) -> Iterator[SampleDraw]:
     """Return every so many draws.
 
     The mirror images have the last numbers, so that the first half of all samples
@@ -95,15 +96,15 @@ def _draws(config: PredictionConfig, first: int, step: int) -> Iterator[Draw]:
     n = config.n_samples
     n_noises = (n + 1) // 2 if config.antithetic else n
     for k in range(first, n_noises, step):
-        yield Draw(k, k, 1)
+        yield SampleDraw(k, k, 1)
         if n_noises + k < n:
-            yield Draw(n_noises + k, k, -1)
+            yield SampleDraw(n_noises + k, k, -1)
 
 
 def draw_samples(
-    model: TrainedModel, x: Tensor, target: TileTarget, config: PredictionConfig
-) -> Iterator[Warned | tuple[Sequence[Draw], Tensor]]:
-    """Draw all samples of a tile, as many at a time as memory holds.
+    model: TrainedModel, x: Tensor, tile_target: TileTarget, config: PredictionConfig
+) -> Iterator[Warned | tuple[Sequence[SampleDraw], Tensor]]:
+    """SampleDraw all samples of a tile, as many at a time as memory holds.
 
     Parameters
     ----------
@@ -111,21 +112,21 @@ def draw_samples(
         What draws: of a method that does.
     x : Tensor, shape (1, c, *spatial)
         The normalized tile.
-    target : TileTarget
+    tile_target : TileTarget
         Where it lies: the latent noise is a function of that.
     config : PredictionConfig
         How many samples, and how.
 
     Yields
     ------
-    draws, samples : sequence of Draw, Tensor of shape (n, c, *spatial)
+    draws, samples : sequence of SampleDraw, Tensor of shape (n, c, *spatial)
         Or a warning that fewer are drawn at a time from now on.
     """
     method: Any = model.method
     batch = config.batch_size or samples_at_once(
         method, math.prod(x.shape[2:]), x.device
     )
-    for view in views(model, config):
+    for view in test_time_views(model, config):
         with torch.inference_mode():
             features = method.encode(channels_last(view.of(x)))
         left = view.draws
@@ -136,8 +137,8 @@ def draw_samples(
                 x.shape[2:],
                 x.device,
                 seed=config.seed,
-                image=target.image,
-                origin=target.tile.origin,
+                image=tile_target.image,
+                origin=tile_target.tile.origin,
                 signs=[d.sign for d in draws],
                 flipped=view.flipped,
             )
@@ -146,7 +147,7 @@ def draw_samples(
                 with torch.inference_mode():
                     samples = method.sample_posterior(
                         [f.expand(len(draws), *f.shape[1:]) for f in features], noise
-                    ).float()
+                    ).signal.float()
             except (RuntimeError, MemoryError) as error:
                 if batch == 1 or not is_out_of_memory(error):
                     raise

@@ -11,8 +11,9 @@ from napari_cosdd.datasets.spec import DataSpec
 from napari_cosdd.errors import BadInputError
 from napari_cosdd.images.normalization import as_type
 from napari_cosdd.images.stack import Stack
+from napari_cosdd.methods.outputs import Output
 from napari_cosdd.models.trained_model import TrainedModel
-from napari_cosdd.prediction.outputs import DEVIATION, Targets
+from napari_cosdd.prediction.outputs import Targets
 from napari_cosdd.prediction.tile_grid import Tile, tile_grid
 from napari_cosdd.settings.prediction import PredictionConfig
 
@@ -71,8 +72,8 @@ def read_tile(model: TrainedModel, source: Stack, image: int, tile: Tile) -> Ten
     bad = int(np.count_nonzero(~np.isfinite(pixels)))
     if bad:
         raise BadInputError(
-            f"image {image} has {bad} pixels that are not finite; fill them (--mask, "
-            "mask=True)"
+            f"image {image} has {bad} pixels that are not finite; fill them "
+            "(--fill-missing, fill_missing=True)"
         )
     x = model.spec.normalization.apply(pixels, model.spec.ndim)
     beyond = [(0, r.stop - i.stop) for r, i in zip(tile.read, inside, strict=True)]
@@ -81,19 +82,20 @@ def read_tile(model: TrainedModel, source: Stack, image: int, tile: Tile) -> Ten
 
 
 class TileTarget(NamedTuple):
-    """Where a tile's results go."""
+    """A tile of an image, and the scale of what is written there."""
 
     spec: DataSpec
     image: int
     tile: Tile
 
-    def write(self, outputs: Targets, part: str, values: Tensor) -> None:
-        """Write a part of the whole tile, (c, *read), if wanted, in grey levels."""
-        target = outputs.get(part)
+    def write(self, targets: Targets, output: Output, values: Tensor) -> None:
+        """Write an output of the whole tile, (c, *read), if it is wanted."""
+        target = targets.get(output)
         if target is None:
             return
         pixels = values[(slice(None), *self.tile.inner)].cpu().numpy()
-        scale = self.spec.normalization
-        invert = scale.invert_scale if part == DEVIATION else scale.invert
-        grey = as_type(invert(pixels, self.spec.ndim), target.dtype)
-        target.write(self.image, self.tile.core, grey)
+        if output.units == "levels":
+            pixels = self.spec.results.invert(pixels, self.spec.ndim)
+        elif output.units == "scale":
+            pixels = self.spec.results.invert_scale(pixels, self.spec.ndim)
+        target.write(self.image, self.tile.core, as_type(pixels, target.dtype))

@@ -1,8 +1,62 @@
-"""What options, forms and tables say of a config's field: its unit, its default."""
+"""What every settings class has, and what options, forms and tables say of a field."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self
 
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from pydantic.fields import FieldInfo
+
+from napari_cosdd._deprecation import renamed
+from napari_cosdd.errors import BadInputError, in_words
+
+
+class Settings(BaseModel):
+    """Frozen settings whose fields carry their own default, bounds, unit and text."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    #: Names that fields had in earlier releases, and the names that they have now.
+    former_names: ClassVar[Mapping[str, str]] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _accept_former_names(cls, data: Any) -> Any:
+        return cls.with_present_names(data) if isinstance(data, dict) else data
+
+    @classmethod
+    def with_present_names(cls, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Return settings by the names that their fields have now."""
+        return {cls.former_names.get(name, name): v for name, v in given.items()}
+
+    @classmethod
+    def from_values(cls, given: Mapping[str, Any]) -> Self:
+        """Check settings as a user gives them; warns of former names.
+
+        Raises
+        ------
+        BadInputError
+            If a setting is unknown or out of bounds.
+        """
+        for name in given:
+            if name in cls.former_names:
+                renamed(name, cls.former_names[name])
+        try:
+            return cls.model_validate(dict(given))
+        except ValidationError as error:
+            raise BadInputError(in_words(error, cls.model_fields)) from error
+
+    def changed(self, changes: Mapping[str, Any]) -> Self:
+        """Return a copy with some settings changed, all of them checked.
+
+        Raises
+        ------
+        BadInputError
+            If a setting is unknown or out of bounds.
+        """
+        for name in changes:
+            if name in self.former_names:
+                renamed(name, self.former_names[name])
+        return self.from_values(self.model_dump() | self.with_present_names(changes))
 
 
 def unit_of(field: FieldInfo) -> str:
@@ -18,6 +72,16 @@ def empty_means(field: FieldInfo) -> str:
 def default_of(field: FieldInfo) -> str:
     """Return the default in words."""
     return empty_means(field) if field.default is None else str(field.default)
+
+
+def bounds_of(field: FieldInfo) -> tuple[float | None, float | None]:
+    """Return the least and the largest value that a field takes, where bounded."""
+    low: float | None = None
+    high: float | None = None
+    for bound in field.metadata:
+        low = getattr(bound, "ge", getattr(bound, "gt", low))
+        high = getattr(bound, "le", getattr(bound, "lt", high))
+    return low, high
 
 
 def _extra(field: FieldInfo) -> dict[str, Any]:

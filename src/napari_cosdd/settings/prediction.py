@@ -1,12 +1,17 @@
-"""Settings of the denoising."""
+"""Settings of a prediction."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from collections.abc import Mapping
+from typing import ClassVar
+
+from pydantic import Field
+
+from napari_cosdd.settings.fields import Settings
 
 
-class PredictionConfig(BaseModel):
+class PredictionConfig(Settings):
     """How many samples, which to keep, and how to cut the image."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    former_names: ClassVar[Mapping[str, str]] = {"views": "test_time_views"}
 
     n_samples: int = Field(
         default=50,
@@ -29,7 +34,7 @@ class PredictionConfig(BaseModel):
         "is as good as that of several times as many. Kept samples are not mirrored "
         "as long as they are at most half of all",
     )
-    views: bool = Field(
+    test_time_views: bool = Field(
         default=True,
         title="Several views",
         description="Draw the samples in turn from the image and from it shifted by "

@@ -1,19 +1,25 @@
 """Settings of the training."""
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-#: Steps of a training that adapts a trained network, and of one from random weights.
-#: More of the first kind, anchored, do not help (docs/measurements.md).
-ADAPTING, FROM_RANDOM = 1500, 6000
+from napari_cosdd.settings.fields import Settings
+
+#: Steps of a training that fine-tunes trained networks. More steps while anchored do
+#: not improve the result (docs/measurements.md).
+FINE_TUNING_STEPS = 1500
+#: Steps of a training from random weights.
+STEPS_FROM_RANDOM = 6000
+#: Steps of a training that a time limit ends.
 UNLIMITED = 10_000_000
 
 
-class TrainingConfig(BaseModel):
+class TrainingConfig(Settings):
     """How long, how fast and on what to train."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    former_names: ClassVar[Mapping[str, str]] = {"adapting_rate": "fine_tuning_rate"}
 
     max_steps: int | None = Field(
         default=None,
@@ -22,15 +28,15 @@ class TrainingConfig(BaseModel):
         title="Steps",
         description="Optimizer steps at most",
         json_schema_extra={
-            "empty": f"{ADAPTING} from a trained network, {FROM_RANDOM} from random "
-            "weights, no limit beside a time limit"
+            "empty": f"{FINE_TUNING_STEPS} from a trained network, "
+            f"{STEPS_FROM_RANDOM} from random weights, no limit beside a time limit"
         },
     )
     time_limit: float | None = Field(
         default=None,
         gt=0,
         title="Time limit",
-        description="End in good order after this time; the schedule adapts to it",
+        description="Time after which the training ends; the learning rate follows it",
         json_schema_extra={"unit": "min", "empty": "none"},
     )
     crop_size: int = Field(
@@ -76,13 +82,13 @@ class TrainingConfig(BaseModel):
         title="Learning rate",
         description="Of Adam, at its highest; it falls to zero as a cosine",
     )
-    adapting_rate: float = Field(
+    fine_tuning_rate: float = Field(
         default=0.1,
         gt=0,
         le=1,
-        title="Rate when adapting",
-        description="Part of the learning rate for the networks of the signal, if the "
-        "training starts from trained ones: they are to be adapted, not learned anew",
+        title="Rate when fine-tuning",
+        description="Part of the learning rate for the networks of the signal, where "
+        "the training starts from trained networks, which need to change little",
     )
     anchor: float = Field(
         default=0.003,
@@ -90,15 +96,16 @@ class TrainingConfig(BaseModel):
         le=1,
         title="Anchor",
         description="How strongly the networks of the signal are held to the trained "
-        "ones they start from, as a gradient for each unit of distance (L2-SP); 0: not",
+        "networks that they start from, as a gradient for each unit of distance "
+        "(L2-SP); 0: not at all",
     )
     anchored_steps: int = Field(
-        default=ADAPTING,
+        default=FINE_TUNING_STEPS,
         ge=1,
         title="Anchored",
-        description="Steps after which the anchor is let go, and the networks of the "
-        "signal learn three times as fast: what a long training gains by. It ends when "
-        "they are seen to take in noise",
+        description="Steps after which the networks of the signal are no longer held "
+        "and learn three times as fast, which improves long trainings. The training "
+        "ends by itself when they begin to take noise for signal",
         json_schema_extra={"unit": "steps"},
     )
     warmup_steps: int = Field(
@@ -112,15 +119,15 @@ class TrainingConfig(BaseModel):
         default=5.0,
         ge=1,
         title="Gradient limit",
-        description="Norm, in units of the usual one, above which a gradient is "
-        "shortened; one that is not finite is left out",
+        description="Norm, in units of the usual norm, above which a gradient is "
+        "shortened; an update whose gradient is not finite is left out",
     )
     averaging: float = Field(
         default=0.999,
         ge=0,
         lt=1,
         title="Averaging",
-        description="Decay per step of the averaged weights (EMA), which are used",
+        description="Decay per step of the averaged weights (EMA), the result",
     )
     validation_share: float = Field(
         default=0.1,
@@ -140,8 +147,8 @@ class TrainingConfig(BaseModel):
         default=0,
         ge=0,
         title="Patience",
-        description="End after so many validations without improvement; 0: never, "
-        "beside what is said of Anchored",
+        description="Validations without improvement after which the training ends; "
+        "0: no such end",
     )
     save_every: float = Field(
         default=1.0,
@@ -178,13 +185,19 @@ class TrainingConfig(BaseModel):
     @property
     def steps(self) -> int:
         """Steps at most."""
-        return FROM_RANDOM if self.max_steps is None else self.max_steps
+        return STEPS_FROM_RANDOM if self.max_steps is None else self.max_steps
 
-    def resolved(self, *, adapting: bool) -> "TrainingConfig":
-        """Return a copy in which the number of steps is decided."""
+    def resolved(self, *, fine_tuning: bool) -> "TrainingConfig":
+        """Return a copy in which the number of steps is decided.
+
+        Parameters
+        ----------
+        fine_tuning : bool
+            The training starts from trained networks.
+        """
         if self.max_steps is not None:
             return self
-        steps = ADAPTING if adapting else FROM_RANDOM
+        steps = FINE_TUNING_STEPS if fine_tuning else STEPS_FROM_RANDOM
         if self.time_limit is not None:
             steps = UNLIMITED
         return self.model_copy(update={"max_steps": steps})

@@ -1,30 +1,29 @@
 """Several processes that train one model together, as `torchrun` starts them.
 
 Each takes its share of every batch; the gradients are averaged, so that all take the
-same step as one process would with the whole batch. The first process decides when
-to end, and alone writes files.
+same step as one process would with the whole batch. The main process decides when to
+end, and alone writes files.
 """
 
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-import numpy as np
 import torch
 import torch.distributed as dist
-from numpy.typing import NDArray
 from torch import nn
 
+from napari_cosdd.datasets.crops import Crops
 from napari_cosdd.errors import BadInputError
 
 
-class Team:
-    """The processes that train together; this one alone where there are no others.
+class Processes:
+    """The processes that train one model; this one alone if there are no others.
 
     Attributes
     ----------
     rank, size : int
-        Which of how many processes this is.
+        Number of this process, and number of processes.
     """
 
     def __init__(self) -> None:
@@ -33,11 +32,11 @@ class Team:
         self.size = dist.get_world_size() if joined else 1
 
     @property
-    def leads(self) -> bool:
+    def is_main(self) -> bool:
         """Whether this process decides, and writes files."""
         return self.rank == 0
 
-    def check(self, batch_size: int) -> None:
+    def check_batch(self, batch_size: int) -> None:
         """Refuse a batch that cannot be shared.
 
         Raises
@@ -51,9 +50,9 @@ class Team:
                 f"processes; use a batch size that is a multiple of {self.size}"
             )
 
-    def share(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+    def share_of(self, batch: Crops) -> Crops:
         """Return this process's part of a batch."""
-        return batch[self.rank :: self.size]
+        return batch.take(slice(self.rank, None, self.size))
 
     def average_gradients(self, parameters: Sequence[nn.Parameter]) -> None:
         """Replace gradients by their mean over all processes."""
@@ -69,7 +68,7 @@ class Team:
             gradient.copy_(mean.view(gradient.shape))
 
     def agree(self, values: Sequence[float], device: torch.device) -> list[float]:
-        """Return the values of the first process."""
+        """Return the values of the main process."""
         if self.size == 1:
             return list(values)
         told = torch.tensor(list(values), dtype=torch.float64, device=device)
@@ -78,15 +77,15 @@ class Team:
 
 
 @contextmanager
-def together() -> Iterator[Team]:
+def joined_processes() -> Iterator[Processes]:
     """Join the processes that torchrun started; without it, be alone."""
     if int(os.environ.get("WORLD_SIZE", "1")) == 1 or dist.is_initialized():
-        yield Team()
+        yield Processes()
         return
     if torch.cuda.is_available():
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
     dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
     try:
-        yield Team()
+        yield Processes()
     finally:
         dist.destroy_process_group()

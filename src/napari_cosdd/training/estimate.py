@@ -4,16 +4,17 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 
-from napari_cosdd.datasets.crops import CropSampler
+from napari_cosdd.datasets.crops import Crops, CropSampler
 from napari_cosdd.devices import describe_device
 from napari_cosdd.methods.base import Method
 from napari_cosdd.settings.training import TrainingConfig
-from napari_cosdd.training.learner import Crops, Learner
 from napari_cosdd.training.memory import estimate_memory
+from napari_cosdd.training.stepper import Stepper
 
 #: Steps tried after the first, and the largest crop they are tried on, pixels.
 TRIED, SIDE = 3, 64
@@ -41,8 +42,8 @@ class TrainingEstimate:
 
 
 def estimate_training(
-    build: Callable[[], Method],
-    patches: CropSampler,
+    build: Callable[[], Method[Any]],
+    crops: CropSampler,
     config: TrainingConfig,
     device: torch.device,
 ) -> TrainingEstimate:
@@ -52,37 +53,37 @@ def estimate_training(
     ----------
     build : callable
         Makes the method.
-    patches : CropSampler
+    crops : CropSampler
         Training crops.
     config : TrainingConfig
         Settings.
     device : torch.device
         Where it is to be computed.
     """
-    learner = Learner.seeded(build, config, device, seed=0)
-    memory = estimate_memory(learner.method, patches.crop, learner.micro_batch)
-    step = config.batch_size * math.prod(patches.crop)
-    batch = _small_batch(patches, config)
+    stepper = Stepper.seeded(build, config, device, seed=0)
+    method: Any = stepper.method
+    memory = estimate_memory(method, crops.crop, stepper.micro_batch)
+    pixels = config.batch_size * math.prod(crops.crop)
+    batch = _small_batch(crops, config)
     seconds = []
     for _ in range(1 + TRIED):
         began = time.perf_counter()
-        for _ in learner.update(batch, 1.0, 1e-6):
+        for _ in stepper.step(batch, 1.0, 1e-6, "from random weights"):
             pass
         seconds.append(time.perf_counter() - began)
-    per_step = min(seconds[1:]) * step / batch[:, 0].size
+    per_step = min(seconds[1:]) * pixels / batch.noisy[:, 0].size
     total = config.steps * per_step
     if config.time_limit is not None:
         total = min(total, 60 * config.time_limit)
     return TrainingEstimate(describe_device(device), total, memory)
 
 
-def _small_batch(patches: CropSampler, config: TrainingConfig) -> Crops:
+def _small_batch(crops: CropSampler, config: TrainingConfig) -> Crops:
     """Return crops of the training, cut down to a small step's size."""
-    batch = patches.batch(config.batch_size, np.random.default_rng(config.seed))
-    multiples = patches.multiple
-    cut = tuple(
+    batch = crops.batch(config.batch_size, np.random.default_rng(config.seed))
+    cut = [
         slice(0, min(s, max(m, SIDE // m * m)))
-        for s, m in zip(patches.crop, multiples, strict=True)
-    )
-    batch = batch[(slice(None), slice(None), *cut)]
-    return batch[: max(1, PIXELS // math.prod(batch.shape[2:]))]
+        for s, m in zip(crops.crop, crops.multiple, strict=True)
+    ]
+    batch = batch.cut(cut)
+    return batch.take(slice(0, max(1, PIXELS // math.prod(batch.noisy.shape[2:]))))

@@ -1,28 +1,25 @@
 """A training whose input has been checked and whose open settings are decided."""
 
-from collections.abc import Callable, Generator, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
 from napari_cosdd.datasets.crops import CropSampler
 from napari_cosdd.datasets.summary import TrainedOn
 from napari_cosdd.devices import choose_device
-from napari_cosdd.errors import CosddError
-from napari_cosdd.events import Event, Finished, Reason, Saved, Warned
+from napari_cosdd.events import Event
 from napari_cosdd.images.files import check_writable
-from napari_cosdd.methods import get_method
-from napari_cosdd.methods.base import Method
+from napari_cosdd.methods.base import Assets, Method
+from napari_cosdd.methods.registry import get_method
 from napari_cosdd.models.trained_model import TrainedModel
 from napari_cosdd.noise_analysis.report import NoiseReport
-from napari_cosdd.prediction.margin import measure_margin
-from napari_cosdd.prediction.reversal import measure_reversible
 from napari_cosdd.training.estimate import TrainingEstimate, estimate_training
+from napari_cosdd.training.loop import train
 from napari_cosdd.training.recipe import Recipe
-from napari_cosdd.training.resume import resume_path
 from napari_cosdd.training.run import TrainingRun
-from napari_cosdd.training.trainer import train
 
 
 @dataclass(frozen=True)
@@ -32,8 +29,8 @@ class TrainingJob:
     Attributes
     ----------
     recipe : Recipe
-        Resolved: noise axis and receptive field are known.
-    patches : CropSampler
+        Nothing in it is open: noise axis and receptive field are known.
+    crops : CropSampler
         What it will learn from.
     warnings : tuple of str
         What the user should know before it starts.
@@ -41,25 +38,27 @@ class TrainingJob:
         What the noise axis was decided on.
     trained_on : TrainedOn
         Summary of the images, for the model file.
+    assets : Assets
+        What the method is given beside its settings.
     weights : mapping of str to Tensor or None
-        Where the networks begin, parts missing or not; None: at random.
-    start_model : TrainedModel or None
-        What was given to start from.
+        Where the networks begin; missing ones begin at random, as all if None.
+    init_model : TrainedModel or None
+        The model whose weights were given to start from.
     """
 
-    recipe: Recipe
-    patches: CropSampler
+    recipe: Recipe[Any]
+    crops: CropSampler
     warnings: tuple[str, ...]
     noise: NoiseReport | None
     trained_on: TrainedOn
+    assets: Assets = field(default_factory=Assets)
     weights: Mapping[str, Tensor] | None = None
-    start_model: TrainedModel | None = None
+    init_model: TrainedModel | None = None
 
-    def build(self) -> Method:
+    def build(self) -> Method[Any]:
         """Make the method, with random weights or those to start from."""
-        method: Method = get_method(self.recipe.method)(
-            self.recipe.method_config, self.patches.spec
-        )
+        kind = get_method(self.recipe.method)
+        method = kind(self.recipe.settings, self.crops.spec, self.assets)
         if self.weights is not None:
             method.load_state_dict(self.weights, strict=False)
         return method
@@ -74,21 +73,20 @@ class TrainingJob:
         NotEnoughMemoryError
             If memory runs out with a single crop.
         """
-        device = choose_device(self.recipe.training.device)
-        return estimate_training(self.build, self.patches, self.recipe.training, device)
+        training = self.recipe.training
+        device = choose_device(training.device)
+        return estimate_training(self.build, self.crops, training, device)
 
     def start(self, output: Path | None = None) -> TrainingRun:
-        """Return the training at its first step, to be gone through with `train`."""
+        """Return the training at its first step, for `training.loop.train`."""
         return TrainingRun(
-            self.recipe.method,
+            self.recipe,
             self.build,
-            self.patches,
-            self.recipe.training,
-            choose_device(self.recipe.training.device),
-            output=output,
+            self.crops,
             trained_on=self.trained_on,
-            start=self.start_model,
-            adapting=self.weights is not None,
+            init_model=self.init_model,
+            fine_tuning=self.weights is not None,
+            output=output,
         )
 
     def run(
@@ -103,7 +101,7 @@ class TrainingJob:
         Parameters
         ----------
         output : Path, optional
-            Model file; what was learned so far is written there now and then.
+            Model file; the best model so far is written there every minute.
         resume : bool
             Go on from the state beside it.
         stop : callable
@@ -122,40 +120,4 @@ class TrainingJob:
         """
         if output is not None:
             check_writable(output)
-        run = self.start(output)
-        for event in train(run, resume=resume, stop=stop):
-            if isinstance(event, Finished):
-                model = yield from self._measured(event.result, event.reason)
-                event = replace(event, result=model)
-                if run.writes_to is not None:
-                    event.result.save_or_rescue(run.writes_to)
-                    if event.reason != "stopped":
-                        resume_path(run.writes_to).unlink(missing_ok=True)
-                    yield Saved(run.writes_to, event.step)
-            yield event
-
-    def _measured(
-        self, model: TrainedModel, reason: Reason
-    ) -> Generator[Event, None, TrainedModel]:
-        """Return a model that knows its margin, and whether its noise is reversible.
-
-        Of what was stopped on the way that is not asked: it may not know its noise.
-        """
-        failures = (OSError, MemoryError, RuntimeError, CosddError)
-        try:
-            model = replace(model, margin=measure_margin(model, self.patches.stacks[0]))
-        except failures as error:
-            yield Warned(
-                f"how far the network looks could not be measured ({error}); tiles "
-                "take a margin that is wide enough"
-            )
-        if reason not in ("completed", "time limit", "plateau"):
-            return model
-        try:
-            return replace(model, reversible=measure_reversible(model, self.patches))
-        except failures as error:
-            yield Warned(
-                f"whether the noise is the same backwards could not be measured "
-                f"({error}); samples are not drawn from the reversed image"
-            )
-            return model
+        yield from train(self.start(output), resume=resume, stop=stop)

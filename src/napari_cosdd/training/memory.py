@@ -1,6 +1,7 @@
 """How much memory a training will take, before it starts."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 
@@ -10,7 +11,7 @@ from napari_cosdd.methods.base import Batch, Method
 BASE = 400 << 20
 
 
-def estimate_memory(method: Method, crop: Sequence[int], micro_batch: int) -> int:
+def estimate_memory(method: Method[Any], crop: Sequence[int], micro_batch: int) -> int:
     """Return the bytes that training steps will take, the program included.
 
     Counted, not guessed: one forward pass of the smallest possible crop, whose
@@ -29,7 +30,8 @@ def estimate_memory(method: Method, crop: Sequence[int], micro_batch: int) -> in
     parameters = {p.untyped_storage().data_ptr() for p in method.parameters()}
     generator = torch.Generator(device).manual_seed(0)
     with torch.autograd.graph.saved_tensors_hooks(count, lambda t: t):
-        losses = method.losses(Batch(x), generator)
+        target = None if method.needs.target == "none" else x
+        losses = method.losses(Batch(x, target), generator)
     activations = sum(n for where, n in kept.items() if where not in parameters)
     del losses
     ratio = float(micro_batch)
@@ -40,5 +42,5 @@ def estimate_memory(method: Method, crop: Sequence[int], micro_batch: int) -> in
     return int(BASE + 1.3 * activations * ratio + 10 * weights)
 
 
-def _sizes(method: Method, crop: Sequence[int]) -> list[tuple[int, int]]:
+def _sizes(method: Method[Any], crop: Sequence[int]) -> list[tuple[int, int]]:
     return list(zip(crop, method.tile_multiple(), strict=True))

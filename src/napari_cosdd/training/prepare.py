@@ -1,12 +1,14 @@
 """From images and a recipe to a training: look, refuse, decide what is open."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from napari_cosdd.datasets.crops import CropSampler
+from napari_cosdd.datasets.pairs import Pair, pairs_of
 from napari_cosdd.datasets.spec import DataSpec
 from napari_cosdd.datasets.split import split
 from napari_cosdd.datasets.survey import Survey, check_channels
@@ -16,24 +18,27 @@ from napari_cosdd.images.image import Image
 from napari_cosdd.images.inputs import stack_of
 from napari_cosdd.images.normalization import Normalization
 from napari_cosdd.images.stack import Stack
-from napari_cosdd.methods import get_method
-from napari_cosdd.methods.base import Method
+from napari_cosdd.methods.base import NO_ASSETS, Assets, Method, Needs
+from napari_cosdd.methods.registry import get_method
 from napari_cosdd.models.compatibility import check_compatible
-from napari_cosdd.models.shipped import pretrained
+from napari_cosdd.models.shipped import shipped_model
 from napari_cosdd.models.trained_model import TrainedModel
 from napari_cosdd.noise_analysis.report import NoiseReport, report
+from napari_cosdd.noise_models.calibrate import outside_range
 from napari_cosdd.training.job import TrainingJob
 from napari_cosdd.training.recipe import Recipe
 from napari_cosdd.training.run import RANDOM
 
 
-def prepare_training(
+def prepare_run(
     images: Sequence[Image],
-    recipe: Recipe,
+    recipe: Recipe[Any],
     *,
+    targets: Sequence[Image] = (),
+    assets: Assets = NO_ASSETS,
     ndim: int = 2,
-    mask: bool = False,
-    start: TrainedModel | None = None,
+    fill_missing: bool = False,
+    init_model: TrainedModel | None = None,
     stop: Callable[[], bool] = lambda: False,
 ) -> TrainingJob:
     """Check the images, decide what is open, split the data.
@@ -44,13 +49,17 @@ def prepare_training(
         Noisy, of any sizes, with equal channels; may be larger than memory.
     recipe : Recipe
         Settings; what is left open is decided by the first image.
+    targets : sequence of Image
+        One for each image, where the method learns from pairs.
+    assets : Assets
+        Noise model, where the method needs one.
     ndim : {1, 2, 3}
         Spatial axes: lines, planes, or stacks with z.
-    mask : bool
-        Fill pixels that are not finite.
-    start : TrainedModel, optional
-        Go on from its weights: its method, its networks and its normalization are
-        kept, the recipe gives the training.
+    fill_missing : bool
+        Fill pixels that are not finite; they do not count in the training.
+    init_model : TrainedModel, optional
+        Start from its weights: its method, networks, normalization and noise model
+        are kept, the recipe gives the training.
     stop : callable
         Polled while the images are read.
 
@@ -61,134 +70,169 @@ def prepare_training(
     StoppedError
         If `stop` said so while the images were being read.
     """
-    if start is not None:
-        recipe, ndim = _continued(recipe, start), start.spec.ndim
+    if init_model is not None:
+        recipe, ndim = _continued(recipe, init_model), init_model.spec.ndim
+        assets = init_model.method.assets
     if ndim not in SPATIAL:
         raise BadInputError(f"{ndim} spatial axes: expected 1, 2 or 3")
-    stacks = [stack_of(image, ndim, mask) for image in images]
-    names = [image.name for image in images]
-    check_channels(stacks, names)
-    if start is not None:
-        check_compatible(start, stacks[0])
+    kind = get_method(recipe.method)
+    check_assets(kind.title, kind.needs, assets)
+    pairs = pairs_of(images, targets, kind.needs.target, ndim, fill_missing)
+    stacks = [pair.noisy for pair in pairs]
+    check_channels(stacks, [pair.name for pair in pairs])
+    if init_model is not None:
+        check_compatible(init_model, stacks[0])
     survey = Survey()
-    normalization = Normalization.fit(survey.look(stacks, stop))
-    recipe, noise = _resolved(images[0], recipe, ndim, mask)
-    spec = start.spec if start else _spec(stacks[0], normalization)
+    normalization = Normalization.fit(survey.read(stacks, stop))
+    spec = init_model.spec if init_model else _spec(pairs, normalization, kind.needs)
+    noise, settings = None, recipe.settings
+    if settings.is_open:
+        noise = _measured(images[0], ndim, fill_missing)
+    settings = settings.resolved(None if noise is None else noise.facts)
     with torch.device("meta"):  # only its geometry is asked for
-        method = get_method(recipe.method)(recipe.method_config, spec)
-    weights, origin = _first_weights(method, recipe, start)
+        method = kind(settings, spec, assets)
+    weights, origin = _first_weights(method, recipe, init_model)
     if weights is not None:
-        recipe = recipe.changed(recipe.method_config.adapting().model_dump())
-    training = recipe.training.resolved(adapting=weights is not None)
-    recipe = recipe.changed(training=training.model_dump())
-    patches = _patches(stacks, spec, method, recipe)
-    seen = noise or _noise_of(images[0], ndim, mask)
+        settings = settings.fine_tuning()
+    training = recipe.training.resolved(fine_tuning=weights is not None)
+    recipe = Recipe(method=recipe.method, settings=settings, training=training)
+    crops = _crops(pairs, spec, method, recipe)
+    seen = noise or _noise_if_seen(images[0], ndim, fill_missing)
     known = {"start": origin, "noise": seen.summary if seen else None}
+    names = [pair.name for pair in pairs]
     trained_on = survey.summary(stacks, names).model_copy(update=known)
-    warnings = tuple(_warnings(images, survey, noise))
-    return TrainingJob(recipe, patches, warnings, noise, trained_on, weights, start)
+    warnings = _warnings(images, survey, noise, assets, trained_on.levels_1_50_99)
+    return TrainingJob(
+        recipe, crops, tuple(warnings), noise, trained_on, assets, weights, init_model
+    )
+
+
+def check_assets(title: str, needs: Needs, assets: Assets) -> None:
+    """Refuse a missing noise model, one that is not wanted, or of another kind.
+
+    Raises
+    ------
+    BadInputError
+        With what is needed and what came.
+    """
+    model = assets.noise_model
+    if not needs.noise_models:
+        if model is not None:
+            raise BadInputError(f"{title} takes no noise model")
+        return
+    kinds = " or ".join(sorted(needs.noise_models))
+    if model is None:
+        raise BadInputError(
+            f"{title} needs a noise model ({kinds}): measure one with `napari-cosdd "
+            "calibrate`, and give it with --noise-model (noise_model=)"
+        )
+    if model.kind not in needs.noise_models:
+        raise BadInputError(f"{title} needs a noise model ({kinds}), got {model.kind}")
 
 
 def _warnings(
-    images: Sequence[Image], survey: Survey, noise: NoiseReport | None
+    images: Sequence[Image],
+    survey: Survey,
+    noise: NoiseReport | None,
+    assets: Assets,
+    levels: tuple[float, float, float] | None,
 ) -> Iterator[str]:
     """Say what the user should know before the training."""
     if saturated := survey.saturation():
         yield saturated
     yield from images[0].doubts
     yield from (image.note for image in images[1:] if image.note)
-    if noise is not None and not noise.advice.fits:
-        yield noise.advice.sentence
+    if noise is not None and not noise.facts.is_clear:
+        yield noise.facts.sentence
+    model = assets.noise_model
+    if model is not None and levels and (outside := outside_range(model, levels)):
+        yield outside
 
 
-def _patches(
-    stacks: Sequence[Stack], spec: DataSpec, method: Method, recipe: Recipe
+def _crops(
+    pairs: Sequence[Pair], spec: DataSpec, method: Method[Any], recipe: Recipe[Any]
 ) -> CropSampler:
     """Divide the images, across the noise's rows, into those to learn and to judge."""
     multiple, training = method.tile_multiple(), recipe.training
+    stacks = [pair.noisy for pair in pairs]
     crop = _crop_size(recipe, stacks, multiple)
     across = [a for a in range(spec.ndim) if a != method.noise_dim]
     axis = across[-1] if across else 0
     rng = np.random.default_rng(training.seed)
     parts = split(stacks, crop, multiple, axis, training.validation_share, rng)
-    return CropSampler(stacks, spec, parts, crop, multiple, method.symmetries())
+    return CropSampler(pairs, spec, parts, crop, multiple, method.symmetries())
 
 
-def _spec(stack: Stack, normalization: Normalization) -> DataSpec:
+def _spec(
+    pairs: Sequence[Pair], normalization: Normalization, needs: Needs
+) -> DataSpec:
+    """Describe the data; results have the scale of clean targets, if there are any."""
+    stack = pairs[0].noisy
+    targets = [pair.target for pair in pairs if pair.target is not None]
+    survey = Survey()
+    scale = Normalization.fit(survey.read(targets)) if targets else None
     return DataSpec(
         ndim=len(stack.size),
         n_channels=stack.n_channels,
         normalization=normalization,
         grey_step=1.0 if np.dtype(stack.data.dtype).kind in "ui" else 0.0,
+        targets=scale if needs.target == "clean" else None,
     )
 
 
-def _continued(recipe: Recipe, start: TrainedModel) -> Recipe:
+def _continued(recipe: Recipe[Any], model: TrainedModel) -> Recipe[Any]:
     """Return the recipe for a model's networks."""
-    settings = start.method.config.model_dump()
-    return Recipe(method=start.name).changed(settings, recipe.training.model_dump())
+    return Recipe(
+        method=model.name, settings=model.method.config, training=recipe.training
+    )
 
 
 def _first_weights(
-    method: Method, recipe: Recipe, start: TrainedModel | None
+    method: Method[Any], recipe: Recipe[Any], init_model: TrainedModel | None
 ) -> tuple[Mapping[str, Tensor] | None, str]:
     """Return the weights to start from, None for random ones, and their origin."""
-    if start is not None:
-        known = start.trained_on.names
+    if init_model is not None:
+        known = init_model.trained_on.names
         images = ", ".join(known[:3]) + (" …" if len(known) > 3 else "")
         origin = f"a model trained on {images or 'other images'}"
-        return start.method.state_dict(), origin
-    shipped = pretrained(recipe.method) if recipe.training.pretrained else None
+        return init_model.method.state_dict(), origin
+    shipped = shipped_model(recipe.method) if recipe.training.pretrained else None
     weights = method.weights_from(shipped.method) if shipped else None
     return weights, RANDOM if weights is None else "the pretrained network"
 
 
-def _resolved(
-    image: Image, recipe: Recipe, ndim: int, mask: bool
-) -> tuple[Recipe, NoiseReport | None]:
-    """Fill in the noise axis and the receptive field from the data."""
-    config = recipe.method_config
-    if config.noise_axis != "auto" and (
-        config.receptive_field is not None or config.noise_axis == "none"
-    ):
-        resolved = config.resolved(config.noise_axis, 0)
-        return recipe.changed(resolved.model_dump()), None
+def _measured(image: Image, ndim: int, fill_missing: bool) -> NoiseReport:
+    """Look at the noise of an image, to decide what is left open."""
     if ndim == 1:
         raise BadInputError(
             "for one-dimensional data the noise axis (x or none) and the receptive "
             "field must be given"
         )
-    noise = report(stack_of(image, 2, mask))
-    advice = noise.advice
-    field = advice.receptive_field
-    if config.noise_axis not in ("auto", advice.axis):
-        field = 40  # the papers' default, where the data say nothing
-    resolved = config.resolved(advice.axis, field)
-    return recipe.changed(resolved.model_dump()), noise
+    return report(stack_of(image, 2, fill_missing))
 
 
-def _noise_of(image: Image, ndim: int, mask: bool) -> NoiseReport | None:
+def _noise_if_seen(image: Image, ndim: int, fill_missing: bool) -> NoiseReport | None:
     """Look at the noise, to be remembered with the model; None if it hides."""
     if ndim == 1:
         return None
     try:
-        return report(stack_of(image, 2, mask))
+        return report(stack_of(image, 2, fill_missing))
     except BadInputError:
         return None
 
 
 def _crop_size(
-    recipe: Recipe, stacks: Sequence[Stack], multiple: tuple[int, ...]
+    recipe: Recipe[Any], stacks: Sequence[Stack], multiple: tuple[int, ...]
 ) -> tuple[int, ...]:
     """Return the training crop; z is as deep as the shallowest stack allows."""
     training = recipe.training
     size = [training.crop_size] * len(multiple)
     if len(size) == 3:
         size[0] = min(training.crop_depth, *(s.size[0] for s in stacks))
-    for pixels_, step in zip(size, multiple, strict=True):
-        if pixels_ % step:
+    for pixels, step in zip(size, multiple, strict=True):
+        if pixels % step:
             raise BadInputError(
-                f"a crop size of {pixels_} is not a multiple of {step}, as this "
-                f"network needs; use {max(step, pixels_ // step * step)}"
+                f"a crop size of {pixels} is not a multiple of {step}, as this "
+                f"network needs; use {max(step, pixels // step * step)}"
             )
     return tuple(size)

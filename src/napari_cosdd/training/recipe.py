@@ -2,30 +2,62 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    SerializeAsAny,
+    ValidationError,
+    model_validator,
+)
 
 from napari_cosdd.errors import BadInputError, BadModelFileError, in_words
 from napari_cosdd.images.files import atomic
-from napari_cosdd.methods import get_method
-from napari_cosdd.methods.base import MethodConfig
+from napari_cosdd.methods.base import Assets, MethodConfig
+from napari_cosdd.methods.registry import DEFAULT, get_method
+from napari_cosdd.models.noise_model_file import from_plain
 from napari_cosdd.models.trained_model import TrainedModel
 from napari_cosdd.settings.training import TrainingConfig
-from napari_cosdd.training.resume import load_state, resume_path
+from napari_cosdd.training.saving import load_state, resume_path
+
+ConfigT = TypeVar("ConfigT", bound=MethodConfig)
 
 
-class Recipe(BaseModel):
-    """All settings that make a model, apart from the images."""
+class Recipe(BaseModel, Generic[ConfigT]):
+    """All settings that make a model, apart from the images.
+
+    Attributes
+    ----------
+    method : str
+        As in METHODS.
+    settings : MethodConfig
+        Of the method, in its own type.
+    training : TrainingConfig
+        Of the training.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    method: str = "cosdd"
-    settings: dict[str, Any] = {}
+    method: str
+    settings: SerializeAsAny[ConfigT]
     training: TrainingConfig = TrainingConfig()
 
+    @model_validator(mode="before")
     @classmethod
-    def preset(cls, method: str = "cosdd", preset: str = "quick") -> "Recipe":
+    def _give_settings_their_type(cls, data: Any) -> Any:
+        if not isinstance(data, dict):
+            return data
+        data = {"method": DEFAULT, "settings": {}, **data}
+        kind = get_method(data["method"]).Config
+        if isinstance(data["settings"], dict):
+            data["settings"] = kind.model_validate(data["settings"])
+        elif not isinstance(data["settings"], kind):
+            raise ValueError(f"settings of another method than {data['method']}")
+        return data
+
+    @classmethod
+    def preset(cls, method: str = DEFAULT, preset: str = "quick") -> "Recipe[Any]":
         """Return the recipe of a preset.
 
         Raises
@@ -39,10 +71,14 @@ class Recipe(BaseModel):
                 f"method {method} has no preset {preset!r}; expected one of "
                 f"{', '.join(presets)}"
             )
-        parts = presets[preset]
-        return cls(method=method).changed(parts["method"], parts["training"])
+        chosen = presets[preset]
+        return Recipe(method=method, settings=chosen.settings, training=chosen.training)
 
-    def changed(self, settings: Any = None, training: Any = None) -> "Recipe":
+    def changed(
+        self,
+        settings: Mapping[str, Any] | None = None,
+        training: Mapping[str, Any] | None = None,
+    ) -> "Recipe[ConfigT]":
         """Return a copy with some settings changed, all of them checked.
 
         Raises
@@ -50,21 +86,25 @@ class Recipe(BaseModel):
         BadInputError
             If a setting is unknown or out of bounds.
         """
-        kind = get_method(self.method).Config
-        try:
-            method = kind.model_validate({**self.settings, **(settings or {})})
-            train = TrainingConfig.model_validate(
-                {**self.training.model_dump(), **(training or {})}
-            )
-        except ValidationError as error:
-            known = [*kind.model_fields, *TrainingConfig.model_fields]
-            raise BadInputError(in_words(error, known)) from error
-        return Recipe(method=self.method, settings=method.model_dump(), training=train)
+        return self.model_copy(
+            update={
+                "settings": self.settings.changed(settings or {}),
+                "training": self.training.changed(training or {}),
+            }
+        )
 
-    @property
-    def method_config(self) -> MethodConfig:
-        """The method's settings in their own type."""
-        return get_method(self.method).Config.model_validate(self.settings)
+    def with_values(self, values: Mapping[str, Any]) -> "Recipe[ConfigT]":
+        """Return a copy with settings of the method or the training, by their names.
+
+        Raises
+        ------
+        BadInputError
+            If a setting is unknown or out of bounds.
+        """
+        ours = TrainingConfig.model_fields.keys() | TrainingConfig.former_names.keys()
+        training = {k: v for k, v in values.items() if k in ours}
+        settings = {k: v for k, v in values.items() if k not in ours}
+        return self.changed(settings, training)
 
     def write(self, path: Path) -> None:
         """Write the recipe as JSON, to be edited and used again."""
@@ -74,8 +114,8 @@ class Recipe(BaseModel):
             )
 
     @classmethod
-    def read(cls, path: Path) -> "Recipe":
-        """Read a recipe.
+    def read(cls, path: Path) -> "Recipe[Any]":
+        """Read a recipe, also one of an earlier release.
 
         Raises
         ------
@@ -83,48 +123,54 @@ class Recipe(BaseModel):
             If it cannot be read, or a setting is unknown or out of bounds.
         """
         try:
-            recipe = cls.model_validate_json(path.read_text(encoding="utf-8"))
+            return Recipe.model_validate_json(path.read_text(encoding="utf-8"))
         except ValidationError as error:
             raise BadInputError(f"{path.name}: {in_words(error)}") from error
         except (OSError, UnicodeDecodeError) as error:
             raise BadInputError(f"{path} cannot be read: {error}") from error
-        return recipe.changed()
 
 
-def resumed(model: Path) -> tuple[Recipe, TrainedModel | None]:
+def resumed(model: Path) -> tuple[Recipe[Any], TrainedModel | None, Assets]:
     """Return what the unfinished training beside a model file was begun with.
 
     Returns
     -------
     recipe : Recipe
         Its settings.
-    start : TrainedModel or None
-        The model that was given to start from.
+    init_model : TrainedModel or None
+        The model whose weights were given to start from.
+    assets : Assets
+        Its noise model, if it had one.
 
     Raises
     ------
     BadModelFileError
-        If there is none, or it is damaged.
+        If there is no such training, or its state is damaged.
     """
     path = resume_path(model)
     kept = load_state(path)
     try:
-        recipe, start = Recipe.model_validate(kept.get("recipe")), kept.get("start")
-        return recipe, None if start is None else TrainedModel.from_plain(start)
+        recipe: Recipe[Any] = Recipe.model_validate(kept["recipe"])
+        init, noise = kept.get("init_model"), kept.get("noise_model")
+        return (
+            recipe,
+            None if init is None else TrainedModel.from_plain(init),
+            Assets(None if noise is None else from_plain(noise)),
+        )
     except (KeyError, ValueError, RuntimeError) as error:
         raise BadModelFileError(
             f"{path.name} cannot be resumed from: its settings are damaged"
         ) from error
 
 
-def check_start(
-    start: TrainedModel, method: str | None, settings: Mapping[str, Any]
+def check_init_model(
+    model: TrainedModel, method: str | None, settings: Mapping[str, Any]
 ) -> None:
     """Refuse settings that the model to start from decides otherwise.
 
     Parameters
     ----------
-    start : TrainedModel
+    model : TrainedModel
         Its networks are kept.
     method : str or None
         As given; None: left open.
@@ -136,7 +182,7 @@ def check_start(
     BadInputError
         With what differs.
     """
-    ours = {"method": start.name} | start.method.config.model_dump()
+    ours = {"method": model.name} | model.method.config.model_dump()
     given = dict(settings) if method is None else {"method": method, **settings}
     differ = [
         f"{name} is {ours[name]} there, not {value}"
@@ -148,11 +194,3 @@ def check_start(
             f"the model to start from decides its networks: {'; '.join(differ)}. Leave "
             "that out, or train without it"
         )
-
-
-def with_settings(recipe: Recipe, settings: dict[str, Any]) -> Recipe:
-    """Change settings of the method or the training by their names."""
-    known = type(recipe.training).model_fields.keys()
-    training = {k: v for k, v in settings.items() if k in known}
-    method = {k: v for k, v in settings.items() if k not in known}
-    return recipe.changed(method, training)

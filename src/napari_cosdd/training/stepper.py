@@ -8,32 +8,29 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from napari_cosdd.datasets.crops import Crops, Floats
 from napari_cosdd.devices import free_memory, is_out_of_memory
 from napari_cosdd.errors import NotEnoughMemoryError
 from napari_cosdd.events import Warned
-from napari_cosdd.methods.base import Batch, GenerativeMethod, Method
+from napari_cosdd.methods.base import Batch, Losses, Trainable
 from napari_cosdd.nets.blocks import channels_last, weights_channels_last
-from napari_cosdd.nets.ladder_vae import fresh_noise
 from napari_cosdd.settings.training import TrainingConfig
-from napari_cosdd.training.distributed import Team
+from napari_cosdd.training.distributed import Processes
 from napari_cosdd.training.optim import Anchor, AveragedWeights, GradientGuard
+from napari_cosdd.training.schedule import Phase
 
 _RANDOM_STATE = Lock()
-Crops = NDArray[np.float32]
-#: Samples of a preview, and its largest side in pixels.
-PREVIEW_SAMPLES, SHOWN = 4, 128
 #: Of Adam. The short memory of the second suits trainings of a few thousand steps.
 BETAS = (0.9, 0.99)
-#: Times as fast as before the networks of the signal learn once the anchor is let go.
-FREED = 3.0
+#: Factor on the rate of the signal's networks once they are free.
+FREED_RATE = 3.0
 
 
 @contextmanager
 def own_random_state(seed: int) -> Iterator[None]:
-    """Let torch's generator, which belongs to the whole program, be ours for a moment.
+    """Seed torch's generator, which belongs to the whole program, for a moment.
 
     One thread at a time: two trainings would else draw from each other's.
     """
@@ -50,96 +47,99 @@ class Update(NamedTuple):
     losses : dict
         Means over the batch, and the `gradient_norm`.
     stepped : bool
-        False where the update was left out: its gradients were not finite.
+        False if the update was left out: its gradients were not finite or exploded.
     """
 
     losses: dict[str, float]
     stepped: bool
 
 
-class Learner:
+class Stepper:
     """A method with its optimizer, averaged weights and source of randomness.
 
     Parameters
     ----------
-    method : Method
-        With fresh weights.
+    method : Trainable
+        With the weights to start from.
     config : TrainingConfig
         Settings.
     device : torch.device
         Where to compute.
     seed : int
-        Of the latent noise; other processes of a team draw other noise.
-    adapting : bool
+        Of the latent noise; other processes draw other noise.
+    fine_tuning : bool
         The method starts with trained weights: those of the signal learn slowly.
     """
 
     def __init__(
         self,
-        method: Method,
+        method: Trainable,
         config: TrainingConfig,
         device: torch.device,
         seed: int,
         *,
-        adapting: bool = False,
+        fine_tuning: bool = False,
     ) -> None:
         method.to(device)
         weights_channels_last(method)
-        method.save_memory(config.checkpointing)
+        method.use_checkpointing(config.checkpointing)
         self.method, self.config, self.device = method, config, device
-        self.team = Team()
-        self.team.check(config.batch_size)
-        mine = config.batch_size // self.team.size
-        self.parameters = list(method.parameters())
-        self.generator = torch.Generator(device).manual_seed(seed + self.team.rank)
-        slow = config.adapting_rate if adapting else 1.0
+        self.processes = Processes()
+        self.processes.check_batch(config.batch_size)
+        mine = config.batch_size // self.processes.size
+        groups = method.parameter_groups()
+        self.parameters = [p for p in method.parameters() if p.requires_grad]
+        rank = self.processes.rank
+        self.generator = torch.Generator(device).manual_seed(seed + rank)
+        slow = config.fine_tuning_rate if fine_tuning else 1.0
         self.optimizer = torch.optim.Adam(
             [
-                {"params": part, "share": share}
-                for part, share in zip(method.signal_and_rest(), (slow, 1), strict=True)
-                if part
+                {"params": parameters, "share": share}
+                for parameters, share in zip(groups, (slow, 1), strict=True)
+                if parameters
             ],
             config.learning_rate,
             betas=BETAS,
             fused=device.type != "mps",
         )
-        strength = config.anchor if adapting else 0.0
-        self.anchor = Anchor(method.signal_and_rest()[0] if strength else [], strength)
+        strength = config.anchor if fine_tuning else 0.0
+        self.anchor = Anchor(groups.signal if strength else [], strength)
         self.average = AveragedWeights(self.parameters, config.averaging)
         self.guard = GradientGuard(config.gradient_limit)
         self.micro_batch = min(config.micro_batch or mine, mine)
-        self.precision = _precision(config)
+        half = config.precision == "bfloat16"
+        self.precision = torch.bfloat16 if half else torch.float32
 
     @classmethod
     def seeded(
         cls,
-        build: Callable[[], Method],
+        build: Callable[[], Trainable],
         config: TrainingConfig,
         device: torch.device,
         seed: int,
         *,
-        adapting: bool = False,
-    ) -> "Learner":
+        fine_tuning: bool = False,
+    ) -> "Stepper":
         """Build the method with weights drawn from `seed`."""
         with own_random_state(seed):
             method = build()
-        return cls(method, config, device, seed, adapting=adapting)
+        return cls(method, config, device, seed, fine_tuning=fine_tuning)
 
-    def update(
-        self, batch: Crops, progress: float, rate: float, *, freed: bool = False
+    def step(
+        self, batch: Crops, progress: float, rate: float, phase: Phase
     ) -> Generator[Warned, None, Update]:
         """Take one step.
 
         Parameters
         ----------
-        batch : ndarray, shape (n, c, *spatial)
-            Normalized crops.
+        batch : Crops
+            Of all processes.
         progress : float
             Share of the training done, for the method's warm-ups.
         rate : float
             Learning rate.
-        freed : bool
-            Trained networks are no longer held to where they started.
+        phase : Phase
+            Whether trained networks are held to where they started.
 
         Yields
         ------
@@ -151,18 +151,19 @@ class Learner:
         Update
         """
         for group in self.optimizer.param_groups:
-            share = min(1, FREED * group["share"]) if freed else group["share"]
+            share = group["share"]
+            share = min(1, FREED_RATE * share) if phase == "free" else share
             group["lr"] = rate * share
         losses = None
         while losses is None:
             try:
-                losses = self._accumulate(self.team.share(batch), progress)
+                losses = self.accumulate(self.processes.share_of(batch), progress)
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise
-                yield self._less_memory(error)
-        self.team.average_gradients(self.parameters)
-        if not freed:
+                yield self._halve_micro_batch(error)
+        self.processes.average_gradients(self.parameters)
+        if phase == "anchored":
             self.anchor.pull()
         stepped, norm = self.guard.step(self.optimizer, self.parameters)
         if stepped:
@@ -170,23 +171,22 @@ class Learner:
         return Update(losses | {"gradient_norm": norm}, stepped)
 
     @torch.enable_grad()
-    def _accumulate(self, batch: Crops, progress: float) -> dict[str, float]:
+    def accumulate(self, batch: Crops, progress: float) -> dict[str, float]:
         """Sum the gradients of the micro-batches; return the mean losses."""
         self.optimizer.zero_grad()
         totals: dict[str, float] = {}
         for start in range(0, len(batch), self.micro_batch):
-            part = batch[start : start + self.micro_batch]
+            part = batch.take(slice(start, start + self.micro_batch))
             weight = len(part) / len(batch)
             with torch.autocast(
                 self.device.type, self.precision, self.precision != torch.float32
             ):
                 losses = self.method.losses(
-                    Batch(self.tensor(part)), self.generator, progress
+                    self.batch_of(part), self.generator, progress
                 )
             total = torch.stack(list(losses.objectives.values())).sum()
             (weight * total).backward()
-            for key, value in {**losses.objectives, **losses.metrics}.items():
-                totals[key] = totals.get(key, 0.0) + weight * float(value.detach())
+            _add(totals, losses, weight)
         return totals
 
     @torch.no_grad()
@@ -194,41 +194,35 @@ class Learner:
         """Return the losses on crops, always with the same latent noise."""
         generator = torch.Generator(self.device).manual_seed(seed)
         totals: dict[str, float] = {"loss": 0.0}
-        for crop in crops:  # one by one: they are larger than those of a step
-            losses = self.method.losses(Batch(self.tensor(crop[None])), generator)
-            weight = 1 / len(crops)
-            for key, value in {**losses.objectives, **losses.metrics}.items():
-                totals[key] = totals.get(key, 0.0) + weight * float(value)
+        weight = 1 / len(crops)
+        for i in range(len(crops)):  # one by one: they are larger than those of a step
+            one = self.batch_of(crops.take(slice(i, i + 1)))
+            losses = self.method.losses(one, generator)
+            _add(totals, losses, weight)
             totals["loss"] += weight * sum(map(float, losses.objectives.values()))
         return totals
 
-    @torch.no_grad()
-    def preview(self, crops: Crops) -> tuple[Crops, Crops, Crops | None]:
-        """Return a crop, its estimate and a sample, grey levels, (c, *spatial)."""
-        method = self.method
-        cut = [slice(0, max(m, SHOWN // m * m)) for m in method.tile_multiple()]
-        x = self.tensor(crops[(slice(None), slice(None), *cut)])
-        noise = fresh_noise(torch.Generator(self.device).manual_seed(0))
-        if not isinstance(method, GenerativeMethod):
-            return self._grey(x), self._grey(method.estimate(x)), None
-        features = method.encode(x)
-        draws = [
-            method.sample_posterior(features, noise) for _ in range(PREVIEW_SAMPLES)
-        ]
-        mean = torch.stack(draws).mean(0)
-        return self._grey(x), self._grey(mean), self._grey(draws[0])
-
-    def _grey(self, tensor: Tensor) -> Crops:
-        spec = self.method.spec
-        image = spec.normalization.invert(tensor[0].float().cpu().numpy(), spec.ndim)
-        return image.astype(np.float32)
-
-    def tensor(self, crops: Crops) -> Tensor:
+    def batch_of(self, crops: Crops) -> Batch:
         """Put crops where and how the networks want them."""
-        tensor = torch.from_numpy(np.ascontiguousarray(crops))
+        target = None if crops.target is None else self.tensor(crops.target)
+        weight = None if crops.weight is None else self.tensor(crops.weight)
+        return Batch(self.tensor(crops.noisy), target, weight)
+
+    def tensor(self, array: Floats) -> Tensor:
+        """Return an array as a tensor on the device, channels innermost."""
+        tensor = torch.from_numpy(np.ascontiguousarray(array))
         return channels_last(tensor.to(self.device))
 
-    def _less_memory(self, error: Exception) -> Warned:
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """Put the averaged weights in place for a moment."""
+        self.average.swap()
+        try:
+            yield
+        finally:
+            self.average.swap()
+
+    def _halve_micro_batch(self, error: Exception) -> Warned:
         if self.micro_batch == 1:
             raise NotEnoughMemoryError(
                 "memory ran out with a single crop; use a smaller crop size or "
@@ -263,19 +257,21 @@ class Learner:
             )
         self.average.n_updates = state["n_updates"]
         self.optimizer.load_state_dict(_copied(state["optimizer"]))
-        if self.team.size == 1:
+        if self.processes.size == 1:
             self.generator.set_state(state["generator"])
         self.micro_batch = min(state["micro_batch"], self.micro_batch)
         self.guard.usual = state["usual_norm"]
 
 
-def weights_of(method: Method) -> dict[str, Tensor]:
+def weights_of(method: torch.nn.Module) -> dict[str, Tensor]:
     """Return a copy of the weights on the CPU."""
     return {k: v.detach().cpu().clone() for k, v in method.state_dict().items()}
 
 
-def _precision(config: TrainingConfig) -> torch.dtype:
-    return torch.bfloat16 if config.precision == "bfloat16" else torch.float32
+def _add(totals: dict[str, float], losses: Losses, weight: float) -> None:
+    """Add weighted losses to their totals."""
+    for key, value in {**losses.objectives, **losses.metrics}.items():
+        totals[key] = totals.get(key, 0.0) + weight * float(value.detach())
 
 
 def _copied(state: Any) -> Any:

@@ -1,0 +1,52 @@
+"""`napari-cosdd calibrate`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from napari_cosdd.cli._app import (
+    AxesOption,
+    ImagesArgument,
+    OverwriteOption,
+    app,
+    console,
+)
+from napari_cosdd.cli._options import Command
+from napari_cosdd.noise_models.registry import NOISE_MODELS
+
+
+@app.command(cls=Command)
+def calibrate(
+    images: ImagesArgument,
+    clean: Annotated[
+        Path | None,
+        typer.Option(
+            help="Clean image of the same scene. Without it the images are repeats of "
+            "a static scene, and their mean is taken for the signal."
+        ),
+    ] = None,
+    kind: Annotated[
+        str, typer.Option(help=f"{', '.join(NOISE_MODELS)}.")
+    ] = "histogram",
+    output: Annotated[Path, typer.Option(help="Noise model file to write.")] = Path(
+        "noise-model.safetensors"
+    ),
+    axes: AxesOption = None,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    overwrite: OverwriteOption = False,
+) -> None:
+    """Measure a camera's noise model, for methods that need one (hdn)."""
+    from napari_cosdd import api
+    from napari_cosdd.errors import BadInputError
+    from napari_cosdd.images.files import check_output
+
+    if output.suffix != ".safetensors":
+        raise BadInputError(f"{output}: expected a name that ends in .safetensors")
+    check_output(output, overwrite)
+    opened = [i for path in images for i in api.as_images(path, axes)]
+    truth = None if clean is None else api.one_image(clean, axes)
+    model = api.calibrate(opened, clean=truth, kind=kind, seed=seed, output=output)
+    low, high = model.signal_range
+    console.print(f"{model.title}, measured at signals from {low:.4g} to {high:.4g}")
+    console.print(f"wrote {output}")

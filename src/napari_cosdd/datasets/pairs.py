@@ -1,0 +1,82 @@
+"""Pairs of a noisy stack and its targets, checked once."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from napari_cosdd.errors import BadInputError
+from napari_cosdd.images.image import Image
+from napari_cosdd.images.inputs import stack_of
+from napari_cosdd.images.stack import Stack
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A noisy stack, and where a method is supervised its target.
+
+    Attributes
+    ----------
+    name : str
+        Of the noisy image.
+    noisy : Stack
+        What is denoised.
+    target : Stack or None
+        The same scene, clean or with other noise: equal axes and shape.
+    """
+
+    name: str
+    noisy: Stack
+    target: Stack | None = None
+
+
+def pairs_of(
+    images: Sequence[Image],
+    targets: Sequence[Image],
+    kind: Literal["none", "clean", "noisy"],
+    ndim: int,
+    fill_missing: bool,
+) -> list[Pair]:
+    """Put images and targets together.
+
+    Parameters
+    ----------
+    images : sequence of Image
+        Noisy.
+    targets : sequence of Image
+        One for each image in the same order; empty where `kind` is "none".
+    kind : {"none", "clean", "noisy"}
+        What the method needs.
+    ndim : {1, 2, 3}
+        Spatial axes.
+    fill_missing : bool
+        Fill pixels that are not finite; they do not count in the training.
+
+    Raises
+    ------
+    BadInputError
+        If targets are missing, not wanted, or do not fit their images.
+    """
+    noisy = [stack_of(image, ndim, fill_missing) for image in images]
+    names = [image.name for image in images]
+    if kind == "none":
+        if targets:
+            raise BadInputError(
+                "this method learns from noisy images alone, not from targets"
+            )
+        return [Pair(name, stack) for name, stack in zip(names, noisy, strict=True)]
+    if len(targets) != len(images):
+        wanted = "a clean image" if kind == "clean" else "a second noisy image"
+        raise BadInputError(
+            f"this method needs {wanted} of each scene as its target: got "
+            f"{len(images)} images and {len(targets)} targets"
+        )
+    pairs = []
+    for name, stack, image, target in zip(names, noisy, images, targets, strict=True):
+        if target.axes != image.axes or target.data.shape != image.data.shape:
+            raise BadInputError(
+                f"{target.name} has axes {target.axes} and shape "
+                f"{tuple(target.data.shape)}; its image {name} has {image.axes} "
+                f"{tuple(image.data.shape)}"
+            )
+        pairs.append(Pair(name, stack, stack_of(target, ndim, fill_missing)))
+    return pairs

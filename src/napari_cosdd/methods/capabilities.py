@@ -1,0 +1,81 @@
+"""What a method can do beyond learning; the engine asks by `isinstance`.
+
+Shapes: n batch, c channel, *spatial one to three axes. Images are normalized.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, Protocol, runtime_checkable
+
+import torch
+from torch import Tensor
+
+from napari_cosdd.methods.outputs import Output
+from napari_cosdd.nets.ladder_vae import LatentNoise
+
+
+class Draw(NamedTuple):
+    """One draw of the signal for each image of a batch.
+
+    Attributes
+    ----------
+    signal : Tensor, shape (n, c, *spatial)
+        Clean images.
+    state : Any
+        What the same method needs to add noise to them, such as the signal code.
+    """
+
+    signal: Tensor
+    state: Any
+
+
+@runtime_checkable
+class Predicts(Protocol):
+    """Computes its outputs in one pass, without sampling."""
+
+    @property
+    def outputs(self) -> tuple[Output, ...]:
+        """What `predict` returns, MEAN first; empty if this model cannot."""
+
+    def predict(self, x: Tensor) -> Mapping[str, Tensor]:
+        """Return each output by its name, shape of `x`."""
+
+
+@runtime_checkable
+class SamplesSignal(Protocol):
+    """Draws clean images from the posterior p(s | x)."""
+
+    def encode(self, x: Tensor) -> list[Tensor]:
+        """Return what all samples of `x` share: the bottom-up features."""
+
+    def sample_posterior(self, features: list[Tensor], noise: LatentNoise) -> Draw:
+        """Return one draw for each set of features."""
+
+
+@runtime_checkable
+class DrawsNoise(SamplesSignal, Protocol):
+    """Has a model of the noise p(x | s) or p(x | z)."""
+
+    def sample_noise(self, draw: Draw, generator: torch.Generator) -> Tensor:
+        """Return noisy images of a draw's signal, (n, c, *spatial)."""
+
+    def cdf(self, x: Tensor, draw: Draw) -> Tensor:
+        """Return P(X_i <= x_i | earlier pixels, draw), shape of `x`.
+
+        Uniform and independent over pixels if signal and noise were learned.
+        """
+
+    def neg_elbo(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        """Return the negative ELBO of a batch, a scalar in nats per pixel."""
+
+
+@runtime_checkable
+class SamplesPrior(DrawsNoise, Protocol):
+    """Draws new images from the prior p(z)."""
+
+    def sample_prior(self, n: int, size: Sequence[int], noise: LatentNoise) -> Draw:
+        """Return `n` new clean images of `size` pixels per axis."""
+
+
+def predicts(method: object) -> bool:
+    """Whether a model computes its outputs in one pass."""
+    return isinstance(method, Predicts) and bool(method.outputs)

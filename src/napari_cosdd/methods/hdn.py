@@ -1,0 +1,175 @@
+"""HDN: a ladder VAE with a noise model p(x | s) in place of a learned decoder.
+
+Prakash et al., "Interpretable Unsupervised Diversity Denoising and Artefact Removal",
+ICLR 2022 (Hierarchical DivNoising).
+"""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from napari_cosdd.datasets.spec import DataSpec
+from napari_cosdd.errors import BadInputError
+from napari_cosdd.methods.base import (
+    NO_ASSETS,
+    Assets,
+    Batch,
+    Losses,
+    Needs,
+    Paper,
+    Preset,
+    Suitability,
+    weighted_mean,
+)
+from napari_cosdd.methods.capabilities import Draw
+from napari_cosdd.methods.ladder import LadderConfig, LadderMethod
+from napari_cosdd.nets.ladder_vae import LatentNoise, fresh_noise
+from napari_cosdd.noise_analysis.facts import NoiseFacts
+from napari_cosdd.noise_models.base import NoiseModel
+from napari_cosdd.settings.training import TrainingConfig
+
+PAPER = Paper(
+    "M. Prakash, M. Delbracio, P. Milanfar and F. Jug, Interpretable Unsupervised "
+    "Diversity Denoising and Artefact Removal, ICLR 2022.",
+    "10.48550/arXiv.2104.01374",
+)
+DIVNOISING = Paper(
+    "M. Prakash, A. Krull and F. Jug, Fully Unsupervised Diversity Denoising with "
+    "Convolutional Variational Autoencoders, ICLR 2021.",
+    "10.48550/arXiv.2006.06072",
+)
+
+
+class HDN(LadderMethod[LadderConfig]):
+    """Ladder VAE whose decoder gives the signal itself, judged by a noise model.
+
+    Objective, nats per pixel and channel: `neg_elbo` = -log p(x | s(z)) + KL. The
+    noise model takes pixels as independent of each other, given the signal.
+    """
+
+    title = "HDN"
+    Config = LadderConfig
+    needs = Needs(noise_models=frozenset({"histogram", "mixture"}))
+    presets: ClassVar = {
+        "quick": Preset(
+            LadderConfig(signal_channels=16),
+            TrainingConfig(batch_size=8, learning_rate=0.002),
+            "a laptop, minutes",
+        ),
+        "paper": Preset(
+            LadderConfig(
+                n_levels=6,
+                n_channels=64,
+                n_latents=32,
+                n_code=64,
+                signal_channels=64,
+                stem_stride=1,
+            ),
+            TrainingConfig(batch_size=64, learning_rate=3e-4, max_steps=200_000),
+            "a GPU, hours",
+        ),
+    }
+    tiny: ClassVar = {
+        "n_levels": 2,
+        "n_channels": 8,
+        "n_latents": 4,
+        "n_code": 8,
+        "signal_channels": 8,
+    }
+
+    def __init__(
+        self, config: LadderConfig, spec: DataSpec, assets: Assets = NO_ASSETS
+    ) -> None:
+        super().__init__(config, spec, assets)
+        if assets.noise_model is None:
+            raise BadInputError(
+                "HDN needs a noise model: measure one with `napari-cosdd calibrate`, "
+                "and give it with --noise-model"
+            )
+        self.signal = self.build_signal_decoder()
+
+    @classmethod
+    def suits(cls, facts: NoiseFacts) -> Suitability:
+        """Noise that is independent from pixel to pixel, given the signal."""
+        if facts.pattern == "independent":
+            return Suitability(2, "HDN fits, with a noise model of the camera.")
+        return Suitability(0, "HDN takes noise as independent from pixel to pixel.")
+
+    @property
+    def _noise(self) -> NoiseModel:
+        if self.noise_model is None:
+            raise RuntimeError("HDN was built without a noise model")
+        return self.noise_model
+
+    # Training -------------------------------------------------------------------
+
+    def losses(
+        self, batch: Batch, generator: torch.Generator, progress: float = 1.0
+    ) -> Losses:
+        """Return `neg_elbo` and what it consists of."""
+        x = batch.x
+        latents = self.ladder.sample_posterior(
+            self.ladder.encode(x), fresh_noise(generator)
+        )
+        s = self.signal(latents.code).float()
+        nll = -weighted_mean(self._log_prob(x, s), batch.weight)
+        kl_by_level = self.kl_by_level(latents.kl, x)
+        error = weighted_mean((s.detach() - x).square(), batch.weight)
+        objectives = {"neg_elbo": nll + self.weighted_kl(kl_by_level, progress)}
+        kl = torch.stack(kl_by_level).sum()
+        metrics = {"nll": nll, "kl": kl, "signal": error}
+        metrics |= self.signal_metrics(x, error, batch.weight)
+        metrics |= {f"kl_{i}": level for i, level in enumerate(kl_by_level)}
+        return Losses(objectives, {k: v.detach() for k, v in metrics.items()})
+
+    def _log_prob(self, x: Tensor, s: Tensor) -> Tensor:
+        """Return log p(x | s) of normalized images, nats, shape of `x`."""
+        log_prob = self._noise.log_prob(self.spec.to_grey(x), self.spec.to_grey(s))
+        return log_prob + torch.log(self.spec.scale(x))  # of normalized units
+
+    def neg_elbo(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        """Return the negative ELBO, nats per pixel and channel."""
+        return self.losses(Batch(x), generator).objectives["neg_elbo"]
+
+    # Prediction -----------------------------------------------------------------
+
+    def sample_posterior(self, features: list[Tensor], noise: LatentNoise) -> Draw:
+        """Return one clean image for each noisy one."""
+        code = self.ladder.sample_posterior(features, noise, with_kl=False).code
+        s = self.signal(code)
+        return Draw(s, s)
+
+    def sample_noise(self, draw: Draw, generator: torch.Generator) -> Tensor:
+        """Return the same signal with noise of the noise model."""
+        grey = self._noise.sample(self.spec.to_grey(draw.state), generator)
+        return self.spec.from_grey(grey).to(draw.state.dtype)
+
+    def cdf(self, x: Tensor, draw: Draw) -> Tensor:
+        """Return the noise model's distribution function at each pixel."""
+        return self._noise.cdf(self.spec.to_grey(x), self.spec.to_grey(draw.state))
+
+    def sample_prior(self, n: int, size: Sequence[int], noise: LatentNoise) -> Draw:
+        """Return new clean images from p(z)."""
+        s = self.signal(self.ladder.sample_prior(n, size, noise).code)
+        return Draw(s, s)
+
+    # Words ----------------------------------------------------------------------
+
+    def describe(self) -> str:
+        """Name the noise model."""
+        return f"HDN with a noise model ({self._noise.title})"
+
+    def papers(self) -> tuple[Paper, ...]:
+        """Return the papers of the method."""
+        return (PAPER, DIVNOISING)
+
+    def networks_in_words(self) -> str:
+        """Describe ladder and noise model in a sentence."""
+        config = self.config
+        return (
+            f"A hierarchical variational autoencoder with {config.n_levels} levels of "
+            f"latents and {config.n_channels} channels represents the signal; the "
+            f"noise was described by a noise model ({self._noise.title})."
+        )

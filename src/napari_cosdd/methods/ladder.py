@@ -1,0 +1,253 @@
+"""What methods share that represent the signal by a ladder VAE."""
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from pydantic import Field
+from torch import Tensor
+
+from napari_cosdd.datasets.spec import DataSpec
+from napari_cosdd.events import Curve
+from napari_cosdd.methods.base import (
+    NO_ASSETS,
+    Assets,
+    Groups,
+    Method,
+    MethodConfig,
+    Problem,
+    weighted_mean,
+)
+from napari_cosdd.methods.signal_power import has_collapsed, signal_power
+from napari_cosdd.nets.ladder_vae import LadderVAE
+from napari_cosdd.nets.signal_decoder import SignalDecoder
+
+#: Nats that each nat of KL must save beside its own price. Otherwise it carries noise.
+KL_SURCHARGE = 0.2
+NATS, SQUARED = "nats per pixel", "squared error"
+
+
+class LadderConfig(MethodConfig):
+    """Sizes of the ladder and of the signal decoder, and the warm-up of the KL."""
+
+    n_levels: int = Field(
+        default=4, ge=1, le=20, title="Levels", description="Levels of latents"
+    )
+    n_channels: int = Field(
+        default=32, ge=4, le=512, title="Channels", description="Features of a layer"
+    )
+    n_latents: int = Field(
+        default=2, ge=1, le=512, title="Latents", description="Latents of a level"
+    )
+    n_code: int = Field(
+        default=8, ge=2, le=512, title="Code", description="Channels of the signal code"
+    )
+    n_blocks: int = Field(
+        default=1,
+        ge=1,
+        le=8,
+        title="Blocks",
+        description="Residual blocks of a level in each direction",
+    )
+    stem_stride: int = Field(
+        default=2,
+        ge=1,
+        le=2,
+        title="Stem stride",
+        description="2 keeps all latents at half resolution or below: 4 times faster",
+    )
+    downsample_every: int = Field(
+        default=1,
+        ge=1,
+        le=8,
+        title="Halve every",
+        description="Levels between two halvings of the resolution",
+    )
+    signal_channels: int = Field(
+        default=8,
+        ge=4,
+        le=512,
+        title="Signal features",
+        description="Features of the signal decoder",
+    )
+    signal_layers: int = Field(
+        default=2,
+        ge=1,
+        le=8,
+        title="Signal layers",
+        description="Convolutions of the signal decoder",
+    )
+    kl_start: float = Field(
+        default=0.02,
+        gt=0,
+        le=1,
+        title="KL at start",
+        description="Weight of the KL term at the first step: a small one makes "
+        "the latents carry the signal before they have to be economical",
+    )
+    kl_warmup: float = Field(
+        default=0.05,
+        ge=0,
+        le=0.9,
+        title="KL warm-up",
+        description="Share of the training over which that weight rises to 1",
+    )
+
+    def kl_weights(self, progress: float) -> list[float]:
+        """Return the weight of each level's KL, lowest level first.
+
+        All rise to 1 during the warm-up. The top starts lowest, at `kl_start`: it
+        is to carry signal early. The bottom starts at 1: it alone is fine enough
+        to carry pixel noise, which it would have to unlearn again (measured in
+        docs/measurements.md).
+        """
+        risen = min(1.0, progress / self.kl_warmup) if self.kl_warmup else 1
+        top = self.n_levels - 1
+        starts = [
+            self.kl_start ** (level / top if top else 1)
+            for level in range(self.n_levels)
+        ]
+        return [start + (1 - start) * risen for start in starts]
+
+
+LadderT = TypeVar("LadderT", bound=LadderConfig)
+
+
+class LadderMethod(Method[LadderT]):
+    """A method with a ladder VAE and a signal decoder: image -> code -> image.
+
+    Subclasses build the signal decoder and add the likelihood p(x | z).
+    """
+
+    signal: SignalDecoder
+
+    def __init__(
+        self, config: LadderT, spec: DataSpec, assets: Assets = NO_ASSETS
+    ) -> None:
+        super().__init__(config, spec, assets)
+        self.ladder = LadderVAE(
+            spec.ndim,
+            spec.n_channels,
+            n_channels=config.n_channels,
+            n_latents=config.n_latents,
+            n_code=config.n_code,
+            n_levels=config.n_levels,
+            n_blocks=config.n_blocks,
+            stem_stride=config.stem_stride,
+            downsample_every=config.downsample_every,
+        )
+
+    def build_signal_decoder(self) -> SignalDecoder:
+        """Return a new signal decoder of the configured size."""
+        return SignalDecoder(
+            self.spec.ndim,
+            self.config.n_code,
+            self.config.signal_channels,
+            self.spec.n_channels,
+            self.config.signal_layers,
+        )
+
+    def encode(self, x: Tensor) -> list[Tensor]:
+        """Return the bottom-up features of the ladder."""
+        return self.ladder.encode(x)
+
+    def tile_multiple(self) -> tuple[int, ...]:
+        """Return the stride of the topmost level."""
+        return self.ladder.multiple
+
+    def use_checkpointing(self, on: bool) -> None:
+        """Do so in the ladder, which has nearly all features."""
+        self.ladder.checkpointing = on
+
+    def kl_by_level(self, kl: list[Tensor], x: Tensor) -> list[Tensor]:
+        """Return the KL of each level, lowest first, in nats per pixel of `x`."""
+        return [level.mean() / x[0].numel() for level in kl]
+
+    def weighted_kl(self, kl_by_level: list[Tensor], progress: float) -> Tensor:
+        """Return the sum of all levels' KL, each with its weight at this progress."""
+        weights = self.config.kl_weights(progress)
+        terms = [w * level for w, level in zip(weights, kl_by_level, strict=True)]
+        total: Any = sum(terms)
+        return total
+
+    def signal_metrics(
+        self, x: Tensor, signal_error: Tensor, weight: Tensor | None
+    ) -> dict[str, Tensor]:
+        """Return the power of x that the code explains, and that of the signal.
+
+        Parameters
+        ----------
+        x : Tensor, shape (n, c, *spatial)
+            Noisy, normalized.
+        signal_error : Tensor, scalar
+            Mean squared difference of `x` and the decoded signal.
+        weight : Tensor or None
+            As in `Batch`.
+        """
+        across = [a for a in range(self.spec.ndim) if a != self.noise_dim]
+        power = signal_error.new_zeros(())
+        error = signal_error.new_zeros(())
+        if across:
+            power, error = signal_power(x, across[-1] + 2)
+        return {
+            "explained": weighted_mean(x.square(), weight) - signal_error,
+            "explainable": power,
+            "explainable_error": error,
+        }
+
+    def problem(self, losses: Mapping[str, float]) -> Problem | None:
+        """Tell whether the latents ignore the signal (posterior collapse).
+
+        Parameters
+        ----------
+        losses : mapping
+            With `explained`, `explainable` and its standard error
+            `explainable_error`, in units of the normalized image's power.
+        """
+        power, error = losses["explainable"], losses["explainable_error"]
+        if not has_collapsed(losses["explained"], power, error):
+            return None
+        return Problem(
+            "the posterior collapsed",
+            f"the latents explain {max(0.0, losses['explained']):.2f} of a signal "
+            f"power of {power:.2f}",
+            "Train longer, lower the learning rate, or use a shorter receptive field; "
+            "the noise axis may also be the wrong one",
+        )
+
+    def criterion(self, losses: Mapping[str, float]) -> float:
+        """Return the negative ELBO with a surcharge on the KL.
+
+        White noise costs as many nats in the latents as in the likelihood, so the
+        ELBO does not mind where it is, and the signal loss, left out, likes to see it
+        in the estimate. What the latents carry is signal if it saves more than it
+        costs. (Ours; measured in docs/measurements.md.)
+        """
+        return losses["nll"] + losses["kl"] + KL_SURCHARGE * losses["kl"]
+
+    def parameter_groups(self) -> Groups:
+        """Return the parameters of ladder and signal decoder, and all others."""
+        signal = [*self.ladder.parameters(), *self.signal.parameters()]
+        known = {id(p) for p in signal}
+        trained = [p for p in self.parameters() if p.requires_grad]
+        return Groups(signal, [p for p in trained if id(p) not in known])
+
+    @property
+    def curves(self) -> tuple[Curve, ...]:
+        """Negative ELBO and its parts, the KL of each level, the signal's error."""
+        levels = range(self.config.n_levels)
+        return (
+            Curve("neg_elbo", "total", "Loss", NATS),
+            Curve("nll", "neg. log-likelihood", "Loss", NATS),
+            Curve("kl", "total", "KL", NATS),
+            *(Curve(f"kl_{i}", f"level {i + 1}", "KL", NATS) for i in levels),
+            Curve("signal", "signal decoder", "Signal", SQUARED),
+        )
+
+    def learned_in_words(self, losses: Mapping[str, float]) -> str:
+        """Say how much of the signal the latents explain, and the KL by level."""
+        levels = range(self.config.n_levels)
+        kl = ", ".join(f"{losses[f'kl_{i}']:.3f}" for i in levels)
+        return (
+            f"they explain {losses['explained']:.2f} of a signal power of "
+            f"{losses['explainable']:.2f}; KL {kl} nats per pixel, lowest level first"
+        )

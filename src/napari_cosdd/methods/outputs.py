@@ -1,0 +1,44 @@
+"""The images that a prediction consists of."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+#: What an output is: an estimate of the signal, the spread of the posterior, one
+#: posterior sample, or an image computed from an estimate.
+Role = Literal["estimate", "spread", "sample", "derived"]
+#: How an output returns to the image's units: as grey levels (scale and offset), as a
+#: difference of grey levels (scale alone), or unchanged.
+Units = Literal["levels", "scale", "none"]
+
+
+@dataclass(frozen=True)
+class Output:
+    """One image of a prediction.
+
+    Attributes
+    ----------
+    name : str
+        Shown to users and part of file names, such as "mean" or "sample 3".
+    role : {"estimate", "spread", "sample", "derived"}
+        What the image is.
+    units : {"levels", "scale", "none"}
+        How normalized values return to grey levels.
+    index : int or None
+        Number of a sample, from 0; None for other roles.
+    """
+
+    name: str
+    role: Role
+    units: Units = "levels"
+    index: int | None = None
+
+
+#: The MMSE estimate, which every prediction has.
+MEAN = Output("mean", "estimate")
+#: The posterior standard deviation of each pixel.
+DEVIATION = Output("deviation", "spread", "scale")
+
+
+def sample_output(index: int) -> Output:
+    """Return the output of a kept sample; people count samples from 1."""
+    return Output(f"sample {index + 1}", "sample", index=index)

@@ -1,0 +1,169 @@
+"""One file format for denoisers and noise models: safetensors with JSON metadata.
+
+Nothing in a file is executed when it is read. Tensors keep their types. A file
+appears whole or not at all.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from pydantic import BaseModel
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from napari_cosdd.errors import BadModelFileError, SavingError
+from napari_cosdd.images.files import atomic
+
+#: Of the metadata. 1: denoisers of 0.1.0, whose settings have former names.
+FORMAT_VERSION = 2
+#: Metadata larger than this is not ours, bytes.
+METADATA_LIMIT = 32 << 20
+#: Key of our metadata in the file.
+KEY = "napari_cosdd"
+#: What a file holds.
+Content = Literal["denoiser", "noise model"]
+
+
+class Header(BaseModel):
+    """What the metadata of every kind of file begin with."""
+
+    format_version: int = FORMAT_VERSION
+    content: Content
+
+
+def write_container(path: Path, header: Header, tensors: Mapping[str, Tensor]) -> None:
+    """Write a file; it appears whole or not at all.
+
+    Raises
+    ------
+    SavingError
+        If it cannot be written.
+    """
+    plain = {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
+    try:
+        with atomic(path) as temporary:
+            save_file(plain, temporary, {KEY: header.model_dump_json()})
+    except (SafetensorError, OSError) as error:
+        raise SavingError(f"the model could not be saved: {error}") from error
+
+
+@dataclass(frozen=True)
+class Container:
+    """An open file.
+
+    Attributes
+    ----------
+    path : Path
+        Where it is.
+    metadata : mapping
+        As the file has them: not checked beyond their size, version and content.
+    """
+
+    path: Path
+    metadata: Mapping[str, Any]
+    _file: Any
+
+    def load_into(self, module: torch.nn.Module) -> None:
+        """Give a module on the meta device its tensors, and check them.
+
+        Raises
+        ------
+        BadModelFileError
+            If names, shapes or types do not fit, or a value is not finite. Names,
+            shapes and types are compared before any memory is taken.
+        """
+        name = self.path.name
+        own = module.state_dict()
+        expected = {k: (tuple(v.shape), v.dtype) for k, v in own.items()}
+        found = {k: self._kind(k) for k in self._file.keys()}  # noqa: SIM118
+        if expected != found:
+            wrong = sorted(
+                k
+                for k in expected.keys() | found.keys()
+                if expected.get(k) != found.get(k)
+            )
+            raise BadModelFileError(
+                f"{name}: {len(wrong)} weights do not fit its settings, {wrong[0]} the "
+                "first"
+            )
+        # Copies, for the file stays mapped as long as its own tensors live.
+        weights = {key: self._file.get_tensor(key).clone() for key in found}
+        if not all(bool(torch.isfinite(w).all()) for w in weights.values()):
+            raise BadModelFileError(f"{name} holds weights that are not finite")
+        module.load_state_dict(weights, assign=True)
+
+    def _kind(self, key: str) -> tuple[tuple[int, ...], torch.dtype | str]:
+        part = self._file.get_slice(key)
+        kind = part.get_dtype()
+        return tuple(part.get_shape()), DTYPES.get(kind, kind)
+
+
+#: Types of tensors that are read, by their names in the file.
+DTYPES = {
+    "F64": torch.float64,
+    "F32": torch.float32,
+    "F16": torch.float16,
+    "BF16": torch.bfloat16,
+    "I64": torch.int64,
+    "I32": torch.int32,
+    "U8": torch.uint8,
+    "BOOL": torch.bool,
+}
+
+
+@contextmanager
+def open_container(path: Path, content: Content) -> Iterator[Container]:
+    """Open a file for reading.
+
+    Raises
+    ------
+    BadModelFileError
+        If there is none, it is damaged or foreign, of a newer format, or holds
+        something else than `content`.
+    """
+    if not path.is_file():
+        raise BadModelFileError(f"there is no model file {path}")
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = _metadata(path, file.metadata() or {})
+            _check_content(path, metadata, content)
+            yield Container(path, metadata, file)
+    except (SafetensorError, OSError) as error:
+        raise BadModelFileError(
+            f"{path.name} is damaged or no model file ({error})"
+        ) from error
+
+
+def _metadata(path: Path, texts: Mapping[str, str]) -> Mapping[str, Any]:
+    text = texts.get(KEY)
+    if text is None:
+        raise BadModelFileError(
+            f"{path.name} was not written by napari-cosdd: it has no settings in it"
+        )
+    if len(text) > METADATA_LIMIT:
+        raise BadModelFileError(f"{path.name}: its settings are implausibly large")
+    try:
+        found = json.loads(text)
+    except ValueError as error:
+        raise BadModelFileError(f"{path.name}: its settings are damaged") from error
+    if not isinstance(found, dict):
+        raise BadModelFileError(f"{path.name}: its settings are damaged")
+    return found
+
+
+def _check_content(path: Path, metadata: Mapping[str, Any], content: Content) -> None:
+    version = metadata.get("format_version")
+    if isinstance(version, int) and version > FORMAT_VERSION:
+        raise BadModelFileError(
+            f"{path.name} has format {version}, this version reads up to "
+            f"{FORMAT_VERSION}: update napari-cosdd"
+        )
+    found = metadata.get("content", "denoiser")
+    if found != content:
+        raise BadModelFileError(f"{path.name} holds a {found!s:.40}, not a {content}")

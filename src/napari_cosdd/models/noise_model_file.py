@@ -1,0 +1,121 @@
+"""Noise models as files of their own, and inside the file of a denoiser."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from napari_cosdd._version import __version__
+from napari_cosdd.errors import BadInputError, BadModelFileError
+from napari_cosdd.models.container import Header, open_container, write_container
+from napari_cosdd.noise_models.base import NoiseModel
+from napari_cosdd.noise_models.registry import get_noise_model
+
+
+class NoiseModelInfo(BaseModel):
+    """From which a noise model can be built again.
+
+    Attributes
+    ----------
+    kind : str
+        As in NOISE_MODELS.
+    config : mapping
+        Its settings.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: str
+    config: dict[str, Any]
+
+    @classmethod
+    def of(cls, model: NoiseModel) -> "NoiseModelInfo":
+        """Describe a noise model."""
+        return cls(kind=model.kind, config=model.config.model_dump(mode="json"))
+
+    def build(self) -> NoiseModel:
+        """Return a noise model whose tensors are still to be loaded.
+
+        Raises
+        ------
+        BadInputError, ValidationError
+            If the kind is unknown, or the settings do not work.
+        """
+        kind = get_noise_model(self.kind)
+        return kind(kind.Config.model_validate(self.config))
+
+
+class NoiseModelHeader(Header):
+    """Metadata of a noise model's file."""
+
+    content: Literal["noise model"] = "noise model"
+    package_version: str = __version__
+    noise_model: NoiseModelInfo
+    measured_on: dict[str, Any] = Field(default_factory=dict)
+
+
+def save_noise_model(
+    model: NoiseModel, path: Path, measured_on: Mapping[str, Any] | None = None
+) -> None:
+    """Write a noise model's file; it appears whole or not at all.
+
+    Parameters
+    ----------
+    model : NoiseModel
+        What was measured.
+    path : Path
+        Ends in .safetensors.
+    measured_on : mapping, optional
+        What the user should know of where it comes from, such as image names.
+
+    Raises
+    ------
+    SavingError
+        If it cannot be written.
+    """
+    info = NoiseModelInfo.of(model)
+    header = NoiseModelHeader(noise_model=info, measured_on=dict(measured_on or {}))
+    write_container(path, header, model.state_dict())
+
+
+def load_noise_model(path: Path | str) -> NoiseModel:
+    """Read a noise model's file. Nothing in it is executed.
+
+    Raises
+    ------
+    BadModelFileError
+        If it is damaged, foreign, of a newer format, or a denoiser's file.
+    """
+    path = Path(path)
+    with open_container(path, "noise model") as container:
+        try:
+            header = NoiseModelHeader.model_validate(container.metadata)
+            with torch.device("meta"):
+                model = header.noise_model.build()
+        except (ValidationError, BadInputError) as error:
+            raise BadModelFileError(f"{path.name}: its settings are damaged") from error
+        container.load_into(model)
+    return model.eval()
+
+
+def to_plain(model: NoiseModel) -> dict[str, Any]:
+    """Return a noise model as plain values and tensors, for a training's state."""
+    return {
+        "info": NoiseModelInfo.of(model).model_dump(),
+        "tensors": dict(model.state_dict()),
+    }
+
+
+def from_plain(plain: Mapping[str, Any]) -> NoiseModel:
+    """Return the noise model that `to_plain` described.
+
+    Raises
+    ------
+    KeyError, ValueError, RuntimeError
+        If the values are none of a noise model.
+    """
+    model = NoiseModelInfo.model_validate(plain["info"]).build()
+    model.load_state_dict(plain["tensors"])
+    return model.eval()

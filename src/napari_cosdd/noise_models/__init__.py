@@ -1,0 +1,1 @@
+"""Noise models p(x | s): one file each, and one line in `registry`."""

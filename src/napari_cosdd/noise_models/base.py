@@ -1,0 +1,83 @@
+"""What a noise model is to the methods that use it: p(x | s) of one pixel."""
+
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+
+from napari_cosdd.settings.fields import Settings
+
+
+class NoiseModelConfig(Settings):
+    """What a noise model's tensors need to be built again.
+
+    Attributes
+    ----------
+    signal_range : (float, float)
+        Lowest and highest signal that the model was measured at, grey levels.
+    """
+
+    signal_range: tuple[float, float] = Field(
+        title="Signal range",
+        description="Lowest and highest signal that was measured",
+        json_schema_extra={"unit": "grey levels"},
+    )
+
+    @model_validator(mode="after")
+    def _is_a_range(self) -> Self:
+        low, high = self.signal_range
+        if not (np.isfinite([low, high]).all() and low < high):
+            raise ValueError("expected a finite, non-empty range of signals")
+        return self
+
+
+class NoiseModel(nn.Module, ABC):
+    """The distribution of a noisy pixel x, given the signal s, both in grey levels.
+
+    In grey levels, so that one model serves images of any normalization. Pixels are
+    independent of each other, given the signal; all channels share one law. Nothing
+    is learned after the model was measured: its tensors are buffers.
+
+    `x` and `s` are broadcast against each other.
+    """
+
+    kind: ClassVar[str]
+    title: ClassVar[str]
+    Config: ClassVar[type[NoiseModelConfig]]
+    config: NoiseModelConfig
+
+    @classmethod
+    @abstractmethod
+    def fit(
+        cls, signal: NDArray[Any], noisy: NDArray[Any], rng: np.random.Generator
+    ) -> "NoiseModel":
+        """Measure the model on pairs of signal and noisy pixel.
+
+        Parameters
+        ----------
+        signal, noisy : ndarray, equal shapes
+            Grey levels.
+        rng : numpy.random.Generator
+            Source of randomness.
+        """
+
+    @abstractmethod
+    def log_prob(self, x: Tensor, s: Tensor) -> Tensor:
+        """Return log p(x | s), nats, for densities per grey level."""
+
+    @abstractmethod
+    def sample(self, s: Tensor, generator: torch.Generator) -> Tensor:
+        """Return a noisy pixel for each signal, shape of `s`."""
+
+    @abstractmethod
+    def cdf(self, x: Tensor, s: Tensor) -> Tensor:
+        """Return P(X <= x | s)."""
+
+    @property
+    def signal_range(self) -> tuple[float, float]:
+        """Lowest and highest signal that was measured, grey levels."""
+        return self.config.signal_range

@@ -1,0 +1,87 @@
+"""Measuring a noise model on pairs of signal and noisy pixel."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_cosdd.errors import BadInputError
+from napari_cosdd.noise_models.base import NoiseModel
+from napari_cosdd.noise_models.registry import get_noise_model
+
+#: Fewest pairs, and fewest frames whose mean is taken for the signal.
+FEWEST, FRAMES = 10_000, 8
+
+
+def calibrate_pairs(
+    signal: NDArray[Any], noisy: NDArray[Any], kind: str, seed: int = 0
+) -> NoiseModel:
+    """Measure p(x | s).
+
+    Parameters
+    ----------
+    signal, noisy : ndarray, equal shapes
+        Grey levels; pairs that are not finite are left out.
+    kind : {"histogram", "mixture"}
+        Of the noise model.
+    seed : int
+        Source of randomness.
+
+    Raises
+    ------
+    BadInputError
+        If the shapes differ, or there are too few pairs or no noise in them.
+    """
+    if signal.shape != noisy.shape:
+        raise BadInputError(
+            f"signal {signal.shape} and noisy image {noisy.shape} differ in shape"
+        )
+    good = np.isfinite(signal) & np.isfinite(noisy)
+    n = int(np.count_nonzero(good))
+    if n < FEWEST:
+        raise BadInputError(f"{n} pairs of pixels are too few; {FEWEST} are the least")
+    s, x = signal[good], noisy[good]
+    if not np.any(s != x):
+        raise BadInputError("signal and noisy image are equal: there is no noise")
+    return get_noise_model(kind).fit(s, x, np.random.default_rng(seed))
+
+
+def calibrate_frames(frames: NDArray[Any], kind: str, seed: int = 0) -> NoiseModel:
+    """Measure p(x | s) on repeats of a static scene, whose mean is the signal.
+
+    Krull et al. 2020, section 5.4: any static scene will do, best one with all
+    brightnesses, such as the field diaphragm out of focus.
+
+    Parameters
+    ----------
+    frames : ndarray, shape (t, ...)
+        At least eight.
+    kind, seed
+        As in `calibrate_pairs`.
+    """
+    if len(frames) < FRAMES:
+        raise BadInputError(
+            f"{len(frames)} frames: the mean of fewer than {FRAMES} is no clean signal"
+        )
+    signal = np.broadcast_to(frames.mean(0, dtype=np.float64), frames.shape)
+    return calibrate_pairs(signal, frames, kind, seed)
+
+
+def outside_range(model: NoiseModel, levels: Sequence[float]) -> str | None:
+    """Warn of signals outside of what a noise model was measured at.
+
+    Parameters
+    ----------
+    levels : sequence of float
+        Lowest and highest usual grey level of the images.
+    """
+    low, high = model.signal_range
+    slack = 0.1 * (high - low)
+    if low - slack <= min(levels) and max(levels) <= high + slack:
+        return None
+    return (
+        f"the images have grey levels from {min(levels):.4g} to {max(levels):.4g}; the "
+        f"noise model was measured from {low:.4g} to {high:.4g}, and says nothing "
+        "beyond"
+    )

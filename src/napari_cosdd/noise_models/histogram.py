@@ -1,0 +1,174 @@
+"""A noise model as a two-dimensional histogram of (signal, noisy pixel).
+
+Krull et al., "Probabilistic Noise2Void", Frontiers in Computer Science 2020, section
+5.2: 256 × 256 bins over the range of the data.
+"""
+
+import math
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import Field, model_validator
+from torch import Tensor
+
+from napari_cosdd.noise_models.base import NoiseModel, NoiseModelConfig
+
+BINS = 256
+#: Share of the probability that a wide Gaussian around the signal has. It keeps the
+#: density positive where no pair was seen, with a gradient towards the signal.
+TAIL = 1e-5
+#: Share of the noisy pixels at either end that the bins leave out as outliers.
+OUTSIDE = 1e-5
+
+
+class HistogramConfig(NoiseModelConfig):
+    """The bins of the histogram."""
+
+    noisy_range: tuple[float, float]
+    n_signal: int = Field(default=BINS, ge=2, le=4096)
+    n_noisy: int = Field(default=BINS, ge=2, le=4096)
+
+    @model_validator(mode="after")
+    def _bins_are_a_range(self) -> Self:
+        low, high = self.noisy_range
+        if not (math.isfinite(low) and math.isfinite(high) and low < high):
+            raise ValueError("expected a finite, non-empty range of noisy pixels")
+        return self
+
+
+class HistogramNoise(NoiseModel):
+    """Counts, normalized for each signal; linear between the signals of two rows.
+
+    Parameters
+    ----------
+    config : HistogramConfig
+        Range and number of the bins.
+    """
+
+    kind = "histogram"
+    title = "histogram"
+    Config = HistogramConfig
+    config: HistogramConfig
+    probability: Tensor
+    cumulative: Tensor
+
+    def __init__(self, config: HistogramConfig) -> None:
+        super().__init__()
+        self.config = config
+        shape = config.n_signal, config.n_noisy
+        #: Probability of each bin of x in the rows of s, (n_signal, n_noisy).
+        self.register_buffer("probability", torch.full(shape, 1 / config.n_noisy))
+        #: Probability of all bins before each, (n_signal, n_noisy + 1).
+        steps = torch.linspace(0, 1, config.n_noisy + 1)
+        self.register_buffer("cumulative", steps.repeat(config.n_signal, 1))
+
+    @classmethod
+    def fit(
+        cls, signal: NDArray[Any], noisy: NDArray[Any], rng: np.random.Generator
+    ) -> "HistogramNoise":
+        """Count pairs. A signal that no pair has takes the row of the nearest one."""
+        s, x = (np.asarray(a, np.float64).ravel() for a in (signal, noisy))
+        step = 1.0 if np.asarray(noisy).dtype.kind in "ui" else 0.0
+        low, high = np.quantile(x, [OUTSIDE, 1 - OUTSIDE])
+        wide = max(high - low, 1e-6 * max(1.0, abs(high)), step)
+        noisy_range = float(low - 0.01 * wide - step), float(high + 0.01 * wide + step)
+        ends = float(s.min()), float(s.max())
+        if ends[0] == ends[1]:
+            ends = ends[0] - 1e-3 * wide, ends[1] + 1e-3 * wide
+        config = HistogramConfig(signal_range=ends, noisy_range=noisy_range)
+        # Grey levels are spread over the bins that they share, else bins would alias.
+        spread = x + rng.uniform(-step / 2, step / 2, x.shape) if step else x
+        rows = np.linspace(*ends, config.n_signal)
+        half = (rows[1] - rows[0]) / 2
+        edges = np.append(rows - half, rows[-1] + half)
+        # Each pair is moved to the signal of its row, which is not widened so.
+        at = np.clip(np.digitize(s, edges) - 1, 0, len(rows) - 1)
+        spread = spread - (s - rows[at])
+        inside = spread.clip(noisy_range[0], np.nextafter(noisy_range[1], -np.inf))
+        counts, _, _ = np.histogram2d(
+            s, inside, (edges, np.linspace(*noisy_range, config.n_noisy + 1))
+        )
+        seen = np.flatnonzero(counts.sum(1))
+        nearest = seen[np.abs(np.arange(len(rows))[:, None] - seen).argmin(1)]
+        shares = counts[nearest] / counts[nearest].sum(1, keepdims=True)
+        model = cls(config)
+        model.probability.copy_(torch.from_numpy(shares))
+        total = np.concatenate([np.zeros((len(rows), 1)), shares.cumsum(1)], 1)
+        model.cumulative.copy_(torch.from_numpy(total))
+        return model
+
+    def log_prob(self, x: Tensor, s: Tensor) -> Tensor:
+        """Return log p(x | s), nats; differentiable in `s`."""
+        x, s = torch.broadcast_tensors(x, s)
+        below, share = self._row(s)
+        position, inside = self._position(x)
+        bins = position.floor().long()
+        first, second = (self.probability[row, bins] for row in (below, below + 1))
+        density = (first + share * (second - first)) * inside / self._width
+        scale = self._tail_scale
+        tail = torch.exp(-0.5 * ((x - s) / scale).square())
+        tail = TAIL * tail / (scale * math.sqrt(2 * math.pi))
+        # The Gaussian vanishes in float32 far away; its logarithm is known there.
+        far = (
+            math.log(TAIL)
+            - 0.5 * ((x - s) / scale).square()
+            - math.log(scale * math.sqrt(2 * math.pi))
+        )
+        total = (1 - TAIL) * density + tail
+        return torch.where(total > 1e-30, torch.log(total.clamp(min=1e-30)), far)
+
+    def sample(self, s: Tensor, generator: torch.Generator) -> Tensor:
+        """Return a noisy pixel for each signal: of one of two rows, a bin, a place."""
+        below, share = self._row(s)
+        choice, level, place = (
+            torch.rand(s.shape, generator=generator, device=s.device) for _ in range(3)
+        )
+        row = below + (choice < share).long()
+        # One search in all rows at once: row r holds the numbers r to r + 1.
+        wide = torch.float32 if s.device.type == "mps" else torch.float64
+        offset = torch.arange(self.config.n_signal, device=s.device, dtype=wide)
+        ends = (self.cumulative[:, 1:].to(wide) + offset[:, None]).flatten()
+        found = torch.searchsorted(ends, row.to(wide) + level.to(wide), right=True)
+        last = row * self.config.n_noisy + self.config.n_noisy - 1
+        bins = torch.minimum(found, last) - row * self.config.n_noisy
+        return self.config.noisy_range[0] + (bins + place) * self._width
+
+    def cdf(self, x: Tensor, s: Tensor) -> Tensor:
+        """Return P(X <= x | s)."""
+        x, s = torch.broadcast_tensors(x, s)
+        below, share = self._row(s)
+        position, _ = self._position(x)
+        bins = position.floor().long()
+        within = position - bins
+        ends = []
+        for row in (below, below + 1):
+            start, end = self.cumulative[row, bins], self.cumulative[row, bins + 1]
+            ends.append((start + within * (end - start)).to(x.dtype))
+        return ends[0] + share * (ends[1] - ends[0])
+
+    def _row(self, s: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the row below each signal, and the share of the row above."""
+        low, high = self.signal_range
+        last = self.config.n_signal - 1
+        at = ((s - low) * (last / (high - low))).clamp(0, last)
+        below = at.detach().floor().long().clamp(max=last - 1)
+        return below, at - below
+
+    def _position(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the place of x among the bins, and whether it is within them."""
+        low, high = self.config.noisy_range
+        at = (x - low) / self._width
+        inside = (x >= low) & (x < high)
+        return at.clamp(0, self.config.n_noisy * (1 - 1e-6)), inside
+
+    @property
+    def _width(self) -> float:
+        low, high = self.config.noisy_range
+        return (high - low) / self.config.n_noisy
+
+    @property
+    def _tail_scale(self) -> float:
+        low, high = self.config.noisy_range
+        return (high - low) / 4

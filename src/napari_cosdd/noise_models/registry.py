@@ -1,0 +1,33 @@
+"""The table of noise models."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from napari_cosdd.errors import BadInputError
+
+if TYPE_CHECKING:
+    from napari_cosdd.noise_models.base import NoiseModel
+
+#: Kind -> module and class. Strings, so that this loads no torch.
+NOISE_MODELS = {
+    "histogram": "napari_cosdd.noise_models.histogram:HistogramNoise",
+    "mixture": "napari_cosdd.noise_models.mixture:MixtureNoise",
+}
+
+
+def get_noise_model(kind: str) -> "type[NoiseModel]":
+    """Return the class of a kind of noise model.
+
+    Raises
+    ------
+    BadInputError
+        If there is no such kind.
+    """
+    if kind not in NOISE_MODELS:
+        raise BadInputError(
+            f"there is no noise model {kind!r}; expected one of "
+            f"{', '.join(NOISE_MODELS)}"
+        )
+    module, _, attribute = NOISE_MODELS[kind].partition(":")
+    found: type[NoiseModel] = getattr(import_module(module), attribute)
+    return found

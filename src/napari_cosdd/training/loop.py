@@ -1,0 +1,323 @@
+"""The training loop: from the first step to the model, as a generator of events.
+
+`train` is the whole loop. What it decides by are small objects that are given values
+and return verdicts: `Schedule`, `Recovery`, `BestWeights` and the functions of
+`leakage`. `Stepper` takes the steps, `Saver` writes and deletes files.
+"""
+
+import math
+import time
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from napari_cosdd.devices import describe_device, free_memory, told_if_lost
+from napari_cosdd.errors import (
+    PosteriorCollapseError,
+    SavingError,
+    TrainingDivergedError,
+)
+from napari_cosdd.events import (
+    Event,
+    Finished,
+    Preview,
+    Reason,
+    Saved,
+    Started,
+    StepDone,
+    Validated,
+    Warned,
+)
+from napari_cosdd.methods.base import Problem
+from napari_cosdd.methods.capabilities import DrawsNoise
+from napari_cosdd.training import leakage
+from napari_cosdd.training.memory import estimate_memory
+from napari_cosdd.training.properties import measured
+from napari_cosdd.training.recovery import ROLLBACKS_ALLOWED
+from napari_cosdd.training.run import RANDOM, TrainingRun
+from napari_cosdd.training.stepper import weights_of
+
+#: Largest side of a preview, pixels.
+PREVIEW_SIDE = 128
+#: Added to the seed at each fresh start.
+RESTART_SEED = 1000
+
+
+def train(
+    run: TrainingRun,
+    *,
+    resume: bool = False,
+    stop: Callable[[], bool] = lambda: False,
+) -> Iterator[Event]:
+    """Train a method; the last event is Finished, with the trained model.
+
+    Parameters
+    ----------
+    run : TrainingRun
+        At its first step.
+    resume : bool
+        Go on from the state beside the model file. On a CPU and without a time limit
+        the result is bit for bit that of an uninterrupted training.
+    stop : callable
+        Polled after every step; True ends the training in good order.
+
+    Raises
+    ------
+    TrainingDivergedError, PosteriorCollapseError, NotEnoughMemoryError,
+    DeviceLostError
+        What was learned before is in the files.
+    BadModelFileError
+        If there is nothing to resume, or it belongs to another training.
+    SavingError
+        If the final model could not be written; it says where the model is instead.
+    """
+    if resume:
+        run.restore()
+    state, schedule = run.state, run.schedule
+    with told_if_lost("go on from the last save with --resume"):
+        yield _started(run)
+        if state.step == 0:
+            yield _preview(run)
+        reason = _ended(run, stop)
+        while reason is None:
+            began, since_start = time.perf_counter(), state.steps_since_start
+            phase = schedule.phase(since_start)
+            if phase == "free" and state.reference is None:
+                _draw_reference(run)
+            share = state.share_since_start(run.progress)
+            rate = schedule.learning_rate(share, since_start)
+            update = yield from run.stepper.step(
+                run.crops.batch(run.config.batch_size, run.rng),
+                max(share, schedule.anchored_share(since_start)),
+                rate,
+                phase,
+            )
+            yield from _recover(run, update.stepped)
+            state.step += 1
+            run.spend(began)
+            yield _step_done(run, update.losses, rate)
+            if state.step % run.config.validation_every == 0:
+                reason = yield from _validate(run)
+            if run.saver.due:
+                yield from _save(run)
+            reason = reason or _ended(run, stop)
+        yield from _finish(run, reason)
+
+
+# The parts of the loop, in the order in which it uses them ---------------------------
+
+
+def _started(run: TrainingRun) -> Started:
+    """Say what begins, and what it will take."""
+    origin = run.trained_on.start or RANDOM
+    micro_batch = run.stepper.micro_batch
+    return Started(
+        device=describe_device(run.device),
+        n_parameters=sum(p.numel() for p in run.stepper.parameters),
+        memory=estimate_memory(run.method, run.crops.crop, micro_batch),
+        first_step=run.state.step,
+        max_steps=run.config.steps,
+        description=f"{run.method.describe()}, from {origin}",
+        curves=tuple(run.method.curves),
+    )
+
+
+def _preview(run: TrainingRun) -> Preview:
+    """Return a validation crop as the present weights have it, in grey levels."""
+    method, spec = run.method, run.method.spec
+    cut = [slice(0, max(m, PREVIEW_SIDE // m * m)) for m in method.tile_multiple()]
+    crop = run.validation_crops.take(slice(0, 1)).cut(cut)
+    x = run.stepper.tensor(crop.noisy)
+    with torch.no_grad():
+        shown = method.preview(x, torch.Generator(run.device).manual_seed(0))
+    noisy = spec.normalization.invert(crop.noisy[0], spec.ndim).astype(np.float32)
+    images = {
+        title: spec.results.invert(s[0].float().cpu().numpy(), spec.ndim)
+        for title, s in shown.items()
+    }
+    kept = {title: image.astype(np.float32) for title, image in images.items()}
+    return Preview(run.state.step, noisy, kept)
+
+
+def _ended(run: TrainingRun, stop: Callable[[], bool]) -> Reason | None:
+    """Return why the training is over, or None."""
+    config, state = run.config, run.state
+    if state.step >= config.steps:
+        return "completed"
+    if run.progress >= 1:
+        return "time limit"
+    if config.patience and state.best.stale >= config.patience:
+        return "plateau"
+    if state.reference is not None and state.best.stale >= leakage.LEAKAGE_PATIENCE:
+        return "plateau"
+    stopped = run.processes.agree([float(stop())], run.device)[0]
+    return "stopped" if stopped else None
+
+
+def _draw_reference(run: TrainingRun) -> None:
+    """Draw training crops again, as the averaged weights see them when freed."""
+    method, best = run.method, run.state.best
+    if best.has_problem or not isinstance(method, DrawsNoise):
+        return
+    crops = run.stepper.tensor(run.crops.probes(run.config.seed).noisy)
+    with run.stepper.averaged():
+        found = leakage.draw_reference(method, crops, run.config.seed)
+    removed = run.processes.agree([found.removed], run.device)[0]
+    run.state.reference = replace(found, removed=removed)
+    best.stale = 0
+
+
+def _recover(run: TrainingRun, stepped: bool) -> Iterator[Event]:
+    """Carry out what `Recovery` says of an update."""
+    verdict = run.recovery.after_update(stepped)
+    if verdict == "go back":
+        run.stepper.restore(run.state.sound)
+        step = run.state.step
+        yield Warned(f"updates exploded at step {step}: back to the last sound state")
+    elif verdict == "give up":
+        kept = ""
+        if run.state.best.exists and run.saver.keep_best(run.best_model()):
+            kept = "; the best model before that was kept"
+        raise TrainingDivergedError(
+            f"training became unstable {ROLLBACKS_ALLOWED + 1} times, at last at "
+            f"step {run.state.step}{kept}. Lower the learning rate, or clip outliers"
+        )
+
+
+def _step_done(run: TrainingRun, losses: dict[str, float], rate: float) -> StepDone:
+    """Tell of a step, and how long the rest will take."""
+    state, progress = run.state, run.progress
+    rest = state.seconds * (1 - progress) / max(progress, 1e-9)
+    return StepDone(state.step, progress, losses, rate, state.seconds, rest)
+
+
+def _validate(
+    run: TrainingRun, *, final: bool = False
+) -> Generator[Event, None, Reason | None]:
+    """Judge the averaged weights; keep them if they are to be.
+
+    Weights with a problem mean a fresh start, or at the end an error: what the
+    latents do not carry is never delivered as a result.
+
+    Returns
+    -------
+    "collapsed" or None
+        Why the training ends here.
+    """
+    began, state, method = time.perf_counter(), run.state, run.method
+    with run.stepper.averaged():
+        losses = run.stepper.evaluate(run.validation_crops, run.config.seed + 1)
+        agreed = run.processes.agree(list(losses.values()), run.device)
+        losses = dict(zip(losses, agreed, strict=True))
+        problem = method.problem(losses)
+        kept = _judge(run, losses, problem)
+        if kept:
+            state.best.weights = weights_of(method)
+        preview = _preview(run)
+    state.record(losses)
+    run.spend(began)
+    yield Validated(state.step, losses, kept)
+    yield preview
+    if math.isfinite(losses["loss"]):
+        state.sound = run.stepper.state()
+    if problem is None:
+        return None
+    return (yield from _handle_problem(run, problem, final))
+
+
+def _judge(run: TrainingRun, losses: dict[str, float], problem: Problem | None) -> bool:
+    """Take in a validation; return whether the weights, in place, are to be kept.
+
+    They are if they are the best by the method's criterion or, once freed, still see
+    through the noise of images drawn again, which adds "redrawn" to the losses.
+    """
+    state, method = run.state, run.method
+    finite = math.isfinite(losses["loss"])
+    criterion = method.criterion(losses) if finite else math.nan
+    kept = state.best.improves(criterion, problem is not None)
+    looked = state.reference is not None and finite and problem is None
+    if looked and state.reference is not None and isinstance(method, DrawsNoise):
+        noisy, clean = state.reference.noisy, state.reference.clean
+        removed = leakage.noise_removed(method, noisy, clean, run.device)
+        removed = run.processes.agree([removed], run.device)[0]
+        losses["redrawn"] = removed
+        if leakage.is_trusted(removed, state.reference):
+            kept, state.best.stale = True, 0
+    return kept
+
+
+def _handle_problem(
+    run: TrainingRun, problem: Problem, final: bool
+) -> Generator[Event, None, Reason | None]:
+    """Carry out what `Recovery` says of a method's problem."""
+    state, recovery, progress = run.state, run.recovery, run.progress
+    verdict = recovery.after_problem(
+        steps=state.steps_since_start,
+        share=state.share_since_start(progress),
+        progress=progress,
+        final=final,
+        has_sound_best=not state.best.has_problem,
+    )
+    said = f"{problem.name} ({problem.found})"
+    if verdict == "start again":
+        seed = run.config.seed + RESTART_SEED * recovery.restarts
+        run.stepper = run.new_stepper(seed)
+        state.start_again(progress, weights_of(run.method), run.stepper.state())
+        yield Warned(f"{said}: starting again with another seed")
+    elif verdict == "keep the best":
+        yield Warned(
+            f"{said}: the best model from before is kept; train again with another "
+            "seed or a lower learning rate"
+        )
+        return "collapsed"
+    elif verdict == "give up":
+        run.saver.delete_model()
+        raise PosteriorCollapseError(
+            f"{problem.name} after {recovery.restarts} fresh starts: {problem.found}. "
+            f"{problem.remedy}"
+        )
+    return None
+
+
+def _save(run: TrainingRun) -> Iterator[Event]:
+    """Save; if that fails, the training goes on and says so."""
+    if not run.saver.writes:
+        return
+    best = run.best_model() if run.state.best.exists else None
+    try:
+        run.saver.save(run.snapshot(), best)
+    except SavingError as error:
+        yield Warned(f"{error}; training goes on, the last save stays")
+
+
+def _finish(run: TrainingRun, reason: Reason) -> Iterator[Event]:
+    """Validate once more, measure the model, write it and hand it over.
+
+    Stopped before the first step there is no model: random weights are no result.
+    """
+    state = run.state
+    if reason == "stopped" and state.step == 0:
+        return
+    if reason == "stopped":  # before a validation that the schedule does not have
+        yield from _save(run)
+    steps = state.history["step"]
+    if not steps or steps[-1] != state.step:
+        yield from _validate(run, final=True)
+    if run.recovery.skipped:
+        yield Warned(
+            f"{run.recovery.skipped} of {state.step} updates were left out, for "
+            "their gradients were not finite or exploded"
+        )
+    if state.reference is not None and state.best.stale > 1:
+        yield Warned(
+            f"in the last {state.best.stale} looks the network was no better and took "
+            "noise for signal: the weights of before are the result"
+        )
+    free_memory(run.device)
+    model = yield from measured(run.best_model(), run.crops, reason)
+    path = run.saver.finish(model, can_go_on=reason == "stopped")
+    if path is not None:
+        yield Saved(path, state.step)
+    yield Finished(reason, state.step, model)

@@ -1,0 +1,51 @@
+"""What is measured on a trained model: its margin, whether its noise is reversible."""
+
+from collections.abc import Generator
+from dataclasses import replace
+
+from napari_cosdd.datasets.crops import CropSampler
+from napari_cosdd.errors import CosddError
+from napari_cosdd.events import Event, Reason, Warned
+from napari_cosdd.models.trained_model import TrainedModel
+from napari_cosdd.prediction.margin import measure_margin
+from napari_cosdd.prediction.reversal import measure_reversible
+
+#: What a measurement may raise. The model is delivered without it then.
+FAILURES = (OSError, MemoryError, RuntimeError, CosddError)
+
+
+def measured(
+    model: TrainedModel, crops: CropSampler, reason: Reason
+) -> Generator[Event, None, TrainedModel]:
+    """Return a model that knows its margin, and whether its noise is reversible.
+
+    A training that was stopped or collapsed may not know its noise, so that its model
+    is not asked whether that is reversible.
+
+    Parameters
+    ----------
+    model : TrainedModel
+        On the CPU.
+    crops : CropSampler
+        Of its training.
+    reason : Reason
+        Why the training ended.
+    """
+    try:
+        margin = measure_margin(model, crops.pairs[0].noisy)
+        model = replace(model, margin=margin)
+    except FAILURES as error:
+        yield Warned(
+            f"how far the network looks could not be measured ({error}); tiles "
+            "take a margin that is wide enough"
+        )
+    if reason not in ("completed", "time limit", "plateau"):
+        return model
+    try:
+        return replace(model, reversible=measure_reversible(model, crops))
+    except FAILURES as error:
+        yield Warned(
+            f"whether the noise is the same backwards could not be measured "
+            f"({error}); samples are not drawn from the reversed image"
+        )
+        return model

@@ -1,0 +1,204 @@
+"""The files of a training: the model so far, and the state from which it goes on.
+
+`Saver` alone writes and deletes them.
+"""
+
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from napari_cosdd.errors import BadModelFileError, SavingError
+from napari_cosdd.images.files import atomic
+from napari_cosdd.models.trained_model import TrainedModel
+from napari_cosdd.training.resume_0_1 import converted
+
+#: Of the state for resuming. Files of 0.1.0 have none; they are converted.
+FORMAT_VERSION = 2
+
+
+def resume_path(model: Path) -> Path:
+    """Return where the state for resuming lies: beside the model file."""
+    return model.with_name(model.name + ".resume")
+
+
+class Saver:
+    """Writes and deletes the files of one training.
+
+    Parameters
+    ----------
+    path : Path or None
+        Model file; None writes nothing.
+    every : float
+        Minutes between two saves.
+    writes : bool
+        False in processes beside the main one, which only read.
+    """
+
+    def __init__(self, path: Path | None, every: float, *, writes: bool = True) -> None:
+        self.path = path
+        self.every = every
+        self.writes = writes and path is not None
+        #: Whether this training wrote the model file, so that it may delete it.
+        self.wrote_model = False
+        self._last = time.monotonic()
+
+    @property
+    def due(self) -> bool:
+        """Whether the last save is old enough for the next one."""
+        age = time.monotonic() - self._last
+        return self.writes and age > 60 * self.every
+
+    def save(self, state: Mapping[str, Any], best: TrainedModel | None) -> None:
+        """Write the state for resuming, and the best model so far if there is one.
+
+        Raises
+        ------
+        SavingError
+            If one of them could not be written. The files of the last save stay.
+        """
+        if self.path is None or not self.writes:
+            return
+        self._last = time.monotonic()  # also if it fails: not again at once
+        content = {**state, "version": FORMAT_VERSION, "wrote_model": self.wrote_model}
+        try:
+            with atomic(resume_path(self.path)) as temporary:
+                torch.save(content, temporary)
+        except (RuntimeError, OSError) as error:  # torch's writer raises RuntimeError
+            raise SavingError(f"the state could not be saved: {error}") from error
+        if best is not None:
+            best.save(self.path)
+            self.wrote_model = True
+
+    def restore(self, identity: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the state beside the model file.
+
+        Parameters
+        ----------
+        identity : mapping
+            What must be the same for a training to go on.
+
+        Raises
+        ------
+        BadModelFileError
+            If there is none, or it belongs to another training.
+        """
+        if self.path is None:
+            raise BadModelFileError("to resume, name the model file to go on with")
+        path = resume_path(self.path)
+        state = load_state(path)
+        if state.get("identity") != identity:
+            raise BadModelFileError(
+                f"{path.name} belongs to a training with other settings or images, or "
+                "from another start"
+            )
+        self.wrote_model = bool(state["wrote_model"])
+        return state
+
+    def keep_best(self, model: TrainedModel) -> bool:
+        """Write a model from before a failure; return whether there is a file."""
+        if self.path is None or not self.writes:
+            return False
+        model.save_or_rescue(self.path)
+        return True
+
+    def delete_model(self) -> None:
+        """Delete the model file if this training wrote it: it is no result."""
+        if self.path is not None and self.writes and self.wrote_model:
+            self.path.unlink(missing_ok=True)
+
+    def finish(self, model: TrainedModel, *, can_go_on: bool) -> Path | None:
+        """Write the final model; the state for resuming stays if it `can_go_on`.
+
+        Returns
+        -------
+        Path or None
+            The model file, if one was written.
+
+        Raises
+        ------
+        SavingError
+            If the model could not be written; it says where the model is instead.
+        """
+        if self.path is None or not self.writes:
+            return None
+        model.save_or_rescue(self.path)
+        if not can_go_on:
+            forget_state(self.path)
+        return self.path
+
+
+def load_state(path: Path) -> dict[str, Any]:
+    """Read a state for resuming without unpickling objects.
+
+    Raises
+    ------
+    BadModelFileError
+        If the file is missing or damaged.
+    """
+    if not path.exists():
+        model = path.name.removesuffix(".resume")
+        raise BadModelFileError(
+            f"there is nothing to resume beside {model}: its training was completed "
+            "or never begun; --init-model begins another one with its weights"
+        )
+    try:
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        return state if "version" in state else converted(state)
+    except Exception as error:
+        raise BadModelFileError(
+            f"{path.name} cannot be resumed from: {type(error).__name__}"
+        ) from error
+
+
+def reserve(model: Path) -> bool:
+    """Make an empty state for resuming, so that no other training takes the name.
+
+    Returns
+    -------
+    bool
+        False if the name is taken.
+    """
+    try:
+        resume_path(model).touch(exist_ok=False)
+    except FileExistsError:
+        return False
+    return True
+
+
+def release(model: Path) -> None:
+    """Delete a reserved state that no training has written to."""
+    path = resume_path(model)
+    with suppress(OSError):
+        if path.stat().st_size == 0:
+            path.unlink()
+
+
+def forget_state(model: Path) -> None:
+    """Delete the state for resuming: the training is not gone on with."""
+    resume_path(model).unlink(missing_ok=True)
+
+
+def plain_generator_state(generator: np.random.Generator) -> dict[str, Any]:
+    """Return a numpy generator's state in plain values: its integers have 128 bits."""
+    state = generator.bit_generator.state
+    return {
+        "name": state["bit_generator"],
+        "state": {k: str(v) for k, v in state["state"].items()},
+        "has_uint32": state["has_uint32"],
+        "uinteger": state["uinteger"],
+    }
+
+
+def set_generator_state(generator: np.random.Generator, state: dict[str, Any]) -> None:
+    """Set what `plain_generator_state` returned."""
+    generator.bit_generator.state = {
+        "bit_generator": state["name"],
+        "state": {k: int(v) for k, v in state["state"].items()},
+        "has_uint32": state["has_uint32"],
+        "uinteger": state["uinteger"],
+    }

@@ -1,0 +1,55 @@
+"""How a training goes on over its steps: its progress, phases and learning rate."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from napari_cosdd.settings.training import TrainingConfig
+from napari_cosdd.training.optim import cosine_rate
+
+#: "from random weights": everything learns. "anchored": trained networks of the signal
+#: are held near where they start, and learn slowly. "free": they are no longer held.
+Phase = Literal["from random weights", "anchored", "free"]
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """The plan of a training.
+
+    Attributes
+    ----------
+    config : TrainingConfig
+        Settings.
+    fine_tuning : bool
+        The training starts from trained networks.
+    can_be_freed : bool
+        The method draws noise, so that `LeakageWatch` can judge freed networks.
+    """
+
+    config: TrainingConfig
+    fine_tuning: bool
+    can_be_freed: bool
+
+    def progress(self, step: int, seconds: float) -> float:
+        """Return the share done, by steps or by time, whichever is further."""
+        share = step / self.config.steps
+        if self.config.time_limit is not None:
+            share = max(share, seconds / (60 * self.config.time_limit))
+        return min(1.0, share)
+
+    def anchored_share(self, steps_since_start: int) -> float:
+        """Return the share of its anchored steps done; 0 where no anchor ends."""
+        ends = self.fine_tuning and self.can_be_freed and self.config.anchor > 0
+        if not ends:
+            return 0.0
+        return min(1.0, steps_since_start / self.config.anchored_steps)
+
+    def phase(self, steps_since_start: int) -> Phase:
+        """Return the phase of the next step."""
+        if not self.fine_tuning:
+            return "from random weights"
+        return "free" if self.anchored_share(steps_since_start) == 1 else "anchored"
+
+    def learning_rate(self, share: float, steps_since_start: int) -> float:
+        """Return the rate of the next step, `share` of the training being done."""
+        relative = cosine_rate(share, steps_since_start, self.config.warmup_steps)
+        return self.config.learning_rate * relative
