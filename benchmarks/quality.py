@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -24,9 +23,9 @@ from napari_cosdd.models.trained_model import TrainedModel
 from napari_cosdd.nets.blocks import channels_last, weights_channels_last
 from napari_cosdd.nets.unet import UNet
 from napari_cosdd.noise_analysis.autocorrelation import autocorrelation
-from napari_cosdd.prediction.reversal import measure_reversible
 from napari_cosdd.prediction.sampling import View
 from napari_cosdd.settings.prediction import PredictionConfig
+from napari_cosdd.training.loop import train
 from napari_cosdd.training.optim import AveragedWeights, cosine_rate
 from napari_cosdd.training.recipe import Recipe
 from napari_cosdd.training.stepper import BETAS
@@ -116,7 +115,6 @@ def train_and_score(
         if isinstance(event, Finished):
             model, steps = event.result, event.step
     assert model is not None
-    model = replace(model, reversible=measure_reversible(model, job.patches))
     return {
         "steps": steps,
         "reversible": model.reversible,
@@ -139,26 +137,20 @@ def _watched(
     job: api.TrainingJob, task: Problem, minutes: float, curve: Curve
 ) -> Iterator[Any]:
     """Train, and score the averaged weights now and then; scoring takes no time."""
-    loop, recipe = job.start(), job.recipe
+    run, recipe = job.start(), job.recipe
     every = 60 * minutes / POINTS if minutes else EVERY
     due = every
-    while (reason := loop.finished(lambda: False)) is None:
-        for event in loop.step():
-            if not isinstance(event, StepDone):
-                yield event
-        if loop.validation_due():
-            for event in loop.validate():
-                if not isinstance(event, Validated):
-                    yield event
-        if loop.state.seconds >= due:
-            due += every
-            loop.learner.average.swap()
-            model = TrainedModel(recipe.method, loop.learner.method, recipe.training)
-            result, inner = _denoised(task, model, FEW, 0)
-            loop.learner.average.swap()
-            score = round(task.score(result.mean[inner]), 2)
-            curve.append((round(loop.state.seconds), score))
-    yield from loop.finish(reason)
+    for event in train(run):
+        if isinstance(event, StepDone):
+            if event.seconds >= due:
+                due += every
+                with run.stepper.averaged():
+                    model = TrainedModel(recipe.method, run.method, recipe.training)
+                    result, inner = _denoised(task, model, FEW, 0)
+                score = round(task.score(result.mean[inner]), 2)
+                curve.append((round(event.seconds), score))
+        elif not isinstance(event, Validated):
+            yield event
 
 
 def _denoised(task: Problem, model: TrainedModel, n_samples: int, n_kept: int) -> Any:

@@ -17,23 +17,25 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.common import save
 from napari_cosdd import api
+from napari_cosdd.datasets.crops import Crops
 from napari_cosdd.datasets.samples import nuclei
 from napari_cosdd.datasets.spec import DataSpec
 from napari_cosdd.devices import on_device
 from napari_cosdd.images.normalization import Normalization
 from napari_cosdd.images.stack import Stack
 from napari_cosdd.methods.cosdd import COSDD, COSDDConfig
+from napari_cosdd.methods.outputs import DEVIATION, MEAN
 from napari_cosdd.models.trained_model import TrainedModel
 from napari_cosdd.nets.blocks import channels_last, weights_channels_last
 from napari_cosdd.prediction.denoiser import denoise
 from napari_cosdd.prediction.latent_noise import PositionNoise
 from napari_cosdd.prediction.on_disk import denoising_on_disk
-from napari_cosdd.prediction.outputs import DEVIATION, MEAN, part_names
 from napari_cosdd.prediction.request import DenoiseRequest
 from napari_cosdd.prediction.result_files import result_paths
 from napari_cosdd.settings.prediction import PredictionConfig
 from napari_cosdd.settings.training import TrainingConfig
 from napari_cosdd.training.recipe import Recipe
+from napari_cosdd.training.stepper import Stepper
 
 #: Of the public code on such a machine, seconds for a step of 4 × 128² with VAE, signal
 #: decoder and direct denoiser; measured on such a machine. Keys: levels/channels.
@@ -115,11 +117,16 @@ def steps(rounds: int) -> dict[str, Any]:
 def _steps(size: str, stem_stride: int, saving: bool, rounds: int) -> dict[str, Any]:
     config = TrainingConfig(batch_size=4, checkpointing=saving)
     method = network(size, stem_stride)
-    learner = Learner(method, config, torch.device("cpu"), 0)
-    batch = np.random.default_rng(0).normal(size=(4, 1, 128, 128)).astype(np.float32)
-    seconds = median_time(lambda: list(learner.update(batch, 1.0, 1e-4)), rounds)
+    stepper = Stepper(method, config, torch.device("cpu"), 0)
+    pixels = np.random.default_rng(0).normal(size=(4, 1, 128, 128))
+    batch = Crops(pixels.astype(np.float32))
+
+    def step() -> None:
+        list(stepper.step(batch, 1.0, 1e-4, "from random weights"))
+
+    seconds = median_time(step, rounds)
     with FlopCounterMode(display=False) as counter:
-        list(learner.update(batch, 1.0, 1e-4))
+        step()
     flops = counter.get_total_flops()
     return {
         "seconds": round(seconds, 3),
@@ -166,7 +173,7 @@ def _samples(method: COSDD, side: int, rounds: int) -> dict[str, Any]:
 
     def draw(features: list[torch.Tensor], n: int) -> torch.Tensor:
         many = [f.expand(n, *f.shape[1:]) for f in features]
-        return method.sample_posterior(many, noise(n))
+        return method.sample_posterior(many, noise(n)).signal
 
     def forward() -> torch.Tensor:
         """Pass once through ladder, priors and KL, as a training and the papers do."""
@@ -351,9 +358,9 @@ def _spread(values: Any) -> dict[str, float]:
 
 def _denoised(model: TrainedModel, part: Any, tile: int) -> tuple[Any, Any, Any]:
     config = PredictionConfig(n_samples=8, n_kept=1, tile_size=tile, device="cpu")
-    names = part_names(model.method, config)
-    made = {name: np.zeros(part.shape, np.float32) for name in names}
-    outputs = {name: Stack(m, "YX", 2) for name, m in made.items()}
+    outputs = outputs_of(model.method, config)
+    made = {output: np.zeros(part.shape, np.float32) for output in outputs}
+    targets = {output: Stack(m, "YX", 2) for output, m in made.items()}
     list(denoise(model, Stack(part, "YX", 2), outputs, config))
     mean, deviation, sample = made.values()
     return mean, deviation, sample

@@ -74,7 +74,7 @@ def _trained(image: api.Image) -> tuple[Any, dict[str, Any]]:
     """Return a model, and by how much reversed images are less likely."""
     job = api.prepare_run([image], Recipe.preset())
     last: Any = list(job.run())[-1]
-    grown = growth_if_reversed(last.result, job.patches)
+    grown = growth_if_reversed(last.result, job.crops)
     assert grown is not None
     return last.result, {
         "growth": round(grown, 4),

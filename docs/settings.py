@@ -48,10 +48,16 @@ def table(title: str, config: type[BaseModel]) -> str:
 def presets(name: str) -> str:
     """Return what each preset of a method changes."""
     lines = []
-    for preset, parts in get_method(name).presets.items():
-        changed = {**parts["method"], **parts["training"]}
+    for preset, chosen in get_method(name).presets.items():
+        parts = chosen.settings, chosen.training
+        changed = {
+            key: value
+            for part in parts
+            for key, value in part.model_dump(exclude_defaults=True).items()
+        }
         words = ", ".join(f"`{k}` {v}" for k, v in changed.items()) or "the defaults"
-        lines.append(f"- Preset **{preset}**: {words}.")
+        purpose = f" ({chosen.purpose})" if chosen.purpose else ""
+        lines.append(f"- Preset **{preset}**{purpose}: {words}.")
     return "\n".join([*lines, ""])
 
 

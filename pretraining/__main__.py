@@ -154,7 +154,8 @@ def look(method: COSDD, x: Tensor, clean: Tensor) -> str:
         return torch.randn(shape, generator=generator)
 
     features = method.encode(x)
-    mean = torch.stack([method.sample_posterior(features, noise) for _ in range(8)])
+    draws = [method.sample_posterior(features, noise).signal for _ in range(8)]
+    mean = torch.stack(draws)
     error = (mean.mean(0) - clean).square().mean((1, 2, 3))
     gain = 10 * torch.log10((x - clean).square().mean((1, 2, 3)) / error)
     shown = {k: float(losses[k]) for k in ("nll", "kl")}

@@ -1,29 +1,21 @@
-"""What tests share: tiny networks and recipes."""
+"""What tests share: tiny networks, their recipes, and what methods need."""
 
+from functools import cache
 from pathlib import Path
 
+import numpy as np
 import torch
 
+from napari_cosdd import api
 from napari_cosdd.datasets.spec import DataSpec
 from napari_cosdd.images.normalization import Normalization
-from napari_cosdd.methods.registry import get_method
+from napari_cosdd.methods.base import NO_ASSETS, Assets
+from napari_cosdd.methods.registry import METHODS, get_method
+from napari_cosdd.noise_models.calibrate import calibrate_pairs
 from napari_cosdd.training.recipe import Recipe
 
 #: Networks small enough to train in a second.
-TINY = {
-    "cosdd": {
-        "n_levels": 2,
-        "n_channels": 8,
-        "n_latents": 4,
-        "n_code": 8,
-        "decoder_channels": 8,
-        "decoder_layers": 2,
-        "signal_channels": 8,
-        "receptive_field": 5,
-        "noise_axis": "x",
-    },
-    "n2v": {"n_channels": 8, "n_levels": 2, "noise_axis": "x", "receptive_field": 5},
-}
+TINY = {name: dict(get_method(name).tiny) for name in METHODS}
 TRAINING = {
     "max_steps": 6,
     "crop_size": 32,
@@ -40,11 +32,28 @@ def spec(ndim: int = 2, n_channels: int = 1) -> DataSpec:
     return DataSpec(ndim=ndim, n_channels=n_channels, normalization=levels)
 
 
+@cache
+def noise_model(kind: str, high: float = 1000.0):
+    """A noise model of additive noise, a tenth of the signal's range strong."""
+    rng = np.random.default_rng(0)
+    s = rng.uniform(0, high, 20_000)
+    return calibrate_pairs(s, s + rng.normal(0, high / 10, s.shape), kind)
+
+
+def assets_of(name: str, high: float = 1000.0) -> Assets:
+    """What a method needs beside its settings."""
+    kinds = sorted(get_method(name).needs.noise_models)
+    return Assets(noise_model(kinds[0], high)) if kinds else NO_ASSETS
+
+
 def build(name: str, ndim: int = 2, n_image_channels: int = 1, **settings):
+    """Tiny networks with fresh weights, for data of mean 0 and deviation 1."""
     kind = get_method(name)
-    config = kind.Config.model_validate(TINY[name] | settings)
+    known = TINY[name] | settings
+    fields = kind.Config.model_fields
+    config = kind.Config.model_validate({k: v for k, v in known.items() if k in fields})
     torch.manual_seed(0)
-    return kind(config, spec(ndim, n_image_channels))
+    return kind(config, spec(ndim, n_image_channels), assets_of(name, 1.0))
 
 
 def awaken(method: torch.nn.Module) -> torch.nn.Module:
@@ -59,3 +68,16 @@ def awaken(method: torch.nn.Module) -> torch.nn.Module:
 
 def tiny_recipe(name: str = "cosdd", **training) -> Recipe:
     return Recipe(method=name).changed(TINY[name], TRAINING | training)
+
+
+def prepared(name: str, noisy, axes: str = "YX", ndim: int = 2, **training):
+    """A tiny training of a method, given what it needs."""
+    images = api.as_images(noisy, axes)
+    target = get_method(name).needs.target
+    return api.prepare_run(
+        images,
+        tiny_recipe(name, **training),
+        targets=[] if target == "none" else images,
+        assets=assets_of(name),
+        ndim=ndim,
+    )

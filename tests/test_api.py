@@ -33,10 +33,10 @@ def test_noise_axis_and_receptive_field_are_measured_unless_given(noisy):
     image = api.as_images(noisy, "YX")
     open_ = tiny_recipe().changed({"noise_axis": "auto", "receptive_field": None})
     job = api.prepare_run(image, open_)
-    assert job.recipe.settings["noise_axis"] == "x"
-    assert job.recipe.settings["receptive_field"] == job.noise.facts.receptive_field
+    assert job.recipe.settings.noise_axis == "x"
+    assert job.recipe.settings.receptive_field == job.noise.facts.receptive_field
     columns = api.prepare_run([Image(noisy.T.copy(), "YX")], open_)
-    assert columns.recipe.settings["noise_axis"] == "y"
+    assert columns.recipe.settings.noise_axis == "y"
     fixed = api.prepare_run(image, tiny_recipe().changed({"noise_axis": "none"}))
     assert fixed.noise is None
 
@@ -137,8 +137,8 @@ def test_training_goes_on_from_a_model_in_its_own_scale(model, noisy):
     recipe = tiny_recipe(max_steps=1, learning_rate=1e-9, warmup_steps=0)
     image = api.as_images(3 * noisy + 100, "YX")
     job = api.prepare_run(image, recipe, init_model=model)
-    assert job.patches.spec == model.spec
-    assert job.recipe.settings["kl_warmup"] == 0
+    assert job.crops.spec == model.spec
+    assert job.recipe.settings.kl_warmup == 0
     *_, last = job.run()
     before, after = model.method.state_dict(), last.result.method.state_dict()
     for key, value in before.items():

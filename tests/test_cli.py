@@ -18,7 +18,7 @@ from napari_cosdd.prediction import cluster
 from napari_cosdd.settings.fields import unit_of
 from napari_cosdd.settings.prediction import PredictionConfig
 from napari_cosdd.settings.training import TrainingConfig
-from napari_cosdd.training.recipe import Recipe, with_settings
+from napari_cosdd.training.recipe import Recipe
 
 
 def run(*args, code=0):
@@ -300,7 +300,7 @@ def test_resuming_takes_the_settings_of_before(image, tmp_path):
     path = tmp_path / "m.safetensors"
     said = run("train", image, "--output", path, "--resume", code=1)
     assert not path.exists()
-    recipe = with_settings(Recipe.preset(), TINY["cosdd"] | TRAINING | {"max_steps": 9})
+    recipe = Recipe.preset().with_values(TINY["cosdd"] | TRAINING | {"max_steps": 9})
     polled = iter([False] * 4)
     list(
         api.prepare_run(api.as_images(image), recipe).run(
@@ -331,7 +331,7 @@ def test_resuming_remembers_the_model_that_it_began_with(
     brighter = tmp_path / "brighter.tif"
     write_image(brighter, Image(noisy * 3 + 100, "YX"))
     path = tmp_path / "m.safetensors"
-    recipe = with_settings(Recipe(), TRAINING | {"max_steps": 9})
+    recipe = Recipe(method="cosdd").with_values(TRAINING | {"max_steps": 9})
     start, polled = api.load(trained), iter([False] * 4)
     job = api.prepare_run(api.as_images(brighter), recipe, init_model=start)
     list(job.run(output=path, stop=lambda: next(polled, True)))

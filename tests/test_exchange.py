@@ -13,6 +13,7 @@ from napari_cosdd import api, cli
 from napari_cosdd.errors import BadInputError, BadModelFileError
 from napari_cosdd.exchange.export import export_bioimageio
 from napari_cosdd.exchange.grey_levels import GreyLevels
+from napari_cosdd.methods.capabilities import predicts
 from napari_cosdd.models.load import MODEL_IN_PACKAGE, import_bioimageio
 
 pytestmark = [
@@ -79,7 +80,7 @@ def test_the_network_gives_what_we_give(package, case, tmp_path):
         model,
         axes=axes[-other.ndim :],
         n_samples=8,
-        direct=model.method.has_estimate,
+        direct=predicts(model.method),
         device="cpu",
     )
     scale = model.spec.normalization.std[0]

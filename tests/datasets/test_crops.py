@@ -2,11 +2,13 @@ import numpy as np
 import pytest
 
 from napari_cosdd.datasets.crops import CropSampler
+from napari_cosdd.datasets.pairs import Pair, pairs_of
 from napari_cosdd.datasets.spec import DataSpec
 from napari_cosdd.datasets.split import split
 from napari_cosdd.errors import BadInputError
+from napari_cosdd.images.image import Image
 from napari_cosdd.images.normalization import Normalization
-from napari_cosdd.images.stack import Stack
+from napari_cosdd.images.stack import FilledStack, Stack
 
 SPEC = DataSpec(ndim=2, n_channels=1, normalization=Normalization(mean=(0,), std=(1,)))
 
@@ -20,6 +22,13 @@ def stacks(*shapes):
         result.append(Stack(data, "TYX"[-len(shape) :], 2))
         start += size
     return result
+
+
+def pairs(images, targets=None):
+    return [
+        Pair(f"image {i}", image, None if targets is None else targets[i])
+        for i, image in enumerate(images)
+    ]
 
 
 def pixels(images, blocks):
@@ -55,12 +64,12 @@ def test_strips_are_cut_between_rows_of_noise(across):
 def test_crops_stay_in_their_block_and_validation_is_fixed():
     images = stacks((80, 96))
     parts = split(images, (32, 32), (8, 8), 0, 0.1, np.random.default_rng(0))
-    patches = CropSampler(images, SPEC, parts, (32, 32), (8, 8), symmetries=(0,))
+    crops = CropSampler(pairs(images), SPEC, parts, (32, 32), (8, 8), symmetries=(0,))
     held_out = set(pixels(images, parts.validation))
-    batch = patches.batch(50, np.random.default_rng(0))
+    batch = crops.batch(50, np.random.default_rng(0)).noisy
     assert batch.shape == (50, 1, 32, 32)
     assert not held_out & set(batch.ravel().tolist())
-    first, second = patches.validation(), patches.validation()
+    first, second = crops.validation().noisy, crops.validation().noisy
     np.testing.assert_array_equal(first, second)
     assert set(first.ravel().tolist()) <= held_out
     assert all(s % 8 == 0 for s in first.shape[2:])
@@ -69,8 +78,8 @@ def test_crops_stay_in_their_block_and_validation_is_fixed():
 def test_only_allowed_flips_happen():
     images = stacks((64, 64))
     parts = split(images, (16, 16), (8, 8), 0, 0.1, np.random.default_rng(0))
-    patches = CropSampler(images, SPEC, parts, (16, 16), (8, 8), symmetries=(0,))
-    batch = patches.batch(60, np.random.default_rng(0))[:, 0]
+    crops = CropSampler(pairs(images), SPEC, parts, (16, 16), (8, 8), symmetries=(0,))
+    batch = crops.batch(60, np.random.default_rng(0)).noisy[:, 0]
     down = batch[:, 1, 0] - batch[:, 0, 0]
     assert set(down.tolist()) == {64.0, -64.0}
     assert set((batch[:, 0, 1] - batch[:, 0, 0]).tolist()) == {1.0}
@@ -79,8 +88,8 @@ def test_only_allowed_flips_happen():
 def test_images_are_drawn_by_their_size():
     images = stacks((64, 64), (64, 640))
     parts = split(images, (16, 16), (8, 8), 0, 0.1, np.random.default_rng(0))
-    patches = CropSampler(images, SPEC, parts, (16, 16), (8, 8), ())
-    corners = patches.batch(500, np.random.default_rng(0))[:, 0, 0, 0]
+    crops = CropSampler(pairs(images), SPEC, parts, (16, 16), (8, 8), ())
+    corners = crops.batch(500, np.random.default_rng(0)).noisy[:, 0, 0, 0]
     assert 0.84 < np.mean(corners >= 64 * 64) < 0.97
 
 
@@ -98,7 +107,63 @@ def test_small_images_are_refused_with_a_size_that_fits():
 def test_validation_looks_at_crops_as_large_as_a_tile():
     images = stacks(*[(200, 160)] * 10)  # whole images are held out
     parts = split(images, (32, 32), (8, 8), 0, 0.1, np.random.default_rng(0))
-    patches = CropSampler(images, SPEC, parts, (32, 32), (8, 8), ())
-    assert patches.validation().shape == (4, 1, 128, 128)
-    large = CropSampler(images, SPEC, parts, (160, 160), (8, 8), ())
-    assert large.validation().shape == (4, 1, 200, 160)
+    crops = CropSampler(pairs(images), SPEC, parts, (32, 32), (8, 8), ())
+    assert crops.validation().noisy.shape == (4, 1, 128, 128)
+    large = CropSampler(pairs(images), SPEC, parts, (160, 160), (8, 8), ())
+    assert large.validation().noisy.shape == (4, 1, 200, 160)
+
+
+def sampler(images, targets=None, crop=16, symmetries=(0, 1)):
+    parts = split(images, (crop, crop), (8, 8), 0, 0.1, np.random.default_rng(0))
+    return CropSampler(
+        pairs(images, targets), SPEC, parts, (crop, crop), (8, 8), symmetries
+    )
+
+
+def test_targets_are_cut_and_flipped_with_their_images():
+    images = stacks((64, 64))
+    targets = [Stack(2 * images[0].data + 1, "YX", 2)]
+    crops = sampler(images, targets)
+    for found in (crops.batch(20, np.random.default_rng(0)), crops.validation()):
+        np.testing.assert_allclose(found.target, 2 * found.noisy + 1)
+        assert found.weight is None
+
+
+def test_filled_pixels_have_no_weight():
+    data = np.arange(64.0 * 64).reshape(64, 64)
+    data[10:20, 30:40] = np.nan
+    crops = sampler([FilledStack(data, "YX", 2)], crop=32)
+    batch = crops.batch(30, np.random.default_rng(0))
+    assert np.isfinite(batch.noisy).all()
+    assert batch.weight is not None
+    assert set(np.unique(batch.weight).tolist()) == {0.0, 1.0}
+    # What has weight is as it was measured: each pixel of the image is its own number.
+    measured = batch.noisy[batch.weight == 1].tolist()
+    assert set(measured) <= set(data[np.isfinite(data)].tolist())
+
+
+def test_a_filled_target_has_no_weight_either():
+    images, hole = stacks((64, 64)), np.ones((64, 64))
+    hole[:, 20:30] = np.nan
+    crops = sampler(images, [FilledStack(hole, "YX", 2)], crop=32)
+    batch = crops.batch(10, np.random.default_rng(0))
+    assert (batch.weight == 0).any()
+
+
+@pytest.mark.parametrize(
+    ("kind", "targets", "words"),
+    [
+        ("none", [Image(np.ones((9, 9)), "YX")], "from noisy images alone"),
+        ("clean", [], "a clean image of each scene .* 1 images and 0 targets"),
+        ("noisy", [], "a second noisy image of each scene"),
+        (
+            "clean",
+            [Image(np.ones((9, 8)), "YX", "b")],
+            r"b has axes YX and shape \(9, 8",
+        ),
+        ("clean", [Image(np.ones((9, 9)), "XY", "b")], "b has axes XY"),
+    ],
+)
+def test_targets_that_do_not_fit_are_refused(kind, targets, words):
+    with pytest.raises(BadInputError, match=words):
+        pairs_of([Image(np.ones((9, 9)), "YX", "a")], targets, kind, 2, False)

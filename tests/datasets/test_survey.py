@@ -9,7 +9,7 @@ from napari_cosdd.images.stack import Stack
 def test_pixels_that_are_not_finite_are_counted():
     data = np.ones((4, 20, 20))
     data[1, 3, 4], data[2, :2, 0] = np.nan, np.inf
-    with pytest.raises(BadInputError, match=r"3 of 1600 pixels.*--mask"):
+    with pytest.raises(BadInputError, match=r"3 of 1600 pixels.*--fill-missing"):
         survey.check_finite([Stack(data, "TYX", 2)])
 
 
@@ -22,7 +22,7 @@ def test_boxes_cover_everything_once(monkeypatch):
 
 def surveyed(data, axes="YX"):
     found, stacks = survey.Survey(), [Stack(data, axes, 2)]
-    parts = list(found.look(stacks))
+    parts = list(found.read(stacks))
     return found, found.summary(stacks, ["a"]), parts
 
 
@@ -50,10 +50,10 @@ def test_the_look_counts_what_is_not_finite_and_can_be_stopped(monkeypatch):
     data[0, 0], data[19, 3] = np.nan, np.inf
     stacks = [Stack(data, "YX", 2)]
     with pytest.raises(BadInputError, match=r"2 of 400 pixels"):
-        list(survey.Survey().look(stacks))
+        list(survey.Survey().read(stacks))
     answers = iter([False, True])
     with pytest.raises(StoppedError):
-        list(survey.Survey().look(stacks, lambda: next(answers)))
+        list(survey.Survey().read(stacks, lambda: next(answers)))
 
 
 def test_images_with_other_channels_are_named():

@@ -53,7 +53,7 @@ def test_collapse_is_told_from_the_covariance_of_neighbouring_rows():
 
     def judge(explained, explainable, error):
         losses = {"explained": explained, "explainable": explainable}
-        return method.collapsed(losses | {"explainable_error": error})
+        return method.problem(losses | {"explainable_error": error})
 
     assert judge(0.01, 0.5, 0.02)
     assert not judge(0.45, 0.5, 0.02)
@@ -86,25 +86,27 @@ def test_noise_and_prior_can_be_sampled():
 
     x = torch.randn(2, 1, 16, 16)
     with torch.inference_mode():
-        assert method.sample_noise(method.encode(x), noise, generator).shape == x.shape
-        clean, noisy = method.sample_prior(3, (16, 32), noise, generator)
-    assert clean.shape == noisy.shape == (3, 1, 16, 32)
+        draw = method.sample_posterior(method.encode(x), noise)
+        assert method.sample_noise(draw, generator).shape == x.shape
+        prior = method.sample_prior(3, (16, 32), noise)
+        noisy = method.sample_noise(prior, generator)
+    assert prior.signal.shape == noisy.shape == (3, 1, 16, 32)
     assert torch.isfinite(noisy).all()
 
 
-def test_saving_memory_changes_no_gradient():
+def test_checkpointing_changes_no_gradient():
     method = awaken(build("cosdd"))
     kept = gradients(method, None)
-    method.save_memory(True)
+    method.use_checkpointing(True)
     again = gradients(method, None)
     assert kept.keys() == again.keys()
     for name, gradient in kept.items():
         torch.testing.assert_close(again[name], gradient)
 
 
-def test_saving_memory_keeps_fewer_features():
+def test_checkpointing_keeps_fewer_features():
     method = build("cosdd", stem_stride=1, n_levels=4, n_channels=32)
     sizes = [estimate_memory(method, (256, 256), 4) - BASE]
-    method.save_memory(True)
+    method.use_checkpointing(True)
     sizes.append(estimate_memory(method, (256, 256), 4) - BASE)
     assert sizes[1] < 0.7 * sizes[0]

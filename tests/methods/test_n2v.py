@@ -2,12 +2,13 @@ import pytest
 import torch
 
 from helpers import build
-from napari_cosdd.methods.n2v import _neighbours
+from napari_cosdd.methods.n2v import Noise2VoidConfig, _neighbours
+from napari_cosdd.noise_analysis.facts import NoiseFacts
 
 
 @pytest.mark.parametrize(("axis", "dim"), [("x", 3), ("y", 2)])
 def test_line_masks_hide_neighbours_along_the_axis_only(axis, dim):
-    method = build("n2v", noise_axis=axis, half_length=3, masked=0.001)
+    method = build("n2v", noise_axis=axis, receptive_field=3, masked=0.001)
     x = torch.zeros(4, 1, 64, 64)
     targets, hidden = method._mask(x, torch.Generator().manual_seed(0))
     assert targets.any()
@@ -29,7 +30,7 @@ def test_point_masks_hide_the_target_only():
 
 
 def test_whole_lines_can_be_masked():
-    method = build("n2v", noise_axis="x", half_length=1000)
+    method = build("n2v", noise_axis="x", receptive_field=1000)
     x = torch.zeros(4, 1, 32, 32)
     targets, hidden = method._mask(x, torch.Generator().manual_seed(0))
     lines = targets.any(3, keepdim=True).expand_as(hidden)
@@ -41,7 +42,7 @@ def test_whole_lines_can_be_masked():
 def test_replacements_are_near_and_not_from_the_hidden_line(ndim, noise_axis):
     size = (7, 8, 9)[3 - ndim :]
     x = torch.arange(float(torch.tensor(size).prod())).reshape(1, 1, *size)
-    method = build("n2v", ndim, noise_axis=noise_axis, half_length=1)
+    method = build("n2v", ndim, noise_axis=noise_axis, receptive_field=1)
     many = x.expand(50, *x.shape[1:])  # as many draws
     picked = _neighbours(many, method._steps(), torch.Generator().manual_seed(0))
     assert (picked != x).all()
@@ -54,7 +55,7 @@ def test_replacements_are_near_and_not_from_the_hidden_line(ndim, noise_axis):
 
 
 def test_at_least_one_pixel_is_a_target():
-    method = build("n2v", noise_axis="x", half_length=30)
+    method = build("n2v", noise_axis="x", receptive_field=30)
     for seed in range(20):
         generator = torch.Generator().manual_seed(seed)
         targets, _ = method._mask(torch.zeros(1, 1, 8, 8), generator)
@@ -69,3 +70,19 @@ def test_the_prediction_of_a_target_cannot_see_it():
     blind = torch.where(hidden, torch.zeros_like(x), x)
     other = torch.where(hidden, torch.zeros_like(x), x + 100 * targets)
     assert torch.equal(blind, other)
+
+
+def test_the_receptive_field_is_the_mask_and_the_papers_four_pixels_unless_given():
+    facts = NoiseFacts("one axis", "x", 7, 17, True, "")
+    assert Noise2VoidConfig().resolved(facts).receptive_field == 4
+    assert build("n2v", noise_axis="x", receptive_field=3).noise_reach == 3
+    measured = Noise2VoidConfig(receptive_field=None).resolved(facts)
+    assert measured.receptive_field == 7
+    assert measured.noise_axis == "x"
+
+
+def test_settings_of_earlier_releases_say_the_mask_by_its_former_name():
+    old = {"noise_axis": "x", "receptive_field": 40, "half_length": 4}
+    assert Noise2VoidConfig.model_validate(old).receptive_field == 4
+    with pytest.warns(FutureWarning, match="'receptive_field' now"):
+        assert Noise2VoidConfig.from_values({"half_length": 9}).receptive_field == 9

@@ -6,11 +6,13 @@ import torch
 
 from helpers import awaken, build, tiny_recipe
 from napari_cosdd import api
+from napari_cosdd.events import StepDone
 from napari_cosdd.methods.cosdd import COSDDConfig
 from napari_cosdd.models import shipped
 from napari_cosdd.models.trained_model import TrainedModel
 from napari_cosdd.nets.transfer import fitted
 from napari_cosdd.settings.training import TrainingConfig
+from napari_cosdd.training.loop import train
 from napari_cosdd.training.stepper import Stepper
 
 
@@ -103,14 +105,14 @@ def comes_with_it(rows, tmp_path, monkeypatch):
     model = TrainedModel("cosdd", rows.eval(), TrainingConfig())
     model.save(tmp_path / "cosdd.safetensors")
     monkeypatch.setattr(shipped, "FOLDER", tmp_path)
-    shipped.pretrained.cache_clear()
+    shipped.shipped_model.cache_clear()
     yield rows
-    shipped.pretrained.cache_clear()
+    shipped.shipped_model.cache_clear()
 
 
 def test_trainings_start_from_the_network_that_comes_with_it(comes_with_it, noisy):
     job = api.prepare_run(api.as_images(noisy, "YX"), tiny_recipe())
-    assert job.recipe.settings["kl_warmup"] == 0
+    assert job.recipe.settings.kl_warmup == 0
     assert job.trained_on.start == "the pretrained network"
     given = comes_with_it.state_dict()
     for name, value in job.build().state_dict().items():
@@ -127,11 +129,11 @@ def test_else_they_start_from_random_weights(comes_with_it, noisy, settings, tra
     job = api.prepare_run(api.as_images(noisy, "YX"), recipe)
     assert job.weights is None
     assert job.trained_on.start == "random weights"
-    assert job.recipe.settings["kl_warmup"] == COSDDConfig().kl_warmup
+    assert job.recipe.settings.kl_warmup == COSDDConfig().kl_warmup
 
 
 def test_the_network_in_the_package_fits_the_quick_preset():
-    shipped.pretrained.cache_clear()
+    shipped.shipped_model.cache_clear()
     image = np.random.default_rng(0).normal(size=(96, 96)).astype(np.float32)
     for axis in ("x", "y", "none"):
         recipe = api.Recipe.preset().changed({"noise_axis": axis, "receptive_field": 5})
@@ -143,14 +145,16 @@ def test_the_network_in_the_package_fits_the_quick_preset():
 def test_while_the_ladder_is_held_only_the_noise_is_learned(comes_with_it, noisy):
     recipe = tiny_recipe(max_steps=10, validation_every=100, averaging=0.0)
     job = api.prepare_run(api.as_images(noisy, "YX"), recipe)
-    assert job.recipe.settings["held"] == 0.1
+    assert job.recipe.settings.decoder_only == 0.1
     before = comes_with_it.state_dict()
 
     def changed(n_steps):
-        run = job.start()
-        for _ in range(n_steps):
-            list(run.step())
-        after = run.learner.method.state_dict()
+        run, steps = job.start(), 0
+        for event in train(run):
+            steps += isinstance(event, StepDone)
+            if steps == n_steps:
+                break
+        after = run.method.state_dict()
         moved = {k for k, v in after.items() if not torch.equal(v, before[k])}
         return {name.split(".")[0] for name in moved}
 
@@ -160,10 +164,14 @@ def test_while_the_ladder_is_held_only_the_noise_is_learned(comes_with_it, noisy
 
 def test_what_knows_the_signal_learns_slowly_from_trained_weights(comes_with_it, noisy):
     job = api.prepare_run(api.as_images(noisy, "YX"), tiny_recipe())
-    for adapting, shares in ((True, [0.1, 1]), (False, [1, 1])):
-        learner = Stepper.seeded(
-            job.build, job.recipe.training, torch.device("cpu"), 0, adapting=adapting
+    for fine_tuning, shares in ((True, [0.1, 1]), (False, [1, 1])):
+        stepper = Stepper.seeded(
+            job.build,
+            job.recipe.training,
+            torch.device("cpu"),
+            0,
+            fine_tuning=fine_tuning,
         )
-        assert [g["share"] for g in learner.optimizer.param_groups] == shares
-        n = sum(len(g["params"]) for g in learner.optimizer.param_groups)
-        assert n == len(learner.parameters)
+        assert [g["share"] for g in stepper.optimizer.param_groups] == shares
+        n = sum(len(g["params"]) for g in stepper.optimizer.param_groups)
+        assert n == len(stepper.parameters)

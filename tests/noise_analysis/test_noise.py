@@ -8,7 +8,7 @@ from napari_cosdd.datasets.simulate import ar1, cells, gaussian_field, stripes
 from napari_cosdd.errors import BadInputError
 from napari_cosdd.images.stack import Stack
 from napari_cosdd.noise_analysis.autocorrelation import autocorrelation
-from napari_cosdd.noise_analysis.facts import advise
+from napari_cosdd.noise_analysis.facts import facts_of
 from napari_cosdd.noise_analysis.report import report
 from napari_cosdd.noise_analysis.signal_dependence import (
     variance_of_image,
@@ -71,19 +71,19 @@ def test_smooth_signal_is_taken_off(transpose):
         (lambda x: rng().normal(size=x.shape), "none"),
     ],
 )
-def test_advice_names_the_axis(make, axis):
+def test_facts_name_the_axis(make, axis):
     clean = cells((256, 256), rng(), n=15)
-    advice = api.analyze(clean + 0.1 * make(clean)).advice
-    assert advice.axis == axis
-    assert advice.fits
-    assert (advice.receptive_field == 0) is (axis == "none")
+    facts = api.analyze(clean + 0.1 * make(clean)).facts
+    assert facts.axis == axis
+    assert facts.is_clear
+    assert (facts.receptive_field == 0) is (axis == "none")
 
 
 def test_noise_in_both_directions_does_not_fit():
     both = ar1((256, 256), 0.7, rng()) + ar1((256, 256), 0.7, _rngs(2)[1]).T
-    advice = api.analyze(both, region=(slice(0, 256), slice(0, 256))).advice
-    assert not advice.fits
-    assert "both directions" in advice.sentence
+    facts = api.analyze(both, region=(slice(0, 256), slice(0, 256))).facts
+    assert not facts.is_clear
+    assert "both directions" in facts.sentence
 
 
 def test_longer_noise_gets_a_longer_receptive_field():
@@ -181,19 +181,19 @@ def test_too_few_pixels_tell_nothing():
     """What cannot be seen is not denied."""
     found = autocorrelation([rng().normal(size=(12, 12))], 5, remove_signal=True)
     assert found.standard_error > 0.075
-    advice = advise(found)
-    assert not advice.fits
-    assert "Too few pixels" in advice.sentence
+    facts = facts_of(found)
+    assert not facts.is_clear
+    assert "Too few pixels" in facts.sentence
 
 
 def test_a_residual_with_signal_in_it_is_not_called_fine():
     noise = ar1((256, 256), 0.7, rng())
-    fine = report(Stack(noise, "YX", 2), estimate=Stack(0 * noise, "YX", 2)).advice
-    assert fine.fits
+    fine = report(Stack(noise, "YX", 2), estimate=Stack(0 * noise, "YX", 2)).facts
+    assert fine.is_clear
     assert "as noise of one axis does" in fine.sentence
     signal = 0.5 * gaussian_field((256, 256), 3, rng())
     mixed = report(Stack(noise + signal, "YX", 2), estimate=Stack(0 * noise, "YX", 2))
-    assert not mixed.facts.fits
+    assert not mixed.facts.is_clear
     assert "signal was removed, too" in mixed.facts.sentence
 
 

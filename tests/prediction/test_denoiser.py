@@ -187,7 +187,7 @@ def test_views_take_turns(model, noisy):
 @pytest.mark.parametrize("reversible", [True, False])
 def test_a_view_taken_back_is_the_image_but_for_its_last_pixels(model, reversible):
     x = torch.randn(2, 1, 8, 12)
-    found = sampling.views(
+    found = sampling.test_time_views(
         replace(model, reversible=reversible), PredictionConfig(n_samples=8)
     )
     assert [view.shifts for view in found] == [(0, 0), (1, 1), (2, 3), (3, 2)]

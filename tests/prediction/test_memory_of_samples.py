@@ -8,6 +8,7 @@ from napari_cosdd.errors import DeviceLostError, NotEnoughMemoryError
 from napari_cosdd.events import Denoised, Warned
 from napari_cosdd.images.formats.any import read_image
 from napari_cosdd.images.inputs import stack_of
+from napari_cosdd.methods.outputs import MEAN, sample_output
 from napari_cosdd.prediction import memory
 from napari_cosdd.prediction.lazy import denoise_lazily
 from napari_cosdd.prediction.memory import (
@@ -113,9 +114,9 @@ def test_on_disk_and_lazily_too_memory_that_is_short_changes_nothing(
     )
 
     def run(name):
-        paths = result_paths(tmp_path, name, ["mean", "sample 1"], "zarr", False)
+        paths = result_paths(tmp_path, name, [MEAN, sample_output(0)], "zarr", False)
         list(denoising_on_disk(model, image, DenoiseRequest(paths, config)))
-        on_disk = read_image(paths["mean"]).data[:]
+        on_disk = read_image(paths[MEAN]).data[:]
         return on_disk, np.asarray(denoise_lazily(model, image, config))
 
     free(1 << 40)

@@ -10,10 +10,11 @@ from napari_cosdd.events import TileDone, Warned, Written
 from napari_cosdd.images.formats.any import read_image, write_image
 from napari_cosdd.images.formats.ome_zarr import replace_folder
 from napari_cosdd.images.image import Image
+from napari_cosdd.methods.outputs import MEAN
 from napari_cosdd.prediction import resumable
 from napari_cosdd.prediction.cluster import Source, denoising_on_cluster
 from napari_cosdd.prediction.on_disk import denoising_on_disk
-from napari_cosdd.prediction.outputs import part_names
+from napari_cosdd.prediction.outputs import outputs_of
 from napari_cosdd.prediction.request import DenoiseRequest, Share
 from napari_cosdd.prediction.result_files import result_paths
 from napari_cosdd.prediction.resumable import WIDEST, ResumableResult, chunk_width
@@ -41,8 +42,8 @@ def run(model, movie, tmp_path):
         share=None,
         **settings,
     ):
-        parts = part_names(model.method, config)
-        paths = result_paths(folder, "movie", parts, "zarr", overwrite)
+        outputs = outputs_of(model.method, config)
+        paths = result_paths(folder, "movie", outputs, "zarr", overwrite)
         request = DenoiseRequest(paths, config, {"by": "us"}, **settings)
         seen = []
 
@@ -52,7 +53,7 @@ def run(model, movie, tmp_path):
 
         for event in denoising_on_disk(model, image, request, share=share, stop=stop):
             seen.append(event)
-        return seen, paths
+        return seen, {output.name: path for output, path in paths.items()}
 
     return start
 
@@ -63,10 +64,11 @@ def n_tiles(events):
 
 def same_as_in_memory(paths, model, movie):
     expected = api.denoise(movie, model, **CONFIG.model_dump())
-    assert list(paths) == list(expected.parts)
-    for part, path in paths.items():
+    arrays = {output.name: array for output, array in expected.outputs.items()}
+    assert list(paths) == list(arrays)
+    for name, path in paths.items():
         found = read_image(path)
-        np.testing.assert_array_equal(np.asarray(found.data), expected.parts[part])
+        np.testing.assert_array_equal(np.asarray(found.data), arrays[name])
         assert found.axes == "TYX"
         assert dict(found.pixel_size) == dict(movie.pixel_size)
 
@@ -190,7 +192,7 @@ def test_a_partial_result_of_other_settings_is_refused_and_kept(run, movie, tmp_
         {"config": CONFIG.model_copy(update={"seed": 1})},
         {"image": movie.with_data(movie.data[:1], "movie")},
         {"image": movie.with_data(movie.data + 1, "movie")},
-        {"dtype": "same", "mask": True},
+        {"dtype": "same", "fill_missing": True},
     ):
         with pytest.raises(BadInputError, match="partial result of another"):
             run(**change)
@@ -237,9 +239,9 @@ def test_the_workers_of_a_cluster_make_one_result(model, movie, tmp_path):
     distributed = pytest.importorskip("distributed")
     model.save(tmp_path / "m.safetensors")
     write_image(tmp_path / "movie.tif", movie)
-    parts = part_names(model.method, CONFIG)
-    paths = result_paths(tmp_path / "clean", "movie", parts, "zarr", False)
-    paths["mean"].parent.mkdir()
+    outputs = outputs_of(model.method, CONFIG)
+    paths = result_paths(tmp_path / "clean", "movie", outputs, "zarr", False)
+    paths[MEAN].parent.mkdir()
     files = tmp_path / "m.safetensors", tmp_path / "movie.tif"
     source, request = Source(*files, None, "movie"), DenoiseRequest(paths, CONFIG)
     with distributed.LocalCluster(
@@ -248,7 +250,7 @@ def test_the_workers_of_a_cluster_make_one_result(model, movie, tmp_path):
         *shares, last = denoising_on_cluster(cluster.scheduler_address, source, request)
     assert [e.done for e in shares] == list(range(1, 9))
     assert last == Written(tuple(paths.values()))
-    same_as_in_memory(paths, model, movie)
+    same_as_in_memory({o.name: p for o, p in paths.items()}, model, movie)
 
 
 def test_an_address_without_a_scheduler_is_told(tmp_path):

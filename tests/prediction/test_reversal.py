@@ -9,7 +9,7 @@ from napari_cosdd import api
 from napari_cosdd.images.stack import Stack
 from napari_cosdd.models.trained_model import TrainedModel
 from napari_cosdd.prediction import margin
-from napari_cosdd.prediction.sampling import views
+from napari_cosdd.prediction.sampling import test_time_views as views_of
 from napari_cosdd.settings.prediction import PredictionConfig
 
 
@@ -34,8 +34,8 @@ def test_only_reversible_noise_is_flipped_along_its_axis(model):
         replace(model, reversible=False),
         replace(model, reversible=True),
     )
-    assert [v.flipped for v in views(one_way, config)] == [(), (0,), (), (0,)]
-    found = views(both_ways, config)
+    assert [v.flipped for v in views_of(one_way, config)] == [(), (0,), (), (0,)]
+    found = views_of(both_ways, config)
     assert [v.flipped for v in found] == [(), (0,), (1,), (0, 1)]
     assert sorted(d.number for v in found for d in v.draws) == list(range(8))
 

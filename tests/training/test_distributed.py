@@ -13,16 +13,18 @@ import torch.multiprocessing as mp
 
 from helpers import TINY, TRAINING, awaken, build, tiny_recipe
 from napari_cosdd import api
+from napari_cosdd.datasets.crops import Crops
 from napari_cosdd.errors import BadInputError
 from napari_cosdd.events import StepDone
 from napari_cosdd.methods import cosdd
 from napari_cosdd.settings.training import TrainingConfig
-from napari_cosdd.training.distributed import Team
+from napari_cosdd.training.distributed import Processes
+from napari_cosdd.training.stepper import Stepper
 
 pytestmark = pytest.mark.skipif(
     not (dist.is_available() and dist.is_gloo_available()), reason="needs gloo"
 )
-BATCH = np.random.default_rng(0).normal(size=(4, 1, 32, 32)).astype(np.float32)
+BATCH = Crops(np.random.default_rng(0).normal(size=(4, 1, 32, 32)).astype(np.float32))
 
 
 def no_noise(generator):
@@ -34,10 +36,10 @@ def take_a_step():
     """Update a network once; return its gradients and weights."""
     cosdd.fresh_noise = no_noise
     config = TrainingConfig(batch_size=4, warmup_steps=0)
-    learner = Learner(awaken(build("cosdd")), config, torch.device("cpu"), 0)
-    list(learner.update(BATCH, 1.0, 1e-3))
-    gradients = [p.grad.clone() for p in learner.parameters]
-    return gradients, [p.detach().clone() for p in learner.parameters]
+    stepper = Stepper(awaken(build("cosdd")), config, torch.device("cpu"), 0)
+    list(stepper.step(BATCH, 1.0, 1e-3, "from random weights"))
+    gradients = [p.grad.clone() for p in stepper.parameters]
+    return gradients, [p.detach().clone() for p in stepper.parameters]
 
 
 def member(rank, folder):
@@ -45,11 +47,11 @@ def member(rank, folder):
     dist.init_process_group(
         "gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2
     )
-    team = Team()
-    assert (team.rank, team.size, team.leads) == (rank, 2, rank == 0)
-    assert team.agree([rank + 0.5, 7.0], torch.device("cpu")) == [0.5, 7.0]
+    processes = Processes()
+    assert (processes.rank, processes.size, processes.is_main) == (rank, 2, rank == 0)
+    assert processes.agree([rank + 0.5, 7.0], torch.device("cpu")) == [0.5, 7.0]
     with pytest.raises(BadInputError, match="batch of 3 cannot be shared evenly by 2"):
-        team.check(3)
+        processes.check_batch(3)
     torch.save(take_a_step(), f"{folder}/{rank}.pt")
     dist.destroy_process_group()
 

@@ -15,7 +15,7 @@ def test_memory_grows_with_crop_and_micro_batch():
 
 def test_quick_trains_in_under_two_gigabytes():
     recipe = api.Recipe.preset()
-    config = recipe.settings.resolved("x", 40)
+    config = recipe.settings.changed({"noise_axis": "x", "receptive_field": 40})
     method = build("cosdd", **config.model_dump())
     crop = (recipe.training.crop_size,) * 2
     assert estimate_memory(method, crop, recipe.training.batch_size) < 2 << 30

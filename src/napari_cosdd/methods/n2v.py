@@ -6,7 +6,7 @@ with self-supervised blind-spot networks", ISBI 2020.
 
 from collections.abc import Mapping
 from itertools import product
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import torch
 from pydantic import Field
@@ -46,6 +46,8 @@ LINE_MASKS = Paper(
 )
 #: Largest distance of the pixel whose value replaces a masked one.
 NEIGHBOURHOOD = 2
+#: Pixels that the paper of line masks hides on each side.
+PAPER_REACH = 4
 
 
 class Noise2VoidConfig(NoiseAxisConfig, UNetConfig):
@@ -54,7 +56,7 @@ class Noise2VoidConfig(NoiseAxisConfig, UNetConfig):
     former_names: ClassVar[Mapping[str, str]] = {"half_length": "receptive_field"}
 
     receptive_field: int | None = Field(
-        default=4,
+        default=PAPER_REACH,
         ge=1,
         le=4096,
         title="Mask half-length",
@@ -69,6 +71,14 @@ class Noise2VoidConfig(NoiseAxisConfig, UNetConfig):
         title="Targets",
         description="Share of pixels that are targets; fewer where lines are masked",
     )
+
+    def resolved(self, facts: NoiseFacts | None) -> Self:
+        """Return a copy whose mask, where it is open, reaches as far as the noise."""
+        if self.receptive_field is None:
+            reach = 0 if facts is None else facts.reach
+            update = {"receptive_field": reach or PAPER_REACH}
+            return self.model_copy(update=update).resolved(facts)
+        return super().resolved(facts)
 
 
 class Noise2Void(NoiseAxisMethod[Noise2VoidConfig]):

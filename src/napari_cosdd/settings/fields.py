@@ -1,6 +1,6 @@
 """What every settings class has, and what options, forms and tables say of a field."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
@@ -29,8 +29,17 @@ class Settings(BaseModel):
         return {cls.former_names.get(name, name): v for name, v in given.items()}
 
     @classmethod
-    def from_values(cls, given: Mapping[str, Any]) -> Self:
+    def from_values(
+        cls, given: Mapping[str, Any], also_known: Iterable[str] = ()
+    ) -> Self:
         """Check settings as a user gives them; warns of former names.
+
+        Parameters
+        ----------
+        given : mapping
+            By name.
+        also_known : iterable of str
+            Settings of other classes, of which an unknown one may be a misspelling.
 
         Raises
         ------
@@ -43,10 +52,18 @@ class Settings(BaseModel):
         try:
             return cls.model_validate(dict(given))
         except ValidationError as error:
-            raise BadInputError(in_words(error, cls.model_fields)) from error
+            known = [*cls.model_fields, *also_known]
+            raise BadInputError(in_words(error, known)) from error
 
-    def changed(self, changes: Mapping[str, Any]) -> Self:
+    def changed(
+        self, changes: Mapping[str, Any], also_known: Iterable[str] = ()
+    ) -> Self:
         """Return a copy with some settings changed, all of them checked.
+
+        Parameters
+        ----------
+        changes, also_known
+            As in `from_values`.
 
         Raises
         ------
@@ -56,7 +73,8 @@ class Settings(BaseModel):
         for name in changes:
             if name in self.former_names:
                 renamed(name, self.former_names[name])
-        return self.from_values(self.model_dump() | self.with_present_names(changes))
+        values = self.model_dump() | self.with_present_names(changes)
+        return self.from_values(values, also_known)
 
 
 def unit_of(field: FieldInfo) -> str:

@@ -88,7 +88,9 @@ class Recipe(BaseModel, Generic[ConfigT]):
         """
         return self.model_copy(
             update={
-                "settings": self.settings.changed(settings or {}),
+                "settings": self.settings.changed(
+                    settings or {}, TrainingConfig.model_fields
+                ),
                 "training": self.training.changed(training or {}),
             }
         )

@@ -3,16 +3,27 @@
 import numpy as np
 import pytest
 import torch
-from napari_cosdd.training.redrawn import JUDGING, noise_removed, redraw
 from torch import nn
 
 from helpers import awaken, build, tiny_recipe
 from napari_cosdd import api
-from napari_cosdd.events import Validated, Warned
+from napari_cosdd.events import StepDone, Validated, Warned
+from napari_cosdd.methods.base import Problem
+from napari_cosdd.methods.capabilities import Draw
 from napari_cosdd.methods.cosdd import COSDD
 from napari_cosdd.models.trained_model import TrainedModel
 from napari_cosdd.settings.training import TrainingConfig
-from napari_cosdd.training import redrawn, run
+from napari_cosdd.training import leakage
+from napari_cosdd.training.leakage import (
+    LOOK_SEED,
+    TOLERANCE,
+    is_trusted,
+    noise_removed,
+    redraw,
+)
+from napari_cosdd.training.loop import train
+from napari_cosdd.training.state import Reference
+from napari_cosdd.training.stepper import weights_of
 
 CPU = torch.device("cpu")
 
@@ -39,7 +50,7 @@ class Leaky:
         return [x]
 
     def sample_posterior(self, features, noise):
-        return self.share * features[0]
+        return Draw(self.share * features[0], None)
 
 
 @pytest.mark.parametrize("share", [0.5, 0.1])
@@ -67,30 +78,38 @@ def test_images_drawn_again_have_the_networks_signal_and_noise(known):
 def test_noise_is_drawn_on_the_very_signal_that_is_known():
     class Bare(Leaky):
         def sample_posterior(self, features, noise):
-            return noise(0, features[0].shape)
+            return Draw(noise(0, features[0].shape), None)
 
-        def sample_noise(self, features, noise, generator):
-            shape = features[0].shape
-            return noise(0, shape) + 5 * torch.randn(shape, generator=generator)
+        def sample_noise(self, draw, generator):
+            white = torch.randn(draw.signal.shape, generator=generator)
+            return draw.signal + 5 * white
 
     noisy, clean = redraw(Bare(1), torch.zeros(3, 1, 32, 32), 0)
     assert float((noisy - clean).std()) == pytest.approx(5, rel=0.1)
     judging = [
-        torch.randn(1, 32, 32, generator=torch.Generator().manual_seed(JUDGING + n))
+        torch.randn(1, 32, 32, generator=torch.Generator().manual_seed(LOOK_SEED + n))
         for n in range(3)
     ]
     drawn = torch.stack([*clean, *judging]).flatten(1)
     assert float(torch.corrcoef(drawn).fill_diagonal_(0).abs().max()) < 0.2
 
 
+def steps(run, n):
+    """Take `n` steps; yield after each."""
+    for event in train(run):
+        if isinstance(event, StepDone):
+            yield event
+            if event.step == n:
+                return
+
+
 def test_the_anchor_holds_for_its_steps_and_is_let_go_then(noisy, known):
     training = job(noisy, known, max_steps=6, anchored_steps=2, anchor=1.0)
-    going, rates, pulled = training.start(), [], []
-    pull = going.learner.anchor.pull
-    going.learner.anchor.pull = lambda: (pulled.append(going.state.step), pull())
-    for _ in range(4):
-        (done,) = going.step()
-        slow, fast = (g["lr"] for g in going.learner.optimizer.param_groups)
+    run, rates, pulled = training.start(), [], []
+    pull = run.stepper.anchor.pull
+    run.stepper.anchor.pull = lambda: (pulled.append(run.state.step), pull())
+    for done in steps(run, 4):
+        slow, fast = (g["lr"] for g in run.stepper.optimizer.param_groups)
         rates.append(slow / fast)
         assert fast == done.learning_rate
     assert pulled == [0, 1]
@@ -102,9 +121,10 @@ def test_the_anchor_holds_for_its_steps_and_is_let_go_then(noisy, known):
 )
 def test_only_what_was_anchored_is_let_go(noisy, known, training, started):
     settings = {"anchored_steps": 1, "max_steps": 3, **training}
-    going = job(noisy, known if started else None, pretrained=False, **settings).start()
-    list(going.step())
-    assert going.anchored_share == 0
+    run = job(noisy, known if started else None, pretrained=False, **settings).start()
+    list(steps(run, 2))
+    assert run.schedule.phase(run.state.steps_since_start) != "free"
+    assert run.state.reference is None
 
 
 def test_what_draws_nothing_is_not_let_go(noisy):
@@ -126,11 +146,10 @@ def test_a_training_as_long_as_its_anchor_is_judged_by_its_criterion(
 
 def test_the_ladder_is_held_for_a_share_of_the_anchored_steps(noisy, known):
     training = job(noisy, known, max_steps=1000, anchored_steps=10)
-    going, before = training.start(), known.method.ladder.state_dict()
+    run, before = training.start(), known.method.ladder.state_dict()
     moved = []
-    for _ in range(2):
-        list(going.step())
-        after = going.learner.method.ladder.state_dict()
+    for _ in steps(run, 2):
+        after = run.method.ladder.state_dict()
         moved.append(any(not torch.equal(after[k], v) for k, v in before.items()))
     assert moved == [False, True]
 
@@ -138,13 +157,13 @@ def test_the_ladder_is_held_for_a_share_of_the_anchored_steps(noisy, known):
 def _removing(monkeypatch, values):
     """Let so many dB be removed when the anchor is let go, and at the looks after."""
     left = iter(values)
-    monkeypatch.setattr(redrawn, "noise_removed", lambda *_: next(left))
+    monkeypatch.setattr(leakage, "noise_removed", lambda *_: next(left))
 
 
 def _never_best(monkeypatch):
     """Let the criterion rise from look to look, so that it keeps the first only."""
     looks = iter(range(1000))
-    monkeypatch.setattr(COSDD, "collapsed", lambda self, losses: False)
+    monkeypatch.setattr(COSDD, "problem", lambda self, losses: None)
     monkeypatch.setattr(COSDD, "criterion", lambda self, losses: float(next(looks)))
 
 
@@ -179,18 +198,19 @@ def test_the_best_criterion_is_kept_whatever_redrawn_images_say(
 def test_a_training_that_takes_in_noise_ends_with_the_weights_of_before(
     noisy, known, monkeypatch
 ):
-    monkeypatch.setattr(run, "LEAKAGE_PATIENCE", 3)
+    monkeypatch.setattr(leakage, "LEAKAGE_PATIENCE", 3)
     _never_best(monkeypatch)
     _removing(monkeypatch, [10.0, 10.0, *[9.0] * 20])
-    seen = []
-    original = run.TrainingRun._judge
-
-    def noted(self, losses, collapsed):
-        seen.append(run.weights_of(self.learner.method))
-        return original(self, losses, collapsed)
-
-    monkeypatch.setattr(run.TrainingRun, "_judge", noted)
-    events = list(job(noisy, known, max_steps=50, anchored_steps=1).run())
+    run, events, seen = (
+        job(noisy, known, max_steps=50, anchored_steps=1).start(),
+        [],
+        [],
+    )
+    for event in train(run):
+        events.append(event)
+        if isinstance(event, Validated):
+            with run.stepper.averaged():
+                seen.append(weights_of(run.method))
     last = events[-1]
     assert _kept(events) == [True, True, False, False, False]
     assert (last.reason, last.step) == ("plateau", 5)
@@ -204,7 +224,7 @@ def test_a_training_that_takes_in_noise_ends_with_the_weights_of_before(
 def test_unkept_looks_of_before_end_nothing_when_the_anchor_is_let_go(
     noisy, known, monkeypatch
 ):
-    monkeypatch.setattr(run, "LEAKAGE_PATIENCE", 3)
+    monkeypatch.setattr(leakage, "LEAKAGE_PATIENCE", 3)
     _never_best(monkeypatch)
     _removing(monkeypatch, [10.0] * 9)
     *_, last = job(noisy, known, max_steps=8, anchored_steps=6).run()
@@ -212,29 +232,24 @@ def test_unkept_looks_of_before_end_nothing_when_the_anchor_is_let_go(
 
 
 def test_a_collapsed_network_draws_no_reference(noisy, known, monkeypatch):
-    monkeypatch.setattr(COSDD, "collapsed", lambda self, losses: True)
-    going = job(noisy, known, max_steps=99, anchored_steps=1).start()
-    for _ in range(3):
-        list(going.step())
-        list(going.validate())
-    assert going.state.redrawn is None
+    collapse = Problem("the posterior collapsed", "it says nothing", "Train longer.")
+    monkeypatch.setattr(COSDD, "problem", lambda self, losses: collapse)
+    run = job(noisy, known, max_steps=99, anchored_steps=1).start()
+    list(steps(run, 3))
+    assert run.schedule.phase(run.state.steps_since_start) == "free"
+    assert run.state.reference is None
 
 
-def test_what_is_not_finite_or_collapsed_is_not_looked_at(noisy, known, monkeypatch):
-    going = job(noisy, known, max_steps=9, anchored_steps=1).start()
-    redrawn.draw_reference(going)
-    going.state.is_best(0.0, False)
-    monkeypatch.setattr(redrawn, "look", lambda run: (99.0, True))
-    fine = {"loss": 1.0, "nll": 1.0, "kl": 0.0}
-    assert not going._judge(fine | {"loss": float("nan")}, False)
-    assert not going._judge(dict(fine), True)
-    assert going._judge(dict(fine), False)
+def test_weights_are_trusted_up_to_a_tenth_of_a_decibel():
+    reference = Reference(torch.zeros(1), torch.zeros(1), removed=10.0)
+    assert is_trusted(10.0 - 0.9 * TOLERANCE, reference)
+    assert not is_trusted(10.0 - 1.1 * TOLERANCE, reference)
 
 
 def test_resumed_equals_uninterrupted_once_the_anchor_is_let_go(
     noisy, known, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(COSDD, "collapsed", lambda self, losses: False)
+    monkeypatch.setattr(COSDD, "problem", lambda self, losses: None)
     path = tmp_path / "m.safetensors"
     settings = {"max_steps": 8, "anchored_steps": 2, "anchor": 0.5}
     *_, whole = job(noisy, known, **settings).run()
@@ -263,15 +278,16 @@ def test_a_nat_in_the_latents_has_to_save_more_than_itself(known):
 
 
 def test_probes_are_fixed_crops_of_the_training_blocks(noisy, known):
-    patches = job(noisy, known).patches
-    probes = patches.probes(3)
-    np.testing.assert_array_equal(probes, patches.probes(3))
-    held_out = patches.validation(3)
+    crops = job(noisy, known).crops
+    probes = crops.probes(3).noisy
+    np.testing.assert_array_equal(probes, crops.probes(3).noisy)
+    held_out = crops.validation(3).noisy
     assert not set(probes.ravel().tolist()) & set(held_out.ravel().tolist())
 
 
 def test_the_anchor_is_of_those_that_know_the_signal(noisy, known):
-    learner = job(noisy, known).start().learner
-    signal = [*learner.method.ladder.parameters(), *learner.method.signal.parameters()]
-    assert {id(p) for p in learner.anchor.parameters} == {id(p) for p in signal}
-    assert all(isinstance(p, nn.Parameter) for p in learner.anchor.parameters)
+    run = job(noisy, known).start()
+    signal = [*run.method.ladder.parameters(), *run.method.signal.parameters()]
+    anchored = run.stepper.anchor.parameters
+    assert {id(p) for p in anchored} == {id(p) for p in signal}
+    assert all(isinstance(p, nn.Parameter) for p in anchored)
