@@ -12,6 +12,7 @@ import tifffile
 from docs.settings import PAGE, page
 
 ROOT = Path(__file__).parents[2]
+IMAGES = ROOT / "docs" / "images"
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
@@ -22,8 +23,10 @@ def test_the_table_of_settings_is_up_to_date():
 @pytest.mark.parametrize("path", PAGES, ids=lambda p: p.name)
 def test_links_lead_somewhere(path):
     for target in re.findall(r"\]\(([^)#]+)", path.read_text(encoding="utf-8")):
-        if "://" not in target:
-            assert (path.parent / target).exists(), target
+        file = path.parent / target
+        left_out = file.parent == IMAGES and not IMAGES.exists()  # of an sdist
+        if "://" not in target and not left_out:
+            assert file.exists(), target
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
