@@ -26,10 +26,12 @@ from napari_cosdd.images.stack import Stack
 from napari_cosdd.methods.cosdd import COSDD, COSDDConfig
 from napari_cosdd.methods.outputs import DEVIATION, MEAN
 from napari_cosdd.models.trained_model import TrainedModel
+from napari_cosdd.nets.ancestral import sample_decoder
 from napari_cosdd.nets.blocks import channels_last, weights_channels_last
 from napari_cosdd.prediction.denoiser import denoise
 from napari_cosdd.prediction.latent_noise import PositionNoise
 from napari_cosdd.prediction.on_disk import denoising_on_disk
+from napari_cosdd.prediction.outputs import outputs_of
 from napari_cosdd.prediction.request import DenoiseRequest
 from napari_cosdd.prediction.result_files import result_paths
 from napari_cosdd.settings.prediction import PredictionConfig
@@ -256,7 +258,7 @@ def noise(rounds: int) -> dict[str, Any]:
     ):
         for side in (128, 512, 1024):
             code = torch.randn(1, method.config.n_code, side, side)
-            draw = partial(method.decoder.sample, code, 0.01, generator)
+            draw = partial(sample_decoder, method.decoder, code, 0.01, generator)
             seconds = median_time(draw, max(1, rounds // 2))
             results[f"{name}, {side}²"] = {"seconds": round(seconds, 3)}
     for name in ("quick", "small"):
@@ -361,7 +363,7 @@ def _denoised(model: TrainedModel, part: Any, tile: int) -> tuple[Any, Any, Any]
     outputs = outputs_of(model.method, config)
     made = {output: np.zeros(part.shape, np.float32) for output in outputs}
     targets = {output: Stack(m, "YX", 2) for output, m in made.items()}
-    list(denoise(model, Stack(part, "YX", 2), outputs, config))
+    list(denoise(model, Stack(part, "YX", 2), targets, config))
     mean, deviation, sample = made.values()
     return mean, deviation, sample
 

@@ -11,8 +11,8 @@ from torch import Tensor
 from napari_cosdd.datasets.spec import DataSpec
 from napari_cosdd.datasets.summary import TrainedOn
 from napari_cosdd.images.normalization import Normalization
-from napari_cosdd.methods.base import Batch
 from napari_cosdd.methods.cosdd import COSDD, COSDDConfig
+from napari_cosdd.methods.values import Batch
 from napari_cosdd.models.trained_model import TrainedModel
 from napari_cosdd.nets.autoregressive import AutoregressiveDecoder, dilations
 from napari_cosdd.nets.blocks import channels_last, weights_channels_last

@@ -9,8 +9,8 @@ import torch
 from napari_cosdd import api
 from napari_cosdd.datasets.spec import DataSpec
 from napari_cosdd.images.normalization import Normalization
-from napari_cosdd.methods.base import NO_ASSETS, Assets
 from napari_cosdd.methods.registry import METHODS, get_method
+from napari_cosdd.methods.values import NO_ASSETS, Assets
 from napari_cosdd.noise_models.calibrate import calibrate_pairs
 from napari_cosdd.training.recipe import Recipe
 

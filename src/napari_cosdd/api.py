@@ -29,8 +29,8 @@ from napari_cosdd.images.inputs import (
 from napari_cosdd.images.stack import Stack
 from napari_cosdd.methods.advice import Recommendation
 from napari_cosdd.methods.advice import recommend as recommend_for
-from napari_cosdd.methods.base import Assets
 from napari_cosdd.methods.registry import DEFAULT
+from napari_cosdd.methods.values import Assets
 from napari_cosdd.models.load import load
 from napari_cosdd.models.noise_model_file import load_noise_model, save_noise_model
 from napari_cosdd.models.trained_model import TrainedModel

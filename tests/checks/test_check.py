@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from helpers import tiny_recipe
+from helpers import prepared
 from napari_cosdd import api, cli
 from napari_cosdd.checks.page import write_check
 from napari_cosdd.cli.check import WANTS_A_LOOK
@@ -131,8 +131,7 @@ def test_the_command_says_what_it_found(model, noisy, tmp_path):
 
 
 def quickly(name, images, axes, ndim):
-    job = api.prepare_run(api.as_images(images, axes), tiny_recipe(name), ndim=ndim)
-    *_, last = job.run()
+    *_, last = prepared(name, images, axes, ndim).run()
     return last.result
 
 

@@ -7,6 +7,7 @@ from napari_cosdd.checks.findings import all_findings
 from napari_cosdd.checks.measures import apart
 from napari_cosdd.datasets.summary import TrainedOn
 from napari_cosdd.images.stack import Stack
+from napari_cosdd.methods.values import Problem
 from napari_cosdd.noise_analysis.report import report
 
 
@@ -118,7 +119,11 @@ def test_short_and_unfinished_trainings_are_found(make):
 
 
 def test_a_collapsed_posterior_is_found(make):
-    assert failed(make(collapsed=True)) == {"latents"}
+    collapse = Problem("the posterior collapsed", "it says nothing", "Train longer.")
+    evidence = make(problem=collapse)
+    assert failed(evidence) == {"latents"}
+    (found,) = (f for f in all_findings(evidence) if f.name == "latents")
+    assert found.remedy.startswith("The posterior collapsed: train with another seed")
 
 
 def test_a_point_estimate_is_judged_by_what_can_be_told(make, world):
@@ -129,6 +134,7 @@ def test_a_point_estimate_is_judged_by_what_can_be_told(make, world):
             redrawn=nothing,
             quantiles=nothing,
             losses={"masked_mse": 1.0},
+            learned="",
         )
     )
     unknown = {f.name for f in findings if f.passed is None}
@@ -195,6 +201,6 @@ def test_a_right_model_passes_where_noise_grows_with_the_signal(make, world):
     noisy = drawn()
     raw = report(Stack(noisy, "SYX", 2))
     e = make(noisy=noisy, raw=raw, redrawn=np.stack([drawn(), drawn()]))
-    assert raw.facts.fits
+    assert raw.facts.is_clear
     assert apart(e.removed.along_x[1:7], raw.correlation.along_x[1:7]) > FROM_RAW
     assert "along" not in failed(e)

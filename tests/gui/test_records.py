@@ -66,7 +66,6 @@ def test_a_training_is_remembered_and_written_as_a_table(tmp_path):
     record.take(Finished("stopped", 2, "model"))
     assert record.best_step == 2
     assert record.progress == pytest.approx(0.2)
-    assert record.training.levels() == ["kl_0", "kl_1", "kl_10"]
     assert (record.result, record.reason, record.warnings) == (
         "model",
         "stopped",

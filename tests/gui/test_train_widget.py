@@ -8,6 +8,7 @@ from napari_cosdd import api
 from napari_cosdd.errors import BadModelFileError
 from napari_cosdd.gui._models import ModelEntry, recent_models
 from napari_cosdd.gui.train_widget import FRESH, TrainWidget
+from napari_cosdd.methods.registry import METHODS
 from napari_cosdd.training.saving import resume_path
 
 
@@ -55,7 +56,10 @@ def test_training_fills_curves_preview_and_the_list_of_models(
     assert job.error is None
     assert record.last.step == 40
     assert len(record.training.get("nll")[0]) == 40
-    assert record.training.levels() == ["kl_0", "kl_1"]
+    tabs = dock.view.tabs
+    shown = [tabs.tabText(i) for i in range(tabs.count())]
+    assert shown == ["Loss", "KL", "Signal", "Rate"]
+    assert list(dock.view.plots["KL"].names) == ["kl", "kl_0", "kl_1"]
     assert len(record.validation.steps) == 4
     assert record.best_step in record.validation.steps
     assert record.path.parent == own_models_folder
@@ -200,7 +204,11 @@ def test_models_of_earlier_sessions_are_offered(model, own_models_folder):
 def test_every_preset_has_its_forms(dock):
     for name in dock.form.presets:
         dock.form.preset.setCurrentText(name)
-        assert dock.form.recipe(dock._report()).method in ("cosdd", "n2v")
+        assert dock.form.recipe(dock._report()).method in METHODS
+        needs = dock.form.needs
+        assert dock.form.noise_row.isHidden() is not needs.noise_axis
+        assert dock.needs.target_row.isHidden() is (needs.target == "none")
+        assert dock.needs.noise_model_row.isHidden() is not bool(needs.noise_models)
 
 
 def test_stopping_before_the_first_step_leaves_no_model(

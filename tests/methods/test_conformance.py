@@ -9,9 +9,9 @@ from napari_cosdd import api
 from napari_cosdd.checks.methods_paragraph import methods_paragraph
 from napari_cosdd.events import Preview, Started, Validated
 from napari_cosdd.images.stack import Stack
-from napari_cosdd.methods.base import Batch
 from napari_cosdd.methods.outputs import MEAN
 from napari_cosdd.methods.registry import get_method
+from napari_cosdd.methods.values import Batch
 from napari_cosdd.models.trained_model import TrainedModel
 from napari_cosdd.noise_analysis.facts import NoiseFacts
 from napari_cosdd.prediction.denoiser import denoise

@@ -4,7 +4,7 @@ import torch
 
 from helpers import awaken, build
 from napari_cosdd.errors import BadInputError
-from napari_cosdd.methods.base import Batch
+from napari_cosdd.methods.values import Batch
 from napari_cosdd.training.memory import BASE, estimate_memory
 
 

@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from helpers import awaken
+from napari_cosdd.nets.ancestral import sample_decoder
 from napari_cosdd.nets.autoregressive import (
     AutoregressiveDecoder,
     covered,
@@ -101,7 +102,7 @@ def test_cached_sampling_follows_the_density_column_by_column(
     with torch.no_grad():
         net.head.bias.view(channels, 3, 2)[:, 2] = -40.0  # scales at their floor
         net.head.weight.view(channels, 3, 2, -1)[:, 2] = 0.0
-        x = net.sample(code, 1e-9, torch.Generator().manual_seed(0))
+        x = sample_decoder(net, code, 1e-9, torch.Generator().manual_seed(0))
         location, parameters = net(x, code)
     modes = location.unsqueeze(2) + parameters[:, :, 1]
     nearest = (modes - net.rows(x).unsqueeze(2)).abs().amin(2)

@@ -29,9 +29,7 @@ def test_a_chunk_is_that_of_the_whole_image(model, movie, what):
 
 @pytest.mark.parametrize("what", [-1, True, "mode", 1.0])
 def test_parts_that_there_are_not_are_told(model, movie, what):
-    with pytest.raises(
-        BadInputError, match="expected mean, deviation or the number"
-    ):
+    with pytest.raises(BadInputError, match="expected mean, deviation or the number"):
         api.denoise_lazily(model, movie, CONFIG, what=what)
 
 
@@ -61,9 +59,7 @@ def test_other_orders_of_axes(model, movie):
 def test_what_the_method_cannot_give_is_told(movie, noisy):
     blind = api.fit(noisy, method="n2v", **TINY["n2v"], **TRAINING)
     assert api.denoise_lazily(blind, movie, CONFIG).shape == movie.data.shape
-    with pytest.raises(
-        BadInputError, match=r"'deviation': .* expected mean$"
-    ):
+    with pytest.raises(BadInputError, match=r"'deviation': .* expected mean$"):
         api.denoise_lazily(blind, movie, CONFIG, what="deviation")
 
 

@@ -8,9 +8,9 @@ from torch import nn
 from helpers import awaken, build, tiny_recipe
 from napari_cosdd import api
 from napari_cosdd.events import StepDone, Validated, Warned
-from napari_cosdd.methods.base import Problem
 from napari_cosdd.methods.capabilities import Draw
 from napari_cosdd.methods.cosdd import COSDD
+from napari_cosdd.methods.values import Problem
 from napari_cosdd.models.trained_model import TrainedModel
 from napari_cosdd.settings.training import TrainingConfig
 from napari_cosdd.training import leakage

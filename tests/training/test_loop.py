@@ -22,8 +22,8 @@ from napari_cosdd.events import (
     Validated,
     Warned,
 )
-from napari_cosdd.methods.base import Problem
 from napari_cosdd.methods.cosdd import COSDD
+from napari_cosdd.methods.values import Problem
 from napari_cosdd.models.trained_model import TrainedModel
 from napari_cosdd.training import recovery
 from napari_cosdd.training.saving import load_state, resume_path
@@ -381,7 +381,9 @@ def test_what_cannot_be_measured_costs_no_model(noisy, monkeypatch, what):
 
 
 def test_what_was_stopped_may_not_know_its_noise(noisy, monkeypatch):
-    monkeypatch.setattr("napari_cosdd.training.properties.measure_reversible", lambda *_: True)
+    monkeypatch.setattr(
+        "napari_cosdd.training.properties.measure_reversible", lambda *_: True
+    )
     training = job(noisy, max_steps=4)
     assert list(training.run())[-1].result.reversible
     polls = iter([False, False, True])

@@ -26,7 +26,7 @@ from napari_cosdd.checks.measures import (
     standardized,
 )
 from napari_cosdd.datasets.summary import TrainedOn
-from napari_cosdd.methods.base import Problem
+from napari_cosdd.methods.values import Problem
 from napari_cosdd.metrics import Coverage, coverage
 from napari_cosdd.noise_analysis.autocorrelation import Autocorrelation, autocorrelation
 from napari_cosdd.noise_analysis.report import NoiseReport

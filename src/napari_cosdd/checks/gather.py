@@ -15,8 +15,8 @@ from napari_cosdd.events import Denoised
 from napari_cosdd.images.image import Image
 from napari_cosdd.images.inputs import stack_of
 from napari_cosdd.images.stack import Stack
-from napari_cosdd.methods.base import Batch
 from napari_cosdd.methods.capabilities import DrawsNoise
+from napari_cosdd.methods.values import Batch
 from napari_cosdd.models.compatibility import check_compatible, unlike_training
 from napari_cosdd.models.trained_model import TrainedModel
 from napari_cosdd.noise_analysis.report import report

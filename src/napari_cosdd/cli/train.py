@@ -19,7 +19,7 @@ from napari_cosdd.cli._progress import show_training
 from napari_cosdd.methods.registry import DEFAULT, METHODS
 
 if TYPE_CHECKING:
-    from napari_cosdd.methods.base import Assets
+    from napari_cosdd.methods.values import Assets
     from napari_cosdd.models.trained_model import TrainedModel
     from napari_cosdd.training.recipe import Recipe
 
@@ -134,7 +134,7 @@ def _begun_with(
 ) -> "tuple[Recipe[Any], TrainedModel | None, Assets]":
     """Return the settings, and what a resumed training began with."""
     from napari_cosdd.errors import BadInputError
-    from napari_cosdd.methods.base import Assets
+    from napari_cosdd.methods.values import Assets
     from napari_cosdd.training.recipe import Recipe, resumed
 
     if recipe is not None:

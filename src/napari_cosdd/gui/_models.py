@@ -8,7 +8,7 @@ from typing import Any
 from platformdirs import user_data_path
 
 from napari_cosdd.api import load
-from napari_cosdd.gui.model_reader import SUFFIX
+from napari_cosdd.gui._suffixes import SUFFIX
 from napari_cosdd.training.saving import reserve
 
 PLUGIN = "napari-cosdd"

@@ -28,6 +28,7 @@ from napari_cosdd.gui._records import DenoisingRecord
 from napari_cosdd.gui._results import ResultLayers
 from napari_cosdd.gui._saving import SaveAll
 from napari_cosdd.gui._session import session_of
+from napari_cosdd.gui._suffixes import SUFFIX
 from napari_cosdd.gui._widgets import (
     Dock,
     Problem,
@@ -41,7 +42,6 @@ from napari_cosdd.gui._widgets import (
     listen,
     row,
 )
-from napari_cosdd.gui.model_reader import SUFFIX
 from napari_cosdd.images.image import Image
 from napari_cosdd.prediction.result_files import made_with
 from napari_cosdd.settings.prediction import PredictionConfig

@@ -4,9 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-#: Of a model file, and of the package that we export. Kept here: napari asks about
-#: every file, so this loads nothing.
-SUFFIX, PACKAGE = ".safetensors", ".bioimageio.zip"
+from napari_cosdd.gui._suffixes import PACKAGE, SUFFIX
 
 Paths = str | list[str]
 

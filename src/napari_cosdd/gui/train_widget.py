@@ -14,6 +14,7 @@ from napari_cosdd.gui._jobs import Job
 from napari_cosdd.gui._layer_choice import LayerChoice
 from napari_cosdd.gui._layers import axes_of, data_of, image_of, key_of, layer_with
 from napari_cosdd.gui._models import new_model_path
+from napari_cosdd.gui._needs import NeedsForm
 from napari_cosdd.gui._preview import show_preview
 from napari_cosdd.gui._recipe_form import RecipeForm
 from napari_cosdd.gui._records import TrainingRecord
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
     import napari
 
 FRESH = "anew"
-NO_TARGET, NO_NOISE_MODEL = "choose a layer", "none chosen"
 
 
 class TrainWidget(Dock):
@@ -56,25 +56,7 @@ class TrainWidget(Dock):
         self.axes.setMaximumWidth(70)
         self.shape = Sentence()
         self.start, self.form = choice(FRESH), RecipeForm()
-        self.target = LayerChoice(viewer, none=NO_TARGET)
-        self.targets_folder: Path | None = None
-        self.browse_targets = button(
-            "Folder…", "Take the targets from a folder instead", self._browse_targets
-        )
-        self.target_row = field(
-            "Target",
-            self.target,
-            self.browse_targets,
-            tip="The same scene, clean or with other noise, to learn from",
-        )
-        self.noise_model: Path | None = None
-        self.noise_model_name = Sentence(NO_NOISE_MODEL)
-        self.noise_model_row = field(
-            "Camera",
-            self.noise_model_name,
-            button("Noise model…", "Open a noise model file", self._open_noise_model),
-            tip="The camera's noise model, as `napari-cosdd calibrate` measures it",
-        )
+        self.needs = NeedsForm(viewer)
         self.estimate = EstimateLine(self._to_try)
         self.train = button("Train", "Learn from the noisy image alone", self._train)
         self.pause = button("Pause", "Hold the training; nothing is lost", self._pause)
@@ -102,8 +84,7 @@ class TrainWidget(Dock):
             ),
             field("Start", self.start, tip="Begin anew, or go on from a model"),
             self.form,
-            self.target_row,
-            self.noise_model_row,
+            self.needs,
             self.estimate,
             row(self.train, self.pause, self.stop, stretch=0),
             self.problem,
@@ -124,9 +105,9 @@ class TrainWidget(Dock):
         self.session.noise_found.connect(self._show_noise)
         self.session.use_noise.connect(self._take_over)
         listen(self, self.viewer.events.theme, self._theme_changed)
-        self.target.chosen.connect(self.estimate.soon)
+        self.needs.changed.connect(self.estimate.soon)
         self._list_models()
-        self._show_needs()
+        self.needs.show_needs(self.form.needs)
 
     def showEvent(self, event: Any) -> None:
         """Show how things are as soon as the dock is seen."""
@@ -142,19 +123,6 @@ class TrainWidget(Dock):
         if layer is None:
             raise BadInputError("Open an image or choose a folder first.")
         return [image_of(layer, self.axes.text().strip() or axes_of(layer))]
-
-    def targets(self) -> list[api.Image]:
-        """Return the chosen target as an image; a folder is read by the job."""
-        if self.form.needs.target == "none" or self.targets_folder is not None:
-            return []
-        layer = self.target.layer
-        if layer is None:
-            raise BadInputError("Choose the layer with the target.")
-        return [image_of(layer, self.axes.text().strip() or axes_of(layer))]
-
-    def _chosen_noise_model(self) -> Path | None:
-        """Return the noise model's file, where the method takes one."""
-        return self.noise_model if self.form.needs.noise_models else None
 
     def _report(self) -> api.NoiseReport | None:
         return self.session.report(None if self.folder else self.image.layer)
@@ -176,7 +144,7 @@ class TrainWidget(Dock):
             folder, axes = self.folder, self.axes.text().strip() or None
             name = folder.name if folder is not None else self.image.currentText()
             images = [] if folder is not None else self.images()
-            targets, targets_folder = self.targets(), self.targets_folder
+            targets = self.needs.targets(self.axes.text().strip())
             source = "" if folder is not None else key_of(self.image.layer)
             if images and images[0].axes != axes_of(self.image.layer):
                 self.session.axes[source] = images[0].axes
@@ -189,18 +157,15 @@ class TrainWidget(Dock):
             self.problem.show_error(error)
             return
         form, start = self.form, self._start_from()
-        noise_model, needs = self._chosen_noise_model(), form.needs
+        noise_model = self.needs.chosen_noise_model
         ndim, fill_missing = form.ndim, form.fill_missing.isChecked()
 
         def work(stop: Callable[[], bool]) -> Iterator[Event]:
             given = images if folder is None else api.as_images(folder, axes)
-            given_targets = targets
-            if needs.target != "none" and targets_folder is not None:
-                given_targets = api.as_images(targets_folder, axes)
             job = api.prepare_run(
                 given,
                 recipe,
-                targets=given_targets,
+                targets=targets(),
                 assets=api.opened_assets(noise_model),
                 ndim=ndim,
                 fill_missing=fill_missing,
@@ -229,33 +194,6 @@ class TrainWidget(Dock):
             chosen = QFileDialog.getExistingDirectory(self, "Folder of noisy images")
             self.folder = Path(chosen) if chosen else None
         self._layer_chosen()
-
-    def _browse_targets(self) -> None:
-        if self.targets_folder is not None:
-            self.targets_folder = None
-        else:
-            chosen = QFileDialog.getExistingDirectory(self, "Folder of targets")
-            self.targets_folder = Path(chosen) if chosen else None
-        self._show_needs()
-
-    def _open_noise_model(self) -> None:
-        path, _ = QFileDialog.getOpenFileName(
-            self, "Open a noise model", "", "Noise models (*.safetensors)"
-        )
-        if path:
-            self.open_noise_model(Path(path))
-
-    def open_noise_model(self, path: Path) -> None:
-        """Choose a noise model's file; what is wrong with it is shown."""
-        try:
-            model = api.load_noise_model(path)
-        except CosddError as error:
-            self.problem.show_error(error)
-            return
-        self.problem.show_error(None)
-        self.noise_model = path
-        self.noise_model_name.setText(f"{path.stem} ({model.title})")
-        self.estimate.soon()
 
     def _next(self) -> None:
         open_dock(self.viewer, "Denoise")
@@ -302,16 +240,7 @@ class TrainWidget(Dock):
     def _form_changed(self) -> None:
         """Leave to a model to start from what it decides: networks and noise axis."""
         self.form.leave_to_model(self.start.currentText() != FRESH)
-        self._show_needs()
-        self.estimate.soon()
-
-    def _show_needs(self) -> None:
-        """Show what the chosen method needs beside noisy images."""
-        needs, folder = self.form.needs, self.targets_folder
-        self.target_row.setVisible(needs.target != "none")
-        self.noise_model_row.setVisible(bool(needs.noise_models))
-        enable(self.target, folder is None, "A folder is chosen")
-        self.browse_targets.setText("Folder…" if folder is None else f"× {folder.name}")
+        self.needs.show_needs(self.form.needs)
         self.estimate.soon()
 
     def _list_models(self) -> None:
@@ -349,17 +278,15 @@ class TrainWidget(Dock):
         """Return what the estimate is about; there is none for a folder."""
         training = self.session.training
         busy = training is not None and training.job.active
-        if busy or self.folder is not None or not self.isVisible():
-            return None
-        if self.form.needs.target != "none" and self.targets_folder is not None:
+        if busy or self.folder or self.needs.folder or not self.isVisible():
             return None
         return Trial(
             self.form.recipe(self._report()),
             self.images()[0],
-            self.targets(),
+            self.needs.targets(self.axes.text().strip())(),
             self.form.ndim,
             self._start_from(),
-            self._chosen_noise_model(),
+            self.needs.chosen_noise_model,
         )
 
     def _theme_changed(self, event: Any = None) -> None:

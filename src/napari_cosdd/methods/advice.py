@@ -2,8 +2,8 @@
 
 from typing import NamedTuple
 
-from napari_cosdd.methods.base import Needs
 from napari_cosdd.methods.registry import all_methods
+from napari_cosdd.methods.values import Needs
 from napari_cosdd.noise_analysis.facts import NoiseFacts
 
 #: Needs of a method that is given noisy images and nothing else.

@@ -7,7 +7,7 @@ What a method can do beyond learning is in `capabilities`.
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Generic, Literal, NamedTuple, Self, TypeVar
+from typing import Any, ClassVar, Generic, Literal, Self, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -16,133 +16,24 @@ from napari_cosdd.datasets.spec import DataSpec
 from napari_cosdd.events import Curve
 from napari_cosdd.images.axes import SPATIAL
 from napari_cosdd.methods.capabilities import Predicts, SamplesSignal
+from napari_cosdd.methods.values import (
+    NO_ASSETS,
+    Assets,
+    Batch,
+    Groups,
+    Losses,
+    Needs,
+    Paper,
+    Problem,
+    Suitability,
+)
 from napari_cosdd.nets.ladder_vae import fresh_noise
 from napari_cosdd.noise_analysis.facts import NoiseFacts
-from napari_cosdd.noise_models.base import NoiseModel
 from napari_cosdd.settings.fields import Settings
 from napari_cosdd.settings.training import TrainingConfig
 
 #: Samples that the mean of a preview is taken over.
 PREVIEW_SAMPLES = 4
-
-
-class Paper(NamedTuple):
-    """What to cite for a method."""
-
-    text: str
-    doi: str
-
-    def __str__(self) -> str:
-        return f"{self.text} doi:{self.doi}"
-
-
-class Batch(NamedTuple):
-    """Crops to learn from.
-
-    Attributes
-    ----------
-    x : Tensor, shape (n, c, *spatial)
-        Noisy, normalized.
-    target : Tensor or None
-        What a supervised method learns to predict, same shape.
-    weight : Tensor or None
-        0 where a pixel was filled in and says nothing, else 1; None: all count.
-    """
-
-    x: Tensor
-    target: Tensor | None = None
-    weight: Tensor | None = None
-
-
-class Losses(NamedTuple):
-    """Scalars of one batch.
-
-    Attributes
-    ----------
-    objectives : mapping
-        Minimized, by parameter group; their gradients do not overlap.
-    metrics : mapping
-        Shown and judged, not minimized.
-    """
-
-    objectives: Mapping[str, Tensor]
-    metrics: Mapping[str, Tensor]
-
-
-class Groups(NamedTuple):
-    """Parameters that know the signal, and those that know the noise.
-
-    Signals resemble each other more than noises do, so trained parameters of the
-    first kind are kept close to where they start, those of the second are not.
-    """
-
-    signal: list[nn.Parameter]
-    noise: list[nn.Parameter]
-
-
-@dataclass(frozen=True)
-class Needs:
-    """What a method needs beside noisy images.
-
-    Attributes
-    ----------
-    target : {"none", "clean", "noisy"}
-        A second image of each scene: none, a clean one, or another noisy one.
-    noise_models : frozenset of str
-        Kinds of noise models that serve; empty: the method takes none.
-    psf : bool
-        Whether it needs the point spread function.
-    noise_axis : bool
-        Whether its settings name the axis along which the noise is correlated.
-    """
-
-    target: Literal["none", "clean", "noisy"] = "none"
-    noise_models: frozenset[str] = frozenset()
-    psf: bool = False
-    noise_axis: bool = False
-
-
-class Suitability(NamedTuple):
-    """Whether a method suits the noise of an image.
-
-    Attributes
-    ----------
-    score : int
-        3 the best choice, 2 suits, 1 possible, 0 does not suit.
-    reason : str
-        Why, in one sentence.
-    """
-
-    score: int
-    reason: str
-
-
-@dataclass(frozen=True)
-class Assets:
-    """What a method is given beside its settings; saved inside its model file."""
-
-    noise_model: NoiseModel | None = None
-
-
-NO_ASSETS = Assets()
-
-
-class Problem(NamedTuple):
-    """Why the present weights are no result.
-
-    Attributes
-    ----------
-    name : str
-        What happened, such as "the posterior collapsed".
-    found : str
-        The numbers that show it.
-    remedy : str
-        What the user can do.
-    """
-
-    name: str
-    found: str
-    remedy: str
 
 
 class MethodConfig(Settings):
@@ -361,18 +252,3 @@ class Method(Trainable, Generic[ConfigT]):
     @abstractmethod
     def networks_in_words(self) -> str:
         """Describe the networks in a sentence, for the methods section of a paper."""
-
-
-def weighted_mean(values: Tensor, weight: Tensor | None) -> Tensor:
-    """Return the mean of the values that count, a scalar.
-
-    Parameters
-    ----------
-    values : Tensor, shape (n, c, *spatial)
-        Of each pixel.
-    weight : Tensor or None
-        As in `Batch`.
-    """
-    if weight is None:
-        return values.mean()
-    return (values * weight).sum() / weight.sum().clamp(min=1)

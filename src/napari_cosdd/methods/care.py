@@ -3,8 +3,8 @@
 Weigert et al., "Content-aware image restoration", Nature Methods 2018.
 """
 
-from napari_cosdd.methods.base import Needs, Paper, Suitability
 from napari_cosdd.methods.supervised import SupervisedMethod
+from napari_cosdd.methods.values import Needs, Paper, Suitability
 from napari_cosdd.noise_analysis.facts import NoiseFacts
 
 PAPER = Paper(

@@ -14,18 +14,7 @@ from torch import Tensor
 from napari_cosdd.datasets.spec import DataSpec
 from napari_cosdd.distributions.mixture import GaussianMixture
 from napari_cosdd.events import Curve
-from napari_cosdd.methods.base import (
-    NO_ASSETS,
-    Assets,
-    Batch,
-    Losses,
-    Method,
-    Needs,
-    Paper,
-    Preset,
-    Suitability,
-    weighted_mean,
-)
+from napari_cosdd.methods.base import Method, Preset
 from napari_cosdd.methods.capabilities import Draw
 from napari_cosdd.methods.ladder import SQUARED, LadderConfig, LadderMethod
 from napari_cosdd.methods.noise_axis import (
@@ -34,6 +23,17 @@ from napari_cosdd.methods.noise_axis import (
     NoiseAxisMethod,
 )
 from napari_cosdd.methods.outputs import MEAN, Output
+from napari_cosdd.methods.values import (
+    NO_ASSETS,
+    Assets,
+    Batch,
+    Losses,
+    Needs,
+    Paper,
+    Suitability,
+    weighted_mean,
+)
+from napari_cosdd.nets.ancestral import sample_decoder
 from napari_cosdd.nets.autoregressive import AutoregressiveDecoder, layers_for
 from napari_cosdd.nets.ladder_vae import LatentNoise, fresh_noise
 from napari_cosdd.nets.transfer import fitted, with_rows
@@ -291,7 +291,8 @@ class COSDD(LadderMethod[COSDDConfig], NoiseAxisMethod[COSDDConfig]):
 
     def sample_noise(self, draw: Draw, generator: torch.Generator) -> Tensor:
         """Return the same signal with fresh noise (paper, section 5.5)."""
-        return self.decoder.sample(draw.state, self._floor(draw.state), generator)
+        code = draw.state
+        return sample_decoder(self.decoder, code, self._floor(code), generator)
 
     def cdf(self, x: Tensor, draw: Draw) -> Tensor:
         """Return the mixture's distribution function at each pixel."""

@@ -12,19 +12,19 @@ from torch import Tensor
 
 from napari_cosdd.datasets.spec import DataSpec
 from napari_cosdd.errors import BadInputError
-from napari_cosdd.methods.base import (
+from napari_cosdd.methods.base import Preset
+from napari_cosdd.methods.capabilities import Draw
+from napari_cosdd.methods.ladder import LadderConfig, LadderMethod
+from napari_cosdd.methods.values import (
     NO_ASSETS,
     Assets,
     Batch,
     Losses,
     Needs,
     Paper,
-    Preset,
     Suitability,
     weighted_mean,
 )
-from napari_cosdd.methods.capabilities import Draw
-from napari_cosdd.methods.ladder import LadderConfig, LadderMethod
 from napari_cosdd.nets.ladder_vae import LatentNoise, fresh_noise
 from napari_cosdd.noise_analysis.facts import NoiseFacts
 from napari_cosdd.noise_models.base import NoiseModel

@@ -8,16 +8,15 @@ from torch import Tensor
 
 from napari_cosdd.datasets.spec import DataSpec
 from napari_cosdd.events import Curve
-from napari_cosdd.methods.base import (
+from napari_cosdd.methods.base import Method, MethodConfig
+from napari_cosdd.methods.signal_power import has_collapsed, signal_power
+from napari_cosdd.methods.values import (
     NO_ASSETS,
     Assets,
     Groups,
-    Method,
-    MethodConfig,
     Problem,
     weighted_mean,
 )
-from napari_cosdd.methods.signal_power import has_collapsed, signal_power
 from napari_cosdd.nets.ladder_vae import LadderVAE
 from napari_cosdd.nets.signal_decoder import SignalDecoder
 

@@ -4,8 +4,8 @@ Lehtinen et al., "Noise2Noise: Learning image restoration without clean data", I
 2018.
 """
 
-from napari_cosdd.methods.base import Needs, Paper, Suitability
 from napari_cosdd.methods.supervised import SupervisedMethod
+from napari_cosdd.methods.values import Needs, Paper, Suitability
 from napari_cosdd.noise_analysis.facts import NoiseFacts
 
 PAPER = Paper(

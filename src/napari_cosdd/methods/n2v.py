@@ -15,16 +15,7 @@ from torch.nn import functional as F
 
 from napari_cosdd.datasets.spec import DataSpec
 from napari_cosdd.events import Curve
-from napari_cosdd.methods.base import (
-    NO_ASSETS,
-    Assets,
-    Batch,
-    Losses,
-    Needs,
-    Paper,
-    Preset,
-    Suitability,
-)
+from napari_cosdd.methods.base import Preset
 from napari_cosdd.methods.noise_axis import (
     AXES_IN_WORDS,
     NoiseAxisConfig,
@@ -32,6 +23,15 @@ from napari_cosdd.methods.noise_axis import (
 )
 from napari_cosdd.methods.outputs import MEAN, Output
 from napari_cosdd.methods.unet_config import UNetConfig
+from napari_cosdd.methods.values import (
+    NO_ASSETS,
+    Assets,
+    Batch,
+    Losses,
+    Needs,
+    Paper,
+    Suitability,
+)
 from napari_cosdd.noise_analysis.facts import NoiseFacts
 
 POINT_MASKS = Paper(

@@ -7,7 +7,8 @@ from pydantic import Field
 from napari_cosdd.datasets.spec import DataSpec
 from napari_cosdd.errors import BadInputError
 from napari_cosdd.images.axes import SPATIAL, NoiseAxis
-from napari_cosdd.methods.base import NO_ASSETS, Assets, Method, MethodConfig
+from napari_cosdd.methods.base import Method, MethodConfig
+from napari_cosdd.methods.values import NO_ASSETS, Assets
 from napari_cosdd.noise_analysis.facts import NoiseFacts
 
 #: Names of noise axes in sentences.

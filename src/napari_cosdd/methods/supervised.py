@@ -10,17 +10,10 @@ from torch import Tensor
 from napari_cosdd.datasets.spec import DataSpec
 from napari_cosdd.errors import BadInputError
 from napari_cosdd.events import Curve
-from napari_cosdd.methods.base import (
-    NO_ASSETS,
-    Assets,
-    Batch,
-    Losses,
-    Method,
-    Preset,
-    weighted_mean,
-)
+from napari_cosdd.methods.base import Method, Preset
 from napari_cosdd.methods.outputs import MEAN, Output
 from napari_cosdd.methods.unet_config import UNetConfig
+from napari_cosdd.methods.values import NO_ASSETS, Assets, Batch, Losses, weighted_mean
 from napari_cosdd.settings.training import TrainingConfig
 
 #: Sizes of the papers' U-Net, whose first level has full resolution.

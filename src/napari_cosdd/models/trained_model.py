@@ -16,8 +16,9 @@ from napari_cosdd.datasets.spec import DataSpec
 from napari_cosdd.datasets.summary import TrainedOn
 from napari_cosdd.errors import BadInputError, BadModelFileError, SavingError
 from napari_cosdd.images.files import beside
-from napari_cosdd.methods.base import Assets, Method
+from napari_cosdd.methods.base import Method
 from napari_cosdd.methods.registry import METHODS, get_method
+from napari_cosdd.methods.values import Assets
 from napari_cosdd.models.container import Header, open_container, write_container
 from napari_cosdd.models.noise_model_file import NoiseModelInfo
 from napari_cosdd.settings.training import TrainingConfig

@@ -6,16 +6,48 @@ taps reach back to, so the time is linear in the width and the memory constant.
 """
 
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from napari_cosdd.distributions.mixture import GaussianMixture
+from napari_cosdd.nets.autoregressive import AutoregressiveDecoder
 
-if TYPE_CHECKING:
-    from napari_cosdd.nets.autoregressive import AutoregressiveDecoder
+
+@torch.no_grad()
+def sample_decoder(
+    decoder: AutoregressiveDecoder,
+    code: Tensor,
+    floor: float | Tensor,
+    generator: torch.Generator,
+) -> Tensor:
+    """Draw x ~ p(x | z), each column given the columns before it.
+
+    Parameters
+    ----------
+    decoder : AutoregressiveDecoder
+        Gives p(x_i | x_<i, z).
+    code : Tensor, shape (n, code, *spatial)
+        The signal code.
+    floor : float or Tensor of shape (c, 1, 1, 1)
+        Smallest deviation of the mixture, normalized units.
+    generator : torch.Generator
+        Source of randomness.
+
+    Returns
+    -------
+    Tensor, shape (n, c, *spatial)
+    """
+    if decoder.receptive_field == 0:  # no pixel waits for another one
+        blank = code.new_zeros(len(code), decoder.n_image_channels, *code.shape[2:])
+        location, parameters = decoder(blank, code)
+        mixture = GaussianMixture.from_parameters(location, parameters, floor)
+        return decoder.unrows(mixture.sample(generator).to(code.dtype), blank.shape)
+    location = decoder.rows(decoder.location(code))
+    x = sample_columns(decoder, location, decoder.rows(code), floor, generator)
+    return decoder.unrows(x, (*x.shape[:2], *code.shape[2:]))
 
 
 class CausalColumns:
@@ -52,7 +84,7 @@ def bias_of(conv: Any) -> Tensor:
 
 
 def sample_columns(
-    decoder: "AutoregressiveDecoder",
+    decoder: AutoregressiveDecoder,
     location: Tensor,
     coded: Tensor,
     floor: float | Tensor,
@@ -69,7 +101,7 @@ def sample_columns(
     coded : Tensor, shape (n, code, rows, x)
         The code's rows.
     floor, generator
-        As in `AutoregressiveDecoder.sample`.
+        As in `sample_decoder`.
 
     Returns
     -------

@@ -10,8 +10,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from napari_cosdd.distributions.mixture import GaussianMixture
-from napari_cosdd.nets.ancestral import sample_columns
 from napari_cosdd.nets.blocks import conv, zero
 
 TAPS = 3
@@ -204,34 +202,6 @@ class AutoregressiveDecoder(nn.Module):
         part = slice(i * n, (i + 1) * n)
         bias = None if self.condition.bias is None else self.condition.bias[part]
         return F.conv2d(coded, self.condition.weight[part], bias)
-
-    @torch.no_grad()
-    def sample(
-        self, code: Tensor, floor: float | Tensor, generator: torch.Generator
-    ) -> Tensor:
-        """Draw x ~ p(x | z), each column given the columns before it.
-
-        Parameters
-        ----------
-        code : Tensor, shape (n, code, *spatial)
-            The signal code.
-        floor : float or Tensor of shape (c, 1, 1, 1)
-            Smallest deviation of the mixture, normalized units.
-        generator : torch.Generator
-            Source of randomness.
-
-        Returns
-        -------
-        Tensor, shape (n, c, *spatial)
-        """
-        if self.receptive_field == 0:  # no pixel waits for another one
-            blank = code.new_zeros(len(code), self.n_image_channels, *code.shape[2:])
-            location, parameters = self(blank, code)
-            mixture = GaussianMixture.from_parameters(location, parameters, floor)
-            return self.unrows(mixture.sample(generator).to(code.dtype), blank.shape)
-        location = self.rows(self.location(code))
-        x = sample_columns(self, location, self.rows(code), floor, generator)
-        return self.unrows(x, (*x.shape[:2], *code.shape[2:]))
 
     def parameters_of(self, channels: Tensor) -> Tensor:
         """Split the channels of the head: (n, c, 3, components, rows, x)."""

@@ -12,8 +12,9 @@ from napari_cosdd.datasets.summary import TrainedOn
 from napari_cosdd.devices import choose_device
 from napari_cosdd.events import Event
 from napari_cosdd.images.files import check_writable
-from napari_cosdd.methods.base import Assets, Method
+from napari_cosdd.methods.base import Method
 from napari_cosdd.methods.registry import get_method
+from napari_cosdd.methods.values import Assets
 from napari_cosdd.models.trained_model import TrainedModel
 from napari_cosdd.noise_analysis.report import NoiseReport
 from napari_cosdd.training.estimate import TrainingEstimate, estimate_training

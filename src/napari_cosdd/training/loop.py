@@ -30,8 +30,8 @@ from napari_cosdd.events import (
     Validated,
     Warned,
 )
-from napari_cosdd.methods.base import Problem
 from napari_cosdd.methods.capabilities import DrawsNoise
+from napari_cosdd.methods.values import Problem
 from napari_cosdd.training import leakage
 from napari_cosdd.training.memory import estimate_memory
 from napari_cosdd.training.properties import measured

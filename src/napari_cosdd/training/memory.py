@@ -5,7 +5,8 @@ from typing import Any
 
 import torch
 
-from napari_cosdd.methods.base import Batch, Method
+from napari_cosdd.methods.base import Method
+from napari_cosdd.methods.values import Batch
 
 #: The interpreter with torch loaded, and what its allocators keep beside.
 BASE = 400 << 20

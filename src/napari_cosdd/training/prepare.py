@@ -18,8 +18,9 @@ from napari_cosdd.images.image import Image
 from napari_cosdd.images.inputs import stack_of
 from napari_cosdd.images.normalization import Normalization
 from napari_cosdd.images.stack import Stack
-from napari_cosdd.methods.base import NO_ASSETS, Assets, Method, Needs
+from napari_cosdd.methods.base import Method
 from napari_cosdd.methods.registry import get_method
+from napari_cosdd.methods.values import NO_ASSETS, Assets, Needs
 from napari_cosdd.models.compatibility import check_compatible
 from napari_cosdd.models.shipped import shipped_model
 from napari_cosdd.models.trained_model import TrainedModel

@@ -14,8 +14,9 @@ from pydantic import (
 
 from napari_cosdd.errors import BadInputError, BadModelFileError, in_words
 from napari_cosdd.images.files import atomic
-from napari_cosdd.methods.base import Assets, MethodConfig
+from napari_cosdd.methods.base import MethodConfig
 from napari_cosdd.methods.registry import DEFAULT, get_method
+from napari_cosdd.methods.values import Assets
 from napari_cosdd.models.noise_model_file import from_plain
 from napari_cosdd.models.trained_model import TrainedModel
 from napari_cosdd.settings.training import TrainingConfig

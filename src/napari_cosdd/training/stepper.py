@@ -14,7 +14,8 @@ from napari_cosdd.datasets.crops import Crops, Floats
 from napari_cosdd.devices import free_memory, is_out_of_memory
 from napari_cosdd.errors import NotEnoughMemoryError
 from napari_cosdd.events import Warned
-from napari_cosdd.methods.base import Batch, Losses, Trainable
+from napari_cosdd.methods.base import Trainable
+from napari_cosdd.methods.values import Batch, Losses
 from napari_cosdd.nets.blocks import channels_last, weights_channels_last
 from napari_cosdd.settings.training import TrainingConfig
 from napari_cosdd.training.distributed import Processes
