@@ -14,6 +14,7 @@ from benchmarks import (
     quality,
     real,
     receptive_field,
+    siblings,
     soak,
     speed,
     table,
@@ -58,6 +59,18 @@ def quality_command(
     quality.run(
         console, sets.split(","), noises.split(","), methods.split(","), minutes, seed
     )
+
+
+@app.command("siblings")
+def siblings_command(
+    minutes: Minutes = 2.0,
+    methods: Annotated[str, typer.Option(help="Separated by semicolons.")] = ";".join(
+        siblings.METHODS
+    ),
+    seed: Seed = 0,
+) -> None:
+    """Compare the sibling methods on independent noise."""
+    siblings.run(console, minutes, methods.split(";"), seed)
 
 
 @app.command("views")
