@@ -163,7 +163,7 @@ def killed_while_training(desk: Desk) -> Outcome:
 
 def _saved_step(model: Path, default: int) -> int:
     try:
-        return int(load_state(resume_path(model))["training"]["step"])
+        return int(load_state(resume_path(model))["state"]["step"])
     except CosddError:
         return default
 
