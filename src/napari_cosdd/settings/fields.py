@@ -29,6 +29,12 @@ class Settings(BaseModel):
         return {cls.former_names.get(name, name): v for name, v in given.items()}
 
     @classmethod
+    def _warn_of_former_names(cls, given: Iterable[str]) -> None:
+        for name in given:
+            if name in cls.former_names:
+                renamed(name, cls.former_names[name])
+
+    @classmethod
     def from_values(
         cls, given: Mapping[str, Any], also_known: Iterable[str] = ()
     ) -> Self:
@@ -46,9 +52,7 @@ class Settings(BaseModel):
         BadInputError
             If a setting is unknown or out of bounds.
         """
-        for name in given:
-            if name in cls.former_names:
-                renamed(name, cls.former_names[name])
+        cls._warn_of_former_names(given)
         try:
             return cls.model_validate(dict(given))
         except ValidationError as error:
@@ -70,9 +74,7 @@ class Settings(BaseModel):
         BadInputError
             If a setting is unknown or out of bounds.
         """
-        for name in changes:
-            if name in self.former_names:
-                renamed(name, self.former_names[name])
+        self._warn_of_former_names(changes)
         values = self.model_dump() | self.with_present_names(changes)
         return self.from_values(values, also_known)
 

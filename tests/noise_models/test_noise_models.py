@@ -1,0 +1,123 @@
+"""Noise models recover a known camera, and survive their file."""
+
+import numpy as np
+import pytest
+import torch
+
+from napari_cosdd import api
+from napari_cosdd.errors import BadInputError, BadModelFileError
+from napari_cosdd.noise_models.calibrate import (
+    FRAMES,
+    calibrate_frames,
+    calibrate_pairs,
+    outside_range,
+)
+from napari_cosdd.noise_models.registry import NOISE_MODELS
+
+GAIN, READ, OFFSET = 2.0, 20.0, 100.0
+
+
+def camera(s, rng):
+    """A Poisson-Gauss camera, grey levels."""
+    shot = GAIN * rng.poisson((s - OFFSET) / GAIN)
+    return OFFSET + shot + rng.normal(0, READ, s.shape)
+
+
+def deviation(s):
+    return np.sqrt(GAIN * (s - OFFSET) + READ**2)
+
+
+@pytest.fixture(scope="module", params=sorted(NOISE_MODELS))
+def model(request):
+    rng = np.random.default_rng(0)
+    s = rng.uniform(OFFSET, 3000, 400_000)
+    return calibrate_pairs(s, camera(s, rng), request.param)
+
+
+@pytest.mark.parametrize("s", [300.0, 1500.0, 2700.0])
+def test_density_integrates_to_one_and_is_the_cameras(model, s):
+    x = torch.linspace(-2000, 6000, 400_001, dtype=torch.float64).float()
+    p = model.log_prob(x, torch.tensor(s)).exp().double()
+    step = 8000 / 400_000
+    mean = float((p * x).sum() * step)
+    spread = float(((p * (x - mean) ** 2).sum() * step) ** 0.5)
+    assert float(p.sum() * step) == pytest.approx(1, abs=1e-3)
+    assert mean == pytest.approx(s, abs=0.1 * deviation(s))
+    assert spread == pytest.approx(deviation(s), rel=0.06)
+
+
+def test_samples_and_cdf_are_of_the_density(model):
+    s = torch.full((50_000,), 1500.0)
+    x = model.sample(s, torch.Generator().manual_seed(0))
+    assert float(x.std()) == pytest.approx(deviation(1500.0), rel=0.06)
+    ranks = model.cdf(x, s)
+    assert float(ranks.min()) >= 0
+    assert float(ranks.max()) <= 1
+    assert float(ranks.mean()) == pytest.approx(0.5, abs=0.01)
+    assert float(ranks.std()) == pytest.approx(12**-0.5, abs=0.01)  # uniform
+
+
+def test_log_prob_broadcasts_and_is_differentiable_in_the_signal(model):
+    x = torch.full((2, 1, 3, 4), 1400.0)
+    s = torch.full((2, 5, 3, 4), 1450.0, requires_grad=True)
+    found = model.log_prob(x, s)
+    assert found.shape == (2, 5, 3, 4)
+    found.sum().backward()
+    assert torch.isfinite(s.grad).all()
+
+
+def test_far_from_all_pairs_the_histograms_gradient_points_to_the_pixel():
+    rng = np.random.default_rng(0)
+    s = rng.uniform(OFFSET, 3000, 50_000)
+    model = calibrate_pairs(s, camera(s, rng), "histogram")
+    for x, sign in ((9000.0, 1), (-6000.0, -1)):
+        signal = torch.tensor([1000.0], requires_grad=True)
+        model.log_prob(torch.tensor([x]), signal).sum().backward()
+        assert torch.isfinite(signal.grad).all()
+        assert float(signal.grad) * sign > 0
+
+
+def test_the_file_gives_the_same_model(model, tmp_path):
+    path = tmp_path / "camera.safetensors"
+    api.save_noise_model(model, path)
+    loaded = api.load_noise_model(path)
+    x, s = torch.tensor([900.0, 1100.0]), torch.tensor([1000.0, 1000.0])
+    assert torch.equal(loaded.log_prob(x, s), model.log_prob(x, s))
+    assert loaded.signal_range == model.signal_range
+    with pytest.raises(BadModelFileError, match="holds a noise model, not a denoiser"):
+        api.load(path)
+
+
+def test_frames_are_taken_for_pairs_with_their_mean():
+    rng = np.random.default_rng(1)
+    scene = rng.uniform(OFFSET, 3000, (64, 64))
+    frames = np.stack([camera(scene, rng) for _ in range(40)])
+    found = calibrate_frames(frames, "mixture")
+    x = found.sample(torch.full((20_000,), 1500.0), torch.Generator().manual_seed(0))
+    assert float(x.std()) == pytest.approx(deviation(1500.0), rel=0.06)
+    with pytest.raises(BadInputError, match=f"fewer than {FRAMES}"):
+        calibrate_frames(frames[:4], "mixture")
+
+
+@pytest.mark.parametrize(
+    ("signal", "noisy", "words"),
+    [
+        (np.ones((4, 4)), np.ones((4, 5)), "differ in shape"),
+        (np.ones((9, 9)), np.zeros((9, 9)), "81 pairs of pixels are too few"),
+        (np.ones((200, 200)), np.ones((200, 200)), "there is no noise"),
+        (np.full((200, 200), np.nan), np.ones((200, 200)), "0 pairs"),
+    ],
+)
+def test_pairs_that_say_nothing_are_refused(signal, noisy, words):
+    with pytest.raises(BadInputError, match=words):
+        calibrate_pairs(signal, noisy, "histogram")
+
+
+def test_images_outside_of_what_was_measured_are_warned_of(model):
+    assert outside_range(model, (150, 1000, 2800)) is None
+    assert "says nothing beyond" in outside_range(model, (150, 1000, 9000))
+
+
+def test_an_unknown_kind_is_refused():
+    with pytest.raises(BadInputError, match="no noise model 'spline'"):
+        calibrate_pairs(np.arange(2e4), np.arange(2e4) + 1, "spline")
