@@ -115,6 +115,7 @@ def test_pairs_that_say_nothing_are_refused(signal, noisy, words):
 
 def test_images_outside_of_what_was_measured_are_warned_of(model):
     assert outside_range(model, (150, 1000, 2800)) is None
+    assert outside_range(model, (OFFSET - 2 * READ, 3000 + 2 * deviation(3000))) is None
     assert "says nothing beyond" in outside_range(model, (150, 1000, 9000))
 
 

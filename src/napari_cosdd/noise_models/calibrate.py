@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from napari_cosdd.errors import BadInputError
@@ -12,6 +13,9 @@ from napari_cosdd.noise_models.registry import get_noise_model
 
 #: Fewest pairs, and fewest frames whose mean is taken for the signal.
 FEWEST, FRAMES = 10_000, 8
+#: Noisy pixels drawn at either end of the signals, and share of the signals' range
+#: by which images may go beyond without a warning.
+DRAWN, SLACK = 2000, 0.1
 
 
 def calibrate_pairs(
@@ -69,19 +73,28 @@ def calibrate_frames(frames: NDArray[Any], kind: str, seed: int = 0) -> NoiseMod
 
 
 def outside_range(model: NoiseModel, levels: Sequence[float]) -> str | None:
-    """Warn of signals outside of what a noise model was measured at.
+    """Warn of images outside of what a noise model was measured at.
+
+    Noisy pixels reach beyond the signals: by as much as the model itself says.
 
     Parameters
     ----------
+    model : NoiseModel
+        On the CPU.
     levels : sequence of float
-        Lowest and highest usual grey level of the images.
+        Lowest and highest usual grey level of the noisy images.
     """
     low, high = model.signal_range
-    slack = 0.1 * (high - low)
-    if low - slack <= min(levels) and max(levels) <= high + slack:
+    generator = torch.Generator().manual_seed(0)
+    ends = torch.tensor([low, high]).expand(DRAWN, 2)
+    drawn = model.sample(ends, generator)
+    slack = SLACK * (high - low)
+    least = float(drawn[:, 0].quantile(0.01)) - slack
+    most = float(drawn[:, 1].quantile(0.99)) + slack
+    if least <= min(levels) and max(levels) <= most:
         return None
     return (
         f"the images have grey levels from {min(levels):.4g} to {max(levels):.4g}; the "
-        f"noise model was measured from {low:.4g} to {high:.4g}, and says nothing "
-        "beyond"
+        f"noise model was measured at signals from {low:.4g} to {high:.4g}, with their "
+        f"noise from {least:.4g} to {most:.4g}, and says nothing beyond"
     )

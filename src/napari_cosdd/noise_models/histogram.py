@@ -21,6 +21,10 @@ BINS = 256
 TAIL = 1e-5
 #: Share of the noisy pixels at either end that the bins leave out as outliers.
 OUTSIDE = 1e-5
+#: Deviations of the noise within which rows share their pairs; rows at most.
+SMOOTHING, WIDEST = 0.5, 16
+#: Pairs that are counted, at most.
+MOST = 2_000_000
 
 
 class HistogramConfig(NoiseModelConfig):
@@ -81,15 +85,7 @@ class HistogramNoise(NoiseModel):
         # Grey levels are spread over the bins that they share, else bins would alias.
         spread = x + rng.uniform(-step / 2, step / 2, x.shape) if step else x
         rows = np.linspace(*ends, config.n_signal)
-        half = (rows[1] - rows[0]) / 2
-        edges = np.append(rows - half, rows[-1] + half)
-        # Each pair is moved to the signal of its row, which is not widened so.
-        at = np.clip(np.digitize(s, edges) - 1, 0, len(rows) - 1)
-        spread = spread - (s - rows[at])
-        inside = spread.clip(noisy_range[0], np.nextafter(noisy_range[1], -np.inf))
-        counts, _, _ = np.histogram2d(
-            s, inside, (edges, np.linspace(*noisy_range, config.n_noisy + 1))
-        )
+        counts = _counts(s, spread, rows, config)
         seen = np.flatnonzero(counts.sum(1))
         nearest = seen[np.abs(np.arange(len(rows))[:, None] - seen).argmin(1)]
         shares = counts[nearest] / counts[nearest].sum(1, keepdims=True)
@@ -172,3 +168,36 @@ class HistogramNoise(NoiseModel):
     def _tail_scale(self) -> float:
         low, high = self.config.noisy_range
         return (high - low) / 4
+
+
+def _counts(
+    s: NDArray[np.float64],
+    x: NDArray[np.float64],
+    rows: NDArray[np.float64],
+    config: HistogramConfig,
+) -> NDArray[np.float64]:
+    """Return how many pairs each bin has, (n_signal, n_noisy).
+
+    A pair counts in all rows within `SMOOTHING` deviations of the noise, moved to the
+    signal of that row: the rows of single pairs would differ by chance more than by
+    their signals, and the gradient in the signal with them.
+    """
+    if s.size > MOST:
+        some = np.random.default_rng(0).integers(0, s.size, MOST)
+        s, x = s[some], x[some]
+    step = rows[1] - rows[0]
+    at = np.clip(np.rint((s - rows[0]) / step).astype(int), 0, len(rows) - 1)
+    noise = x - s
+    deviation = 1.4826 * np.median(np.abs(noise - np.median(noise)))
+    reach = int(np.clip(SMOOTHING * deviation / step, 0, WIDEST))
+    low, high = config.noisy_range
+    last = config.n_noisy - 1
+    counts = np.zeros((config.n_signal, config.n_noisy))
+    for offset in range(-reach, reach + 1):
+        row = at + offset
+        inside = (row >= 0) & (row < len(rows))
+        moved = rows[row[inside]] + noise[inside]
+        bins = (moved - low) * (config.n_noisy / (high - low))
+        index = row[inside] * config.n_noisy + np.clip(bins, 0, last).astype(int)
+        counts += np.bincount(index, minlength=counts.size).reshape(counts.shape)
+    return counts
