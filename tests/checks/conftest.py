@@ -7,6 +7,7 @@ from scipy import ndimage
 from napari_cosdd.checks.evidence import Evidence
 from napari_cosdd.datasets.summary import TrainedOn
 from napari_cosdd.images.stack import Stack
+from napari_cosdd.methods.values import Needs
 from napari_cosdd.noise_analysis.report import report
 
 
@@ -45,6 +46,7 @@ def make(world):
             "redrawn": np.stack([scene + world.noise(scene.shape, rng)] * 2),
             "quantiles": rng.uniform(size=scene.shape),
             "raw": report(Stack(noisy, "SYX", 2)),
+            "needs": Needs(noise_axis=True),
             "axis": "x",
             "reach": 9,
             "losses": {

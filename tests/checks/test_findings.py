@@ -7,7 +7,7 @@ from napari_cosdd.checks.findings import all_findings
 from napari_cosdd.checks.measures import apart
 from napari_cosdd.datasets.summary import TrainedOn
 from napari_cosdd.images.stack import Stack
-from napari_cosdd.methods.values import Problem
+from napari_cosdd.methods.values import Needs, Problem
 from napari_cosdd.noise_analysis.report import report
 
 
@@ -204,3 +204,26 @@ def test_a_right_model_passes_where_noise_grows_with_the_signal(make, world):
     assert raw.facts.is_clear
     assert apart(e.removed.along_x[1:7], raw.correlation.along_x[1:7]) > FROM_RAW
     assert "along" not in failed(e)
+
+
+def test_a_method_that_learns_from_targets_takes_noise_as_it_is(make, world):
+    """No axis and no reach are asked of it, and row noise may be removed."""
+    nothing = np.empty(0)
+    given = {
+        "solutions": world.scene[None],
+        "redrawn": nothing,
+        "quantiles": nothing,
+        "reach": 0,
+        "learned": "",
+    }
+    findings = all_findings(make(needs=Needs(target="clean"), **given))
+    unknown = {f.name for f in findings if f.passed is None}
+    assert unknown == {"axis", "reach", "latents", "shape", "strength"}
+    assert all(f.passed for f in findings if f.passed is not None)
+
+
+def test_a_method_without_a_noise_axis_is_told_that_it_needs_another(make):
+    findings = all_findings(make(needs=Needs(), axis="none", reach=0))
+    (found,) = (f for f in findings if f.name == "axis")
+    assert found.passed is False
+    assert found.remedy == "Use a method for noise that is correlated along an axis."

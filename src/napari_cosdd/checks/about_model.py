@@ -76,6 +76,10 @@ def axis(e: Evidence) -> Judgement:
     """Compare the model's noise axis with that of the raw noise."""
     facts = e.raw.facts
     remedy = f"Train again with noise axis {facts.axis}."
+    if not e.needs.noise_axis:
+        remedy = "Use a method for noise that is correlated along an axis."
+    if e.needs.target != "none":
+        return None, "learned from targets, whatever the noise", remedy
     if e.axis == "z" or not facts.is_clear:
         why = "along z" if e.axis == "z" else "not clear from the image alone"
         return None, why, remedy
@@ -104,7 +108,7 @@ def reach(e: Evidence) -> Judgement:
     """Compare the receptive field with how far the raw noise is correlated."""
     facts = e.raw.facts
     remedy = f"Train again with a receptive field of {facts.receptive_field} px."
-    if e.axis in ("z", "none") or facts.axis != e.axis:
+    if not e.needs.noise_axis or e.axis in ("z", "none") or facts.axis != e.axis:
         return None, "no correlation to be reached", remedy
     found = f"the noise is seen {facts.reach} px away, the model looks {e.reach} px"
     if e.unexpected is not None:

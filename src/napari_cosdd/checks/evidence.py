@@ -26,7 +26,7 @@ from napari_cosdd.checks.measures import (
     standardized,
 )
 from napari_cosdd.datasets.summary import TrainedOn
-from napari_cosdd.methods.values import Problem
+from napari_cosdd.methods.values import Needs, Problem
 from napari_cosdd.metrics import Coverage, coverage
 from napari_cosdd.noise_analysis.autocorrelation import Autocorrelation, autocorrelation
 from napari_cosdd.noise_analysis.report import NoiseReport
@@ -55,8 +55,11 @@ class Evidence:
         P(X <= x) of each pixel given those before it and the signal; empty likewise.
     raw : NoiseReport
         The noise as it is seen without the model.
+    needs : Needs
+        What the method needs: whether it learns from targets, has a noise axis.
     axis : {"x", "y", "z", "none"}
-        Along which the model's noise is correlated.
+        Along which the model takes the noise as correlated. A method that learns from
+        targets takes noise as it is: the image's own axis.
     reach : int
         Earlier pixels that the model of the noise sees.
     losses : mapping
@@ -80,6 +83,7 @@ class Evidence:
     redrawn: Floats
     quantiles: Floats
     raw: NoiseReport
+    needs: Needs
     axis: Literal["x", "y", "z", "none"]
     reach: int
     losses: Mapping[str, float]

@@ -78,6 +78,7 @@ def gather(
         )
         _check_says_something(truth)
     raw = report(stack_of(image, 2, fill_missing))
+    supervised = method.needs.target != "none"
     n_samples = SAMPLES if reference is None else SAMPLES_CALIBRATED
     solutions = _solutions(model, part, n_samples, device, stop)
     redrawn = np.empty(0)
@@ -93,7 +94,8 @@ def gather(
         redrawn=redrawn,
         quantiles=quantiles,
         raw=raw,
-        axis=method.noise_letter,
+        needs=method.needs,
+        axis=raw.facts.axis if supervised else method.noise_letter,
         reach=method.noise_reach,
         losses=losses,
         problem=problem,
