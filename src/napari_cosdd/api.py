@@ -217,7 +217,7 @@ def fit(
     fill_missing : bool
         Fill pixels that are not finite; they do not count in the training.
     noise_model : NoiseModel or path, optional
-        For methods that need one, such as "hdn"; from `calibrate`.
+        For methods that need one; from `calibrate`.
     init_model : TrainedModel or path, optional
         Start from this model's weights and keep its networks; method and preset are
         then the model's, and settings of the method must be.

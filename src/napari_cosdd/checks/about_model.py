@@ -96,11 +96,12 @@ def training(e: Evidence) -> Judgement:
         return None, "not recorded", remedy
     losses = e.history.get("loss", [])
     known = [(s, v) for s, v in zip(steps, losses, strict=False) if v is not None]
-    fall = 0.0
-    if len(known) > 3:
-        s, v = np.array(known).T
-        fall = float(np.interp(0.75 * s[-1], s, v) - v[-1])
-    found = f"{steps[-1]:.0f} steps; the loss fell by {fall:.3f} in the last quarter"
+    found = f"{steps[-1]:.0f} steps"
+    if len(known) <= 3:  # too few validations to see a fall
+        return steps[-1] >= STEPS, found, remedy
+    s, v = np.array(known).T
+    fall = float(np.interp(0.75 * s[-1], s, v) - v[-1])
+    found += f"; the loss fell by {fall:.3f} in the last quarter"
     return steps[-1] >= STEPS and fall < FALLING, found, remedy
 
 

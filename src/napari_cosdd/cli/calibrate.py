@@ -36,7 +36,7 @@ def calibrate(
     seed: Annotated[int, typer.Option(min=0)] = 0,
     overwrite: OverwriteOption = False,
 ) -> None:
-    """Measure a camera's noise model, for methods that need one (hdn)."""
+    """Measure a camera's noise model, for methods that need one."""
     from napari_cosdd import api
     from napari_cosdd.errors import BadInputError
     from napari_cosdd.images.files import check_output

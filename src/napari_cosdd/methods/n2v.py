@@ -13,7 +13,6 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn import functional as F
 
-from napari_cosdd.datasets.spec import DataSpec
 from napari_cosdd.events import Curve
 from napari_cosdd.methods.base import Preset
 from napari_cosdd.methods.noise_axis import (
@@ -21,11 +20,8 @@ from napari_cosdd.methods.noise_axis import (
     NoiseAxisConfig,
     NoiseAxisMethod,
 )
-from napari_cosdd.methods.outputs import MEAN, Output
-from napari_cosdd.methods.unet_config import UNetConfig
+from napari_cosdd.methods.unet_method import UNetConfig, UNetMethod
 from napari_cosdd.methods.values import (
-    NO_ASSETS,
-    Assets,
     Batch,
     Losses,
     Needs,
@@ -81,7 +77,7 @@ class Noise2VoidConfig(NoiseAxisConfig, UNetConfig):
         return super().resolved(facts)
 
 
-class Noise2Void(NoiseAxisMethod[Noise2VoidConfig]):
+class Noise2Void(UNetMethod[Noise2VoidConfig], NoiseAxisMethod[Noise2VoidConfig]):
     """Predict pixels from their surroundings, which carry none of their noise.
 
     A point mask hides the pixel only and so assumes independent noise; a line mask
@@ -103,12 +99,6 @@ class Noise2Void(NoiseAxisMethod[Noise2VoidConfig]):
         "noise_axis": "x",
         "receptive_field": 4,
     }
-
-    def __init__(
-        self, config: Noise2VoidConfig, spec: DataSpec, assets: Assets = NO_ASSETS
-    ) -> None:
-        super().__init__(config, spec, assets)
-        self.net = config.build(spec)
 
     @classmethod
     def suits(cls, facts: NoiseFacts) -> Suitability:
@@ -138,19 +128,6 @@ class Noise2Void(NoiseAxisMethod[Noise2VoidConfig]):
     def curves(self) -> tuple[Curve, ...]:
         """The error at masked pixels."""
         return (Curve("masked_mse", "masked error", "Loss", "squared error"),)
-
-    @property
-    def outputs(self) -> tuple[Output, ...]:
-        """The estimate."""
-        return (MEAN,)
-
-    def predict(self, x: Tensor) -> Mapping[str, Tensor]:
-        """Return the U-Net's estimate of the signal."""
-        return {MEAN.name: self.net(x)}
-
-    def tile_multiple(self) -> tuple[int, ...]:
-        """Return the stride of the lowest resolution."""
-        return self.net.multiple
 
     def describe(self) -> str:
         """Name the mask."""

@@ -1,19 +1,15 @@
 """What methods share that learn from pairs of images: a U-Net and a loss."""
 
-from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import torch
 from pydantic import Field
-from torch import Tensor
 
-from napari_cosdd.datasets.spec import DataSpec
 from napari_cosdd.errors import BadInputError
 from napari_cosdd.events import Curve
-from napari_cosdd.methods.base import Method, Preset
-from napari_cosdd.methods.outputs import MEAN, Output
-from napari_cosdd.methods.unet_config import UNetConfig
-from napari_cosdd.methods.values import NO_ASSETS, Assets, Batch, Losses, weighted_mean
+from napari_cosdd.methods.base import Preset
+from napari_cosdd.methods.unet_method import UNetConfig, UNetMethod
+from napari_cosdd.methods.values import Batch, Losses, weighted_mean
 from napari_cosdd.settings.training import TrainingConfig
 
 #: Sizes of the papers' U-Net, whose first level has full resolution.
@@ -31,7 +27,7 @@ class SupervisedConfig(UNetConfig):
     )
 
 
-class SupervisedMethod(Method[SupervisedConfig]):
+class SupervisedMethod(UNetMethod[SupervisedConfig]):
     """A U-Net from the noisy image to its target."""
 
     Config = SupervisedConfig
@@ -44,12 +40,6 @@ class SupervisedMethod(Method[SupervisedConfig]):
         ),
     }
     tiny: ClassVar = {"n_channels": 8, "n_levels": 2}
-
-    def __init__(
-        self, config: SupervisedConfig, spec: DataSpec, assets: Assets = NO_ASSETS
-    ) -> None:
-        super().__init__(config, spec, assets)
-        self.net = config.build(spec)
 
     def losses(
         self, batch: Batch, generator: torch.Generator, progress: float = 1.0
@@ -68,27 +58,6 @@ class SupervisedMethod(Method[SupervisedConfig]):
         unit = "squared error" if self.config.loss == "mse" else "absolute error"
         return (Curve("error", "error against targets", "Loss", unit),)
 
-    @property
-    def outputs(self) -> tuple[Output, ...]:
-        """The estimate."""
-        return (MEAN,)
-
-    def predict(self, x: Tensor) -> Mapping[str, Tensor]:
-        """Return the U-Net's estimate of the signal."""
-        return {MEAN.name: self.net(x)}
-
-    def tile_multiple(self) -> tuple[int, ...]:
-        """Return the stride of the lowest resolution."""
-        return self.net.multiple
-
     def symmetries(self) -> tuple[int, ...]:
         """All axes: the target is flipped with the image."""
         return tuple(range(self.spec.ndim))
-
-    def weights_from(self, other: Method[Any]) -> dict[str, Tensor] | None:
-        """Return the weights of another model if its network is of equal size."""
-        own, given = self.state_dict(), other.state_dict()
-        fits = own.keys() == given.keys() and all(
-            own[key].shape == value.shape for key, value in given.items()
-        )
-        return dict(given) if fits else None

@@ -135,9 +135,11 @@ def weighted_mean(values: Tensor, weight: Tensor | None) -> Tensor:
     ----------
     values : Tensor, shape (n, c, *spatial)
         Of each pixel.
-    weight : Tensor or None
-        As in `Batch`.
+    weight : Tensor of the shape of `values`, or None
+        0 where a value does not count: as in `Batch`, times a mask of targets if a
+        method has one.
     """
     if weight is None:
         return values.mean()
+    weight = weight.expand_as(values)
     return (values * weight).sum() / weight.sum().clamp(min=1)

@@ -1,0 +1,76 @@
+"""What methods share that give a point estimate by a U-Net."""
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from pydantic import Field
+from torch import Tensor
+
+from napari_cosdd.datasets.spec import DataSpec
+from napari_cosdd.methods.base import Method, MethodConfig
+from napari_cosdd.methods.outputs import MEAN, Output
+from napari_cosdd.methods.values import NO_ASSETS, Assets
+from napari_cosdd.nets.unet import UNet
+
+
+class UNetConfig(MethodConfig):
+    """Sizes of a U-Net."""
+
+    n_channels: int = Field(
+        default=32, ge=4, le=512, title="Channels", description="Features of a layer"
+    )
+    n_levels: int = Field(
+        default=4, ge=1, le=8, title="Levels", description="Resolutions of the U-Net"
+    )
+    n_blocks: int = Field(
+        default=1, ge=1, le=8, title="Blocks", description="Residual blocks of a level"
+    )
+    stem_stride: int = Field(
+        default=2,
+        ge=1,
+        le=2,
+        title="Stem stride",
+        description="2 works from half resolution down: 4 times faster",
+    )
+
+
+UNetT = TypeVar("UNetT", bound=UNetConfig)
+
+
+class UNetMethod(Method[UNetT]):
+    """A U-Net from image to image; subclasses say what it minimizes."""
+
+    def __init__(
+        self, config: UNetT, spec: DataSpec, assets: Assets = NO_ASSETS
+    ) -> None:
+        super().__init__(config, spec, assets)
+        self.net = UNet(
+            spec.ndim,
+            spec.n_channels,
+            spec.n_channels,
+            n_channels=config.n_channels,
+            n_levels=config.n_levels,
+            n_blocks=config.n_blocks,
+            stem_stride=config.stem_stride,
+        )
+
+    @property
+    def outputs(self) -> tuple[Output, ...]:
+        """The estimate."""
+        return (MEAN,)
+
+    def predict(self, x: Tensor) -> Mapping[str, Tensor]:
+        """Return the U-Net's estimate of the signal."""
+        return {MEAN.name: self.net(x)}
+
+    def tile_multiple(self) -> tuple[int, ...]:
+        """Return the stride of the lowest resolution."""
+        return self.net.multiple
+
+    def weights_from(self, other: Method[Any]) -> dict[str, Tensor] | None:
+        """Return the weights of another model if its network is of equal size."""
+        own, given = self.state_dict(), other.state_dict()
+        fits = own.keys() == given.keys() and all(
+            own[key].shape == value.shape for key, value in given.items()
+        )
+        return dict(given) if fits else None
