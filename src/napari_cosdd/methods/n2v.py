@@ -44,9 +44,9 @@ LINE_MASKS = Paper(
     "Structured Noise with Self-Supervised Blind-Spot Networks, ISBI 2020.",
     "10.1109/ISBI45749.2020.9098336",
 )
-#: Largest distance of the pixel whose value replaces a masked one.
+#: Largest distance per axis of the pixel that replaces a masked one, pixels.
 NEIGHBOURHOOD = 2
-#: Pixels that the paper of line masks hides on each side.
+#: Pixels hidden on each side in the paper on line masks.
 PAPER_REACH = 4
 
 
@@ -73,7 +73,7 @@ class Noise2VoidConfig(NoiseAxisConfig, UNetConfig):
     )
 
     def resolved(self, facts: NoiseFacts | None) -> Self:
-        """Return a copy whose mask, where it is open, reaches as far as the noise."""
+        """Return a copy whose open mask length is set to the reach of the noise."""
         if self.receptive_field is None:
             reach = 0 if facts is None else facts.reach
             update = {"receptive_field": reach or PAPER_REACH}
@@ -82,10 +82,10 @@ class Noise2VoidConfig(NoiseAxisConfig, UNetConfig):
 
 
 class Noise2Void(NoiseAxisMethod[Noise2VoidConfig]):
-    """Predict pixels from their surroundings, which carry none of their noise.
+    """Predicts pixels from surroundings with independent noise.
 
-    A point mask hides the pixel only and so assumes independent noise; a line mask
-    (SN2V) also hides the neighbours whose noise is related.
+    A point mask hides the pixel alone, which assumes independent noise. A line mask
+    (SN2V) also hides the neighbours with correlated noise.
     """
 
     title = "Noise2Void"
@@ -112,7 +112,7 @@ class Noise2Void(NoiseAxisMethod[Noise2VoidConfig]):
 
     @classmethod
     def suits(cls, facts: NoiseFacts) -> Suitability:
-        """Independent noise with point masks, noise along one axis with lines."""
+        """Independent noise suits point masks; noise along one axis suits lines."""
         if facts.pattern == "independent":
             return Suitability(2, "Noise2Void with point masks fits.")
         if facts.pattern == "one axis":
@@ -122,7 +122,7 @@ class Noise2Void(NoiseAxisMethod[Noise2VoidConfig]):
     def losses(
         self, batch: Batch, generator: torch.Generator, progress: float = 1.0
     ) -> Losses:
-        """Return the squared error at the targets, whose line is hidden."""
+        """Return the squared error at target pixels, whose masks are hidden."""
         x = batch.x
         targets, hidden = self._mask(x, generator)
         blind = torch.where(hidden, _neighbours(x, self._steps(), generator), x)
@@ -162,7 +162,7 @@ class Noise2Void(NoiseAxisMethod[Noise2VoidConfig]):
         )
 
     def papers(self) -> tuple[Paper, ...]:
-        """Return the paper of the method, and that of line masks."""
+        """Return the paper on point masks and, with line masks, the paper on these."""
         return (POINT_MASKS,) if self.noise_dim is None else (POINT_MASKS, LINE_MASKS)
 
     def networks_in_words(self) -> str:
@@ -187,10 +187,11 @@ class Noise2Void(NoiseAxisMethod[Noise2VoidConfig]):
         return targets, hidden
 
     def _steps(self) -> Tensor:
-        """Return where values for hidden pixels may come from, (n, ndim).
+        """Return the offsets of pixels that may replace a hidden one, (n, ndim).
 
-        Not from the line that is hidden: its noise is related to the target's. Where
-        there are lines only, from beyond what is hidden.
+        Pixels on the hidden line are excluded, since their noise correlates with the
+        target's. One-dimensional images have no other lines; there the offsets point
+        beyond the hidden part.
         """
         near = range(-NEIGHBOURHOOD, NEIGHBOURHOOD + 1)
         steps = [
@@ -209,9 +210,9 @@ def _padded(mask: Tensor, reach: list[int]) -> Tensor:
 
 
 def _neighbours(x: Tensor, steps: Tensor, generator: torch.Generator) -> Tensor:
-    """Return for every pixel the value of another one, one of `steps` away.
+    """Return for every pixel the value of another one, at a random offset of `steps`.
 
-    What lies beyond the image is taken from as far on the other side.
+    An offset that leads outside the image is reversed along that axis.
     """
     shape = (x.shape[0], *x.shape[2:])
     choice = torch.randint(len(steps), shape, generator=generator, device=x.device)

@@ -1,4 +1,4 @@
-"""What methods share that learn from pairs of images: a U-Net and a loss."""
+"""The base class of methods that learn from pairs of images."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
@@ -82,11 +82,11 @@ class SupervisedMethod(Method[SupervisedConfig]):
         return self.net.multiple
 
     def symmetries(self) -> tuple[int, ...]:
-        """All axes: the target is flipped with the image."""
+        """Return all axes: the target is flipped with the image."""
         return tuple(range(self.spec.ndim))
 
     def weights_from(self, other: Method[Any]) -> dict[str, Tensor] | None:
-        """Return the weights of another model if its network is of equal size."""
+        """Return the weights of another model if its network has equal size."""
         own, given = self.state_dict(), other.state_dict()
         fits = own.keys() == given.keys() and all(
             own[key].shape == value.shape for key, value in given.items()

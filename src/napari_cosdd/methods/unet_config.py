@@ -1,4 +1,4 @@
-"""Sizes of the U-Net that several methods have."""
+"""Sizes of the U-Net that several methods use."""
 
 from pydantic import Field
 
@@ -28,7 +28,7 @@ class UNetConfig(MethodConfig):
     )
 
     def build(self, spec: DataSpec) -> UNet:
-        """Return a network from image to image of these sizes."""
+        """Return a network of these sizes that maps an image to an image."""
         return UNet(
             spec.ndim,
             spec.n_channels,

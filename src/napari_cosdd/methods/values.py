@@ -10,7 +10,7 @@ from napari_cosdd.noise_models.base import NoiseModel
 
 
 class Paper(NamedTuple):
-    """What to cite for a method."""
+    """A paper to cite for a method."""
 
     text: str
     doi: str
@@ -27,9 +27,9 @@ class Batch(NamedTuple):
     x : Tensor, shape (n, c, *spatial)
         Noisy, normalized.
     target : Tensor or None
-        What a supervised method learns to predict, same shape.
+        Target of a supervised method, same shape.
     weight : Tensor or None
-        0 where a pixel was filled in and says nothing, else 1; None: all count.
+        0 for filled pixels, which carry no information, else 1; None if all count.
     """
 
     x: Tensor
@@ -43,9 +43,9 @@ class Losses(NamedTuple):
     Attributes
     ----------
     objectives : mapping
-        Minimized, by parameter group; their gradients do not overlap.
+        Scalars to minimize; no parameter has a gradient from two of them.
     metrics : mapping
-        Shown and judged, not minimized.
+        Scalars to show and to judge the training by.
     """
 
     objectives: Mapping[str, Tensor]
@@ -53,10 +53,10 @@ class Losses(NamedTuple):
 
 
 class Groups(NamedTuple):
-    """Parameters that know the signal, and those that know the noise.
+    """Parameters of the signal, and parameters of the noise.
 
-    Signals resemble each other more than noises do, so trained parameters of the
-    first kind are kept close to where they start, those of the second are not.
+    Images differ less in their signal than in their noise, so fine-tuning keeps the
+    parameters of the signal near their start and leaves those of the noise free.
     """
 
     signal: list[nn.Parameter]
@@ -70,9 +70,9 @@ class Needs:
     Attributes
     ----------
     target : {"none", "clean", "noisy"}
-        A second image of each scene: none, a clean one, or another noisy one.
+        Kind of a second image of each scene.
     noise_models : frozenset of str
-        Kinds of noise models that serve; empty: the method takes none.
+        Accepted kinds of noise models; empty if the method takes none.
     psf : bool
         Whether it needs the point spread function.
     noise_axis : bool
@@ -93,7 +93,7 @@ class Suitability(NamedTuple):
     score : int
         3 the best choice, 2 suits, 1 possible, 0 does not suit.
     reason : str
-        Why, in one sentence.
+        Reason for the score, in one sentence.
     """
 
     score: int
@@ -102,7 +102,7 @@ class Suitability(NamedTuple):
 
 @dataclass(frozen=True)
 class Assets:
-    """What a method is given beside its settings; saved inside its model file."""
+    """Inputs of a method beside its settings; saved in its model file."""
 
     noise_model: NoiseModel | None = None
 
@@ -111,12 +111,12 @@ NO_ASSETS = Assets()
 
 
 class Problem(NamedTuple):
-    """Why the present weights are no result.
+    """Why the present weights are unusable.
 
     Attributes
     ----------
     name : str
-        What happened, such as "the posterior collapsed".
+        Name of the problem, such as "the posterior collapsed".
     found : str
         The numbers that show it.
     remedy : str
@@ -129,12 +129,12 @@ class Problem(NamedTuple):
 
 
 def weighted_mean(values: Tensor, weight: Tensor | None) -> Tensor:
-    """Return the mean of the values that count, a scalar.
+    """Return the weighted mean of the values, a scalar.
 
     Parameters
     ----------
     values : Tensor, shape (n, c, *spatial)
-        Of each pixel.
+        A value for each pixel.
     weight : Tensor or None
         As in `Batch`.
     """
