@@ -172,7 +172,7 @@ class LadderMethod(Method[LadderT]):
     def signal_metrics(
         self, x: Tensor, signal_error: Tensor, weight: Tensor | None
     ) -> dict[str, Tensor]:
-        """Return the power that the code explains, and the signal's power and its error.
+        """Return the power that the code explains, and the signal's with its error.
 
         Parameters
         ----------
