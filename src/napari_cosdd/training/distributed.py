@@ -78,7 +78,7 @@ class Processes:
 
 @contextmanager
 def joined_processes() -> Iterator[Processes]:
-    """Join the processes that torchrun started; without torchrun, use this one alone."""
+    """Join the processes that torchrun started; without it, use this one alone."""
     if int(os.environ.get("WORLD_SIZE", "1")) == 1 or dist.is_initialized():
         yield Processes()
         return
