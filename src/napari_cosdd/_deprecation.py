@@ -1,4 +1,4 @@
-"""Former names of arguments, which work for one release with a warning."""
+"""Former names of arguments, supported with a warning for one release."""
 
 import warnings
 from collections.abc import Mapping
@@ -12,23 +12,23 @@ def renamed(former: str, present: str) -> None:
 
 
 def take_former(values: dict[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
-    """Take arguments out of `values` that were given by a former name.
+    """Remove arguments with former names from `values`, and return them.
 
     Parameters
     ----------
     values : dict
-        Further keyword arguments of a function; those taken are removed.
+        Keyword arguments; those with former names are removed.
     names : mapping
         Present name by former name.
 
     Returns
     -------
     dict
-        Their values, by the present name.
+        The removed values, by present name.
     """
-    taken = {}
+    by_present_name = {}
     for former, present in names.items():
         if former in values:
             renamed(former, present)
-            taken[present] = values.pop(former)
-    return taken
+            by_present_name[present] = values.pop(former)
+    return by_present_name

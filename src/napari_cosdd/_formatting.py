@@ -1,4 +1,4 @@
-"""Numbers as people say them."""
+"""Formatting of times and amounts of memory."""
 
 
 def duration(seconds: float) -> str:

@@ -1,7 +1,7 @@
 """The Python interface: analyze, recommend, calibrate, fit, denoise, check, load.
 
-Images are numpy arrays, paths, or `Image`s. What the command line and the docks do
-goes through here, too: `prepare_run` and `denoising` give them the events.
+Images are numpy arrays, paths, or `Image`s. The command line and the docks use this
+interface, too: `prepare_run` and `denoising` give them streams of events.
 """
 
 from collections.abc import Callable, Sequence
@@ -44,9 +44,9 @@ from napari_cosdd.training.job import TrainingJob
 from napari_cosdd.training.prepare import prepare_run
 from napari_cosdd.training.recipe import Recipe, check_init_model
 
-#: Samples of the mean that a residual is taken from.
+#: Number of samples in the mean that a residual is computed with.
 RESIDUAL_SAMPLES = 20
-#: Former names of arguments.
+#: Present names of arguments, by their former names.
 FILL = {"mask": "fill_missing"}
 START = {"start": "init_model"}
 
@@ -66,16 +66,16 @@ def analyze(
     Parameters
     ----------
     image : array, path or Image
-        Any axes; planes of y and x are looked at. With `frames` also a folder or a
+        Any axes; planes of y and x are measured. With `frames` also a folder or a
         sequence of single planes.
     axes : str, optional
         Letters of "STCZYX"; default: as the file says, or guessed from the shape.
     region : tuple of two slices (y, x), optional
-        Where there is only noise; default: flat patches are found.
+        A region with noise alone; default: flat patches, found automatically.
     frames : bool
         The images are repeats of a static scene: use their differences.
     model : TrainedModel or path, optional
-        Use its residual: the image minus what it makes of it.
+        Measure the residual: the image minus this model's estimate.
     fill_missing : bool
         Fill pixels that are not finite.
 
@@ -87,8 +87,8 @@ def analyze(
     Raises
     ------
     BadInputError
-        If the image is too small, constant, or not finite where nothing fills it; if
-        there are several where one is looked at.
+        If the image is too small or constant, has pixels that are not finite and
+        not filled, or if there are several images without `frames`.
     BadModelFileError
         If the model is for other images.
 
@@ -116,7 +116,7 @@ def analyze(
 
 
 def recommend(found: NoiseReport) -> tuple[Recommendation, ...]:
-    """Return all methods with how well they suit the noise, the best first.
+    """Return all methods, rated by how well they suit the noise, the best first.
 
     Parameters
     ----------
@@ -140,12 +140,12 @@ def calibrate(
     Parameters
     ----------
     images : array, path or Image, or a sequence of them
-        Noisy. Without `clean` repeats of a static scene: a time series, or single
-        planes; their mean is taken for the signal.
+        Noisy. Without `clean`, repeats of a static scene, as a time series or single
+        planes; their mean serves as the signal.
     clean : array, path or Image, optional
         Clean image of the same scene, in the same grey levels.
     kind : {"histogram", "mixture"}
-        Of the noise model.
+        Kind of noise model.
     axes : str, optional
         Letters of "STCZYX".
     seed : int
@@ -219,8 +219,8 @@ def fit(
     noise_model : NoiseModel or path, optional
         For methods that need one; from `calibrate`.
     init_model : TrainedModel or path, optional
-        Start from this model's weights and keep its networks; method and preset are
-        then the model's, and settings of the method must be.
+        Start from this model's weights and keep its networks. Its method and settings
+        then apply: `preset` is ignored, and method settings must equal the model's.
     output : path, optional
         Model file to write while training.
     on_event : callable, optional
@@ -236,9 +236,9 @@ def fit(
     Raises
     ------
     BadInputError
-        If an image or a setting is not what is needed.
+        If an image or a setting is invalid.
     TrainingDivergedError, PosteriorCollapseError, NotEnoughMemoryError
-        If training fails for good.
+        If training fails after all attempts to recover.
     """
     former = take_former(settings, FILL | START)
     fill_missing = former.get("fill_missing", fill_missing)
@@ -300,7 +300,7 @@ def denoise(
     BadModelFileError
         If the model is for other channels or dimensions.
     BadInputError
-        If the image or a setting is not what is needed.
+        If the image or a setting is invalid.
     """
     fill_missing = take_former(settings, FILL).get("fill_missing", fill_missing)
     trained = opened_model(model)
@@ -326,12 +326,12 @@ def check(
     stop: Callable[[], bool] = lambda: False,
     **former: Any,
 ) -> ModelCheck:
-    """Tell whether what a model makes of an image can be trusted.
+    """Judge whether a model's result on an image can be trusted.
 
     Parameters
     ----------
     image : array, path or Image
-        Noisy; its busiest part is looked at.
+        Noisy; the part with the most contrast is examined.
     model : TrainedModel or path
         From `fit` or `load`.
     axes : str, optional
@@ -343,7 +343,7 @@ def check(
     device : str
         Where to compute.
     stop : callable
-        Polled between the parts of the work.
+        Polled between the parts of the work; True stops it.
 
     Returns
     -------
@@ -353,9 +353,9 @@ def check(
     Raises
     ------
     BadModelFileError, BadInputError
-        If the model is for other images, or the image cannot be looked at.
+        If the model is for other images, or the image cannot be examined.
     StoppedError
-        Once `stop` says so.
+        Once `stop` returns True.
     """
     fill_missing = take_former(former, FILL).get("fill_missing", fill_missing)
     _refuse_unknown("check", former)
@@ -401,20 +401,20 @@ def _refuse_unknown(function: str, values: dict[str, Any]) -> None:
 def prepare_training(
     images: Sequence[Image], recipe: Recipe[Any], **former: Any
 ) -> TrainingJob:
-    """Call `prepare_run`, which this is called now."""
+    """Call `prepare_run`, the present name of this function."""
     renamed("prepare_training", "prepare_run")
-    taken = take_former(former, FILL | START)
-    return prepare_run(images, recipe, **former, **taken)
+    by_present_name = take_former(former, FILL | START)
+    return prepare_run(images, recipe, **former, **by_present_name)
 
 
 def with_settings(recipe: Recipe[Any], settings: dict[str, Any]) -> Recipe[Any]:
-    """Call `Recipe.with_values`, which this is called now."""
+    """Call `Recipe.with_values`, the present name of this function."""
     renamed("with_settings", "Recipe.with_values")
     return recipe.with_values(settings)
 
 
 def inference_config(settings: dict[str, Any]) -> PredictionConfig:
-    """Call `PredictionConfig.from_values`, which this is called now."""
+    """Call `PredictionConfig.from_values`, the present name of this function."""
     renamed("inference_config", "PredictionConfig.from_values")
     return PredictionConfig.from_values(settings)
 

@@ -1,4 +1,4 @@
-"""Where the computing happens: CUDA, Apple's MPS or the CPU."""
+"""Devices to compute on: CUDA, Apple's MPS or the CPU."""
 
 import ctypes
 import os
@@ -13,9 +13,12 @@ from torch import nn
 
 from napari_cosdd.errors import BadInputError, DeviceLostError
 
+#: Number of cores up to which none is left free for the window.
 FEW_CORES = 3
-#: Numbers of settings of glibc's mallopt; blocks that are kept; its own limit, bytes.
+#: Codes of two settings of glibc's mallopt.
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+#: Size from which glibc maps blocks of memory: while freed memory is kept, and by
+#: glibc's default, bytes.
 KEPT, MAPPED = 256 << 20, 32 << 20
 
 
@@ -25,7 +28,7 @@ def choose_device(name: str = "auto") -> torch.device:
     Raises
     ------
     BadInputError
-        If the device is not there.
+        If the device is not available.
     """
     if name == "auto":
         if torch.cuda.is_available():
@@ -55,7 +58,7 @@ def available_devices() -> list[str]:
 
 @contextmanager
 def told_if_lost(what_stays: str) -> Iterator[None]:
-    """Say in words that a GPU stopped working, and what is not lost with it."""
+    """Turn the failure of a GPU into an error that says what is preserved."""
     try:
         yield
     except torch.AcceleratorError as error:
@@ -69,9 +72,9 @@ def told_if_lost(what_stays: str) -> Iterator[None]:
 
 @contextmanager
 def on_device(module: nn.Module, device: torch.device) -> Iterator[None]:
-    """Lend networks to a device; they come back to the CPU whatever happens.
+    """Move networks to a device; on exit they return to the CPU in any case.
 
-    Their weights stay here: a GPU that stopped working gives none back.
+    The weights are kept on the CPU, since a failed GPU cannot return them.
     """
     kept = {key: value.detach() for key, value in module.state_dict().items()}
     try:
@@ -87,10 +90,10 @@ def on_device(module: nn.Module, device: torch.device) -> Iterator[None]:
 
 
 def _keep_freed_memory(on: bool) -> None:
-    """Let the program keep the memory of tensors that are gone, for the next ones.
+    """Let the program keep the memory of deleted tensors for new ones.
 
-    glibc else maps each block of 32 MB and more anew, and each of its pages costs a
-    fault: half of the time of a prediction.
+    By default glibc maps each block of 32 MB or more anew. The page faults take half
+    of the time of a prediction.
     """
     if (library := _glibc()) is not None:
         library.mallopt(M_MMAP_THRESHOLD, KEPT if on else MAPPED)
@@ -99,7 +102,7 @@ def _keep_freed_memory(on: bool) -> None:
 
 @cache
 def _glibc() -> ctypes.CDLL | None:
-    """Return the C library if it is glibc, whose allocator can be told what to do."""
+    """Return the C library if it is glibc, whose allocator has settings."""
     if not sys.platform.startswith("linux"):
         return None
     library = ctypes.CDLL(None)
@@ -108,9 +111,9 @@ def _glibc() -> ctypes.CDLL | None:
 
 
 def leave_a_core() -> None:
-    """Let this thread compute on all cores but one, which draws the window.
+    """Let this thread use all cores but one, which stays free for the window.
 
-    Where there are three cores or fewer, one of them is too much to give.
+    With three cores or fewer, all are used.
     """
     cores = os.cpu_count() or 1
     if cores > FEW_CORES:
@@ -118,7 +121,7 @@ def leave_a_core() -> None:
 
 
 def describe_device(device: torch.device) -> str:
-    """Say in words what `device` is."""
+    """Describe `device` in words."""
     if device.type == "cuda":
         total = torch.cuda.get_device_properties(device).total_memory
         return f"{torch.cuda.get_device_name(device)}, {total / 2**30:.0f} GB"
@@ -129,7 +132,7 @@ def describe_device(device: torch.device) -> str:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Tell whether `error` is memory running out, on whatever device."""
+    """Whether `error` means that memory ran out, on any device."""
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
         return True
     text = str(error).lower()
@@ -139,7 +142,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def free_bytes(device: torch.device) -> int:
-    """Return the memory of a device that no tensor uses; what torch caches is free."""
+    """Return the free memory of a device, including what torch caches."""
     if device.type == "cuda":
         cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(
             device

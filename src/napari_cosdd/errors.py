@@ -1,4 +1,4 @@
-"""What can go wrong, in words for the user: what was expected and what came."""
+"""Errors for the user; their texts say what was expected and what came."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -16,7 +16,7 @@ class BadInputError(CosddError, ValueError):
 
 
 class StoppedError(CosddError):
-    """The user stopped it before there was anything to keep."""
+    """The user stopped the work before there was a result."""
 
 
 class BadModelFileError(CosddError, ValueError):
@@ -24,11 +24,11 @@ class BadModelFileError(CosddError, ValueError):
 
 
 class TrainingDivergedError(CosddError, ArithmeticError):
-    """Training became unstable and rolling back did not help."""
+    """Training became unstable, and going back did not help."""
 
 
 class PosteriorCollapseError(CosddError):
-    """The latents carry no signal, after every restart; nothing is delivered."""
+    """The latents carry no signal after all restarts; there is no model."""
 
 
 class SavingError(CosddError, OSError):
@@ -44,14 +44,14 @@ class NotEnoughMemoryError(CosddError, MemoryError):
 
 
 def in_words(error: ValidationError, known: Iterable[str] = ()) -> str:
-    """Say what is wrong with settings, for whom pydantic's text is too long.
+    """Return a short description of invalid settings, for the user.
 
     Parameters
     ----------
     known : iterable of str
-        Names of settings, of which one that is not known may be a misspelling.
+        Names of settings, to suggest for a misspelled name.
     """
-    return "; ".join(_problem(found, list(known)) for found in error.errors())
+    return "; ".join(_problem(detail, list(known)) for detail in error.errors())
 
 
 def _problem(found: Any, known: list[str]) -> str:

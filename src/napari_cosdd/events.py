@@ -1,4 +1,4 @@
-"""What training and denoising tell whoever listens: plain, frozen values.
+"""Events of training and denoising: plain, frozen values.
 
 The trainer and the denoiser are generators of these. The command line, the Python
 interface and the dock widgets read the same events.
@@ -21,13 +21,13 @@ class Curve(NamedTuple):
     Attributes
     ----------
     key : str
-        Its name among the losses.
+        Key in the losses.
     title : str
-        In the plot's legend.
+        Text in the plot's legend.
     tab : str
-        The plot that it belongs to.
+        Tab of the plot that shows it.
     unit : str
-        At the plot's axis.
+        Unit at the plot's axis.
     """
 
     key: str
@@ -43,36 +43,36 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Analyzed(Event):
-    """The noise of an image was looked at; `result` is the NoiseReport."""
+    """The noise of an image is measured; `result` is the NoiseReport."""
 
     result: Any
 
 
 @dataclass(frozen=True, slots=True)
 class Estimated(Event):
-    """A few steps were tried; `result` is the TrainingEstimate."""
+    """A few steps are timed; `result` is the TrainingEstimate."""
 
     result: Any
 
 
 @dataclass(frozen=True, slots=True)
 class Started(Event):
-    """Training is about to take its first step.
+    """The training takes its first step next.
 
     Attributes
     ----------
     device : str
-        In words: "CPU, 2 threads".
+        Device in words, such as "CPU, 2 threads".
     n_parameters : int
-        Trainable numbers of all networks.
+        Number of trainable parameters.
     memory : int
         Estimated bytes for training.
     first_step, max_steps : int
-        0, or where a resumed run goes on; and where it ends at the latest.
+        First step (above 0 if resumed), and largest number of steps.
     description : str
         One line on the method, its noise axis and receptive field.
     curves : tuple of Curve
-        What is plotted over the steps.
+        Losses and metrics to plot over the steps.
     """
 
     device: str
@@ -97,9 +97,9 @@ class StepDone(Event):
     losses : mapping
         Objectives and metrics of the step, nats per pixel or squared units.
     learning_rate : float
-        Of this step.
+        Learning rate of this step.
     seconds : float
-        Since training began, earlier runs included.
+        Time since training began, including earlier runs.
     remaining : float
         Estimated seconds left.
     """
@@ -119,11 +119,11 @@ class Validated(Event):
     Attributes
     ----------
     step : int
-        Optimizer steps done; in other events, too.
+        Optimizer steps done, as in the other events.
     losses : mapping
         As in `StepDone`, with `loss`, the sum of the objectives.
     best : bool
-        Whether these weights are kept, as the best so far or as good as any.
+        Whether these weights are kept.
     """
 
     step: int
@@ -133,14 +133,14 @@ class Validated(Event):
 
 @dataclass(frozen=True, slots=True)
 class Preview(Event):
-    """A validation crop as the present weights have it.
+    """A validation crop, processed with the present weights.
 
     Attributes
     ----------
     noisy : ndarray, shape (c, *spatial)
         The crop, grey levels.
     images : mapping of str to ndarray, each of the shape of `noisy`
-        What the method shows of it, by title, in grey levels; the estimate first.
+        Images of the method by title, in grey levels; the estimate first.
     """
 
     step: int
@@ -174,14 +174,14 @@ class Finished(Event):
 
 @dataclass(frozen=True, slots=True)
 class TileDone(Event):
-    """A tile is finished and written, or a worker's share of them.
+    """A tile, or a share of the tiles, is finished and written.
 
     Attributes
     ----------
     done, total : int
-        Tiles, or shares, finished of all.
+        Number of finished tiles or shares, and of all.
     seconds, remaining : float
-        Spent and estimated.
+        Time spent, and estimated remaining time.
     """
 
     done: int
@@ -192,19 +192,19 @@ class TileDone(Event):
 
 @dataclass(frozen=True, slots=True)
 class Allocated(Event):
-    """The arrays of a `Prediction` are there; they are filled as samples come in."""
+    """The arrays of a `Prediction` are allocated; samples will fill them."""
 
     result: Any
 
 
 @dataclass(frozen=True, slots=True)
 class SampleDone(Event):
-    """More samples of a tile are drawn; mean and deviation of it are up to date.
+    """More samples of a tile are drawn; its mean and deviation are updated.
 
     Attributes
     ----------
     n_samples, total : int
-        Samples drawn so far, of all.
+        Number of samples drawn so far, and of all.
     """
 
     n_samples: int
@@ -225,7 +225,7 @@ class Written(Event):
     Attributes
     ----------
     paths : tuple of Path
-        The images; none where tiles that others do are still to come.
+        The images; empty while tiles of other processes are unfinished.
     """
 
     paths: tuple[Path, ...]

@@ -1,4 +1,4 @@
-"""How good a denoised image is, against a reference."""
+"""Scores of a denoised image against a reference."""
 
 import math
 from typing import Any, NamedTuple
@@ -21,8 +21,8 @@ class Scores(NamedTuple):
     psnr : float
         Peak signal-to-noise ratio, dB; the peak is the reference's range.
     psnr_affine : float
-        The same after the best gain and offset were fitted to the image: what
-        remains when brightness does not count.
+        PSNR after fitting gain and offset of the image to the reference, so that
+        errors of brightness and contrast do not count.
     ssim : float
         Structural similarity, at most 1.
     """
@@ -38,8 +38,8 @@ class Coverage(NamedTuple):
     Attributes
     ----------
     nominal, measured : ndarray, equal lengths
-        Share of the truth that lies within if the posterior is right, and that does;
-        narrowest interval first.
+        Expected share of the truth within each interval if the posterior is right,
+        and measured share; narrowest interval first.
     """
 
     nominal: NDArray[np.float64]
@@ -48,7 +48,7 @@ class Coverage(NamedTuple):
     def at(self, nominal: float) -> float:
         """Return the measured share at a nominal one; NaN beyond the widest interval.
 
-        That of k samples is (k - 1) / (k + 1): 95 % take 39 of them.
+        The widest interval of k samples has (k - 1) / (k + 1): 95 % need 39 samples.
         """
         if nominal > self.nominal[-1] + 1e-9:
             return math.nan
@@ -58,9 +58,9 @@ class Coverage(NamedTuple):
 def coverage(samples: NDArray[Any], reference: NDArray[Any]) -> Coverage:
     """Measure how often a reference lies between posterior samples.
 
-    If it is distributed as the k samples are, it lies between the j-th lowest and the
-    j-th highest of them with probability 1 - 2j / (k + 1), exactly: 39 samples give
-    95, 80 and 50 %.
+    A reference distributed as the k samples lies between the j-th lowest and the j-th
+    highest of them with probability 1 - 2j / (k + 1), exactly. With 39 samples there
+    are intervals of 95, 80 and 50 %.
 
     Parameters
     ----------
@@ -95,7 +95,7 @@ def psnr(image: NDArray[Any], reference: NDArray[Any], data_range: float) -> flo
 
 
 def affine_fit(image: NDArray[Any], reference: NDArray[Any]) -> NDArray[np.float64]:
-    """Return gain · image + offset that is closest to `reference`."""
+    """Return gain · image + offset, fitted to `reference` by least squares."""
     a, b = image.astype(np.float64), reference.astype(np.float64)
     spread = a.var()
     gain = ((a - a.mean()) * (b - b.mean())).mean() / spread if spread > 0 else 0.0

@@ -1,1 +1,1 @@
-"""Is a result right? What can be told without ground truth."""
+"""The model check: evidence and findings, without ground truth."""

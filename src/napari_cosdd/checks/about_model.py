@@ -1,4 +1,4 @@
-"""What speaks for or against the model itself: its axis, its reach, its training."""
+"""Findings about the model itself: its axis, its reach, its training."""
 
 import numpy as np
 
@@ -7,11 +7,13 @@ from napari_cosdd.checks.finding import LAGS, WORDS, Judgement
 from napari_cosdd.checks.measures import Floats, apart
 from napari_cosdd.datasets.summary import NoiseSummary
 
-#: Ratio of the deviations of two cameras at equal brightness.
+#: Ratio of noise deviations at equal brightness from which cameras count as different.
 CAMERA = 1.5
-#: Difference of the raw noise's autocorrelation from that of the training images.
+#: Difference of the raw noise's autocorrelation from that of the training images, from
+#: which cameras count as different.
 CAMERA_CORRELATION = 0.25
-#: Fewer steps are none; fall of the loss, nats, in the last quarter of a training.
+#: Smallest number of steps of a sufficient training; largest fall of the loss in its
+#: last quarter, nats.
 STEPS, FALLING = 200, 0.03
 
 
@@ -25,32 +27,32 @@ def likeness(e: Evidence) -> Judgement:
 
 
 def _other_camera(e: Evidence) -> list[str]:
-    """Say in what the raw noise differs from that of the training images."""
+    """Describe how the raw noise differs from that of the training images."""
     then = e.trained_on.noise
     if then is None:
         return []
-    found = []
+    differences = []
     ratio = _ratio(e.raw.dependence.signal, e.raw.dependence.variance, then)
     if not 1 / CAMERA < ratio < CAMERA:
-        found.append(
+        differences.append(
             f"at equal brightness its noise is {ratio:.2g} times as strong as theirs"
         )
     powers = e.raw.correlation.variance, then.power
     for axis, theirs in (("x", then.along_x), ("y", then.along_y)):
         now, before = e.raw.correlation.along(axis)[1:], np.array(theirs)
         if _differ(now, before, powers):
-            found.append(
+            differences.append(
                 f"its noise correlates along {WORDS[axis]} by {now[0]:.2f}, theirs by "
                 f"{before[0]:.2f}"
             )
-    return found
+    return differences
 
 
 def _differ(now: Floats, before: Floats, powers: tuple[float, float | None]) -> bool:
-    """Whether neither correlations nor, where known, covariances are alike.
+    """Whether correlations differ and, where known, covariances, too.
 
-    Where patches are brighter, shot noise dilutes the correlation of a detector's
-    rows and leaves their covariance.
+    In brighter patches, shot noise lowers the correlation along a detector's rows but
+    keeps the covariance, so one of the two agreeing is enough.
     """
     differences = [apart(now, before)]
     ours, theirs = powers
@@ -61,7 +63,7 @@ def _differ(now: Floats, before: Floats, powers: tuple[float, float | None]) -> 
 
 
 def _ratio(signal: Floats, variance: Floats, then: NoiseSummary) -> float:
-    """Return the ratio of deviations where both curves have the same levels."""
+    """Return the ratio of noise deviations at levels that both curves include."""
     x, v = np.array(then.signal), np.array(then.variance)
     if len(x) < 2 or len(signal) < 2:
         return 1.0
@@ -89,7 +91,7 @@ def axis(e: Evidence) -> Judgement:
 
 
 def training(e: Evidence) -> Judgement:
-    """Look whether training was long enough for the loss to settle."""
+    """Check whether training was long enough for the loss to settle."""
     remedy = "Train longer."
     steps = [s for s in e.history.get("step", []) if s is not None]
     if not steps:

@@ -1,4 +1,4 @@
-"""What speaks for or against what was removed: is it noise, and noise alone."""
+"""Findings about the residual: whether it is noise, and noise alone."""
 
 import math
 
@@ -9,46 +9,49 @@ from napari_cosdd.checks.evidence import Evidence
 from napari_cosdd.checks.finding import ACROSS, LAGS, SURE, TOO_SMALL, WORDS, Judgement
 from napari_cosdd.checks.measures import LEVELS, Floats, apart, correlation
 
-#: Mean of the residual at a level, in deviations of the residual at that level; of a
-#: point estimate's, which sees the pixel that it estimates.
+#: Limits of the residual's mean at a level, in its deviations there: of samples, and
+#: of a point estimate, whose residual is biased as it sees the estimated pixel.
 BIAS, BIAS_POINT = 0.15, 0.3
-#: Differences of autocorrelations: from the raw noise, from the model's own noise.
+#: Limits of the residual's difference in autocorrelation from the raw noise, and from
+#: the model's own noise.
 FROM_RAW, FROM_MODEL = 0.15, 0.06
-#: Autocorrelation of the residual across the noise's rows; of a point estimate's.
+#: Limits of the residual's autocorrelation across the noise's rows: of samples, and of
+#: a point estimate.
 OTHER_ROWS, OTHER_ROWS_POINT = 0.15, 0.2
-#: Correlation of the residual with the solution or its details; of a point estimate's.
+#: Limits of the residual's correlation with the solution or its details: of samples,
+#: and of a point estimate.
 STRUCTURE, STRUCTURE_POINT = 0.1, 0.25
 
 
 def along(e: Evidence) -> Judgement:
-    """Compare the residual's autocorrelation with the raw and the redrawn noise's.
+    """Compare the residual's autocorrelation with those of raw and redrawn noise.
 
-    With the raw noise's in flat patches, for the correlation depends on the
-    brightness; with that of the model's own noise everywhere.
+    Raw noise is compared in the same flat patches, since its correlation depends on the
+    brightness; the model's own noise is compared everywhere.
     """
     remedy = "Part of the noise is still in the result: train longer, check the axis."
     if e.axis == "z":
         return None, "the noise runs along z", remedy
-    found, held = [], []
-    pure = e.raw.facts.is_clear and e.raw.facts.clean  # else there is signal in it
+    texts, passes = [], []
+    pure = e.raw.facts.is_clear and e.raw.facts.clean  # no signal in it
     for direction in {"x": "x", "y": "y", "none": "xy"}[e.axis]:
         ours = e.removed.along(direction)[1 : LAGS + 1]
-        found.append(f"{WORDS[direction]}: {_numbers(ours)}")
+        texts.append(f"{WORDS[direction]}: {_numbers(ours)}")
         if pure and e.in_flat_patches is not None:
             flat, raw = (f.along(direction)[1 : LAGS + 1] for f in e.in_flat_patches)
             limit = max(FROM_RAW, SURE * e.in_flat_patches[1].standard_error)
-            held.append(apart(flat, raw) < limit)
-            found[-1] += f" (flat patches: {_numbers(flat)}, raw {_numbers(raw)})"
+            passes.append(apart(flat, raw) < limit)
+            texts[-1] += f" (flat patches: {_numbers(flat)}, raw {_numbers(raw)})"
         if e.drawn is not None:
             drawn = e.drawn.along(direction)[1 : LAGS + 1]
             limit = max(FROM_MODEL, SURE * math.sqrt(2 / e.witnesses()))
-            held.append(apart(ours, drawn) < limit)
-            found[-1] += f", redrawn {_numbers(drawn)}"
-    return all(held) if held else None, "; ".join(found), remedy
+            passes.append(apart(ours, drawn) < limit)
+            texts[-1] += f", redrawn {_numbers(drawn)}"
+    return all(passes) if passes else None, "; ".join(texts), remedy
 
 
 def across(e: Evidence) -> Judgement:
-    """Look whether the residual's autocorrelation stops at other rows."""
+    """Check that the residual has no autocorrelation across rows."""
     remedy = (
         "Signal was removed, too, or the noise is correlated in both directions: "
         "train longer, check the axis."
@@ -62,7 +65,7 @@ def across(e: Evidence) -> Judgement:
 
 
 def centred(e: Evidence) -> Judgement:
-    """Look whether the residual is zero on average at every level of the solution."""
+    """Check that the residual has mean zero at every level of the solution."""
     remedy = (
         "The result is too dark or too bright at some levels: do not measure "
         "intensities there; training longer may help."
@@ -78,7 +81,7 @@ def centred(e: Evidence) -> Judgement:
 
 
 def structure(e: Evidence) -> Judgement:
-    """Look for traces of the solution and of its details in what was removed."""
+    """Check that the residual does not correlate with the solution or its details."""
     remedy = "Signal was removed, or noise was left: train longer, or on more images."
     s = e.solutions
     details = s - ndimage.gaussian_filter(s, (0, 0, 2, 2))

@@ -1,4 +1,4 @@
-"""What speaks for or against redrawn noise and samples."""
+"""Findings about redrawn noise and samples."""
 
 import math
 
@@ -8,9 +8,9 @@ from napari_cosdd.checks.measures import ENOUGH, LEVELS, distance, pairs
 
 #: Largest distance between distributions of real and redrawn noise.
 SHAPE = 0.03
-#: Ratio of deviations of real and redrawn noise at a level.
+#: Largest ratio of deviations of real and redrawn noise at a level.
 STRENGTH = 1.15
-#: Least share of a clean image in the 95 % interval of the samples.
+#: Smallest share of a clean image within the samples' 95 % interval.
 COVERED = 0.85
 
 
@@ -53,7 +53,7 @@ def strength(e: Evidence) -> Judgement:
 
 
 def covered(e: Evidence) -> Judgement:
-    """Look whether a clean image lies within the samples as often as it should."""
+    """Check that a clean image lies within the samples as often as expected."""
     remedy = (
         "The clean image shows another scene or has other grey levels, or the samples "
         "are too sure: do not take the deviation for the error."

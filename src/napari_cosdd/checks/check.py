@@ -1,4 +1,4 @@
-"""The model check: whether a result is right, told without ground truth."""
+"""The model check: a verdict on a result, without ground truth."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -8,20 +8,20 @@ from napari_cosdd.checks.finding import Finding
 from napari_cosdd.checks.findings import all_findings
 from napari_cosdd.metrics import Coverage, Scores, score
 
-#: Of the posterior, whose coverage is said.
+#: Intervals of the posterior whose coverage is reported.
 INTERVALS = (0.5, 0.8, 0.95)
 
 
 @dataclass(frozen=True)
 class ModelCheck:
-    """What was found, and what it means.
+    """Findings with their evidence, and the verdict.
 
     Attributes
     ----------
     findings : tuple of Finding
-        What explains other failures comes first.
+        Findings; those that explain others come first.
     evidence : Evidence
-        What they rest on.
+        Measurements that the findings rest on.
     """
 
     findings: tuple[Finding, ...]
@@ -29,7 +29,7 @@ class ModelCheck:
 
     @classmethod
     def of(cls, evidence: Evidence) -> "ModelCheck":
-        """Judge what a model makes of an image."""
+        """Judge the evidence."""
         return cls(tuple(all_findings(evidence)), evidence)
 
     @property
@@ -45,31 +45,31 @@ class ModelCheck:
 
     @property
     def against_reference(self) -> tuple[str, ...]:
-        """The same two in words; empty without a reference."""
+        """Scores and coverage in words; empty without a reference."""
         lines = []
         if self.scores is not None:
             lines.append(f"PSNR {self.scores.psnr:.2f} dB, SSIM {self.scores.ssim:.3f}")
         if self.coverage is not None:
             nominal = ", ".join(f"{100 * p:.0f}" for p in INTERVALS)
-            found = ", ".join(f"{100 * self.coverage.at(p):.0f}" for p in INTERVALS)
+            shares = ", ".join(f"{100 * self.coverage.at(p):.0f}" for p in INTERVALS)
             lines.append(
-                f"In the samples' {nominal} % intervals lie {found} % of the reference"
+                f"In the samples' {nominal} % intervals lie {shares} % of the reference"
             )
         return tuple(lines)
 
     @property
     def failed(self) -> tuple[Finding, ...]:
-        """What does not hold."""
+        """Findings that do not hold."""
         return tuple(f for f in self.findings if f.passed is False)
 
     @property
     def passed(self) -> bool:
-        """Whether nothing speaks against the result."""
+        """Whether no finding speaks against the result."""
         return not self.failed
 
     @property
     def verdict(self) -> str:
-        """The same in plain words, with what to do."""
+        """The verdict in plain words, with a remedy."""
         judged = [f for f in self.findings if f.passed is not None]
         if self.passed:
             return f"Nothing speaks against this result ({len(judged)} checks)."

@@ -1,10 +1,10 @@
-"""What a model makes of an image, to be judged.
+"""The evidence of a model check: results of a model on an image.
 
 The judged solutions are posterior samples, not their mean. If the model is right, the
-image and a sample are distributed as the image and the true signal are, so image minus
-sample is distributed as the noise: centred at every level, correlated as the noise,
-and uncorrelated with the sample. The mean has no such property: what it leaves is the
-noise without what cannot be told from signal.
+pair of image and sample has the distribution of the pair of image and true signal. So
+image minus sample has the distribution of the noise: centred at every level, correlated
+as the noise, and uncorrelated with the sample. Image minus mean has no such property:
+it lacks the part of the noise that cannot be distinguished from signal.
 """
 
 from collections.abc import Mapping
@@ -32,50 +32,51 @@ from napari_cosdd.noise_analysis.autocorrelation import Autocorrelation, autocor
 from napari_cosdd.noise_analysis.report import NoiseReport
 from napari_cosdd.noise_analysis.sources import detrended, flat_patches
 
-#: Side of the flat patches that residual and noise are compared in, px; largest lag.
+#: Side of the flat patches in which residual and noise are compared; largest lag; px.
 FLAT, FLAT_LAGS = 32, 6
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What a model makes of a part of an image, in units of its normalization.
+    """Results of a model on a part of an image, in normalized units.
 
     Channels, images and the planes of stacks all lie along n.
 
     Attributes
     ----------
     noisy : ndarray, shape (n, y, x)
-        What is judged.
+        Noisy image.
     solutions : ndarray, shape (k, n, y, x)
-        Posterior samples; of a method without samples its one estimate.
+        Posterior samples; for a method without samples, its single estimate.
     redrawn : ndarray, shape (j, n, y, x)
         Noisy images with the signal of the first samples and noise of the model; empty
-        for a method that draws none.
+        if the method draws no noise.
     quantiles : ndarray, shape (n, y, x)
-        P(X <= x) of each pixel given those before it and the signal; empty likewise.
+        P(X <= x) of each pixel given earlier pixels and the signal; empty if the
+        method draws no noise.
     raw : NoiseReport
-        The noise as it is seen without the model.
+        Noise of the image, measured without the model.
     needs : Needs
-        What the method needs: whether it learns from targets, has a noise axis.
+        Needs of the method, such as targets or a noise axis.
     axis : {"x", "y", "z", "none"}
-        Along which the model takes the noise as correlated. A method that learns from
-        targets takes noise as it is: the image's own axis.
+        Axis along which the model assumes correlated noise. A method that learns from
+        targets assumes none; for it, this is the axis measured on the image.
     reach : int
-        Earlier pixels that the model of the noise sees.
+        Number of earlier pixels that the model of the noise sees.
     losses : mapping
         Validation losses on the same pixels.
     problem : Problem or None
-        What the method says is wrong with these losses.
+        Problem that the method sees in these losses.
     learned : str
-        What the latents carry, in the method's words; empty without latents.
+        Text of the method on what the latents carry; empty without latents.
     unlike : tuple of str
-        In what the image differs from the training data.
+        Differences of the image from the training data, in words.
     trained_on : TrainedOn
-        What the model remembers of its training images.
+        Summary of the training images.
     history : mapping
-        Of the training.
+        History of the training.
     reference : ndarray, shape (n, y, x), or None
-        The same part of a clean image, where there is one.
+        The same part of a clean image, if given.
     """
 
     noisy: Floats
@@ -96,7 +97,7 @@ class Evidence:
 
     @property
     def is_point(self) -> bool:
-        """Whether there is one estimate only, which saw the pixel it estimates."""
+        """Whether there is a single estimate, which sees the pixels it estimates."""
         return len(self.solutions) == 1
 
     @property
@@ -122,7 +123,7 @@ class Evidence:
 
     @cached_property
     def levels(self) -> NDArray[np.int8]:
-        """Number of the level of each solution's pixel, (k, n, y, x)."""
+        """Index of the level of each pixel of the solutions, (k, n, y, x)."""
         return levels_of(self.solutions)
 
     @cached_property
@@ -134,7 +135,7 @@ class Evidence:
     def in_flat_patches(self) -> tuple[Autocorrelation, Autocorrelation] | None:
         """Autocorrelation of the residuals and of the noise, in the same flat patches.
 
-        None where the image is too small for them.
+        None if the image is too small.
         """
         side = min(FLAT, *self.noisy.shape[-2:])
         if side < 2 * FLAT_LAGS + 5:
@@ -160,7 +161,7 @@ class Evidence:
 
     @cached_property
     def unexpected(self) -> Autocorrelation | None:
-        """Autocorrelation of what the model of the noise does not expect."""
+        """Autocorrelation of the quantiles' normal scores; zero for a right model."""
         if not self.quantiles.size:
             return None
         normal = ndtri(np.clip(self.quantiles, 1e-6, 1 - 1e-6))
@@ -168,7 +169,7 @@ class Evidence:
 
     @cached_property
     def biases(self) -> tuple[list[float], list[float]]:
-        """Levels of the solutions, and the residuals' mean there in deviations."""
+        """Levels of the solutions, and mean over deviation of the residuals there."""
         levels, biases = [], []
         for i in range(LEVELS):
             here = self.levels == i
@@ -186,8 +187,8 @@ class Evidence:
         return coverage(self.solutions, self.reference)
 
     def witnesses(self, *, of_means: bool = False) -> float:
-        """Return how many independent pixels the image is worth.
+        """Return the effective number of independent pixels of the image.
 
-        All samples share one image: their number does not count.
+        All samples share one image, so their number does not count.
         """
         return independent_pixels(self.noisy.size, self.removed, of_means=of_means)

@@ -1,31 +1,31 @@
-"""One thing that must hold for a result to be right."""
+"""A finding: one condition of a right result, and whether it holds."""
 
 from dataclasses import dataclass
 
-#: Lags that profiles are compared at, along the noise and across it.
+#: Number of lags at which profiles are compared, along the noise and across it.
 LAGS, ACROSS = 6, 3
-#: Standard errors that a limit is away at least.
+#: Smallest limit of a finding, in standard errors.
 SURE = 4
-#: What is said where it cannot be told.
+#: Texts for a condition that cannot be tested.
 TOO_SMALL, NO_NOISE = "too few pixels to tell", "this method draws no noise"
 WORDS = {"x": "rows", "y": "columns", "none": "no direction", "z": "planes"}
 
-#: Whether it holds (None: it cannot be told), what was measured, what to do if not.
+#: Whether the condition holds (None: untested), the measurement in words, the remedy.
 Judgement = tuple[bool | None, str, str]
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that must hold for a result to be right.
+    """One condition of a right result, and whether it holds.
 
     Attributes
     ----------
     name : str
-        Short, the same for ever.
+        Short identifier, stable over releases.
     title : str
-        What must hold, in plain words.
+        The condition, in plain words.
     passed : bool or None
-        None: it cannot be told for this method or image.
+        Whether it holds; None if it cannot be tested for this method or image.
     found : str
         What was measured.
     remedy : str
@@ -40,7 +40,7 @@ class Finding:
 
     @property
     def heading(self) -> str:
-        """Sign and title; what does not hold says so, not by its sign alone."""
+        """Sign and title, with ": no" if the condition does not hold."""
         sign = {True: "✓", False: "!", None: "–"}[self.passed]
         return f"{sign} {self.title}{': no' if self.passed is False else ''}"
 

@@ -1,7 +1,7 @@
-"""What the evidence says: one finding for each thing that must hold.
+"""All findings on the evidence, one for each condition of a right result.
 
-Limits were chosen where good trainings stay clearly below and the deliberately bad
-ones of `tests/trust` lie above; see docs/measurements.md.
+Limits are clearly above the values of good trainings and below those of the
+deliberately bad ones in `tests/trust`; see docs/measurements.md.
 """
 
 from collections.abc import Callable
@@ -10,9 +10,9 @@ from napari_cosdd.checks import about_model, about_residual, about_samples
 from napari_cosdd.checks.evidence import Evidence
 from napari_cosdd.checks.finding import Finding, Judgement
 
-#: Name, what judges it, title.
+#: Name, judging function, title.
 Row = tuple[str, Callable[[Evidence], Judgement], str]
-#: In this order: what explains other failures comes first.
+#: Findings in order; those that explain others come first.
 JUDGES: tuple[Row, ...] = (
     ("likeness", about_model.likeness, "The image is like the training images"),
     ("axis", about_model.axis, "The model's noise runs as the image's does"),
@@ -34,7 +34,7 @@ JUDGES: tuple[Row, ...] = (
         "Redrawn noise is as strong at every brightness",
     ),
 )
-#: Where there is a clean image.
+#: Additional finding if there is a clean image.
 WITH_REFERENCE: Row = (
     "covered",
     about_samples.covered,
@@ -43,6 +43,6 @@ WITH_REFERENCE: Row = (
 
 
 def all_findings(e: Evidence) -> list[Finding]:
-    """Judge everything; what explains other failures comes first."""
+    """Return all findings; those that explain others come first."""
     judges = JUDGES if e.reference is None else (*JUDGES, WITH_REFERENCE)
     return [Finding(name, title, *judge(e)) for name, judge, title in judges]

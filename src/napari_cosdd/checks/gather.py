@@ -1,4 +1,4 @@
-"""Letting a model work on a part of an image, to see whether it is right."""
+"""Gathering of evidence: a model is applied to a part of an image."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -27,11 +27,12 @@ from napari_cosdd.prediction.tile_grid import tile_grid
 from napari_cosdd.prediction.tiles import read_tile
 from napari_cosdd.settings.prediction import PredictionConfig
 
-#: Largest box looked at, pixels, and planes that it is cut out of; of stacks one.
+#: Largest side of the examined box, pixels (half of it for volumes); largest depth;
+#: number of images, with one box each (one for volumes).
 SIDE, DEPTH, IMAGES = 512, 16, 3
-#: Posterior samples, and noise redrawn on some of them.
+#: Number of posterior samples, and of samples on which noise is redrawn.
 SAMPLES, REDRAWN = 8, 2
-#: Samples where there is a reference: they give intervals of 50, 80 and 95 %.
+#: Number of samples with a reference: 39 give intervals of 50, 80 and 95 %.
 SAMPLES_CALIBRATED = 39
 
 
@@ -49,19 +50,19 @@ def gather(
     Parameters
     ----------
     model, image
-        What was learned, and what it is to be judged on.
+        Trained model, and image to judge it on.
     reference, fill_missing, device, stop
         As in `napari_cosdd.api.check`.
 
     Raises
     ------
     BadInputError
-        If the image has one spatial axis only, or is too small; if the reference is
-        of another shape, or says nothing.
+        If the image is one-dimensional or too small; if the reference has another
+        shape, is constant or is not finite.
     BadModelFileError
         If the model is for other channels or dimensions.
     StoppedError
-        Once `stop` says so.
+        Once `stop` returns True.
     """
     method, spec = model.method, model.spec
     if spec.ndim == 1:
@@ -128,7 +129,7 @@ def _go_on(stop: Callable[[], bool]) -> None:
 
 
 class _Where(NamedTuple):
-    """The part that is looked at: numbers of images, and a box in each."""
+    """The examined part: indices of images, and a box in each."""
 
     images: list[int]
     box: tuple[slice, ...]
@@ -140,7 +141,7 @@ class _Where(NamedTuple):
 
 
 def _busiest(source: Stack, raw: Stack) -> _Where:
-    """Choose some images and the box with the most contrast, of those least filled.
+    """Choose images, and the box with fewest missing pixels, then most contrast.
 
     `raw` is the source before missing pixels were filled.
     """
@@ -170,14 +171,14 @@ def _boxes(size: tuple[int, ...], box: list[int]) -> list[tuple[slice, ...]]:
 
 
 def _planes(model: TrainedModel, pixels: Any) -> Floats:
-    """Normalize (n, c, *spatial) and lay all planes along one axis, (m, y, x)."""
+    """Normalize images (n, c, *spatial) and stack all their planes, (m, y, x)."""
     spec = model.spec
     normalized = [spec.normalization.apply(np.asarray(p), spec.ndim) for p in pixels]
     return _flat(normalized)
 
 
 def _flat(images: list[NDArray[Any]]) -> Floats:
-    """Lay the planes of images (c, *spatial) along one axis, (m, y, x)."""
+    """Stack all planes of images (c, *spatial), (m, y, x)."""
     stacked = np.stack(images)
     return stacked.reshape(-1, *stacked.shape[-2:]).astype(np.float64)
 
@@ -189,8 +190,8 @@ def _solutions(
     device: str,
     stop: Callable[[], bool],
 ) -> Floats:
-    """Return independent posterior samples, else the estimate, (k, m, y, x)."""
-    config = PredictionConfig(  # one view: noise is redrawn on the first of them
+    """Return independent posterior samples or the single estimate, (k, m, y, x)."""
+    config = PredictionConfig(  # one view, as for redrawn noise
         n_samples=n_samples,
         n_kept=n_samples,
         antithetic=False,
@@ -200,18 +201,20 @@ def _solutions(
     for event in denoising(model, part, config, stop=stop):
         _go_on(stop)
         if isinstance(event, Denoised):
-            made = event.result
-            found = made.samples if len(made.samples) else made.mean[None]
-            return np.stack([_planes(model, one) for one in found])
+            prediction = event.result
+            samples = (
+                prediction.samples if len(prediction.samples) else prediction.mean[None]
+            )
+            return np.stack([_planes(model, one) for one in samples])
     raise StoppedError("the check was stopped")
 
 
 def _judged(
     model: TrainedModel, part: Image, device: str
 ) -> tuple[dict[str, float], Floats]:
-    """Return the losses, averaged, and the quantile of each pixel, (m, y, x).
+    """Return the mean losses, and the quantile of each pixel, (m, y, x).
 
-    There are no quantiles of a method without a model of the noise.
+    The quantiles are empty for a method without a model of the noise.
     """
     method, chosen = model.method, choose_device(device)
     images = Stack(part.data, part.axes, model.spec.ndim)
@@ -222,22 +225,22 @@ def _judged(
         for n in range(images.n_images):
             tile, inner = _whole(model, images, n)
             x = tile.to(chosen)
-            if method.needs.target == "none":  # else there is nothing to compare to
+            if method.needs.target == "none":  # losses need no target
                 losses = method.losses(Batch(x), generator)
                 for key, value in {**losses.objectives, **losses.metrics}.items():
                     sums[key] = sums.get(key, 0.0) + float(value) / images.n_images
             if isinstance(method, DrawsNoise):
                 noise = PositionNoise([0], x.shape[2:], chosen, image=n)
                 draw = method.sample_posterior(method.encode(x), noise)
-                found = method.cdf(x, draw)[0].cpu().numpy()
-                quantiles.append(found[(slice(None), *inner)])
+                cdf = method.cdf(x, draw)[0].cpu().numpy()
+                quantiles.append(cdf[(slice(None), *inner)])
     return sums, _flat(quantiles) if quantiles else np.empty(0)
 
 
 def _whole(
     model: TrainedModel, images: Stack, n: int
 ) -> tuple[torch.Tensor, tuple[slice, ...]]:
-    """Return an image as one tile (1, c, *padded), and where in it the image lies."""
+    """Return an image as one padded tile (1, c, *padded), and its region in that."""
     multiple = model.method.tile_multiple()
     up = [-(-s // m) * m for s, m in zip(images.size, multiple, strict=True)]
     (tile,) = tile_grid(images.size, up, (0,) * len(up), multiple)

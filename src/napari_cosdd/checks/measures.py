@@ -1,4 +1,4 @@
-"""Measures of noise and of what was removed, on planes (..., y, x)."""
+"""Measures of noise and of residuals, on planes (..., y, x)."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -7,21 +7,22 @@ from scipy.stats import ks_2samp
 from napari_cosdd.noise_analysis.autocorrelation import Autocorrelation, autocorrelation
 
 Floats = NDArray[np.float64]
-#: Levels of the signal; pixels that one must have per plane; largest lag.
+#: Number of levels of the signal; smallest number of pixels of a level in each sample;
+#: largest lag, pixels.
 LEVELS, ENOUGH, MAX_LAG = 12, 200, 12
-#: Values that a distribution is taken from, at most.
+#: Largest number of values that a distribution is estimated from.
 THINNED = 200_000
 
 
 def levels_of(solutions: Floats) -> NDArray[np.int8]:
-    """Return the number of each pixel's level, equally many pixels in each."""
+    """Return the index of each pixel's level; levels have equally many pixels."""
     values = _thinned(solutions)
     edges = np.quantile(values, np.linspace(0, 1, LEVELS + 1)[1:-1])
     return np.searchsorted(edges, solutions).astype(np.int8)
 
 
 def standardized(noise: Floats, levels: NDArray[np.int8]) -> Floats:
-    """Let dark pixels count as much as bright ones, whose noise is stronger."""
+    """Scale noise to unit deviation at each level, so that all count equally."""
     scale = np.ones(LEVELS)
     for i in np.unique(levels):
         scale[i] = noise[levels == i].std() or 1
@@ -29,7 +30,7 @@ def standardized(noise: Floats, levels: NDArray[np.int8]) -> Floats:
 
 
 def autocorrelation_of(planes: Floats) -> Autocorrelation:
-    """Return the autocorrelation of all planes, as far as they are large enough."""
+    """Return the autocorrelation of all planes, up to lags that their size allows."""
     size = planes.shape[-2:]
     return autocorrelation(planes.reshape(-1, *size), min(MAX_LAG, min(size) // 2 - 1))
 
@@ -37,10 +38,10 @@ def autocorrelation_of(planes: Floats) -> Autocorrelation:
 def independent_pixels(
     n: int, found: Autocorrelation, *, of_means: bool = False
 ) -> float:
-    """Return how many independent pixels `n` correlated ones are worth.
+    """Return the effective number of independent pixels of `n` correlated ones.
 
-    Neighbours along a row tell nearly the same where the noise is correlated. By
-    Bartlett's formula for variances and correlations, or for means.
+    Neighbours with correlated noise carry less information. Bartlett's formula gives
+    the number for variances and correlations or, with `of_means`, for means.
     """
     total = 1.0
     for axis in "xy":
@@ -61,7 +62,7 @@ def pairs(values: Floats, lag: int, axis: int) -> tuple[Floats, Floats]:
 
 
 def apart(a: Floats, b: Floats) -> float:
-    """Return the largest difference of two profiles, as far as both go."""
+    """Return the largest difference of two profiles, over their common length."""
     n = min(len(a), len(b))
     return float(np.abs(a[:n] - b[:n]).max())
 
@@ -73,7 +74,7 @@ def correlation(a: Floats, b: Floats) -> float:
 
 
 def _thinned(values: Floats) -> Floats:
-    """Return values at random places, the same for arrays of one size."""
+    """Return values at random positions, the same for arrays of equal size."""
     if values.size <= THINNED:
         return values.ravel()
     places = np.random.default_rng(0).integers(0, values.size, THINNED)

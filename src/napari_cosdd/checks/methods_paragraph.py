@@ -6,7 +6,7 @@ from napari_cosdd.prediction.outputs import draws_samples
 from napari_cosdd.prediction.sampling import test_time_views
 from napari_cosdd.settings.prediction import PredictionConfig
 
-#: Letters of a model's hash that are enough to recognize it.
+#: Number of digits of a model's hash that are printed; enough to identify it.
 HASH = 12
 
 
@@ -18,9 +18,9 @@ def methods_paragraph(
     Parameters
     ----------
     model : TrainedModel
-        What was used.
+        Trained model.
     settings : PredictionConfig, optional
-        How images were denoised with it; else only the training is described.
+        Settings of the denoising; without them only the training is described.
 
     Returns
     -------
@@ -69,9 +69,9 @@ def _denoising(model: TrainedModel, settings: PredictionConfig) -> str:
     if not draws_samples(model.method, settings):
         return "Denoised images are the network's estimate."
     pairs = ", drawn in mirrored pairs" if settings.antithetic else ""
-    seen = test_time_views(model, settings)
-    kinds = ["shifted"] if any(any(view.shifts) for view in seen) else []
-    kinds += ["flipped"] if any(view.flipped for view in seen) else []
+    views = test_time_views(model, settings)
+    kinds = ["shifted"] if any(any(view.shifts) for view in views) else []
+    kinds += ["flipped"] if any(view.flipped for view in views) else []
     if kinds:
         pairs += f" from {' and '.join(kinds)} views of the image in turn"
     return (

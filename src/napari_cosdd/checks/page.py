@@ -19,14 +19,15 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+#: Colour of a finding, by whether it holds.
 COLOURS = {True: "#1a7f37", False: "#b35900", None: "0.5"}
 REAL, DRAWN, RAW = "#0072b2", "#d55e00", "0.4"
-#: Side of the pictures, pixels.
+#: Side of the image details that are shown, pixels.
 DETAIL = 128
 
 
 def write_check(path: Path, check: ModelCheck) -> None:
-    """Write a check as numbers (.json) or as a page (.png), by the name's ending."""
+    """Write a check as numbers (.json) or as a page (.png), by the file's suffix."""
     if path.suffix == ".json":
         write_json(path, numbers(check))
         return
@@ -35,21 +36,23 @@ def write_check(path: Path, check: ModelCheck) -> None:
 
 
 def numbers(check: ModelCheck) -> dict[str, Any]:
-    """Return verdict and findings in plain values."""
-    found: dict[str, Any] = {
+    """Return verdict, findings and scores as plain values."""
+    content: dict[str, Any] = {
         "verdict": check.verdict,
         "passed": check.passed,
         "findings": [vars(finding) for finding in check.findings],
     }
     if check.scores is not None:
-        found["scores"] = check.scores._asdict()
+        content["scores"] = check.scores._asdict()
     if check.coverage is not None:
-        found["coverage"] = {k: v.tolist() for k, v in check.coverage._asdict().items()}
-    return found
+        content["coverage"] = {
+            k: v.tolist() for k, v in check.coverage._asdict().items()
+        }
+    return content
 
 
 def figure_of(check: ModelCheck) -> "Figure":
-    """Draw the page: the verdict, the findings, and what they rest on."""
+    """Draw the page: the verdict, the findings, and plots of the evidence."""
     from matplotlib.figure import Figure
 
     e = check.evidence
@@ -95,7 +98,7 @@ def _write_findings(figure: Any, check: ModelCheck) -> None:
 
 
 def _draw_pictures(axes: Any, e: Evidence) -> None:
-    """Draw the image, the same signal with redrawn noise, and what was removed."""
+    """Draw the image, its signal with redrawn noise, and the residual."""
     box = (0, slice(0, DETAIL), slice(0, DETAIL))
     solution = e.solutions[(0, *box)]
     pictures: list[tuple[str, Floats, bool]] = [("the image", e.noisy[box], False)]
@@ -121,10 +124,10 @@ def _draw_profiles(ax: "Axes", e: Evidence, direction: str) -> None:
         ("redrawn", e.drawn, DRAWN, "--"),
     ]
     low = 0.0
-    for label, found, colour, style in shown:
-        if found is None:
+    for label, correlation, colour, style in shown:
+        if correlation is None:
             continue
-        profile = found.along(direction)[: MAX_LAG + 1]
+        profile = correlation.along(direction)[: MAX_LAG + 1]
         low = min(low, 1.1 * float(profile.min()))
         ax.plot(profile, style, marker="o", ms=3, color=colour, label=label)
     ax.axhline(0, color="0.8", lw=0.8)
@@ -145,8 +148,10 @@ def _noises(e: Evidence) -> list[tuple[str, Floats, str, str]]:
 
 def _draw_variance(ax: "Axes", e: Evidence) -> None:
     for label, noise, colour, style in _noises(e):
-        found = variance_of_residual(e.solutions[: len(noise)], noise)
-        ax.plot(found.signal, found.variance, style, color=colour, label=label)
+        dependence = variance_of_residual(e.solutions[: len(noise)], noise)
+        ax.plot(
+            dependence.signal, dependence.variance, style, color=colour, label=label
+        )
     ax.set_title("variance of the noise", fontsize=10)
     ax.set(xlabel="signal, normalized")
     ax.set_ylim(bottom=0)

@@ -1,4 +1,4 @@
-"""The command line: a thin reader of the same events as the docks."""
+"""The command line, which shows the same events as the docks."""
 
 import sys
 from typing import NoReturn
@@ -6,7 +6,7 @@ from typing import NoReturn
 from rich.console import Console
 from rich.text import Text
 
-# The order of import is that of `napari-cosdd --help`.
+# The order of imports sets the order of commands in `napari-cosdd --help`.
 from napari_cosdd.cli import analyze, calibrate, train, denoise, generate  # isort: skip  # noqa: F401
 from napari_cosdd.cli import check, cite, evaluate  # isort: skip  # noqa: F401
 from napari_cosdd.cli import export, demo  # isort: skip  # noqa: F401
@@ -15,7 +15,7 @@ from napari_cosdd.errors import CosddError, StoppedError
 
 
 def main() -> None:
-    """Run a command; errors of ours become one sentence and exit code 1."""
+    """Run a command; an expected error prints one sentence and exits with code 1."""
     try:
         app()
     except StoppedError:

@@ -1,4 +1,4 @@
-"""What the commands share: the application, common options, Ctrl-C."""
+"""Shared by the commands: the application, common options, Ctrl-C."""
 
 import signal
 import types
@@ -20,7 +20,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-#: What files and errors are called is not markup.
+#: Markup is off, since file names and messages may contain brackets.
 console = Console(markup=False, highlight=False)
 
 ImagesArgument = Annotated[
@@ -56,7 +56,7 @@ def options(
 
 @contextmanager
 def stoppable() -> Iterator[Callable[[], bool]]:
-    """Give a predicate that Ctrl-C makes true; a second Ctrl-C ends at once."""
+    """Yield a predicate that is true after Ctrl-C; a second Ctrl-C interrupts."""
     pressed = False
 
     def press(number: int, frame: types.FrameType | None) -> None:

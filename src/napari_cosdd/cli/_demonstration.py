@@ -21,6 +21,7 @@ from napari_cosdd.prediction.result_files import (
 from napari_cosdd.settings.prediction import PredictionConfig
 from napari_cosdd.training.recipe import Recipe
 
+#: Largest number of single samples that are kept.
 KEPT = 8
 
 
@@ -33,7 +34,7 @@ def run_demo(
     show: bool,
     stop: Callable[[], bool],
 ) -> None:
-    """Analyze, train, denoise, draw; leave everything in `folder`."""
+    """Train, denoise and draw an overview; write all results to `folder`."""
     check_output(folder, overwrite)
     folder.mkdir(parents=True, exist_ok=True)
     image = nuclei()

@@ -1,4 +1,4 @@
-"""Command-line options made from the fields of settings: one source of truth."""
+"""Command-line options, generated from the fields of settings."""
 
 import copy
 import inspect
@@ -14,7 +14,7 @@ from napari_cosdd.methods.registry import DEFAULT, METHODS
 from napari_cosdd.settings.fields import default_of, unit_of
 
 Function = Callable[..., None]
-#: Options of earlier releases, which work for one more, and their present names.
+#: Present name of each renamed option; former names work for one release.
 FORMER = {
     "--mask": "--fill-missing",
     "--part": "--share",
@@ -25,12 +25,12 @@ FORMER = {
     "--held": "--decoder-only",
     "--half-length": "--receptive-field",
 }
-#: Where a command keeps, while its help is drawn, whose options that shows.
+#: Key in the command's context for the method whose options the help shows.
 _METHOD = "napari_cosdd.method"
 
 
 class Command(TyperCommand):
-    """A command that takes former options, and whose help is about one method."""
+    """A command that accepts former option names, with help for one method."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Replace former names by present ones, and note the chosen method."""
@@ -39,7 +39,7 @@ class Command(TyperCommand):
         return super().parse_args(ctx, present)
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
-        """Draw the help with the options of the chosen method alone."""
+        """Write the help, with the options of the chosen method only."""
         every = self.params
         if any(param.name == "method" for param in every):
             self.params = _params_of(ctx.meta.get(_METHOD, DEFAULT), every)
@@ -71,7 +71,7 @@ def _chosen_method(args: list[str]) -> str:
 
 
 def _params_of(name: str, every: list[Any]) -> list[Any]:
-    """Return the parameters that a method has, with what its own fields say."""
+    """Return the parameters that a method has, described by its own fields."""
     from napari_cosdd.methods.registry import all_methods, get_method
 
     method = get_method(name)
@@ -97,7 +97,7 @@ def _params_of(name: str, every: list[Any]) -> list[Any]:
 
 
 def _is_shared(param: Any) -> bool:
-    """Whether an option is of the training, not of a method."""
+    """Whether an option belongs to the training."""
     from napari_cosdd.settings.training import TrainingConfig
 
     return param.name in TrainingConfig.model_fields
@@ -115,14 +115,14 @@ def _with(param: Any, **values: Any) -> Any:
 
 
 def field_options(*kinds: str) -> Callable[[Function], Function]:
-    """Replace `**settings` of a command by one option per field of these settings.
+    """Replace the `**settings` of a command by one option per field.
 
-    An option that is not given stays out of `settings`: the preset decides.
+    Options that are not given are left out of `settings`, so that the preset applies.
 
     Parameters
     ----------
     *kinds : {"method", "training", "prediction"}
-        Whose fields.
+        Groups of settings whose fields become options.
     """
 
     def decorate(function: Function) -> Function:
@@ -188,7 +188,7 @@ def _help(field: FieldInfo) -> str:
 
 
 def _plain_type(annotation: Any) -> Any:
-    """Return int, float, bool or str: bounds and choices are checked by the config."""
+    """Return int, float, bool or str; the config checks bounds and choices."""
     if get_origin(annotation) is Literal:
         return str
     choices = [a for a in get_args(annotation) if a is not type(None)]

@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-#: Lags shown in a picture; farther ones are mostly empty.
+#: Largest lag in a picture, pixels; correlations beyond are mostly near zero.
 SHOWN = 12
 
 
 def check_report(path: Path | None, overwrite: bool) -> None:
-    """Refuse a report's file before any work.
+    """Validate the path of a report.
 
     Raises
     ------
@@ -90,7 +90,7 @@ def write_overview(
     samples : ndarray, shape (at least 2, y, x)
         Posterior samples.
     before : Autocorrelation
-        Of the raw noise; that of the residual, noisy - mean, is drawn beside it.
+        Autocorrelation of the raw noise; that of the residual is drawn beside it.
     """
     from matplotlib.colors import PowerNorm
     from matplotlib.figure import Figure
@@ -102,21 +102,21 @@ def write_overview(
     low, high = np.percentile(mean[box], [0.5, 99.8])
     # A square root brightens the dark parts, where the noise can be seen.
     brightness = PowerNorm(0.5, low, high, clip=True)
-    shown = {"cmap": "gray", "norm": brightness, "interpolation": "nearest"}
+    style = {"cmap": "gray", "norm": brightness, "interpolation": "nearest"}
     for ax, image, title in (
         (axes[0, 0], noisy, "noisy"),
         (axes[0, 1], mean, "mean of the samples (MMSE)"),
         (axes[0, 2], samples[0], "sample 1"),
         (axes[0, 3], samples[1], "sample 2"),
     ):
-        ax.imshow(image[box], **shown)
+        ax.imshow(image[box], **style)
         ax.set_title(title, fontsize=10)
         ax.set_axis_off()
-    drawn = axes[1, 0].imshow(deviation[box], cmap="magma", interpolation="nearest")
+    picture = axes[1, 0].imshow(deviation[box], cmap="magma", interpolation="nearest")
     axes[1, 0].set_title("deviation (grey levels)", fontsize=10)
     axes[1, 0].set_axis_off()
     inside = axes[1, 0].inset_axes((0.93, 0.03, 0.04, 0.5))
-    scale = figure.colorbar(drawn, cax=inside)
+    scale = figure.colorbar(picture, cax=inside)
     scale.ax.yaxis.set_ticks_position("left")
     scale.ax.tick_params(colors="white", labelsize=8)
     residual = noisy.astype(np.float64) - mean
@@ -133,7 +133,7 @@ def write_overview(
 
 
 def _detail(image: NDArray[Any], size: int = 160) -> tuple[slice, slice]:
-    """Return the box of the image with the most in it, as brightness is shown."""
+    """Return the box with the most contrast on the displayed brightness scale."""
     image = np.sqrt(image - image.min())
     best, where = -1.0, (0, 0)
     height, width = image.shape

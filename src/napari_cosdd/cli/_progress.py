@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from napari_cosdd.api import TrainingJob
     from napari_cosdd.models.trained_model import TrainedModel
 
+#: Text for each reason why a training ended.
 REASONS = {
     "completed": "training completed",
     "stopped": "training stopped; go on with --resume",
@@ -53,7 +54,7 @@ def _bar(console: Console) -> Progress:
 
 
 def note(console: Console, text: str) -> None:
-    """Say what the user should know."""
+    """Print a note to the user."""
     console.print(Text.assemble(("Note: ", "yellow"), text))
 
 
@@ -121,9 +122,9 @@ def _show(
 
 
 def show_denoising(console: Console, name: str, events: Iterator[Event]) -> Any:
-    """Show the events of a denoising; return its result, None if it was stopped.
+    """Show the events of a denoising; return its result, or None if stopped.
 
-    That is a Prediction, or where it went to disk the paths of the images.
+    The result is a Prediction or, if written to disk, the paths of the images.
     """
     with _bar(console) as bar:
         task = bar.add_task(name, total=1.0, left="", info="")
@@ -150,6 +151,6 @@ def show_denoising(console: Console, name: str, events: Iterator[Event]) -> Any:
 
 
 def _numbers(losses: Mapping[str, float], curves: Sequence[Curve]) -> str:
-    """Return the losses that the method wants to be shown, but for single levels."""
+    """Return the losses of the curves, except those of single levels."""
     shown = ["loss"] + [c.key for c in curves if not c.key[-1].isdigit()]
     return "  ".join(f"{k} {losses[k]:.3f}" for k in shown if k in losses)

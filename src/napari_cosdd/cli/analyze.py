@@ -57,7 +57,7 @@ def analyze(
     for target in targets:
         _pictures.check_report(target, overwrite)
     for (name, files), target in zip(looks, targets, strict=True):
-        found = api.analyze(
+        report = api.analyze(
             files,
             axes=axes,
             region=box,
@@ -65,17 +65,17 @@ def analyze(
             model=model,
             fill_missing=fill_missing,
         )
-        console.print(f"{name} ({found.source})", style="bold")
-        console.print(advise(found.facts))
-        error = found.correlation.standard_error
+        console.print(f"{name} ({report.source})", style="bold")
+        console.print(advise(report.facts))
+        error = report.correlation.standard_error
         for line, profile in (
-            ("rows   ", found.correlation.along_x),
-            ("columns", found.correlation.along_y),
+            ("rows   ", report.correlation.along_x),
+            ("columns", report.correlation.along_y),
         ):
             values = " ".join(f"{v:6.2f}" for v in profile[1:9])
             console.print(f"  {line}: {values}   (± {error:.3f})")
         if target is not None:
-            _pictures.write_report(target, found)
+            _pictures.write_report(target, report)
             console.print(f"wrote {target}")
 
 

@@ -15,7 +15,7 @@ from napari_cosdd.cli._app import (
 )
 from napari_cosdd.cli._options import Command
 
-#: Exit code where something speaks against the result.
+#: Exit code if a finding speaks against the result.
 WANTS_A_LOOK = 3
 
 
@@ -52,7 +52,7 @@ def check(
     opened = api.one_image(image, axes)
     truth = None if reference is None else api.one_image(reference, axes)
     with stoppable() as stop:
-        found = api.check(
+        result = api.check(
             opened,
             trained,
             reference=truth,
@@ -60,15 +60,15 @@ def check(
             device=device,
             stop=stop,
         )
-    for finding in found.findings:
+    for finding in result.findings:
         style = "bold yellow" if finding.passed is False else "bold"
         console.print(finding.heading, style=style)
         console.print(f"    {finding.text}")
-    for line in found.against_reference:
+    for line in result.against_reference:
         console.print(line)
-    console.print(found.verdict)
+    console.print(result.verdict)
     if output is not None:
-        write_check(output, found)
+        write_check(output, result)
         console.print(f"wrote {output}")
-    if not found.passed:
+    if not result.passed:
         raise typer.Exit(WANTS_A_LOOK)

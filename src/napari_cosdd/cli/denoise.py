@@ -84,9 +84,9 @@ def denoise(
     made_by = made_with(model.name, trained, config)
     work = []
     for path, name in zip(paths, names, strict=True):
-        # What is on disk may be of an earlier run that was to go on: looked at below.
+        # Existing zarr results may be of an interrupted run; they are compared below.
         replace = overwrite or file_format == "zarr"
-        # Whole paths: the workers of a cluster may stand in other folders.
+        # Absolute paths, since cluster workers may have other working directories.
         places = result_paths(output.absolute(), name, outputs, file_format, replace)
         source = Source(model.absolute(), path.absolute(), axes, name)
         work.append(
@@ -115,8 +115,8 @@ def denoise(
                 again = "; the same command goes on" if file_format == "zarr" else ""
                 console.print(f"{name} was not finished{again}")
                 raise typer.Exit(130)
-            for made in written:
-                console.print(f"wrote {made}")
+            for written_path in written:
+                console.print(f"wrote {written_path}")
             if not written:
                 console.print(f"share {share} of {name} is done")
 
@@ -127,13 +127,13 @@ def _on_cluster(
     request: "DenoiseRequest",
     stop: Callable[[], bool],
 ) -> tuple[Path, ...] | None:
-    """Let workers denoise an image; return the files, None if stopped."""
+    """Let workers denoise an image; return the files, or None if stopped."""
     from napari_cosdd.prediction.cluster import denoising_on_cluster
 
-    shown: tuple[Path, ...] | None = show_denoising(
+    paths: tuple[Path, ...] | None = show_denoising(
         console, source.name, denoising_on_cluster(scheduler, source, request, stop)
     )
-    return shown
+    return paths
 
 
 def _on_disk(
@@ -143,14 +143,14 @@ def _on_disk(
     share: "Share | None",
     stop: Callable[[], bool],
 ) -> tuple[Path, ...] | None:
-    """Denoise an image tile by tile; return the files, None if stopped."""
+    """Denoise an image tile by tile; return the files, or None if stopped."""
     from napari_cosdd.prediction.on_disk import denoising_on_disk
 
     events = denoising_on_disk(
         trained, _opened(source), request, share=share, stop=stop
     )
-    shown: tuple[Path, ...] | None = show_denoising(console, source.name, events)
-    return shown
+    paths: tuple[Path, ...] | None = show_denoising(console, source.name, events)
+    return paths
 
 
 def _in_memory(
@@ -159,7 +159,7 @@ def _in_memory(
     request: "DenoiseRequest",
     stop: Callable[[], bool],
 ) -> tuple[Path, ...] | None:
-    """Denoise an image and write it; return the files, None if stopped."""
+    """Denoise an image and write it; return the files, or None if stopped."""
     from napari_cosdd import api
     from napari_cosdd.prediction.result_files import write_prediction
 
@@ -171,15 +171,15 @@ def _in_memory(
         fill_missing=request.fill_missing,
         stop=stop,
     )
-    made = show_denoising(console, source.name, events)
-    if made is None:
+    prediction = show_denoising(console, source.name, events)
+    if prediction is None:
         return None
-    write_prediction(request.paths, made, request.provenance)
+    write_prediction(request.paths, prediction, request.provenance)
     return tuple(request.paths.values())
 
 
 def _opened(source: "Source") -> "Image":
-    """Open an image, and say what is doubtful about it."""
+    """Open an image, and print warnings about its reading."""
     image = source.open()
     for doubt in image.doubts:
         note(console, doubt)

@@ -48,8 +48,11 @@ def evaluate(
         before = score(x, b, peak)
         console.print(f"PSNR of the noisy image     {before.psnr:.2f} dB")
         planes = (x - a).reshape(-1, *x.shape[-2:])
-        found = autocorrelation(planes, min(25, min(planes.shape[1:]) // 2))
-        for name, profile in (("row", found.along_x), ("column", found.along_y)):
+        correlation = autocorrelation(planes, min(25, min(planes.shape[1:]) // 2))
+        for name, profile in (
+            ("row", correlation.along_x),
+            ("column", correlation.along_y),
+        ):
             values = " ".join(f"{v:.2f}" for v in profile[1:6])
             console.print(f"residual along a {name:7}   {values}")
             numbers[f"residual_{name}"] = profile[1:6].tolist()

@@ -35,13 +35,13 @@ def generate(
     if like is None:
         names = ["generated-clean", "generated-noisy"]
         paths = check_outputs(output, names, overwrite)
-        made = list(generate_images(trained, n, size, seed))
+        results = list(generate_images(trained, n, size, seed))
     else:
         image = api.one_image(like, axes)
         names = [f"{image.name}-redrawn-{k + 1}" for k in range(n)]
         paths = check_outputs(output, names, overwrite)
-        made = redraw_noise(trained, image, n, seed)
+        results = redraw_noise(trained, image, n, seed)
     output.mkdir(parents=True, exist_ok=True)
-    for path, drawn in zip(paths, made, strict=True):
-        write_image(path, drawn)
+    for path, result in zip(paths, results, strict=True):
+        write_image(path, result)
         console.print(f"wrote {path}")

@@ -96,11 +96,11 @@ def train(
     if init is not None:
         api.check_init_model(init, method, settings)
         method = method or init.name
-    chosen, remembered, assets = _begun_with(output, recipe, method, preset, resume)
-    chosen = chosen.with_values(settings)
+    selected, first_model, assets = _begun_with(output, recipe, method, preset, resume)
+    selected = selected.with_values(settings)
     if write_recipe is not None:
         check_output(write_recipe, overwrite)
-        chosen.write(write_recipe)
+        selected.write(write_recipe)
         console.print(f"wrote {write_recipe}")
         return
     if not resume:
@@ -111,12 +111,12 @@ def train(
         console.quiet = not processes.is_main
         job = api.prepare_run(
             [i for path in images for i in api.as_images(path, axes)],
-            chosen,
+            selected,
             targets=[] if targets is None else api.as_images(targets, axes),
             assets=assets,
             ndim=ndim,
             fill_missing=fill_missing,
-            init_model=init or remembered,
+            init_model=init or first_model,
             stop=stop,
         )
         events = job.run(output=output, resume=resume, stop=stop)
@@ -132,7 +132,7 @@ def _begun_with(
     preset: str | None,
     resume: bool,
 ) -> "tuple[Recipe[Any], TrainedModel | None, Assets]":
-    """Return the settings, and what a resumed training began with."""
+    """Return the recipe and, if resumed, the first model and assets."""
     from napari_cosdd.errors import BadInputError
     from napari_cosdd.methods.values import Assets
     from napari_cosdd.training.recipe import Recipe, resumed

@@ -1,1 +1,1 @@
-"""What a training learns from: pairs of images, crops, their split and summary."""
+"""The training data: pairs of images, their split, crops and summary."""

@@ -11,9 +11,9 @@ from napari_cosdd.datasets.spec import DataSpec
 from napari_cosdd.datasets.split import Block, Split
 from napari_cosdd.images.axes import Region
 
-#: Validation crops; how much larger than training crops they are in y and x, up to so
-#: many pixels. A network that only ever sees small crops, all of which have borders,
-#: may fail inside of large images, and only large crops tell.
+#: Number of validation crops; factor by which they exceed training crops in y and x;
+#: largest side, pixels. They are large because a network that is trained on small crops
+#: only, which all have borders near, may fail inside large images.
 VALIDATION_CROPS, LARGER, LARGEST = 4, 4, 512
 
 Floats = NDArray[np.float32]
@@ -29,9 +29,9 @@ class Crops:
     noisy : ndarray
         Normalized.
     target : ndarray or None
-        What a supervised method learns to predict, normalized.
+        Targets of a supervised method, normalized.
     weight : ndarray or None
-        0 where a pixel was filled in, else 1; None where all pixels count.
+        0 for filled pixels, else 1; None if all pixels count.
     """
 
     noisy: Floats
@@ -42,22 +42,22 @@ class Crops:
         return len(self.noisy)
 
     def take(self, part: slice) -> "Crops":
-        """Return some of the crops."""
+        """Return the crops in a slice of the batch."""
         return self.map(lambda array: array[part])
 
     def cut(self, size: Sequence[slice]) -> "Crops":
-        """Return the same part of every crop, slices for the spatial axes."""
+        """Return the same spatial region of every crop."""
         return self.map(lambda array: array[(slice(None), slice(None), *size)])
 
     def map(self, change: Callable[[Floats], Floats]) -> "Crops":
-        """Return crops of which every array was changed alike."""
+        """Return crops with `change` applied to each array."""
         target = None if self.target is None else change(self.target)
         weight = None if self.weight is None else change(self.weight)
         return Crops(change(self.noisy), target, weight)
 
     @classmethod
     def stacked(cls, crops: "Sequence[Crops]") -> "Crops":
-        """Return single crops (c, *spatial) as one batch."""
+        """Stack single crops (c, *spatial) into one batch."""
         targets = [c.target for c in crops if c.target is not None]
         weight = None
         if any(c.weight is not None for c in crops):
@@ -70,20 +70,20 @@ class Crops:
 
 
 class CropSampler:
-    """Crops of the training blocks at random, of the validation blocks fixed.
+    """Draws random crops from training blocks and fixed ones from validation blocks.
 
     Parameters
     ----------
     pairs : sequence of Pair
-        The images, and where a method is supervised their targets.
+        The images and, for a supervised method, their targets.
     spec : DataSpec
-        Gives the normalization.
+        Holds the normalization.
     parts : Split
-        Where to crop.
+        Blocks to crop from.
     crop : tuple of int
         Pixels per spatial axis.
     multiple : tuple of int
-        Validation crops are a multiple of this.
+        The sizes of validation crops are multiples of this.
     symmetries : sequence of int
         Spatial axes that may be flipped.
     """
@@ -115,12 +115,13 @@ class CropSampler:
     def validation(self, seed: int = 0) -> Crops:
         """Return the fixed validation crops.
 
-        They are as large as the blocks allow, up to four training crops wide.
+        They are as large as the blocks allow, at most four times as wide as a training
+        crop.
         """
         return self._fixed(self.parts.validation, seed)
 
     def probes(self, seed: int = 0) -> Crops:
-        """Return fixed crops of the training blocks, as `validation` does."""
+        """Return fixed crops of the training blocks, sized as those of `validation`."""
         return self._fixed(self.parts.train, seed)
 
     def _fixed(self, blocks: Sequence[Block], seed: int) -> Crops:
@@ -162,7 +163,7 @@ class CropSampler:
 
 
 def _both(a: Known, b: Known) -> Known:
-    """Return where both are known; None means everywhere."""
+    """Return the mask of pixels that both masks include; None means all pixels."""
     if a is None or b is None:
         return b if a is None else a
     return a & b

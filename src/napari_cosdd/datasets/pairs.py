@@ -1,4 +1,4 @@
-"""Pairs of a noisy stack and its targets, checked once."""
+"""Pairs of a noisy stack and its target, validated once."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,16 +12,16 @@ from napari_cosdd.images.stack import Stack
 
 @dataclass(frozen=True)
 class Pair:
-    """A noisy stack, and where a method is supervised its target.
+    """A noisy stack and, for a supervised method, its target.
 
     Attributes
     ----------
     name : str
-        Of the noisy image.
+        Name of the noisy image.
     noisy : Stack
-        What is denoised.
+        The images to denoise.
     target : Stack or None
-        The same scene, clean or with other noise: equal axes and shape.
+        The same scene, clean or with other noise, with equal axes and shape.
     """
 
     name: str
@@ -36,7 +36,7 @@ def pairs_of(
     ndim: int,
     fill_missing: bool,
 ) -> list[Pair]:
-    """Put images and targets together.
+    """Pair each image with its target.
 
     Parameters
     ----------
@@ -45,16 +45,16 @@ def pairs_of(
     targets : sequence of Image
         One for each image in the same order; empty where `kind` is "none".
     kind : {"none", "clean", "noisy"}
-        What the method needs.
+        The kind of target that the method needs.
     ndim : {1, 2, 3}
-        Spatial axes.
+        Number of spatial axes.
     fill_missing : bool
-        Fill pixels that are not finite; they do not count in the training.
+        Fill pixels that are not finite; filled pixels have no weight in training.
 
     Raises
     ------
     BadInputError
-        If targets are missing, not wanted, or do not fit their images.
+        If targets are missing, not used by the method, or do not fit their images.
     """
     noisy = [stack_of(image, ndim, fill_missing) for image in images]
     names = [image.name for image in images]

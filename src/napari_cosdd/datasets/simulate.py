@@ -1,4 +1,4 @@
-"""Simulated images and noises: the papers' noises, and fields with a known answer.
+"""Simulated images and noise: that of the papers, and fields of known spectrum.
 
 Noises take a clean signal scaled to 0..1, of shape (..., y, x), and a numpy generator.
 "Row" means along the last axis; transpose for columns.
@@ -60,7 +60,7 @@ def long_range_rows(
 ) -> Signal:
     """Add Poisson and Gaussian noise, and an AR(1) process along each row.
 
-    As the detector of a two-photon microscope does.
+    The detector of a two-photon microscope adds such noise.
 
     Parameters
     ----------
@@ -73,7 +73,7 @@ def long_range_rows(
     row : float
         Stationary standard deviation of the row process.
     decay : float
-        Its autocorrelation per pixel.
+        Autocorrelation of the row process at a lag of one pixel.
 
     Returns
     -------
@@ -104,10 +104,9 @@ def checkerboard(
     """Add inversely signal-dependent noise and a column pattern ("Checkerboard").
 
     Preprint, section 5.1: N(0, 0.15 · 1/s) plus two pixels -0.1 and two pixels
-    +0.1 in turn along each column, starting at random. We read 0.15/s as the
-    **standard deviation in units of 8-bit-like contrast divided by ten**, that is
-    0.015/s, since a variance of 0.15/s would bury an image scaled to 0..1 (deviation
-    0.55 at s = 0.5) far below the PSNR that the paper reports. s is bounded below by
+    +0.1 in turn along each column, starting at random. Here the standard deviation
+    is 0.015/s: with a variance of 0.15/s an image scaled to 0..1 (deviation 0.55 at
+    s = 0.5) would have a far lower PSNR than the paper reports. s is bounded below by
     `darkest`, and the phase is drawn uniformly for every column of every image.
 
     Returns
@@ -168,8 +167,8 @@ def gaussian_field(
 ) -> NDArray[np.float64]:
     """Draw a stationary Gaussian random field on a torus, unit variance.
 
-    Its spectrum is `gaussian_spectrum`: known, so that the best possible estimate
-    is, too: the Wiener filter's.
+    Its spectrum, `gaussian_spectrum`, is known, so the Wiener filter gives the best
+    possible estimate.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""DataSpec: all that a method may know of the data it learns from."""
+"""DataSpec: the properties of the training data that a method may use."""
 
 from collections.abc import Sequence
 from typing import Self
@@ -9,7 +9,7 @@ from torch import Tensor
 
 from napari_cosdd.images.normalization import Normalization
 
-#: Smallest deviation of noise worth modelling, normalized units.
+#: Lower bound on the modelled deviation of the noise, normalized units.
 FLOOR = 0.005
 
 
@@ -41,10 +41,10 @@ class DataSpec(BaseModel):
 
     @property
     def scale_floors(self) -> list[float]:
-        """Smallest deviation of noise worth modelling, per channel, normalized units.
+        """Lower bound on the modelled deviation of the noise, per channel, normalized.
 
-        Half a grey level: below it a density only counts equal grey levels, and
-        grows without bound.
+        At least half a grey level: a narrower density would only describe single
+        grey levels and grow without bound.
         """
         return [max(FLOOR, 0.5 * self.grey_step / s) for s in self.normalization.std]
 
@@ -54,7 +54,7 @@ class DataSpec(BaseModel):
         return self.targets or self.normalization
 
     def scale(self, like: Tensor) -> Tensor:
-        """Return the grey levels of one normalized unit, broadcasting to `like`."""
+        """Return the grey levels in one normalized unit, broadcastable to `like`."""
         return self._column(self.normalization.std, like)
 
     def to_grey(self, x: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Which pixels train and which validate, decided once."""
+"""The split of the pixels into training and validation."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +8,8 @@ import numpy as np
 from napari_cosdd.errors import BadInputError
 from napari_cosdd.images.stack import Stack
 
-#: From this many images on, whole images are held out; below, a strip of each.
+#: Number of images from which on whole images are held out; with fewer, a strip of
+#: each image is held out.
 WHOLE_IMAGES = 10
 
 
@@ -19,7 +20,7 @@ class Block:
     Attributes
     ----------
     stack, image : int
-        Which stack, and which image of it.
+        Index of the stack, and of the image in it.
     start, stop : tuple of int
         Bounds per spatial axis.
     """
@@ -53,8 +54,9 @@ def split(
 ) -> Split:
     """Divide the pixels of all stacks into training and validation.
 
-    Ten images or more: a share of them, drawn at random, is held out. Fewer: a
-    strip at one end of each, cut between rows, whose noise is independent.
+    With ten images or more, a random share of the images is held out. With fewer, a
+    strip at one end of each image is held out; it is cut between rows, whose noise is
+    independent.
 
     Parameters
     ----------
@@ -63,13 +65,13 @@ def split(
     crop : tuple of int
         Size of a training crop, pixels per spatial axis.
     multiple : tuple of int
-        Validation crops are a multiple of this.
+        The sizes of validation crops are multiples of this.
     across : int
-        Spatial axis across the noise's rows, along which strips are cut.
+        Spatial axis perpendicular to the noise; strips are cut along it.
     share : float
         Part to validate on; 0.1 is usual.
     rng : numpy.random.Generator
-        Decides which.
+        Source of randomness.
 
     Raises
     ------
@@ -100,24 +102,24 @@ def split(
 
 
 def _strip(block: Block, multiple: int, across: int, share: float) -> int:
-    """Return the width of the strip to validate on."""
+    """Return the width of the validation strip, pixels."""
     return max(multiple, round(share * block.size[across]) // multiple * multiple)
 
 
 def _too_small(
     block: Block, room: Sequence[int], crop: Sequence[int], multiple: Sequence[int]
 ) -> str:
-    """Say which crops an image has room for, beside what is held out of it."""
+    """Return an error message with the largest crop that fits beside validation."""
     lateral = list(zip(room, multiple, strict=True))[-2:]
     fits = min(size // step * step for size, step in lateral)
-    said = (
+    problem = (
         f"an image of {_px(block.size)} is smaller than the crop of {_px(crop)}, or "
         "leaves no room for validation beside it"
     )
     if fits < max(multiple[-2:]):
         least = max(2 * step for step in multiple[-2:])
-        return f"{said}; {least} pixels along each axis are the least"
-    return f"{said}; use a crop size of at most {fits}, or leave the image out"
+        return f"{problem}; {least} pixels along each axis are the least"
+    return f"{problem}; use a crop size of at most {fits}, or leave the image out"
 
 
 def _cut(
@@ -127,7 +129,7 @@ def _cut(
     share: float,
     rng: np.random.Generator,
 ) -> tuple[Block, Block]:
-    """Cut a strip off one end, at random which; return what is left, and the strip."""
+    """Cut a strip off a random end; return the rest of the block, and the strip."""
     length, strip = block.size[across], _strip(block, multiple, across, share)
     low, high = list(block.start), list(block.stop)
     if rng.random() < 0.5:

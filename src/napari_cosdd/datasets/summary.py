@@ -1,4 +1,4 @@
-"""What a model remembers of the images that it was trained on."""
+"""The summary of the training images that a model file holds."""
 
 from typing import Annotated, Self
 
@@ -6,16 +6,17 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class NoiseSummary(BaseModel):
-    """What raw noise was like, in few numbers.
+    """Key numbers of the raw noise.
 
     Attributes
     ----------
     along_x, along_y : tuple of float
         Autocorrelation at lags 1, 2, …
     signal, variance : tuple of float, equal lengths
-        Grey levels, and the noise's variance there.
+        Grey levels of the signal, and variance of the noise at each of them.
     power : float or None
-        Variance of the noise where its correlation was seen, grey levels squared.
+        Variance of the noise that the correlation was measured on, grey levels
+        squared.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -34,26 +35,26 @@ class NoiseSummary(BaseModel):
 
 
 class TrainedOn(BaseModel):
-    """Summary of the training images; all of it may be missing.
+    """Summary of the training images; every field may be empty.
 
     Attributes
     ----------
     names : tuple of str
-        Of the images, a hundred at most.
+        Names of the images, a hundred at most.
     n_images : int
-        Planes or volumes in them.
+        Number of planes or volumes.
     shapes : tuple of tuple of int
-        Of the arrays, a hundred at most.
+        Shapes of the arrays, a hundred at most.
     dtype : str
-        Of their pixels.
+        Type of the pixels.
     levels_1_50_99 : tuple of three float, or None
-        Quantiles of the grey levels.
+        The 1, 50 and 99 % quantiles of the grey levels.
     sha256 : str
         Hash of all pixels.
     start : str
-        What the training began with.
+        Origin of the first weights.
     noise : NoiseSummary or None
-        What their noise was like.
+        Key numbers of their noise.
     """
 
     model_config = ConfigDict(frozen=True, extra="allow")

@@ -1,4 +1,4 @@
-"""Looking at the images before any work: what to refuse, what to warn of."""
+"""The survey of all pixels before a training: errors, warnings and a summary."""
 
 import hashlib
 import math
@@ -13,9 +13,9 @@ from napari_cosdd.errors import BadInputError, StoppedError
 from napari_cosdd.images.axes import Region
 from napari_cosdd.images.stack import Stack
 
-#: Images are read in boxes of at most so many pixels per axis, by spatial axes.
+#: Largest side of the boxes that images are read in, pixels, by number of spatial axes.
 BOX = {1: 1 << 22, 2: 2048, 3: 160}
-#: Share of pixels at the very top of the range from which saturation is suspected.
+#: Share of pixels at the highest grey level above which a saturation warning is given.
 SATURATED = 0.001
 
 
@@ -47,7 +47,7 @@ def check_finite(stacks: Sequence[Stack]) -> None:
     Raises
     ------
     BadInputError
-        With their number, and how to have them filled.
+        If there are any; the message gives their number.
     """
     bad = total = 0
     real = [stack for stack in stacks if np.dtype(stack.data.dtype).kind == "f"]
@@ -70,9 +70,9 @@ def check_channels(stacks: Sequence[Stack], names: Sequence[str]) -> None:
 
 
 class Survey:
-    """What one look at every pixel tells: defects, saturation, levels, hash.
+    """Defects, saturation, quantiles and hash of all pixels, from one pass.
 
-    Files may be larger than memory and slow to read, so there is one look only.
+    Files may be larger than memory and slow to read, so they are read only once.
     """
 
     def __init__(self) -> None:
@@ -84,14 +84,14 @@ class Survey:
     def read(
         self, stacks: Sequence[Stack], stop: Callable[[], bool] = lambda: False
     ) -> Iterator[NDArray[Any]]:
-        """Take in all pixels; yield them on the way, box by box, (c, *spatial).
+        """Survey all pixels, and yield them box by box, (c, *spatial).
 
         Raises
         ------
         BadInputError
             At the end, if pixels are not finite.
         StoppedError
-            Once `stop` says so.
+            Once `stop` returns True.
         """
         for part in pixels(stacks):
             if stop():

@@ -1,1 +1,1 @@
-"""Images: axes, stacks, normalization, units, and what users hand in."""
+"""Images: axes, stacks, normalization, units, and conversion of user input."""

@@ -1,4 +1,4 @@
-"""Axes: which letter each axis of an array has.
+"""The letters that name the axes of an array.
 
 Letters: S samples, T time, C channels, Z, Y, X space.
 """
@@ -9,7 +9,7 @@ from typing import Literal
 from napari_cosdd.errors import BadInputError
 
 LETTERS = "STCZYX"
-#: Spatial axes of a method by their number.
+#: Letters of the spatial axes, by their number.
 SPATIAL = {1: "X", 2: "YX", 3: "ZYX"}
 
 Region = tuple[slice, ...]
@@ -17,7 +17,7 @@ NoiseAxis = Literal["auto", "x", "y", "z", "none"]
 
 
 def check_axes(axes: str, shape: Sequence[int]) -> str:
-    """Return `axes` in capitals if they fit an array of `shape`.
+    """Validate `axes` against the shape of an array; return them in capitals.
 
     Raises
     ------
@@ -44,7 +44,7 @@ def check_axes(axes: str, shape: Sequence[int]) -> str:
 
 
 def guess_axes(shape: Sequence[int]) -> str:
-    """Guess the axes of an array about which nothing is known but its shape."""
+    """Guess the axes of an array from its shape alone."""
     guesses = {1: "X", 2: "YX", 3: "TYX", 4: "TZYX", 5: "TCZYX", 6: "STCZYX"}
     if len(shape) not in guesses:
         raise BadInputError(

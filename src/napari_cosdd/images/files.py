@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, and never over another one unasked."""
+"""Atomic writing of files, and protection of existing ones."""
 
 import json
 import os
@@ -12,7 +12,7 @@ from napari_cosdd.errors import BadInputError, SavingError
 
 
 def check_output(path: Path, overwrite: bool) -> None:
-    """Refuse to write over something.
+    """Refuse to overwrite a file or folder.
 
     Raises
     ------
@@ -26,12 +26,12 @@ def check_output(path: Path, overwrite: bool) -> None:
 
 
 def check_writable(path: Path) -> None:
-    """Make the folder of `path` and try to write there, before any long work.
+    """Create the folder of `path` and test that it can be written to.
 
     Raises
     ------
     SavingError
-        If it cannot be written to.
+        If the folder cannot be written to.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -43,28 +43,28 @@ def check_writable(path: Path) -> None:
 
 
 class atomic:
-    """Give a temporary path beside `path`, renamed to it if all went well."""
+    """Context with a temporary file that is renamed to `path` on success."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def __enter__(self) -> Path:
-        """Make the temporary file."""
+        """Create the temporary file and return its path."""
         self.temporary = beside(self.path)
         self.temporary.touch(exist_ok=False)
-        self.mode = self.temporary.stat().st_mode  # as the user's umask has it
+        self.mode = self.temporary.stat().st_mode  # respects the user's umask
         return self.temporary
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
-        """Rename, or remove what is half written or cannot be renamed."""
+        """Rename the file on success; delete it after any error."""
         try:
             if kind is None:
-                with self.temporary.open("r+b") as written:  # Windows syncs no "rb"
+                with self.temporary.open("r+b") as written:  # Windows cannot sync "rb"
                     os.fsync(written.fileno())
                 self.temporary.chmod(self.mode)
                 self.temporary.replace(self.path)
         finally:
-            with suppress(OSError):  # it is gone if all went well
+            with suppress(OSError):  # after a rename there is none
                 self.temporary.unlink()
 
 
@@ -74,7 +74,7 @@ def beside(path: Path) -> Path:
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write numbers as JSON; the file appears whole or not at all."""
+    """Write a mapping as JSON, atomically."""
     with atomic(path) as temporary:
         text = json.dumps(dict(content), indent=2) + "\n"
         temporary.write_text(text, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""An image with what its file says about it."""
+"""An image and its metadata."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -12,30 +12,30 @@ from napari_cosdd.images.stack import ArrayLike
 
 @dataclass(frozen=True)
 class Image:
-    """An image with what its file says about it.
+    """An image and its metadata.
 
     Attributes
     ----------
     data : array-like
-        The pixels; read lazily where the file is large.
+        The pixels; read on demand if the file is large.
     axes : str
         One letter of "STCZYX" per axis.
     name : str
-        For layers and files made from it.
+        Name of the image, used for its layers and result files.
     axes_from : {"file", "user", "guess"}
-        Where the axes come from.
+        Origin of the axes.
     pixel_size : mapping
-        Physical size per spatial axis letter, where known.
+        Physical size by letter of a spatial axis, where known.
     unit : str
         Unit of the pixel size, such as "um".
     interval : float or None
         Seconds from one time point to the next, where known.
     channels : tuple of str
-        Names of the channels, where known; empty or one for each.
+        One name for each channel; empty if unknown.
     path : Path or None
-        Where it was read from.
+        The file that the image was read from.
     note : str
-        What the user should know of how it was read.
+        A warning about the reading, for the user; may be empty.
     """
 
     data: ArrayLike
@@ -51,17 +51,17 @@ class Image:
 
     @property
     def doubts(self) -> tuple[str, ...]:
-        """What the user should know of how it was read, in sentences."""
-        found: tuple[str, ...] = (self.note,) if self.note else ()
+        """Warnings about the reading, for the user, in sentences."""
+        sentences: tuple[str, ...] = (self.note,) if self.note else ()
         if self.axes_from == "guess":
-            found += (
+            sentences += (
                 f"{self.name}: axes {self.axes} are a guess from the shape "
                 f"{tuple(self.data.shape)}; give them if they are wrong",
             )
-        return found
+        return sentences
 
     def with_data(self, data: ArrayLike, name: str, axes: str | None = None) -> "Image":
-        """Return a result made from this image: same axes and pixel size."""
+        """Return other pixels with the axes and pixel size of this image."""
         letters = axes or self.axes
         n = data.shape[letters.index("C")] if "C" in letters else 1
         return replace(
@@ -76,12 +76,12 @@ class Image:
 
 
 def check_pixels(image: Image) -> None:
-    """Refuse what is no grey-level image: complex, boolean, empty, RGB.
+    """Refuse arrays that are no grey-level images: complex, boolean, empty, RGB.
 
     Raises
     ------
     BadInputError
-        With what was expected and what came.
+        If the array is one of these.
     """
     kind = np.dtype(image.data.dtype).kind
     if kind not in "uif":

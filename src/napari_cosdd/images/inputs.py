@@ -1,4 +1,4 @@
-"""What users hand in: arrays, paths, folders or Images, made into Images."""
+"""Conversion of user input (arrays, paths, folders) into Images."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -14,7 +14,7 @@ from napari_cosdd.images.image import Image, check_pixels
 from napari_cosdd.images.stack import FilledStack, Stack
 
 ImageLike = ArrayLike | Path | str | Image
-#: A folder with more bytes than this is read piece by piece.
+#: Total size of a folder's images above which they are read on demand, bytes.
 EAGER_TOTAL = 4 << 30
 
 
@@ -28,7 +28,7 @@ def as_images(
     Raises
     ------
     BadInputError
-        If there is nothing, or something is no grey-level image.
+        If there is no image, or one is no grey-level image.
     """
     if isinstance(images, Image):
         return [images]
@@ -73,12 +73,12 @@ def one_image(image: ImageLike | Sequence[ImageLike], axes: str | None = None) -
 
 
 def as_frames(images: Sequence[Image]) -> Image:
-    """Return repeats of a scene as one time series, also from a file for each.
+    """Return repeats of a scene as one time series; single planes are stacked.
 
     Raises
     ------
     BadInputError
-        If several images differ in shape, or are series themselves.
+        If there are several images, and they differ in shape or are series.
     """
     first = images[0]
     if len(images) == 1:
@@ -95,19 +95,19 @@ def as_frames(images: Sequence[Image]) -> Image:
 
 
 def stack_of(image: Image, ndim: int, fill_missing: bool) -> Stack:
-    """Return an image as a stack, which may fill pixels that are not finite."""
+    """Return an image as a stack that fills pixels that are not finite if asked."""
     return (FilledStack if fill_missing else Stack)(image.data, image.axes, ndim)
 
 
 def distinct_names(paths: Sequence[Path]) -> list[str]:
-    """Return a name for each image file, for what is made from it.
+    """Return a distinct name for the results of each image file.
 
-    Files of one name in several folders get their folder's name in front.
+    Files of equal name in several folders are prefixed with their folder's name.
 
     Raises
     ------
     BadInputError
-        If two would still be called the same.
+        If two names are still equal.
     """
     names = [stem(p) for p in paths]
     names = [

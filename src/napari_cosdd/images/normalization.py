@@ -1,4 +1,4 @@
-"""Normalization per channel, in float64, kept with the model."""
+"""Normalization per channel, computed in float64 and saved with the model."""
 
 import math
 from collections.abc import Iterable
@@ -14,7 +14,7 @@ from napari_cosdd.errors import BadInputError
 class Normalization(BaseModel):
     """Mean and standard deviation of each channel of the training data.
 
-    Arrays are (..., c, *spatial) with `ndim` spatial axes given by the caller.
+    Arrays are (..., c, *spatial); the caller gives `ndim`, the number of spatial axes.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -32,7 +32,7 @@ class Normalization(BaseModel):
 
     @classmethod
     def fit(cls, images: Iterable[NDArray[Any]]) -> "Normalization":
-        """Measure images of shape (c, *spatial), one after the other.
+        """Measure mean and deviation over images (c, *spatial), one after the other.
 
         Raises
         ------
@@ -68,7 +68,7 @@ class Normalization(BaseModel):
         return np.asarray(x.astype(np.float64) * std + mean)
 
     def invert_scale(self, x: NDArray[Any], ndim: int) -> NDArray[np.float64]:
-        """Turn a deviation into grey levels: it has a scale and no offset."""
+        """Turn a deviation into grey levels, by the scale without the offset."""
         return np.asarray(x.astype(np.float64) * self._columns(ndim)[1])
 
     def _scaled(self, x: NDArray[np.float64], ndim: int) -> NDArray[np.float64]:
@@ -81,7 +81,7 @@ class Normalization(BaseModel):
 
 
 def as_type(values: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Convert grey levels: whole numbers are rounded and kept within their range."""
+    """Convert grey levels to a type; for integers they are rounded and clipped."""
     if dtype.kind in "ui":
         limits = np.iinfo(dtype)
         values = np.clip(np.rint(values), limits.min, limits.max)

@@ -15,7 +15,7 @@ from scipy import ndimage
 from napari_cosdd.errors import BadInputError
 from napari_cosdd.images.axes import SPATIAL, Region, check_axes
 
-#: Pixels around a region in which values for its holes are looked for.
+#: Width of the border around a region that may supply values for its holes, pixels.
 AROUND = 16
 
 
@@ -37,7 +37,7 @@ class ArrayLike(Protocol):
 class Stack:
     """An array seen as (n, c, *spatial), read and written region by region.
 
-    Nothing is loaded before it is asked for, so an array larger than memory is fine.
+    Pixels are loaded on demand, so the array may be larger than memory.
 
     Parameters
     ----------
@@ -91,23 +91,23 @@ class Stack:
     def read_known(
         self, n: int, region: Region | None = None
     ) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
-        """Return a region of image `n` and where its pixels are as measured.
+        """Return a region of image `n`, and the mask of its measured pixels.
 
-        None says that all are.
+        The mask is None if all pixels are measured.
         """
         return self.read(n, region), None
 
     def boxes(
         self, n_images: int, per_axis: int, side: int
     ) -> Iterator[tuple[int, Region]]:
-        """Yield image and region of boxes all over the stack, to look at some of it.
+        """Yield image and region of sample boxes spread over the stack.
 
         Parameters
         ----------
         n_images, per_axis : int
-            At most so many images, and boxes along each of their spatial axes.
+            Largest number of images, and of boxes along each spatial axis.
         side : int
-            Of a box, pixels.
+            Side of a box, pixels.
         """
         corners = [
             np.unique(np.linspace(0, max(0, size - side), per_axis).astype(int))
@@ -142,10 +142,10 @@ class Stack:
 
 
 class FilledStack(Stack):
-    """A stack in which pixels that are not finite take the value nearest to them.
+    """A stack that replaces pixels that are not finite by the nearest finite value.
 
-    Holes are filled from up to `AROUND` pixels beyond what is read, so that tiles
-    that overlap agree; where nothing near is finite, with the channel's median.
+    Values may come from up to `AROUND` pixels beyond the region that is read, so that
+    overlapping tiles agree. If none there is finite, the channel's median is used.
     """
 
     def __init__(self, data: ArrayLike, axes: str, ndim: int) -> None:
@@ -159,7 +159,7 @@ class FilledStack(Stack):
     def read_known(
         self, n: int, region: Region | None = None
     ) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
-        """Return a region of image `n`, and where its pixels were not filled."""
+        """Return a region of image `n`, and the mask of its unfilled pixels."""
         pixels = super().read(n, region)
         known = np.isfinite(pixels) if pixels.dtype.kind == "f" else None
         if known is None or known.all():

@@ -12,9 +12,9 @@ class Length(NamedTuple):
     Attributes
     ----------
     metres : float
-        Of one.
+        Length of one unit, metres.
     ome, zarr : str
-        What OME-XML and OME-Zarr call it.
+        Names in OME-XML and OME-Zarr.
     """
 
     metres: float
@@ -22,7 +22,7 @@ class Length(NamedTuple):
     zarr: str
 
 
-#: By our names.
+#: Units of length by our names.
 LENGTHS = {
     "m": Length(1.0, "m", "meter"),
     "cm": Length(1e-2, "cm", "centimeter"),
@@ -32,7 +32,7 @@ LENGTHS = {
     "angstrom": Length(1e-10, "Å", "angstrom"),
     "pm": Length(1e-12, "pm", "picometer"),
 }
-#: What else ImageJ, OME and people write: the Greek letter, the Ångström sign.
+#: Our name of a unit, by other spellings in files: such as with the Greek letter mu.
 SPELLINGS = {
     **{name: unit for unit, names in LENGTHS.items() for name in names[1:]},
     **dict.fromkeys(("micron", "microns", "\N{GREEK SMALL LETTER MU}m"), "um"),
@@ -40,7 +40,7 @@ SPELLINGS = {
 }
 
 
-#: Seconds of a unit of time, by what OME-XML, OME-Zarr, ImageJ and napari call it.
+#: Seconds in a unit of time, by its names in OME-XML, OME-Zarr, ImageJ and napari.
 TIMES = {
     **dict.fromkeys(("s", "sec", "second", "seconds"), 1.0),
     **dict.fromkeys(("ms", "msec", "millisecond"), 1e-3),
@@ -51,9 +51,9 @@ TIMES = {
 
 
 def unit_named(name: str) -> str:
-    """Return our name of a unit; one that is not known keeps its own.
+    """Return our name of a unit; an unknown unit is returned as it is.
 
-    ImageJ writes letters beyond ASCII as their numbers: a backslash and "u00B5".
+    ImageJ escapes letters beyond ASCII, such as a backslash and "u00B5".
     """
     plain = re.sub(r"\\u([0-9a-fA-F]{4})", lambda m: chr(int(m[1], 16)), name)
     return SPELLINGS.get(plain, plain)
@@ -70,7 +70,7 @@ def zarr_name(unit: str) -> str:
 
 
 def in_seconds(time: float, unit: str) -> float | None:
-    """Return a time in seconds; None if it is none, not finite or not positive."""
+    """Return a time in seconds; None if its unit is unknown or it is not positive."""
     seconds = time * TIMES.get(unit, math.nan)
     return seconds if math.isfinite(seconds) and seconds > 0 else None
 
@@ -80,14 +80,14 @@ def in_one_unit(
 ) -> tuple[dict[str, float], str]:
     """Return sizes by axis in the unit of the first, and that unit.
 
-    Sizes that are no lengths, not finite or not positive are left out.
+    Sizes of unknown unit, and those not finite or not positive, are left out.
 
     Parameters
     ----------
     sizes : mapping
         Size and name of its unit, by axis.
     """
-    found: dict[str, float] = {}
+    converted: dict[str, float] = {}
     first = ""
     for axis, (size, name) in sizes.items():
         unit = unit_named(name)
@@ -95,5 +95,5 @@ def in_one_unit(
             continue
         first = first or unit
         ratio = 1.0 if unit == first else LENGTHS[unit].metres / LENGTHS[first].metres
-        found[axis] = size * ratio
-    return found, first or "um"
+        converted[axis] = size * ratio
+    return converted, first or "um"

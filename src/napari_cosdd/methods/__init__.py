@@ -1,1 +1,1 @@
-"""The denoising methods: one file each, and one line in `registry`."""
+"""The denoising methods: one module each, listed in `registry`."""

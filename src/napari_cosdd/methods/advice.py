@@ -1,4 +1,4 @@
-"""Which method suits the noise of an image: every method is asked."""
+"""Recommendation of methods for the noise of an image."""
 
 from typing import NamedTuple
 
@@ -6,7 +6,7 @@ from napari_cosdd.methods.registry import all_methods
 from napari_cosdd.methods.values import Needs
 from napari_cosdd.noise_analysis.facts import NoiseFacts
 
-#: Needs of a method that is given noisy images and nothing else.
+#: Needs of methods for which noisy images alone suffice.
 NOTHING_ELSE = (Needs(), Needs(noise_axis=True))
 
 
@@ -16,13 +16,13 @@ class Recommendation(NamedTuple):
     Attributes
     ----------
     name, title : str
-        Of the method.
+        Name and title of the method.
     score : int
         3 the best choice, 2 suits, 1 possible, 0 does not suit.
     reason : str
-        Why, in one sentence.
+        Reason for the score, in one sentence.
     needs : Needs
-        What it needs beside noisy images.
+        What the method needs beside noisy images.
     """
 
     name: str
@@ -33,18 +33,21 @@ class Recommendation(NamedTuple):
 
 
 def recommend(facts: NoiseFacts) -> tuple[Recommendation, ...]:
-    """Return all methods, the best first; equal ones in the order of the table.
+    """Return all methods, the best first.
 
-    Methods that need nothing but noisy images come before equal ones that do.
+    Of methods with equal scores, those that need noisy images alone come first, then
+    the order of the table decides.
     """
-    asked = [
+    recommendations = [
         Recommendation(name, method.title, *method.suits(facts), method.needs)
         for name, method in all_methods()
     ]
-    return tuple(sorted(asked, key=lambda r: (-r.score, r.needs not in NOTHING_ELSE)))
+    return tuple(
+        sorted(recommendations, key=lambda r: (-r.score, r.needs not in NOTHING_ELSE))
+    )
 
 
 def advise(facts: NoiseFacts) -> str:
-    """Return the facts and what the best method for noisy images alone says."""
+    """Return the facts in words, with the best method for noisy images alone."""
     best = next(r for r in recommend(facts) if r.needs in NOTHING_ELSE)
     return f"{facts.sentence} {best.reason}"

@@ -1,7 +1,7 @@
-"""What a denoising method is to the training, the prediction and the model file.
+"""The interface of a denoising method to training, prediction and model file.
 
-A method says what it needs and what it gives; the engine never asks for its name.
-What a method can do beyond learning is in `capabilities`.
+A method declares its needs and outputs; the engine never depends on its name. The
+abilities of a trained method are in `capabilities`.
 """
 
 from abc import ABC, abstractmethod
@@ -32,30 +32,30 @@ from napari_cosdd.noise_analysis.facts import NoiseFacts
 from napari_cosdd.settings.fields import Settings
 from napari_cosdd.settings.training import TrainingConfig
 
-#: Samples that the mean of a preview is taken over.
+#: Number of posterior samples in the mean of a preview: few, as previews are frequent.
 PREVIEW_SAMPLES = 4
 
 
 class MethodConfig(Settings):
-    """Settings of a method: from them its networks can be built again."""
+    """Settings of a method; they suffice to rebuild its networks."""
 
     def resolved(self, facts: NoiseFacts | None) -> Self:
-        """Return a copy in which what was left open is decided by the noise.
+        """Return a copy in which the noise decides all open settings.
 
         Parameters
         ----------
         facts : NoiseFacts or None
-            What the noise of the first image is like; None if it was not measured.
+            Facts about the noise of the first image; None if not measured.
         """
         return self
 
     @property
     def is_open(self) -> bool:
-        """Whether something is left for `resolved` to decide from the noise."""
+        """Whether a setting is open, for `resolved` to decide."""
         return False
 
     def fine_tuning(self) -> Self:
-        """Return a copy for networks that begin with trained weights."""
+        """Return a copy for networks that start from trained weights."""
         return self
 
 
@@ -64,16 +64,16 @@ ConfigT = TypeVar("ConfigT", bound=MethodConfig)
 
 @dataclass(frozen=True)
 class Preset:
-    """Settings that go together.
+    """A named set of settings.
 
     Attributes
     ----------
     settings : MethodConfig
-        Of the method.
+        Settings of the method.
     training : TrainingConfig
-        Of the training.
+        Settings of the training.
     purpose : str
-        What it is for, in a few words.
+        Hardware and time, or kind of noise, in a few words.
     """
 
     settings: MethodConfig
@@ -82,7 +82,7 @@ class Preset:
 
 
 class Trainable(nn.Module, ABC):
-    """All that the training loop asks of what it trains."""
+    """The interface that the training loop requires."""
 
     config: Settings
     spec: DataSpec
@@ -91,7 +91,7 @@ class Trainable(nn.Module, ABC):
     def losses(
         self, batch: Batch, generator: torch.Generator, progress: float = 1.0
     ) -> Losses:
-        """Return what to minimize and what to show.
+        """Return the objectives to minimize and the metrics to show.
 
         Parameters
         ----------
@@ -104,26 +104,26 @@ class Trainable(nn.Module, ABC):
         """
 
     def criterion(self, losses: Mapping[str, float]) -> float:
-        """Return that of validation losses by which the best weights are chosen."""
+        """Return the number whose minimum over validations selects the best weights."""
         return losses["loss"]
 
     def problem(self, losses: Mapping[str, float]) -> Problem | None:
-        """Return why weights with these validation losses are no result, or None."""
+        """Return why weights with these validation losses are unusable, or None."""
         return None
 
     @property
     def curves(self) -> tuple[Curve, ...]:
-        """What is plotted while this is trained."""
+        """Losses and metrics that are plotted during training."""
         return ()
 
     def parameter_groups(self) -> Groups:
-        """Return the trained parameters by what they know."""
+        """Return the trainable parameters, those of the signal and of the noise."""
         return Groups([p for p in self.parameters() if p.requires_grad], [])
 
     def use_checkpointing(self, on: bool) -> None:
-        """Compute features again in the backward pass instead of keeping them.
+        """Recompute features in the backward pass instead of keeping them.
 
-        Slower by about a third, with the same result; may be ignored.
+        This takes about a third longer, with the same result. A method may ignore it.
         """
         return
 
@@ -134,14 +134,14 @@ class Method(Trainable, Generic[ConfigT]):
     Parameters
     ----------
     config : MethodConfig
-        Settings in which nothing is open.
+        Settings, none of them open.
     spec : DataSpec
         Shape and scale of the data.
     assets : Assets
-        Noise model and the like, where the method needs them.
+        Noise model, if the method needs one.
     """
 
-    #: Name in titles and sentences.
+    #: Name of the method in titles and sentences.
     title: ClassVar[str]
     Config: ClassVar[type[MethodConfig]]
     presets: ClassVar[Mapping[str, Preset]]
@@ -155,44 +155,44 @@ class Method(Trainable, Generic[ConfigT]):
     ) -> None:
         super().__init__()
         self.config, self.spec = config, spec
-        #: Frozen: its tensors are buffers. None where the method needs none.
+        #: None if the method needs none. Its tensors are buffers, so it is not trained.
         self.noise_model = assets.noise_model
 
     @property
     def assets(self) -> Assets:
-        """What this was built with beside its settings."""
+        """What the method was built with beside its settings."""
         return Assets(self.noise_model)
 
     @classmethod
     @abstractmethod
     def suits(cls, facts: NoiseFacts) -> Suitability:
-        """Say whether the method suits such noise, and why."""
+        """Return how well the method suits such noise, and why."""
 
     # Geometry -------------------------------------------------------------------
 
     @abstractmethod
     def tile_multiple(self) -> tuple[int, ...]:
-        """Pixels per axis that the size of a tile must be a multiple of."""
+        """Return the pixels per axis of which tile sizes must be multiples."""
 
     def tile_margin(self) -> tuple[int, ...]:
-        """Pixels of context per axis around a tile, before any is measured."""
+        """Return the context around a tile in pixels per axis, if none is measured."""
         return tuple(4 * m if m > 1 else 4 for m in self.tile_multiple())
 
     @property
     def noise_dim(self) -> int | None:
-        """Number of the noise axis among the spatial axes; None if there is none."""
+        """Index of the noise axis among the spatial axes; None if there is none."""
         return None
 
     @property
     def noise_reach(self) -> int:
-        """Pixels along the noise axis whose relation is taken into account."""
+        """Distance along the noise axis up to which correlation is modelled, pixels."""
         return 0
 
     def symmetries(self) -> tuple[int, ...]:
-        """Spatial axes that may be flipped without changing the law of the noise.
+        """Return the spatial axes whose flip keeps the distribution of the noise.
 
-        Along the noise axis a detector's memory has a direction; across it the
-        rows are independent.
+        The noise axis is excluded, since a detector's memory has a direction along it.
+        Across it, rows have independent noise.
         """
         return tuple(a for a in range(self.spec.ndim) if a != self.noise_dim)
 
@@ -207,15 +207,15 @@ class Method(Trainable, Generic[ConfigT]):
     # Training -------------------------------------------------------------------
 
     def weights_from(self, other: "Method[Any]") -> dict[str, Tensor] | None:
-        """Return the weights of another model of this method as they fit this one.
+        """Return the weights of another model of this method, adapted to this one.
 
-        They may be turned to another noise axis, and some may be missing; None if
+        They may be transposed to another noise axis, and some may be missing. None if
         the sizes of the networks differ.
         """
         return None
 
     def preview(self, x: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
-        """Return images that show how far the training is, by title.
+        """Return images by title that show the progress of the training.
 
         Parameters
         ----------
@@ -238,16 +238,16 @@ class Method(Trainable, Generic[ConfigT]):
     # Words ----------------------------------------------------------------------
 
     def learned_in_words(self, losses: Mapping[str, float]) -> str:
-        """Say what the latents carry by these losses; empty without latents."""
+        """Say what the latents carry according to the losses; empty without latents."""
         return ""
 
     def describe(self) -> str:
-        """Say in one line what was built."""
+        """Describe the method in one line."""
         return self.title
 
     @abstractmethod
     def papers(self) -> tuple[Paper, ...]:
-        """Return what to cite."""
+        """Return the papers to cite."""
 
     @abstractmethod
     def networks_in_words(self) -> str:

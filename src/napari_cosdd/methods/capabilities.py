@@ -1,4 +1,4 @@
-"""What a method can do beyond learning; the engine asks by `isinstance`.
+"""Abilities of a trained method; the engine tests for them by `isinstance`.
 
 Shapes: n batch, c channel, *spatial one to three axes. Images are normalized.
 """
@@ -21,7 +21,7 @@ class Draw(NamedTuple):
     signal : Tensor, shape (n, c, *spatial)
         Clean images.
     state : Any
-        What the same method needs to add noise to them, such as the signal code.
+        What the method needs to add noise to the signal, such as the signal code.
     """
 
     signal: Tensor
@@ -30,22 +30,22 @@ class Draw(NamedTuple):
 
 @runtime_checkable
 class Predicts(Protocol):
-    """Computes its outputs in one pass, without sampling."""
+    """A method that computes its outputs in one pass, without sampling."""
 
     @property
     def outputs(self) -> tuple[Output, ...]:
-        """What `predict` returns, MEAN first; empty if this model cannot."""
+        """Outputs of `predict`, MEAN first; empty if this model has none."""
 
     def predict(self, x: Tensor) -> Mapping[str, Tensor]:
-        """Return each output by its name, shape of `x`."""
+        """Return outputs by name, each of the shape of `x`."""
 
 
 @runtime_checkable
 class SamplesSignal(Protocol):
-    """Draws clean images from the posterior p(s | x)."""
+    """A method that draws clean images from the posterior p(s | x)."""
 
     def encode(self, x: Tensor) -> list[Tensor]:
-        """Return what all samples of `x` share: the bottom-up features."""
+        """Return the bottom-up features, which all samples of `x` share."""
 
     def sample_posterior(self, features: list[Tensor], noise: LatentNoise) -> Draw:
         """Return one draw for each set of features."""
@@ -53,7 +53,7 @@ class SamplesSignal(Protocol):
 
 @runtime_checkable
 class DrawsNoise(SamplesSignal, Protocol):
-    """Has a model of the noise p(x | s) or p(x | z)."""
+    """A method with a model of the noise, p(x | s) or p(x | z)."""
 
     def sample_noise(self, draw: Draw, generator: torch.Generator) -> Tensor:
         """Return noisy images of a draw's signal, (n, c, *spatial)."""
@@ -61,7 +61,7 @@ class DrawsNoise(SamplesSignal, Protocol):
     def cdf(self, x: Tensor, draw: Draw) -> Tensor:
         """Return P(X_i <= x_i | earlier pixels, draw), shape of `x`.
 
-        Uniform and independent over pixels if signal and noise were learned.
+        If the model is right, it is uniform and independent over pixels.
         """
 
     def neg_elbo(self, x: Tensor, generator: torch.Generator) -> Tensor:
@@ -70,7 +70,7 @@ class DrawsNoise(SamplesSignal, Protocol):
 
 @runtime_checkable
 class SamplesPrior(DrawsNoise, Protocol):
-    """Draws new images from the prior p(z)."""
+    """A method that draws new images from the prior p(z)."""
 
     def sample_prior(self, n: int, size: Sequence[int], noise: LatentNoise) -> Draw:
         """Return `n` new clean images of `size` pixels per axis."""

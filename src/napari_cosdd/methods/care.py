@@ -15,7 +15,7 @@ PAPER = Paper(
 
 
 class CARE(SupervisedMethod):
-    """Learns the clean image from the noisy one, as E[s | x] (squared error)."""
+    """Learns to predict the clean image; with squared error, this is E[s | x]."""
 
     title = "CARE"
     needs = Needs(target="clean")

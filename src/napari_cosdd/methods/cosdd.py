@@ -47,7 +47,7 @@ PAPER = Paper(
     "10.48550/arXiv.2310.07887",
 )
 
-#: Share of a fine-tuning in which only the decoder of the noise learns.
+#: Share of a fine-tuning, at its start, in which only the noise decoder learns.
 DECODER_ONLY = 0.1
 
 
@@ -95,8 +95,8 @@ class COSDDConfig(NoiseAxisConfig, LadderConfig):
     def fine_tuning(self) -> Self:
         """Return a copy for networks whose latents carry the signal already.
 
-        The noise is learned first. Until the decoder knows it, the latents would
-        take in what it cannot explain, and unlearn that slowly.
+        The noise decoder learns first. Until it models the noise, the latents would
+        learn the noise that it cannot explain, and unlearn it only slowly.
         """
         return self.model_copy(update={"kl_warmup": 0.0, "decoder_only": DECODER_ONLY})
 
@@ -128,8 +128,8 @@ class COSDD(LadderMethod[COSDDConfig], NoiseAxisMethod[COSDDConfig]):
 
     Objectives, nats or squared units per pixel and channel: `neg_elbo` = nll + kl
     for the ladder and the autoregressive decoder (paper, equation 3), `signal` for
-    the signal decoder (equation 6), `direct` for the optional direct denoiser. The
-    code and the samples are detached between them, so their gradients are disjoint.
+    the signal decoder (equation 6), `direct` for the optional direct denoiser. Code and
+    signal are detached between these networks, so each parameter has one objective.
     """
 
     title = "COSDD"
@@ -187,7 +187,7 @@ class COSDD(LadderMethod[COSDDConfig], NoiseAxisMethod[COSDDConfig]):
 
     @classmethod
     def suits(cls, facts: NoiseFacts) -> Suitability:
-        """Noise along one axis is what the method is for."""
+        """Noise along one axis suits best, then independent noise."""
         if facts.pattern == "one axis":
             return Suitability(
                 3,
@@ -205,7 +205,7 @@ class COSDD(LadderMethod[COSDDConfig], NoiseAxisMethod[COSDDConfig]):
     def losses(
         self, batch: Batch, generator: torch.Generator, progress: float = 1.0
     ) -> Losses:
-        """Return `neg_elbo`, `signal` and `direct`, and what they consist of."""
+        """Return the objectives `neg_elbo`, `signal` and `direct`, and their parts."""
         x, weight = batch.x, batch.weight
         ladder_learns = progress >= self.config.decoder_only
         with torch.set_grad_enabled(torch.is_grad_enabled() and ladder_learns):
@@ -239,16 +239,16 @@ class COSDD(LadderMethod[COSDDConfig], NoiseAxisMethod[COSDDConfig]):
 
     @property
     def curves(self) -> tuple[Curve, ...]:
-        """Those of the ladder, and the direct denoiser's error."""
+        """The curves of the ladder, and the direct denoiser's error."""
         direct = Curve("direct", "direct denoiser", "Signal", SQUARED)
         return (*super().curves, *((direct,) if self.direct is not None else ()))
 
     def weights_from(self, other: Method[Any]) -> dict[str, Tensor] | None:
-        """Return the weights of another COSDD model as they fit this one.
+        """Return the weights of another COSDD model, adapted to this one.
 
-        The networks of the signal must have equal sizes; they are turned to this
-        noise axis, and those for planes also serve volumes. The autoregressive
-        decoder takes what is of equal shape and begins the rest anew.
+        The networks of the signal must have equal sizes. Their weights are transposed
+        to this noise axis, and those for planes also serve volumes. The noise decoder
+        takes weights of equal shape; its other weights stay random.
         """
         along_z = self.spec.ndim == 3 and self.noise_dim == 0
         if not isinstance(other, COSDD) or other.spec.ndim != 2 or along_z:
@@ -258,18 +258,18 @@ class COSDD(LadderMethod[COSDDConfig], NoiseAxisMethod[COSDDConfig]):
         )
         given, own = other.state_dict(), self.state_dict()
         if set(filter(_of_signal, given)) != set(filter(_of_signal, own)):
-            return None  # of other numbers of levels or blocks
-        taken: dict[str, Tensor] = {}
+            return None  # other numbers of levels or blocks
+        adapted: dict[str, Tensor] = {}
         for name in filter(given.__contains__, own):
             weights, shape = given[name], own[name].shape
             if "decoder.condition" in name:
-                weights = with_rows(weights, shape)  # of more layers
+                weights = with_rows(weights, shape)  # for more layers
             fit = fitted(weights, shape, turned=turned and _of_signal(name))
             if fit is not None:
-                taken[name] = fit
+                adapted[name] = fit
             elif _of_signal(name):
                 return None
-        return taken
+        return adapted
 
     # Prediction -----------------------------------------------------------------
 
@@ -285,7 +285,7 @@ class COSDD(LadderMethod[COSDDConfig], NoiseAxisMethod[COSDDConfig]):
         return {MEAN.name: self.direct(x)}
 
     def sample_posterior(self, features: list[Tensor], noise: LatentNoise) -> Draw:
-        """Return one clean image for each noisy one (paper, section 4.3)."""
+        """Return one clean image for each noisy image (paper, section 4.3)."""
         code = self.ladder.sample_posterior(features, noise, with_kl=False).code
         return Draw(self.signal(code), code)
 
@@ -305,7 +305,7 @@ class COSDD(LadderMethod[COSDDConfig], NoiseAxisMethod[COSDDConfig]):
         return Draw(self.signal(code), code)
 
     def likelihood(self, x: Tensor, code: Tensor) -> GaussianMixture:
-        """Return p(x | z) of each pixel given those before it, rows last."""
+        """Return p(x | z) of each pixel given earlier ones, rows as the last axis."""
         location, parameters = self.decoder(x, code)
         return GaussianMixture.from_parameters(location, parameters, self._floor(x))
 
@@ -351,5 +351,5 @@ class COSDD(LadderMethod[COSDDConfig], NoiseAxisMethod[COSDDConfig]):
 
 
 def _of_signal(name: str) -> bool:
-    """Tell whether a parameter says what the signal is, not what the noise is."""
+    """Whether a parameter belongs to the signal, not to the noise."""
     return name.startswith(("ladder.", "signal.", "decoder.location"))

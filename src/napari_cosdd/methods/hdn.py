@@ -43,10 +43,10 @@ DIVNOISING = Paper(
 
 
 class HDN(LadderMethod[LadderConfig]):
-    """Ladder VAE whose decoder gives the signal itself, judged by a noise model.
+    """Ladder VAE that decodes the signal; a noise model gives the likelihood.
 
     Objective, nats per pixel and channel: `neg_elbo` = -log p(x | s(z)) + KL. The
-    noise model takes pixels as independent of each other, given the signal.
+    noise model assumes that pixels are independent, given the signal.
     """
 
     title = "HDN"
@@ -108,7 +108,7 @@ class HDN(LadderMethod[LadderConfig]):
     def losses(
         self, batch: Batch, generator: torch.Generator, progress: float = 1.0
     ) -> Losses:
-        """Return `neg_elbo` and what it consists of."""
+        """Return the objective `neg_elbo`, and its parts as metrics."""
         x = batch.x
         latents = self.ladder.sample_posterior(
             self.ladder.encode(x), fresh_noise(generator)
@@ -127,7 +127,7 @@ class HDN(LadderMethod[LadderConfig]):
     def _log_prob(self, x: Tensor, s: Tensor) -> Tensor:
         """Return log p(x | s) of normalized images, nats, shape of `x`."""
         log_prob = self._noise.log_prob(self.spec.to_grey(x), self.spec.to_grey(s))
-        return log_prob + torch.log(self.spec.scale(x))  # of normalized units
+        return log_prob + torch.log(self.spec.scale(x))  # density per normalized unit
 
     def neg_elbo(self, x: Tensor, generator: torch.Generator) -> Tensor:
         """Return the negative ELBO, nats per pixel and channel."""
@@ -136,7 +136,7 @@ class HDN(LadderMethod[LadderConfig]):
     # Prediction -----------------------------------------------------------------
 
     def sample_posterior(self, features: list[Tensor], noise: LatentNoise) -> Draw:
-        """Return one clean image for each noisy one."""
+        """Return one clean image for each noisy image."""
         code = self.ladder.sample_posterior(features, noise, with_kl=False).code
         s = self.signal(code)
         return Draw(s, s)

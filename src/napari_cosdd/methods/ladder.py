@@ -1,4 +1,4 @@
-"""What methods share that represent the signal by a ladder VAE."""
+"""The base class of methods that represent the signal by a ladder VAE."""
 
 from collections.abc import Mapping
 from typing import Any, TypeVar
@@ -20,7 +20,8 @@ from napari_cosdd.methods.values import (
 from napari_cosdd.nets.ladder_vae import LadderVAE
 from napari_cosdd.nets.signal_decoder import SignalDecoder
 
-#: Nats that each nat of KL must save beside its own price. Otherwise it carries noise.
+#: Extra weight of the KL in the criterion: a nat in the latents must save 1.2 nats of
+#: likelihood, or else it is taken to carry noise.
 KL_SURCHARGE = 0.2
 NATS, SQUARED = "nats per pixel", "squared error"
 
@@ -94,18 +95,18 @@ class LadderConfig(MethodConfig):
     def kl_weights(self, progress: float) -> list[float]:
         """Return the weight of each level's KL, lowest level first.
 
-        All rise to 1 during the warm-up. The top starts lowest, at `kl_start`: it
-        is to carry signal early. The bottom starts at 1: it alone is fine enough
-        to carry pixel noise, which it would have to unlearn again (measured in
-        docs/measurements.md).
+        All weights rise to 1 during the warm-up. The top level starts lowest, at
+        `kl_start`, so that it carries signal early. The bottom level starts at 1: it
+        alone is fine enough to carry pixel noise, which it would have to unlearn
+        (measured in docs/measurements.md).
         """
-        risen = min(1.0, progress / self.kl_warmup) if self.kl_warmup else 1
+        rise = min(1.0, progress / self.kl_warmup) if self.kl_warmup else 1
         top = self.n_levels - 1
         starts = [
             self.kl_start ** (level / top if top else 1)
             for level in range(self.n_levels)
         ]
-        return [start + (1 - start) * risen for start in starts]
+        return [start + (1 - start) * rise for start in starts]
 
 
 LadderT = TypeVar("LadderT", bound=LadderConfig)
@@ -154,7 +155,7 @@ class LadderMethod(Method[LadderT]):
         return self.ladder.multiple
 
     def use_checkpointing(self, on: bool) -> None:
-        """Do so in the ladder, which has nearly all features."""
+        """Recompute the features of the ladder, which has nearly all of them."""
         self.ladder.checkpointing = on
 
     def kl_by_level(self, kl: list[Tensor], x: Tensor) -> list[Tensor]:
@@ -162,7 +163,7 @@ class LadderMethod(Method[LadderT]):
         return [level.mean() / x[0].numel() for level in kl]
 
     def weighted_kl(self, kl_by_level: list[Tensor], progress: float) -> Tensor:
-        """Return the sum of all levels' KL, each with its weight at this progress."""
+        """Return the weighted sum of the KL of all levels at this progress."""
         weights = self.config.kl_weights(progress)
         terms = [w * level for w, level in zip(weights, kl_by_level, strict=True)]
         total: Any = sum(terms)
@@ -171,7 +172,7 @@ class LadderMethod(Method[LadderT]):
     def signal_metrics(
         self, x: Tensor, signal_error: Tensor, weight: Tensor | None
     ) -> dict[str, Tensor]:
-        """Return the power of x that the code explains, and that of the signal.
+        """Return the power that the code explains, and the signal's with its error.
 
         Parameters
         ----------
@@ -194,7 +195,7 @@ class LadderMethod(Method[LadderT]):
         }
 
     def problem(self, losses: Mapping[str, float]) -> Problem | None:
-        """Tell whether the latents ignore the signal (posterior collapse).
+        """Return a problem if the latents ignore the signal (posterior collapse).
 
         Parameters
         ----------
@@ -216,15 +217,15 @@ class LadderMethod(Method[LadderT]):
     def criterion(self, losses: Mapping[str, float]) -> float:
         """Return the negative ELBO with a surcharge on the KL.
 
-        White noise costs as many nats in the latents as in the likelihood, so the
-        ELBO does not mind where it is, and the signal loss, left out, likes to see it
-        in the estimate. What the latents carry is signal if it saves more than it
-        costs. (Ours; measured in docs/measurements.md.)
+        White noise costs as many nats in the latents as in the likelihood, so the ELBO
+        does not penalize noise in the latents. The signal loss would even reward it,
+        and is left out. The surcharge favours latents that carry signal, which saves
+        more nats than it costs. (Ours; measured in docs/measurements.md.)
         """
         return losses["nll"] + losses["kl"] + KL_SURCHARGE * losses["kl"]
 
     def parameter_groups(self) -> Groups:
-        """Return the parameters of ladder and signal decoder, and all others."""
+        """Return the parameters of ladder and signal decoder, and the others."""
         signal = [*self.ladder.parameters(), *self.signal.parameters()]
         known = {id(p) for p in signal}
         trained = [p for p in self.parameters() if p.requires_grad]

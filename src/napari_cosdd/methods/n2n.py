@@ -16,7 +16,7 @@ PAPER = Paper(
 
 
 class Noise2Noise(SupervisedMethod):
-    """Learns E[s | x], since the target's noise is zero on average and independent."""
+    """Learns E[s | x] from targets whose noise is independent and has mean zero."""
 
     title = "Noise2Noise"
     needs = Needs(target="noisy")

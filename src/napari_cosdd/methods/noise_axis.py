@@ -1,4 +1,4 @@
-"""What methods share whose noise is correlated along one axis."""
+"""The base class of methods for noise that is correlated along one axis."""
 
 from typing import Self, TypeVar
 
@@ -13,7 +13,7 @@ from napari_cosdd.noise_analysis.facts import NoiseFacts
 
 #: Names of noise axes in sentences.
 AXES_IN_WORDS = {"x": "rows (x)", "y": "columns (y)", "z": "the z axis"}
-#: The papers' receptive field, pixels, where the noise itself tells nothing.
+#: Receptive field if the noise was not measured, pixels: that of the papers.
 USUAL_REACH = 40
 
 
@@ -37,12 +37,12 @@ class NoiseAxisConfig(MethodConfig):
 
     @property
     def is_open(self) -> bool:
-        """Whether the axis or the reach is left for the noise to decide."""
+        """Whether axis or receptive field is open, for the noise to decide."""
         unknown = self.receptive_field is None and self.noise_axis != "none"
         return self.noise_axis == "auto" or unknown
 
     def resolved(self, facts: NoiseFacts | None) -> Self:
-        """Return a copy with axis and receptive field as the noise has them."""
+        """Return a copy with open axis and receptive field set from the noise."""
         axis, reach = self.noise_axis, self.receptive_field
         if axis == "auto" and facts is not None:
             axis = facts.axis
@@ -72,7 +72,7 @@ class NoiseAxisMethod(Method[NoiseAxisT]):
 
     @property
     def noise_dim(self) -> int | None:
-        """Number of the noise axis among the spatial axes, or None."""
+        """Index of the noise axis among the spatial axes, or None."""
         letter = self.config.noise_axis
         if letter == "none":
             return None
@@ -85,5 +85,5 @@ class NoiseAxisMethod(Method[NoiseAxisT]):
 
     @property
     def noise_reach(self) -> int:
-        """Pixels along the noise axis that are taken into account."""
+        """Distance along the noise axis up to which correlation is modelled, pixels."""
         return 0 if self.noise_dim is None else self.config.receptive_field or 0

@@ -1,4 +1,4 @@
-"""The images that a prediction consists of."""
+"""The output images of a prediction."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -6,8 +6,8 @@ from typing import Literal
 #: What an output is: an estimate of the signal, the spread of the posterior, one
 #: posterior sample, or an image computed from an estimate.
 Role = Literal["estimate", "spread", "sample", "derived"]
-#: How an output returns to the image's units: as grey levels (scale and offset), as a
-#: difference of grey levels (scale alone), or unchanged.
+#: Conversion of normalized values to grey levels: with scale and offset, with the scale
+#: alone (for differences), or none.
 Units = Literal["levels", "scale", "none"]
 
 
@@ -20,11 +20,11 @@ class Output:
     name : str
         Shown to users and part of file names, such as "mean" or "sample 3".
     role : {"estimate", "spread", "sample", "derived"}
-        What the image is.
+        Kind of the image.
     units : {"levels", "scale", "none"}
-        How normalized values return to grey levels.
+        Conversion of normalized values to grey levels.
     index : int or None
-        Number of a sample, from 0; None for other roles.
+        Index of a sample, from 0; None for other roles.
     """
 
     name: str
@@ -40,5 +40,5 @@ DEVIATION = Output("deviation", "spread", "scale")
 
 
 def sample_output(index: int) -> Output:
-    """Return the output of a kept sample; people count samples from 1."""
+    """Return the output of a kept sample; its name counts from 1."""
     return Output(f"sample {index + 1}", "sample", index=index)

@@ -9,7 +9,7 @@ from napari_cosdd.errors import BadInputError
 if TYPE_CHECKING:
     from napari_cosdd.methods.base import Method
 
-#: Name on the command line -> module and class. Strings, so that this loads no torch.
+#: Name on the command line -> module and class. Strings avoid importing torch here.
 METHODS = {
     "cosdd": "napari_cosdd.methods.cosdd:COSDD",
     "n2v": "napari_cosdd.methods.n2v:Noise2Void",

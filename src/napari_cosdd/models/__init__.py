@@ -1,1 +1,1 @@
-"""Model files: written, read, shipped, and held against images."""
+"""Model files: writing, reading, shipped models, compatibility with images."""

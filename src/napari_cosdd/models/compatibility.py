@@ -1,4 +1,4 @@
-"""Whether a model can be used on an image, and in what that differs from its data."""
+"""Compatibility of a model with an image, and differences from its training data."""
 
 from typing import Any
 
@@ -12,16 +12,16 @@ from napari_cosdd.images.stack import Stack
 from napari_cosdd.methods.capabilities import predicts
 from napari_cosdd.models.trained_model import TrainedModel
 
-#: Planes that are looked at, boxes along each of their axes, the side of these in
-#: pixels, and pixels that are kept.
+#: Sample of an image: number of planes, boxes along each axis of a plane, side of a box
+#: in pixels, and largest number of pixels kept.
 PLANES, BOXES, SIDE, PIXELS = 8, 4, 256, 1 << 18
-#: Shift of the median, in units of the training data's 1 to 99 % range, and factor
-#: of the range, from which an image counts as different.
+#: Limits above which an image counts as different: shift of the median, in units of the
+#: training data's 1 to 99 % range, and ratio of these ranges.
 SHIFT, FACTOR = 0.5, 2.0
 
 
 def check_compatible(model: TrainedModel, source: Stack, direct: bool = False) -> None:
-    """Refuse, before any work, an image that the model is not for."""
+    """Refuse an image whose axes or channels do not fit the model."""
     if len(source.size) != model.spec.ndim:
         raise BadModelFileError(
             f"the model is for {model.spec.ndim} spatial axes, the image is seen "
@@ -40,28 +40,28 @@ def check_compatible(model: TrainedModel, source: Stack, direct: bool = False) -
 
 
 def differences(model: TrainedModel, image: Image, *, filled: bool) -> list[str]:
-    """Say in what an image differs from the training data, and what it lacks.
+    """Return warnings about missing pixels and differences from the training data.
 
-    A few boxes all over the image are looked at.
+    A sample of boxes all over the image is examined.
 
     Parameters
     ----------
     model : TrainedModel
-        Remembers the 1, 50 and 99 % quantiles of its training data.
+        Holds the 1, 50 and 99 % quantiles of its training data.
     image : Image
-        To be denoised.
+        The image to denoise.
     filled : bool
-        Pixels that are not finite will be filled.
+        Whether pixels that are not finite will be filled.
 
     Returns
     -------
     list of str
-        Warnings; empty if it looks alike or nothing is remembered.
+        Warnings; empty if the image is similar or the model holds no quantiles.
 
     Raises
     ------
     BadInputError
-        If there are pixels that are not finite, and nobody fills them.
+        If there are pixels that are not finite and they will not be filled.
     """
     pixels = _some_pixels(image)
     finite = pixels[np.isfinite(pixels)]
@@ -85,7 +85,7 @@ def differences(model: TrainedModel, image: Image, *, filled: bool) -> list[str]
 
 
 def unlike_training(model: TrainedModel, image: Image) -> list[str]:
-    """Say in what the brightness differs from that of the training data."""
+    """Describe how the brightness differs from that of the training data."""
     pixels = _some_pixels(image)
     return _unlike_training(model, pixels[np.isfinite(pixels)])
 
@@ -96,14 +96,14 @@ def _unlike_training(model: TrainedModel, finite: NDArray[Any]) -> list[str]:
 
 
 def _unlike(pixels: NDArray[Any], low: float, middle: float, high: float) -> list[str]:
-    """Compare quantiles with those of the training data, and say what differs."""
+    """Describe how quantiles differ from those of the training data."""
     span = max(high - low, 1e-12)
-    found = np.quantile(pixels, [0.01, 0.5, 0.99])
-    ratio = max(float(found[2] - found[0]), 1e-12) / span
+    levels = np.quantile(pixels, [0.01, 0.5, 0.99])
+    ratio = max(float(levels[2] - levels[0]), 1e-12) / span
     unlike = []
-    if abs(found[1] - middle) > SHIFT * span:
+    if abs(levels[1] - middle) > SHIFT * span:
         unlike.append(
-            f"the image's median is {found[1]:.4g} grey levels, that of the training "
+            f"the image's median is {levels[1]:.4g} grey levels, that of the training "
             f"data {middle:.4g}"
         )
     if not 1 / FACTOR < ratio < FACTOR:
@@ -114,7 +114,7 @@ def _unlike(pixels: NDArray[Any], low: float, middle: float, high: float) -> lis
 
 
 def _some_pixels(image: Image) -> NDArray[Any]:
-    """Return pixels from all over the image, without reading all of it."""
+    """Return a sample of pixels from all over the image."""
     stack = Stack(image.data, image.axes, 2 if "Y" in image.axes else 1)
     boxes = [stack.read(n, box).ravel() for n, box in stack.boxes(PLANES, BOXES, SIDE)]
     values = np.concatenate(boxes)

@@ -1,7 +1,7 @@
 """One file format for denoisers and noise models: safetensors with JSON metadata.
 
-Nothing in a file is executed when it is read. Tensors keep their types. A file
-appears whole or not at all.
+Reading a file executes nothing in it. Tensors keep their types. Files are written
+atomically.
 """
 
 import json
@@ -20,9 +20,9 @@ from torch import Tensor
 from napari_cosdd.errors import BadModelFileError, SavingError
 from napari_cosdd.images.files import atomic
 
-#: Of the metadata. 1: denoisers of 0.1.0, whose settings have former names.
+#: Version of the metadata. Version 1, of release 0.1.0, has former names of settings.
 FORMAT_VERSION = 2
-#: Metadata larger than this is not ours, bytes.
+#: Largest metadata that is accepted, bytes; ours are far smaller.
 METADATA_LIMIT = 32 << 20
 #: Key of our metadata in the file.
 KEY = "napari_cosdd"
@@ -31,14 +31,14 @@ Content = Literal["denoiser", "noise model"]
 
 
 class Header(BaseModel):
-    """What the metadata of every kind of file begin with."""
+    """Metadata that every kind of file has."""
 
     format_version: int = FORMAT_VERSION
     content: Content
 
 
 def write_container(path: Path, header: Header, tensors: Mapping[str, Tensor]) -> None:
-    """Write a file; it appears whole or not at all.
+    """Write a file atomically.
 
     Raises
     ------
@@ -60,9 +60,9 @@ class Container:
     Attributes
     ----------
     path : Path
-        Where it is.
+        Location of the file.
     metadata : mapping
-        As the file has them: not checked beyond their size, version and content.
+        Metadata of the file; only their size, version and content are validated.
     """
 
     path: Path
@@ -70,7 +70,7 @@ class Container:
     _file: Any
 
     def load_into(self, module: torch.nn.Module) -> None:
-        """Give a module on the meta device its tensors, and check them.
+        """Load the tensors into a module on the meta device, and validate them.
 
         Raises
         ------
@@ -79,21 +79,21 @@ class Container:
             shapes and types are compared before any memory is taken.
         """
         name = self.path.name
-        own = module.state_dict()
-        expected = {k: (tuple(v.shape), v.dtype) for k, v in own.items()}
-        found = {k: self._kind(k) for k in self._file.keys()}  # noqa: SIM118
-        if expected != found:
+        own_state = module.state_dict()
+        expected = {k: (tuple(v.shape), v.dtype) for k, v in own_state.items()}
+        stored = {k: self._kind(k) for k in self._file.keys()}  # noqa: SIM118
+        if expected != stored:
             wrong = sorted(
                 k
-                for k in expected.keys() | found.keys()
-                if expected.get(k) != found.get(k)
+                for k in expected.keys() | stored.keys()
+                if expected.get(k) != stored.get(k)
             )
             raise BadModelFileError(
                 f"{name}: {len(wrong)} weights do not fit its settings, {wrong[0]} the "
                 "first"
             )
-        # Copies, for the file stays mapped as long as its own tensors live.
-        weights = {key: self._file.get_tensor(key).clone() for key in found}
+        # Clones, since the file stays mapped while its own tensors exist.
+        weights = {key: self._file.get_tensor(key).clone() for key in stored}
         if not all(bool(torch.isfinite(w).all()) for w in weights.values()):
             raise BadModelFileError(f"{name} holds weights that are not finite")
         module.load_state_dict(weights, assign=True)
@@ -104,7 +104,7 @@ class Container:
         return tuple(part.get_shape()), DTYPES.get(kind, kind)
 
 
-#: Types of tensors that are read, by their names in the file.
+#: Types of tensors that may be read, by their names in the file.
 DTYPES = {
     "F64": torch.float64,
     "F32": torch.float32,
@@ -124,8 +124,8 @@ def open_container(path: Path, content: Content) -> Iterator[Container]:
     Raises
     ------
     BadModelFileError
-        If there is none, it is damaged or foreign, of a newer format, or holds
-        something else than `content`.
+        If the file is missing, damaged, foreign or of a newer format, or does not
+        hold `content`.
     """
     if not path.is_file():
         raise BadModelFileError(f"there is no model file {path}")
@@ -149,12 +149,12 @@ def _metadata(path: Path, texts: Mapping[str, str]) -> Mapping[str, Any]:
     if len(text) > METADATA_LIMIT:
         raise BadModelFileError(f"{path.name}: its settings are implausibly large")
     try:
-        found = json.loads(text)
+        metadata = json.loads(text)
     except ValueError as error:
         raise BadModelFileError(f"{path.name}: its settings are damaged") from error
-    if not isinstance(found, dict):
+    if not isinstance(metadata, dict):
         raise BadModelFileError(f"{path.name}: its settings are damaged")
-    return found
+    return metadata
 
 
 def _check_content(path: Path, metadata: Mapping[str, Any], content: Content) -> None:
@@ -164,6 +164,6 @@ def _check_content(path: Path, metadata: Mapping[str, Any], content: Content) ->
             f"{path.name} has format {version}, this version reads up to "
             f"{FORMAT_VERSION}: update napari-cosdd"
         )
-    found = metadata.get("content", "denoiser")
-    if found != content:
-        raise BadModelFileError(f"{path.name} holds a {found!s:.40}, not a {content}")
+    actual = metadata.get("content", "denoiser")
+    if actual != content:
+        raise BadModelFileError(f"{path.name} holds a {actual!s:.40}, not a {content}")

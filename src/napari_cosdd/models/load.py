@@ -1,7 +1,7 @@
-"""Opening a denoiser: our own file, or the one within a bioimage.io package of ours.
+"""Loading a denoiser from a model file, or from a bioimage.io package of ours.
 
-Of packages that others wrote nothing is read: their networks are programs, and what
-comes from strangers is not executed here.
+Packages by others are refused: their networks are programs, and untrusted code is not
+executed here.
 """
 
 import struct
@@ -13,13 +13,13 @@ from pathlib import Path
 from napari_cosdd.errors import BadModelFileError
 from napari_cosdd.models.trained_model import TrainedModel
 
-#: Our model file within a bioimage.io package.
+#: Name of our model file in a bioimage.io package.
 MODEL_IN_PACKAGE = "model.safetensors"
-#: The largest model that is taken out, bytes.
+#: Largest model that is extracted, bytes.
 LARGEST = 4 << 30
-#: No weights are packed tighter than this.
+#: Largest plausible compression ratio of weights; a higher one marks a damaged file.
 PACKED = 100
-#: What reading a damaged archive may raise.
+#: Exceptions that reading a damaged archive may raise.
 UNREADABLE = (
     *(zipfile.BadZipFile, zlib.error, struct.error),
     *(OSError, EOFError, RuntimeError, ValueError),
@@ -32,7 +32,7 @@ def load(path: Path | str) -> TrainedModel:
     Raises
     ------
     BadModelFileError
-        If it is damaged, foreign, or of a newer format.
+        If the file is damaged, foreign, or of a newer format.
     """
     if zipfile.is_zipfile(path):
         return import_bioimageio(Path(path))
@@ -40,7 +40,7 @@ def load(path: Path | str) -> TrainedModel:
 
 
 def import_bioimageio(path: Path) -> TrainedModel:
-    """Read our own model out of a bioimage.io package. Nothing in it is executed.
+    """Read our model from a bioimage.io package. Nothing in it is executed.
 
     Raises
     ------
@@ -52,13 +52,13 @@ def import_bioimageio(path: Path) -> TrainedModel:
     except UNREADABLE as error:
         raise BadModelFileError(f"{path.name} is damaged ({error})") from error
     with tempfile.TemporaryDirectory() as folder:
-        taken = Path(folder) / MODEL_IN_PACKAGE
-        taken.write_bytes(content)
-        return TrainedModel.load(taken)
+        model_file = Path(folder) / MODEL_IN_PACKAGE
+        model_file.write_bytes(content)
+        return TrainedModel.load(model_file)
 
 
 def _taken_out(path: Path) -> bytes:
-    """Return our file out of a package, if there is one of plausible size."""
+    """Return the content of our file in a package; refuse implausible sizes."""
     with zipfile.ZipFile(path) as package:
         if MODEL_IN_PACKAGE not in package.namelist():
             raise BadModelFileError(

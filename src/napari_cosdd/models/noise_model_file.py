@@ -1,4 +1,4 @@
-"""Noise models as files of their own, and inside the file of a denoiser."""
+"""Noise models in their own files, and in the file of a denoiser."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,7 +15,7 @@ from napari_cosdd.noise_models.registry import get_noise_model
 
 
 class NoiseModelInfo(BaseModel):
-    """From which a noise model can be built again.
+    """Kind and settings, from which a noise model can be rebuilt.
 
     Attributes
     ----------
@@ -36,12 +36,12 @@ class NoiseModelInfo(BaseModel):
         return cls(kind=model.kind, config=model.config.model_dump(mode="json"))
 
     def build(self) -> NoiseModel:
-        """Return a noise model whose tensors are still to be loaded.
+        """Return a noise model without its tensors, which are loaded later.
 
         Raises
         ------
         BadInputError, ValidationError
-            If the kind is unknown, or the settings do not work.
+            If the kind is unknown, or the settings are invalid.
         """
         kind = get_noise_model(self.kind)
         return kind(kind.Config.model_validate(self.config))
@@ -59,16 +59,16 @@ class NoiseModelHeader(Header):
 def save_noise_model(
     model: NoiseModel, path: Path, measured_on: Mapping[str, Any] | None = None
 ) -> None:
-    """Write a noise model's file; it appears whole or not at all.
+    """Write a noise model's file atomically.
 
     Parameters
     ----------
     model : NoiseModel
-        What was measured.
+        The noise model.
     path : Path
         Ends in .safetensors.
     measured_on : mapping, optional
-        What the user should know of where it comes from, such as image names.
+        Origin of the measurement, such as image names.
 
     Raises
     ------
@@ -114,7 +114,7 @@ def from_plain(plain: Mapping[str, Any]) -> NoiseModel:
     Raises
     ------
     KeyError, ValueError, RuntimeError
-        If the values are none of a noise model.
+        If the values do not describe a noise model.
     """
     model = NoiseModelInfo.model_validate(plain["info"]).build()
     model.load_state_dict(plain["tensors"])

@@ -1,6 +1,6 @@
 """The small networks that come with the package, for trainings to start from.
 
-Made by `python -m pretraining` from phantoms and simulated noise.
+`python -m pretraining` trains them on phantoms with simulated noise.
 """
 
 from functools import cache
@@ -13,6 +13,6 @@ FOLDER = Path(__file__).parents[1] / "weights"
 
 @cache
 def shipped_model(method: str) -> TrainedModel | None:
-    """Return the network that comes with the package for a method, if one does."""
+    """Return the shipped network of a method; None if there is none."""
     path = FOLDER / f"{method}.safetensors"
     return TrainedModel.load(path) if path.exists() else None

@@ -50,24 +50,24 @@ class DenoiserHeader(Header):
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """A trained method with all that is needed to use, judge and continue it.
+    """A trained method with all data needed to use, judge and continue it.
 
     Attributes
     ----------
     name : str
-        Of the method, as in METHODS.
+        Name of the method, as in METHODS.
     method : Method
-        Its networks, with averaged weights, in evaluation mode.
+        Networks with averaged weights, in evaluation mode.
     training : TrainingConfig
-        How it was trained.
+        Settings of the training.
     margin : tuple of int or None
-        Context in pixels per axis that a tile needs, where measured.
+        Context that a tile needs, pixels per axis; None if not measured.
     reversible : bool
-        Whether the noise was measured to be the same backwards along its axis.
+        Whether reversing its axis keeps the distribution of the noise, as measured.
     trained_on : TrainedOn
         Names, shapes and statistics of the training data, and their hash.
     history : mapping
-        Columns of equal length: "step", "loss" and so on; None where not measured.
+        Columns of equal length by name ("step", "loss", …); None if not measured.
     """
 
     name: str
@@ -80,7 +80,7 @@ class TrainedModel:
 
     @property
     def spec(self) -> DataSpec:
-        """What the data were like."""
+        """Shape and scale of the training data."""
         return self.method.spec
 
     @property
@@ -90,13 +90,13 @@ class TrainedModel:
 
     @property
     def symmetries(self) -> tuple[int, ...]:
-        """Spatial axes along which a flip leaves the law of the noise as it is."""
+        """Spatial axes whose flip keeps the distribution of the noise."""
         every = range(self.spec.ndim)
         return tuple(every) if self.reversible else self.method.symmetries()
 
     @cached_property
     def fingerprint(self) -> str:
-        """Hash of the networks, their settings and their scale: of what they do."""
+        """Hash of all that determines results: networks, settings and scale."""
         digest = hashlib.sha256(self.method.config.model_dump_json().encode())
         digest.update(self.spec.model_dump_json(exclude_none=True).encode())
         digest.update(b"reversible" if self.reversible else b"")
@@ -128,7 +128,7 @@ class TrainedModel:
         Raises
         ------
         KeyError, ValueError, RuntimeError
-            If the values are none of a model.
+            If the values do not describe a model.
         """
         info = plain.get("noise_model")
         method = build_method(
@@ -143,7 +143,7 @@ class TrainedModel:
         return cls(plain["name"], method.eval(), training, trained_on=trained_on)
 
     def save(self, path: Path | str) -> None:
-        """Write the model file; it appears whole or not at all.
+        """Write the model file atomically.
 
         Raises
         ------
@@ -166,14 +166,14 @@ class TrainedModel:
         write_container(Path(path), header, self.method.state_dict())
 
     def save_or_rescue(self, path: Path) -> None:
-        """Write the model file; where that fails, into the folder for temporary files.
+        """Write the model file; if that fails, write it to the temporary folder.
 
-        So a training is not lost when its disk is full or gone.
+        This saves the training if its disk is full or gone.
 
         Raises
         ------
         SavingError
-            If `path` could not be written; it says where the model is instead.
+            If `path` could not be written; the message names the other file.
         """
         try:
             self.save(path)
@@ -191,7 +191,7 @@ class TrainedModel:
         ------
         BadModelFileError
             If the file is damaged, foreign, of a newer format, or its weights do
-            not fit its settings. Checked before any memory is taken for them.
+            not fit its settings. This is checked before memory is allocated.
         """
         path = Path(path)
         with open_container(path, "denoiser") as container:
@@ -220,7 +220,7 @@ def build_method(
     Raises
     ------
     BadInputError, ValidationError
-        If there is no such method, or its settings do not work.
+        If there is no such method, or its settings are invalid.
     """
     kind = get_method(name)
     assets = Assets(None if noise_model is None else noise_model.build())

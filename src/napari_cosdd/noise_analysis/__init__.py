@@ -1,1 +1,1 @@
-"""What the noise of an image is like; names no method."""
+"""Analysis of the noise of an image, independent of any method."""

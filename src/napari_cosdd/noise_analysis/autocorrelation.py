@@ -10,8 +10,10 @@ from scipy import fft
 
 from napari_cosdd.errors import BadInputError
 
+#: Default of the largest lag, pixels.
 MAX_LAG = 25
-#: Removing the signal takes two other values, weighted 4/3 and 1/3, off each value.
+#: Factor on the standard error when the signal is removed: each value becomes a sum of
+#: three, with weights 1, -4/3 and 1/3.
 REMOVAL_COST = float(np.sqrt(1 + 16 / 9 + 1 / 9))
 
 
@@ -22,13 +24,13 @@ class Autocorrelation:
     Attributes
     ----------
     values : ndarray, shape (2 max_lag + 1, 2 max_lag + 1)
-        1 at lag (0, 0), which is in the middle.
+        Lag (0, 0) is in the middle; its value is 1.
     n_pixels : int
-        Pixels of noise that it was measured on.
+        Number of pixels of noise that were measured.
     inflation : float
-        Factor on the standard error, for what removing the signal costs.
+        Factor on the standard error for the removal of the signal.
     variance : float
-        Of the noise, in squared units of the patches.
+        Variance of the noise, in squared units of the patches.
     """
 
     values: NDArray[np.float64]
@@ -57,11 +59,11 @@ class Autocorrelation:
 
     @property
     def standard_error(self) -> float:
-        """Deviation of a value whose truth is zero.
+        """Standard error of a value whose true value is zero.
 
-        1/√N for white noise; for correlated noise neighbours are no independent
-        witnesses, and Bartlett's formula gives √(Σ r²)/√N. The sum is taken along
-        the axes, where the correlation of interest lies.
+        It is 1/√N for white noise. Neighbours with correlated noise are not
+        independent, and Bartlett's formula gives √(Σ r²)/√N. The sum runs along the
+        axes, where the correlation of interest lies.
         """
         x, y = self.along_x[1:], self.along_y[1:]
         total = 1 + 2 * float((x**2).sum() + (y**2).sum())
@@ -79,11 +81,11 @@ def autocorrelation(
     Parameters
     ----------
     patches : iterable of ndarray, each of shape (y, x)
-        Noise; the mean of each patch is taken off.
+        Noise; the mean of each patch is subtracted.
     max_lag : int
         Largest lag in pixels; patches must be larger.
     remove_signal : bool
-        Take off the covariance of smooth signal that is still in the patches; see
+        Subtract the covariance of smooth signal that the patches still hold; see
         `without_signal`.
 
     Returns
@@ -119,7 +121,7 @@ def autocorrelation(
         raw = covariance[max_lag, max_lag]
         covariance = without_signal(covariance)
         left = covariance[shown, shown]
-        # Signal that was taken off still shakes what is left, by its cross terms.
+        # Cross terms with the removed signal still raise the error of the result.
         inflation = (
             REMOVAL_COST * float(np.sqrt(max(1.0, raw / left))) if left > 0 else 1
         )
@@ -132,10 +134,11 @@ def autocorrelation(
 def without_signal(covariance: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the covariance of the noise, two lags shorter than that of the image.
 
-    Noise along one axis is independent in other rows (or columns), so covariances
-    one and two rows away are the signal's alone; the signal's at distance d is
-    continued from them as a + b d², for a covariance is even and smooth. The same
-    as measuring second differences across the rows, which cancel smooth signal.
+    Noise along one axis is independent in other rows (or columns), so the covariances
+    one and two rows away come from the signal alone. The signal's covariance at
+    distance d is extrapolated from them as a + b d², since a covariance is even and
+    smooth. This equals measuring second differences across the rows, which cancel
+    smooth signal.
     """
     size = len(covariance) - 4
     lag = np.abs(np.arange(size) - size // 2)
@@ -151,7 +154,7 @@ def without_signal(covariance: NDArray[np.float64]) -> NDArray[np.float64]:
     result = across_rows.copy()
     middle = size // 2
     result[:, middle] = across_columns[:, middle]
-    # Where neighbours are correlated, they take some of the variance with them.
+    # Extrapolation along correlated noise subtracts part of its variance.
     result[middle, middle] = max(
         across_rows[middle, middle], across_columns[middle, middle]
     )
@@ -159,7 +162,7 @@ def without_signal(covariance: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _correlate(noise: NDArray[np.float64], max_lag: int) -> NDArray[np.float64]:
-    """Return sums of noise(p) · noise(p + lag), zero lag in the middle."""
+    """Return the sum over p of noise(p) · noise(p + lag), lag zero in the middle."""
     shape = [fft.next_fast_len(n + max_lag, real=True) for n in noise.shape]
     spectrum = fft.rfft2(noise, shape)
     full = fft.irfft2(np.abs(spectrum) ** 2, shape)

@@ -1,6 +1,6 @@
-"""From the autocorrelation to facts: along which axis noise is correlated, how far.
+"""Facts from the autocorrelation: the axis and the reach of correlated noise.
 
-Names no method; `methods.advice` asks every method whether it suits these facts.
+No method is named here; `methods.advice` asks each whether it suits these facts.
 """
 
 from dataclasses import dataclass, replace
@@ -11,32 +11,32 @@ from numpy.typing import NDArray
 
 from napari_cosdd.noise_analysis.autocorrelation import Autocorrelation
 
-#: Correlations below this do not matter, however significant they are.
+#: Smallest correlation that counts, even if smaller ones are significant.
 MATTERS = 0.05
-#: Standard errors above which a value is significant.
+#: Number of standard errors above which a correlation is significant.
 SIGNIFICANT = 4.0
-#: If the weaker axis has more than this share of the stronger, both are correlated.
+#: Ratio of the weaker to the stronger axis above which both count as correlated.
 BOTH = 0.5
-#: Correlation that must not be overlooked. Where the error is so large that it would
-#: be, the noise is called unclear.
+#: Correlation that the measurement must be able to detect; if its error is too large
+#: for that, the noise is called unclear.
 OVERLOOKED = 0.3
-#: Bounds of the receptive field, pixels, and its usual value where the noise reaches
-#: less than `FAR` pixels.
+#: Bounds of the receptive field, pixels; its upper bound is `USUAL` if the noise
+#: reaches less than `FAR` pixels, else `LONGEST`.
 SHORTEST, LONGEST, USUAL, FAR = 5, 120, 40, 20
 
 Pattern = Literal["one axis", "independent", "both axes", "unclear"]
-#: What an axis's lines are called, and the lines across them.
+#: Name of the lines along an axis, and of the lines across them.
 LINES = {"x": ("rows", "columns"), "y": ("columns", "rows")}
 
 
 @dataclass(frozen=True)
 class NoiseFacts:
-    """How the noise of an image is correlated, and the numbers that this rests on.
+    """How the noise of an image is correlated.
 
     Attributes
     ----------
     pattern : {"one axis", "independent", "both axes", "unclear"}
-        Where neighbouring pixels have related noise; "unclear" if too few pixels show
+        Directions in which the noise is correlated; "unclear" if too few pixels show
         noise alone.
     axis : {"x", "y", "none"}
         Axis of the strongest correlation.
@@ -45,9 +45,9 @@ class NoiseFacts:
     receptive_field : int
         Earlier pixels along the axis that a model of this noise should see.
     clean : bool
-        Whether the other axis shows nothing: else there may be signal in the numbers.
+        Whether the other axis shows no correlation; else signal may contribute.
     sentence : str
-        The same in plain words.
+        These facts in plain words.
     """
 
     pattern: Pattern
@@ -69,7 +69,7 @@ class NoiseFacts:
 
 
 def facts_of(correlation: Autocorrelation) -> NoiseFacts:
-    """Say along which axis noise with this autocorrelation runs, and how far."""
+    """Return the axis and the reach of noise with this autocorrelation."""
     threshold = max(MATTERS, SIGNIFICANT * correlation.standard_error)
     profiles = {"x": correlation.along_x, "y": correlation.along_y}
     strength = {a: float(np.abs(p[1:6]).max()) for a, p in profiles.items()}
@@ -101,7 +101,7 @@ def facts_of(correlation: Autocorrelation) -> NoiseFacts:
 
 
 def _reach(profile: NDArray[np.float64], threshold: float) -> int:
-    """Return the last lag before the profile stays below the threshold."""
+    """Return the lag after which the profile stays below the threshold."""
     above = np.flatnonzero(np.abs(profile) >= threshold)
     gaps = np.flatnonzero(np.diff(above) > 3)
     return int(above[gaps[0]] if len(gaps) else above[-1])
@@ -126,7 +126,7 @@ def _unclear(correlation: Autocorrelation) -> str:
 
 
 def facts_of_residual(correlation: Autocorrelation) -> NoiseFacts:
-    """Say what a residual looks like: noise along one axis and nothing across it."""
+    """Return the facts of a residual, with a sentence on its correlation."""
     facts = facts_of(correlation)
     if facts.axis == "none":
         sentence = "What was removed is independent from pixel to pixel."

@@ -1,4 +1,4 @@
-"""One look at an image's noise: where it was seen, its correlation, the facts."""
+"""The report on an image's noise: its source, correlation and facts."""
 
 import warnings
 from dataclasses import dataclass, replace
@@ -25,24 +25,24 @@ from napari_cosdd.noise_analysis.signal_dependence import (
 from napari_cosdd.noise_analysis.sources import flat_patches, frame_differences
 
 Source = Literal["flat patches", "region", "frame differences", "residual"]
-#: Planes looked at, spread over the stack, and their largest side.
+#: Number of planes that are measured, spread over the stack; their largest side, px.
 PLANES, SIDE = 12, 2048
 #: Sides of flat patches, pixels, in the order in which they are tried.
 SIZES = (64, 32, 24)
-#: Standard error with which the first of them will do.
+#: Standard error below which the first clean size is taken.
 SURE = 0.02
 
 
 @dataclass(frozen=True)
 class NoiseReport:
-    """What the noise of an image is like.
+    """The noise of an image: its source, correlation and dependence on the signal.
 
     Attributes
     ----------
     source : {"flat patches", "region", "frame differences", "residual"}
-        Where pure noise was seen.
+        Where pure noise was measured.
     correlation : Autocorrelation
-        By lag, pixels, with its standard error.
+        Correlation by lag in pixels, with its standard error.
     facts : NoiseFacts
         Axis, reach, receptive field in pixels, and a sentence.
     dependence : SignalDependence
@@ -63,7 +63,7 @@ class NoiseReport:
 
     @property
     def summary(self) -> NoiseSummary:
-        """In few numbers: correlation at lags 1 to 5, variance against signal."""
+        """Key numbers: correlation at lags 1 to 5, variance against signal."""
         return NoiseSummary(
             along_x=self.correlation.along_x[1:6].tolist(),
             along_y=self.correlation.along_y[1:6].tolist(),
@@ -80,20 +80,20 @@ def report(
     frames: bool = False,
     estimate: Stack | None = None,
 ) -> NoiseReport:
-    """Look at the noise of a stack, seen as planes of y and x.
+    """Measure the noise of a stack, in planes of y and x.
 
     Parameters
     ----------
     stack : Stack
-        With two spatial axes. The correlation is that of all channels, the variance
-        against signal that of the first plane of the first.
+        Has two spatial axes. The correlation is measured on all channels, the
+        variance against signal on the first plane of the first channel.
     region : tuple of two slices, optional
-        Where there is only noise; else flat patches are found automatically.
+        A region with noise alone; default: flat patches, found automatically.
     frames : bool
-        Use differences of neighbouring images: repeats of a static scene. With an
-        estimate, of the same images.
+        The images are repeats of a static scene: measure the differences of
+        neighbouring ones. With an estimate, consecutive images are measured.
     estimate : Stack, optional
-        Denoised images: what is left of `stack` without them is the noise.
+        Denoised images; the noise is `stack` minus these.
 
     Raises
     ------
@@ -128,21 +128,21 @@ def _of_residual(planes: NDArray[Any], estimates: NDArray[Any]) -> NoiseReport:
 
 
 def _of_frames(planes: NDArray[Any]) -> Autocorrelation:
-    """Measure differences of frames; neighbouring ones share a frame."""
+    """Measure differences of frames; neighbouring differences share a frame."""
     n = planes.shape[1] - 1
-    found = _measure([list(frame_differences(channel)) for channel in planes])
-    return replace(found, inflation=float(np.sqrt(1 + 0.5 * (n - 1) / n)))
+    correlation = _measure([list(frame_differences(channel)) for channel in planes])
+    return replace(correlation, inflation=float(np.sqrt(1 + 0.5 * (n - 1) / n)))
 
 
 def _of_flat_patches(planes: NDArray[Any]) -> Autocorrelation:
-    """Measure patches as large as the signal allows, for long lags need them."""
-    tried = []
+    """Measure the largest flat patches that give a clean result, for long lags."""
+    correlations = []
     for size in SIZES:
         channels = [flat_patches(channel, size)[0] for channel in planes]
-        tried.append(_measure(channels, remove_signal=True))
-        if facts_of(tried[-1]).clean and tried[-1].standard_error < SURE:
-            return tried[-1]
-    return min(tried, key=lambda found: found.standard_error)
+        correlations.append(_measure(channels, remove_signal=True))
+        if facts_of(correlations[-1]).clean and correlations[-1].standard_error < SURE:
+            return correlations[-1]
+    return min(correlations, key=lambda correlation: correlation.standard_error)
 
 
 def _measure(
@@ -152,7 +152,7 @@ def _measure(
         float(np.mean([np.var(p, dtype=float) for p in channel]))
         for channel in channels
     ]
-    patches = [  # of unit variance together, so that channels weigh alike
+    patches = [  # unit variance per channel, so that channels have equal weight
         p.astype(float) / np.sqrt(power) if power > 0 else p
         for channel, power in zip(channels, powers, strict=True)
         for p in channel
@@ -164,8 +164,8 @@ def _measure(
             f"the noise is seen in only {smallest} pixels along an axis; "
             "12 × 12 are the least"
         )
-    found = autocorrelation(patches, lag, remove_signal=remove_signal)
-    return replace(found, variance=found.variance * float(np.mean(powers)))
+    correlation = autocorrelation(patches, lag, remove_signal=remove_signal)
+    return replace(correlation, variance=correlation.variance * float(np.mean(powers)))
 
 
 def _planes(
@@ -195,8 +195,8 @@ def _check_inside(region: Region, stack: Stack) -> None:
     """Refuse a region that reaches beyond the image."""
     ends = [(r.start or 0, r.stop or 0) for r in region]
     if not all(0 <= a < b <= n for (a, b), n in zip(ends, stack.size, strict=True)):
-        said = ", ".join(f"{a}:{b}" for a, b in ends)
+        bounds = ", ".join(f"{a}:{b}" for a, b in ends)
         raise BadInputError(
-            f"the region {said} (y, x) is not inside the image of "
+            f"the region {bounds} (y, x) is not inside the image of "
             f"{' × '.join(map(str, stack.size))} pixels"
         )

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+#: Default number of bins of the signal.
 N_BINS = 24
 
 
@@ -17,11 +18,11 @@ class SignalDependence:
     Attributes
     ----------
     signal, variance : ndarray, equal lengths
-        Grey levels, and grey levels squared.
+        Signal in grey levels, variance in grey levels squared.
     slope : float
         Growth of the variance per grey level: the gain of a Poisson detector.
     grows : bool
-        Whether the variance at the bright end is clearly above the dark end.
+        Whether the variance at the bright end clearly exceeds that at the dark end.
     """
 
     signal: NDArray[np.float64]
@@ -33,28 +34,28 @@ class SignalDependence:
 def variance_of_residual(
     signal: NDArray[Any], noise: NDArray[Any], n_bins: int = N_BINS
 ) -> SignalDependence:
-    """Bin the noise by an estimate of the signal, arrays of one shape."""
+    """Bin the noise by an estimate of the signal; both have the same shape."""
     return _binned(signal.ravel(), noise.ravel().astype(np.float64) ** 2, n_bins)
 
 
 def variance_of_image(
     plane: NDArray[Any], axis: str | None, n_bins: int = N_BINS
 ) -> SignalDependence:
-    """Estimate it from one image, before anything is learned.
+    """Estimate the variance against the signal from one noisy image.
 
-    Second differences across the noise's rows, which are independent, cancel
-    signal that changes steadily; their median in each bin ignores edges.
+    Rows have independent noise, so second differences across them cancel signal that
+    changes linearly and keep the noise; their median in each bin ignores edges.
 
     Parameters
     ----------
     plane : ndarray, shape (y, x)
         Image.
     axis : {"x", "y", None}
-        Along which the noise is correlated.
+        Axis along which the noise is correlated.
     """
     values = plane.astype(np.float64)
     step = 1.0 if (values == np.rint(values)).all() else 0.0
-    if step:  # differences of whole numbers have but a few values: no median of them
+    if step:  # dithered: differences of integers are too coarse for a median
         values += np.random.default_rng(0).uniform(-step / 2, step / 2, values.shape)
     if axis == "y":
         values = values.T
@@ -92,7 +93,7 @@ def _binned(
     x, v = np.array(levels), np.array(variances)
     if len(x) < 2:
         return SignalDependence(x, v, 0.0, False)
-    # Relative errors are alike in all bins: weigh by 1/variance.
+    # All bins have about the same relative error: weights go as 1/variance.
     weights = np.sqrt(counts) / np.maximum(v, 1e-12 + 1e-3 * v.max())
     slope, offset = np.polyfit(x, v, 1, w=weights)
     rise = slope * (x[-1] - x[0])

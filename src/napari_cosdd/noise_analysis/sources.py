@@ -1,4 +1,4 @@
-"""Where pure noise can be seen: flat patches, repeated frames."""
+"""Sources of pure noise: flat patches, and differences of repeated frames."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from scipy import ndimage
 
 from napari_cosdd.errors import BadInputError
 
-#: At least and at most so many flat patches are taken; between, the best share.
+#: Smallest and largest number of flat patches; share of all patches between these.
 FEWEST, MOST, SHARE = 4, 64, 0.06
 
 
@@ -17,27 +17,27 @@ def flat_patches(
 ) -> tuple[list[NDArray[np.float64]], list[tuple[int, int, int]]]:
     """Find the patches in which the signal varies least.
 
-    Flatness is judged against the noise: the variance of a smoothed patch, which
-    noise hardly reaches, over the variance of what was smoothed away, for patches
-    of like brightness. A plane is fitted to each patch and taken off, so that a
-    slow illumination gradient is not mistaken for correlation.
+    Flatness is relative to the noise: the variance of the smoothed patch, which holds
+    hardly any noise, over the variance of its fine detail, which is mostly noise. A
+    fitted plane is subtracted from each patch, so that a slow illumination gradient
+    is not mistaken for correlation.
 
     Parameters
     ----------
     planes : ndarray, shape (n, y, x)
         Images.
     size : int
-        Side of a patch, pixels; smaller images are cut into what fits.
+        Side of a patch, pixels; at most the size of the image.
 
     Returns
     -------
     patches : list of ndarray, shape (size, size)
-        Noise, zero on average.
+        Noise with mean zero.
     corners : list of (plane, y, x)
-        Where they lie.
+        Plane and first pixel of each patch.
     """
     size = min(size, *planes.shape[1:])
-    found = []
+    candidates = []
     for n, plane in enumerate(planes.astype(np.float64)):
         coarse = ndimage.gaussian_filter(plane, 4)
         fine = plane - ndimage.gaussian_filter(plane, 1.5)
@@ -46,12 +46,12 @@ def flat_patches(
                 box = (slice(y, y + size), slice(x, x + size))
                 noise = fine[box].var()
                 if noise > 0:
-                    found.append((detrended(coarse[box]).var() / noise, n, y, x))
-    if not found:
+                    candidates.append((detrended(coarse[box]).var() / noise, n, y, x))
+    if not candidates:
         raise BadInputError("the image is constant everywhere: it holds no noise")
-    found.sort()
-    wanted = int(np.clip(SHARE * len(found), FEWEST, MOST))
-    corners = [(n, y, x) for _, n, y, x in found[:wanted]]
+    candidates.sort()
+    wanted = int(np.clip(SHARE * len(candidates), FEWEST, MOST))
+    corners = [(n, y, x) for _, n, y, x in candidates[:wanted]]
     patches = [
         detrended(planes[n, y : y + size, x : x + size].astype(np.float64))
         for n, y, x in corners
@@ -60,7 +60,7 @@ def flat_patches(
 
 
 def frame_differences(frames: NDArray[Any]) -> NDArray[np.float64]:
-    """Return differences of neighbouring frames of a static scene, over √2.
+    """Return differences of neighbouring frames of a static scene, divided by √2.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ def frame_differences(frames: NDArray[Any]) -> NDArray[np.float64]:
 
 
 def detrended(patch: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Take the best-fitting plane off a patch (y, x)."""
+    """Return a patch (y, x) minus its best-fitting plane."""
     y = np.linspace(-1, 1, patch.shape[0])[:, None]
     x = np.linspace(-1, 1, patch.shape[1])[None]
     flat = patch - patch.mean()

@@ -1,1 +1,1 @@
-"""Noise models p(x | s): one file each, and one line in `registry`."""
+"""Noise models p(x | s): one module each, listed in `registry`."""

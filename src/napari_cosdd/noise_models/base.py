@@ -1,4 +1,4 @@
-"""What a noise model is to the methods that use it: p(x | s) of one pixel."""
+"""The interface of a noise model: p(x | s) of one pixel."""
 
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar, Self
@@ -13,12 +13,12 @@ from napari_cosdd.settings.fields import Settings
 
 
 class NoiseModelConfig(Settings):
-    """What a noise model's tensors need to be built again.
+    """The settings that, with its tensors, rebuild a noise model.
 
     Attributes
     ----------
     signal_range : (float, float)
-        Lowest and highest signal that the model was measured at, grey levels.
+        Lowest and highest measured signal, grey levels.
     """
 
     signal_range: tuple[float, float] = Field(
@@ -38,9 +38,9 @@ class NoiseModelConfig(Settings):
 class NoiseModel(nn.Module, ABC):
     """The distribution of a noisy pixel x, given the signal s, both in grey levels.
 
-    In grey levels, so that one model serves images of any normalization. Pixels are
-    independent of each other, given the signal; all channels share one law. Nothing
-    is learned after the model was measured: its tensors are buffers.
+    Grey levels make one model valid for images of any normalization. Given the signal,
+    pixels are independent of each other; all channels share one distribution. The
+    tensors are buffers: they do not change after the measurement.
 
     `x` and `s` are broadcast against each other.
     """
@@ -67,7 +67,7 @@ class NoiseModel(nn.Module, ABC):
 
     @abstractmethod
     def log_prob(self, x: Tensor, s: Tensor) -> Tensor:
-        """Return log p(x | s), nats, for densities per grey level."""
+        """Return log p(x | s), nats; p is a density per grey level."""
 
     @abstractmethod
     def sample(self, s: Tensor, generator: torch.Generator) -> Tensor:

@@ -11,10 +11,10 @@ from napari_cosdd.errors import BadInputError
 from napari_cosdd.noise_models.base import NoiseModel
 from napari_cosdd.noise_models.registry import get_noise_model
 
-#: Fewest pairs, and fewest frames whose mean is taken for the signal.
+#: Smallest number of pairs; smallest number of frames whose mean serves as signal.
 FEWEST, FRAMES = 10_000, 8
-#: Noisy pixels drawn at either end of the signals, and share of the signals' range
-#: by which images may go beyond without a warning.
+#: Noisy pixels that are sampled at either end of the signal range; share of that range
+#: by which images may exceed them without a warning.
 DRAWN, SLACK = 2000, 0.1
 
 
@@ -28,7 +28,7 @@ def calibrate_pairs(
     signal, noisy : ndarray, equal shapes
         Grey levels; pairs that are not finite are left out.
     kind : {"histogram", "mixture"}
-        Of the noise model.
+        Kind of noise model.
     seed : int
         Source of randomness.
 
@@ -54,13 +54,13 @@ def calibrate_pairs(
 def calibrate_frames(frames: NDArray[Any], kind: str, seed: int = 0) -> NoiseModel:
     """Measure p(x | s) on repeats of a static scene, whose mean is the signal.
 
-    Krull et al. 2020, section 5.4: any static scene will do, best one with all
-    brightnesses, such as the field diaphragm out of focus.
+    Any static scene serves; one with all brightnesses is best, such as the field
+    diaphragm out of focus (Krull et al. 2020, section 5.4).
 
     Parameters
     ----------
     frames : ndarray, shape (t, ...)
-        At least eight.
+        At least eight frames.
     kind, seed
         As in `calibrate_pairs`.
     """
@@ -73,9 +73,9 @@ def calibrate_frames(frames: NDArray[Any], kind: str, seed: int = 0) -> NoiseMod
 
 
 def outside_range(model: NoiseModel, levels: Sequence[float]) -> str | None:
-    """Warn of images outside of what a noise model was measured at.
+    """Return a warning if images exceed the range of a noise model, or None.
 
-    Noisy pixels reach beyond the signals: by as much as the model itself says.
+    Noisy pixels exceed the signal range; the model itself says by how much.
 
     Parameters
     ----------
@@ -87,10 +87,10 @@ def outside_range(model: NoiseModel, levels: Sequence[float]) -> str | None:
     low, high = model.signal_range
     generator = torch.Generator().manual_seed(0)
     ends = torch.tensor([low, high]).expand(DRAWN, 2)
-    drawn = model.sample(ends, generator)
+    samples = model.sample(ends, generator)
     slack = SLACK * (high - low)
-    least = float(drawn[:, 0].quantile(0.01)) - slack
-    most = float(drawn[:, 1].quantile(0.99)) + slack
+    least = float(samples[:, 0].quantile(0.01)) - slack
+    most = float(samples[:, 1].quantile(0.99)) + slack
     if least <= min(levels) and max(levels) <= most:
         return None
     return (

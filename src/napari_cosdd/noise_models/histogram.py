@@ -15,15 +15,17 @@ from torch import Tensor
 
 from napari_cosdd.noise_models.base import NoiseModel, NoiseModelConfig
 
+#: Default number of bins of the signal, and of the noisy pixel, as in the paper.
 BINS = 256
-#: Share of the probability that a wide Gaussian around the signal has. It keeps the
-#: density positive where no pair was seen, with a gradient towards the signal.
+#: Probability of a wide Gaussian around the signal that is mixed in. It keeps the
+#: density positive in empty bins, with a gradient towards the signal.
 TAIL = 1e-5
-#: Share of the noisy pixels at either end that the bins leave out as outliers.
+#: Share of noisy pixels at either end that the bins exclude as outliers.
 OUTSIDE = 1e-5
-#: Deviations of the noise within which rows share their pairs; rows at most.
+#: Distance within which rows share their pairs, in deviations of the noise; largest
+#: such distance in rows.
 SMOOTHING, WIDEST = 0.5, 16
-#: Pairs that are counted, at most.
+#: Largest number of pairs that are counted.
 MOST = 2_000_000
 
 
@@ -43,7 +45,7 @@ class HistogramConfig(NoiseModelConfig):
 
 
 class HistogramNoise(NoiseModel):
-    """Counts, normalized for each signal; linear between the signals of two rows.
+    """Normalized counts for each signal, interpolated linearly between rows.
 
     Parameters
     ----------
@@ -64,7 +66,7 @@ class HistogramNoise(NoiseModel):
         shape = config.n_signal, config.n_noisy
         #: Probability of each bin of x in the rows of s, (n_signal, n_noisy).
         self.register_buffer("probability", torch.full(shape, 1 / config.n_noisy))
-        #: Probability of all bins before each, (n_signal, n_noisy + 1).
+        #: Cumulative probability at the edges of the bins, (n_signal, n_noisy + 1).
         steps = torch.linspace(0, 1, config.n_noisy + 1)
         self.register_buffer("cumulative", steps.repeat(config.n_signal, 1))
 
@@ -72,7 +74,7 @@ class HistogramNoise(NoiseModel):
     def fit(
         cls, signal: NDArray[Any], noisy: NDArray[Any], rng: np.random.Generator
     ) -> "HistogramNoise":
-        """Count pairs. A signal that no pair has takes the row of the nearest one."""
+        """Count pairs; an empty row takes the counts of the nearest filled one."""
         s, x = (np.asarray(a, np.float64).ravel() for a in (signal, noisy))
         step = 1.0 if np.asarray(noisy).dtype.kind in "ui" else 0.0
         low, high = np.quantile(x, [OUTSIDE, 1 - OUTSIDE])
@@ -82,12 +84,12 @@ class HistogramNoise(NoiseModel):
         if ends[0] == ends[1]:
             ends = ends[0] - 1e-3 * wide, ends[1] + 1e-3 * wide
         config = HistogramConfig(signal_range=ends, noisy_range=noisy_range)
-        # Grey levels are spread over the bins that they share, else bins would alias.
+        # Integer grey levels are dithered: bins of other width would alias.
         spread = x + rng.uniform(-step / 2, step / 2, x.shape) if step else x
         rows = np.linspace(*ends, config.n_signal)
         counts = _counts(s, spread, rows, config)
-        seen = np.flatnonzero(counts.sum(1))
-        nearest = seen[np.abs(np.arange(len(rows))[:, None] - seen).argmin(1)]
+        filled = np.flatnonzero(counts.sum(1))
+        nearest = filled[np.abs(np.arange(len(rows))[:, None] - filled).argmin(1)]
         shares = counts[nearest] / counts[nearest].sum(1, keepdims=True)
         model = cls(config)
         model.probability.copy_(torch.from_numpy(shares))
@@ -106,7 +108,7 @@ class HistogramNoise(NoiseModel):
         scale = self._tail_scale
         tail = torch.exp(-0.5 * ((x - s) / scale).square())
         tail = TAIL * tail / (scale * math.sqrt(2 * math.pi))
-        # The Gaussian vanishes in float32 far away; its logarithm is known there.
+        # Far away the Gaussian underflows in float32; its logarithm is exact.
         far = (
             math.log(TAIL)
             - 0.5 * ((x - s) / scale).square()
@@ -116,19 +118,19 @@ class HistogramNoise(NoiseModel):
         return torch.where(total > 1e-30, torch.log(total.clamp(min=1e-30)), far)
 
     def sample(self, s: Tensor, generator: torch.Generator) -> Tensor:
-        """Return a noisy pixel for each signal: of one of two rows, a bin, a place."""
+        """Return a noisy pixel for each signal: draw row, bin and position in it."""
         below, share = self._row(s)
         choice, level, place = (
             torch.rand(s.shape, generator=generator, device=s.device) for _ in range(3)
         )
         row = below + (choice < share).long()
-        # One search in all rows at once: row r holds the numbers r to r + 1.
+        # Adding r to row r makes all rows one sorted array: one search serves all.
         wide = torch.float32 if s.device.type == "mps" else torch.float64
         offset = torch.arange(self.config.n_signal, device=s.device, dtype=wide)
         ends = (self.cumulative[:, 1:].to(wide) + offset[:, None]).flatten()
-        found = torch.searchsorted(ends, row.to(wide) + level.to(wide), right=True)
+        flat_bins = torch.searchsorted(ends, row.to(wide) + level.to(wide), right=True)
         last = row * self.config.n_noisy + self.config.n_noisy - 1
-        bins = torch.minimum(found, last) - row * self.config.n_noisy
+        bins = torch.minimum(flat_bins, last) - row * self.config.n_noisy
         return self.config.noisy_range[0] + (bins + place) * self._width
 
     def cdf(self, x: Tensor, s: Tensor) -> Tensor:
@@ -145,7 +147,7 @@ class HistogramNoise(NoiseModel):
         return ends[0] + share * (ends[1] - ends[0])
 
     def _row(self, s: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the row below each signal, and the share of the row above."""
+        """Return the row below each signal, and the weight of the row above."""
         low, high = self.signal_range
         last = self.config.n_signal - 1
         at = ((s - low) * (last / (high - low))).clamp(0, last)
@@ -153,7 +155,7 @@ class HistogramNoise(NoiseModel):
         return below, at - below
 
     def _position(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the place of x among the bins, and whether it is within them."""
+        """Return the position of x in units of bins, and whether a bin holds it."""
         low, high = self.config.noisy_range
         at = (x - low) / self._width
         inside = (x >= low) & (x < high)
@@ -176,17 +178,17 @@ def _counts(
     rows: NDArray[np.float64],
     config: HistogramConfig,
 ) -> NDArray[np.float64]:
-    """Return how many pairs each bin has, (n_signal, n_noisy).
+    """Return the number of pairs in each bin, (n_signal, n_noisy).
 
-    A pair counts in all rows within `SMOOTHING` deviations of the noise, moved to the
-    signal of that row: the rows of single pairs would differ by chance more than by
-    their signals, and the gradient in the signal with them.
+    Each pair counts in all rows within `SMOOTHING` deviations of the noise, shifted to
+    the signal of that row. Otherwise chance would make neighbouring rows differ more
+    than their signals do, and the gradient with respect to the signal would be noise.
     """
     if s.size > MOST:
-        some = np.random.default_rng(0).integers(0, s.size, MOST)
-        s, x = s[some], x[some]
+        chosen = np.random.default_rng(0).integers(0, s.size, MOST)
+        s, x = s[chosen], x[chosen]
     step = rows[1] - rows[0]
-    at = np.clip(np.rint((s - rows[0]) / step).astype(int), 0, len(rows) - 1)
+    nearest_row = np.clip(np.rint((s - rows[0]) / step).astype(int), 0, len(rows) - 1)
     noise = x - s
     deviation = 1.4826 * np.median(np.abs(noise - np.median(noise)))
     reach = int(np.clip(SMOOTHING * deviation / step, 0, WIDEST))
@@ -194,7 +196,7 @@ def _counts(
     last = config.n_noisy - 1
     counts = np.zeros((config.n_signal, config.n_noisy))
     for offset in range(-reach, reach + 1):
-        row = at + offset
+        row = nearest_row + offset
         inside = (row >= 0) & (row < len(rows))
         moved = rows[row[inside]] + noise[inside]
         bins = (moved - low) * (config.n_noisy / (high - low))

@@ -17,11 +17,11 @@ from torch.nn import functional as F
 from napari_cosdd.distributions.mixture import HALF_LOG_2PI
 from napari_cosdd.noise_models.base import NoiseModel, NoiseModelConfig
 
-#: Steps, pairs of a step and learning rate of the fit by maximum likelihood.
+#: Number of steps, pairs per step and first learning rate of the fit.
 STEPS, BATCH, RATE = 1500, 20_000, 0.05
-#: Pairs that the fit draws from, at most.
+#: Largest number of pairs that the fit draws from.
 MOST = 2_000_000
-#: Smallest deviation of a Gaussian, in deviations of all noise.
+#: Smallest deviation of a Gaussian, relative to the deviation of all noise.
 FLOOR = 0.02
 
 
@@ -30,7 +30,7 @@ class MixtureConfig(NoiseModelConfig):
 
     n_components: int = Field(default=3, ge=1, le=32)
     n_coefficients: int = Field(default=2, ge=1, le=8)
-    #: Deviation of all noise and smallest one of a Gaussian, grey levels.
+    #: Deviation of all noise, and smallest deviation of a Gaussian, grey levels.
     scale: float = Field(gt=0)
     floor: float = Field(gt=0)
 
@@ -54,7 +54,8 @@ class MixtureNoise(NoiseModel):
         super().__init__()
         self.config = config
         shape = 3, config.n_components, config.n_coefficients
-        #: Of log weights, variances before softplus and shifts, (3, k, powers).
+        #: Polynomial coefficients of the log weights, the variances before softplus
+        #: and the shifts, (3, k, powers).
         self.register_buffer("coefficients", torch.zeros(shape))
 
     @classmethod
@@ -66,7 +67,7 @@ class MixtureNoise(NoiseModel):
         if s.size > MOST:
             some = rng.integers(0, s.size, MOST)
             s, x = s[some], x[some]
-        # A deviation that outliers hardly change.
+        # The median absolute deviation is robust against outliers.
         scale = 1.4826 * float(np.median(np.abs(x - s - np.median(x - s))))
         scale = scale or float((x - s).std()) or 1.0
         step = 1.0 if np.asarray(noisy).dtype.kind in "ui" else 0.0
@@ -103,7 +104,7 @@ class MixtureNoise(NoiseModel):
         return torch.logsumexp(terms, 0) - HALF_LOG_2PI
 
     def sample(self, s: Tensor, generator: torch.Generator) -> Tensor:
-        """Return a noisy pixel for each signal: of one Gaussian of the mixture."""
+        """Return a noisy pixel for each signal, from one random Gaussian."""
         log_weights, mean, deviation = self._gaussians(s, self.coefficients)
         uniform = torch.rand(log_weights.shape, generator=generator, device=s.device)
         gumbel = -torch.log(-torch.log(uniform.clamp(1e-12, 1 - 1e-7)))
@@ -124,12 +125,12 @@ class MixtureNoise(NoiseModel):
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Return log weights, means and deviations, each (k, *shape of s)."""
         low, high = self.signal_range
-        t = ((s - low) / (high - low)).clamp(0, 1)  # constant beyond what was measured
+        t = ((s - low) / (high - low)).clamp(0, 1)  # constant outside the range
         powers = torch.stack([t**k for k in range(self.config.n_coefficients)])
         logits, raw, shift = torch.einsum("akp,p...->ak...", coefficients, powers)
         log_weights = torch.log_softmax(logits, 0)
-        # softplus, which is linear where it is large: shot noise grows so.
+        # softplus is linear for large values, as the variance of shot noise is.
         variance = self.config.scale**2 * F.softplus(raw)
         deviation = torch.sqrt(variance + self.config.floor**2)
-        offset = shift - (log_weights.exp() * shift).sum(0)  # zero on average
+        offset = shift - (log_weights.exp() * shift).sum(0)  # weighted mean zero
         return log_weights, s + self.config.scale * offset, deviation

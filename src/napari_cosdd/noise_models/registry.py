@@ -8,7 +8,7 @@ from napari_cosdd.errors import BadInputError
 if TYPE_CHECKING:
     from napari_cosdd.noise_models.base import NoiseModel
 
-#: Kind -> module and class. Strings, so that this loads no torch.
+#: Kind -> module and class. Strings avoid importing torch here.
 NOISE_MODELS = {
     "histogram": "napari_cosdd.noise_models.histogram:HistogramNoise",
     "mixture": "napari_cosdd.noise_models.mixture:MixtureNoise",
@@ -29,5 +29,5 @@ def get_noise_model(kind: str) -> "type[NoiseModel]":
             f"{', '.join(NOISE_MODELS)}"
         )
     module, _, attribute = NOISE_MODELS[kind].partition(":")
-    found: type[NoiseModel] = getattr(import_module(module), attribute)
-    return found
+    model_class: type[NoiseModel] = getattr(import_module(module), attribute)
+    return model_class

@@ -1,1 +1,1 @@
-"""Whole images denoised: in memory, where looked at, on disk, by a cluster."""
+"""Denoising of whole images: in memory, on demand, on disk, or by a cluster."""

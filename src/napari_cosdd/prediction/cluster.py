@@ -1,7 +1,7 @@
-"""Denoising by the workers of a dask.distributed cluster, over a disk they share.
+"""Denoising by the workers of a dask.distributed cluster, through a shared disk.
 
-Each worker does shares of the tiles as `napari-cosdd denoise --share` does. It is sent
-names of files and settings; pixels go by way of the disk.
+Each worker denoises shares of the tiles, as `napari-cosdd denoise --share` does. It
+receives file names and settings; pixels pass through the disk.
 """
 
 import time
@@ -17,24 +17,24 @@ from napari_cosdd.models.load import load
 from napari_cosdd.prediction.on_disk import denoising_on_disk
 from napari_cosdd.prediction.request import DenoiseRequest, Share
 
-#: Shares for each worker: more than one, so that a slow worker does fewer.
+#: Number of shares per worker: several, so that slow workers take fewer of them.
 SHARES = 4
-#: How often the shares are looked at, seconds.
+#: Interval at which finished shares are polled, seconds.
 POLL = 0.1
 
 
 @dataclass(frozen=True)
 class Source:
-    """Where any machine finds the model and the image.
+    """Files of model and image, as seen by all machines.
 
     Attributes
     ----------
     model, image : Path
         Files on a disk that all workers see.
     axes : str or None
-        Of the image; None: as its file says.
+        Axes of the image; None: as its file says.
     name : str
-        Of the image in what is written.
+        Name of the image in the results.
     """
 
     model: Path
@@ -48,7 +48,7 @@ class Source:
 
 
 def do_share(source: Source, request: DenoiseRequest, share: Share) -> tuple[Path, ...]:
-    """Denoise a share of the tiles; return the images if that completed them."""
+    """Denoise a share of the tiles; return the images if it completes them."""
     model = load(source.model)
     for event in denoising_on_disk(model, source.open(), request, share=share):
         if isinstance(event, Written):
@@ -67,19 +67,19 @@ def denoising_on_cluster(
     Parameters
     ----------
     address : str
-        Of the scheduler, such as tcp://10.0.0.1:8786.
+        Address of the scheduler, such as tcp://10.0.0.1:8786.
     source : Source
-        What to denoise, and with what.
+        Image and model.
     request : DenoiseRequest
-        What to make of it; its paths are on the disk that all share.
+        Outputs and settings; the paths are on the shared disk.
     stop : callable
         Polled while the workers work; True ends without Written.
 
     Raises
     ------
     BadInputError
-        If dask.distributed is not installed, nobody answers at the address, or there
-        are no workers.
+        If dask.distributed is not installed, no scheduler answers at the address, or
+        it has no workers.
     """
     try:
         from distributed import Client

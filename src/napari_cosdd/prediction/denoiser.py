@@ -42,36 +42,36 @@ def denoise(
 ) -> Generator[Event, None, bool]:
     """Denoise every image of `source` into `targets`.
 
-    A tile's bottom-up pass is computed once for each view and shared by all samples of
-    it. Sample k is the same draw in every tile, so samples have no seams.
+    The bottom-up pass of a tile is computed once per view and shared by the samples of
+    that view. Sample k has the same latent noise in every tile, so it has no seams.
 
     Parameters
     ----------
     model : TrainedModel
-        What was learned.
+        Trained model.
     source : Stack
         Noisy images; read tile by tile.
     targets : Targets
-        The outputs that are wanted; written tile by tile.
+        Outputs to write, tile by tile.
     config : PredictionConfig
         Settings.
     work : sequence of (image, tile), optional
-        What to denoise, of the tiles that `tiles_for` gives; default: everything.
+        Tiles to denoise, of those that `tiles_for` returns; default: all.
     live : bool
-        Write mean and deviation after each batch of samples; else once, with the
-        last: writing to disk is slow.
+        Write mean and deviation after each batch of samples. Otherwise they are
+        written once, after the last batch, as suits slow disks.
     stop : callable
         Polled between batches of samples.
 
     Returns
     -------
     bool
-        Whether all of it was done; False if stopped.
+        Whether all work is done; False if stopped.
 
     Raises
     ------
     BadInputError
-        If the direct mode is asked of a model without a direct denoiser.
+        If the settings ask for a direct denoiser that the model lacks.
     BadModelFileError
         If the model is for another number of channels.
     NotEnoughMemoryError
@@ -132,7 +132,7 @@ def _denoise_tile(
     live: bool,
     stop: Callable[[], bool],
 ) -> Generator[Event, None, bool]:
-    """Denoise a tile, written as `live` says; return False if stopped."""
+    """Denoise and write a tile; return False if stopped."""
     method = model.method
     if isinstance(method, Predicts) and not draws_samples(method, config):
         with torch.inference_mode():
@@ -141,11 +141,11 @@ def _denoise_tile(
             tile_target.write(targets, output, predicted[output.name][0].float())
         return True
     moments = RunningMoments(x[0], mirrored=config.antithetic)
-    for drawn in draw_samples(model, x, tile_target, config):
-        if isinstance(drawn, Warned):
-            yield drawn
+    for result in draw_samples(model, x, tile_target, config):
+        if isinstance(result, Warned):
+            yield result
             continue
-        draws, samples = drawn
+        draws, samples = result
         moments.add(samples)
         for draw, sample in zip(draws, samples, strict=True):
             tile_target.write(targets, sample_output(draw.number), sample)
@@ -160,7 +160,7 @@ def _denoise_tile(
 
 @contextmanager
 def _told_if_memory_is_out() -> Iterator[None]:
-    """Say what to do where memory runs out with a single sample of a tile."""
+    """Turn lack of memory for a single sample into an error that names a remedy."""
     try:
         yield
     except (RuntimeError, MemoryError) as error:

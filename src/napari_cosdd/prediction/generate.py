@@ -1,4 +1,4 @@
-"""Images drawn from the model: new ones, and fresh noise on a given signal."""
+"""Sampling of images from a model: new ones, or fresh noise on a given signal."""
 
 from collections.abc import Callable
 from itertools import product
@@ -21,9 +21,9 @@ from napari_cosdd.prediction.latent_noise import PositionNoise
 from napari_cosdd.prediction.tile_grid import Tile, tile_grid
 from napari_cosdd.prediction.tiles import read_tile
 
-#: Planes of a stack that is drawn from the prior.
+#: Number of planes in a stack that is drawn from the prior.
 PLANES = 16
-#: Rows of a tile that noise is redrawn on.
+#: Size across the noise's rows of the tiles for redrawing noise, pixels.
 ACROSS = 256
 
 
@@ -37,7 +37,7 @@ def generate_images(
     model : TrainedModel
         What was learned.
     n : int
-        Images.
+        Number of images.
     size : int
         Pixels along y and x, rounded up to the network's stride.
     seed : int
@@ -61,13 +61,13 @@ def generate_images(
         for axis, m in enumerate(method.tile_multiple())
     ]
     generator = torch.Generator().manual_seed(seed)
-    drawn = []
+    pairs = []
     for k in range(n):
         noise = PositionNoise([k], spatial, torch.device("cpu"), seed=seed)
         with torch.inference_mode():
             draw = method.sample_prior(1, spatial, noise)
-            drawn.append((draw.signal, method.sample_noise(draw, generator)))
-    clean, noisy = (torch.cat(images) for images in zip(*drawn, strict=True))
+            pairs.append((draw.signal, method.sample_noise(draw, generator)))
+    clean, noisy = (torch.cat(images) for images in zip(*pairs, strict=True))
     axes = "SC" + SPATIAL[model.spec.ndim]
     return (
         Image(_grey(model, clean), axes, "generated clean"),
@@ -86,23 +86,23 @@ def redraw_noise(
 ) -> list[Image]:
     """Draw `n` noisy versions of an image: its signal, fresh noise.
 
-    COSDD, section 5.5 and figure 5. Rows are kept whole, for the noise runs along
-    them; the image is cut across them.
+    COSDD, section 5.5 and figure 5. Tiles hold whole rows, since noise is correlated
+    along these.
 
     Parameters
     ----------
     model : TrainedModel
         What was learned.
     image : Image
-        Noisy; a posterior sample of its signal is drawn for each.
+        Noisy; each version has its own posterior sample of the signal.
     n : int
-        Images.
+        Number of versions.
     seed : int
         Source of all randomness.
     device : str
         Where to compute.
     stop : callable
-        Asked before each draw.
+        Polled before each draw; True stops.
 
     Returns
     -------
@@ -115,7 +115,7 @@ def redraw_noise(
     BadModelFileError
         If the model is for other channels or dimensions.
     StoppedError
-        Once `stop` says so.
+        Once `stop` returns True.
     """
     method, spec = model.method, model.spec
     if not isinstance(method, DrawsNoise):
@@ -144,8 +144,8 @@ def redraw_noise(
                     origin=part.origin,
                 )
                 draw = method.sample_posterior(features, noise)
-                drawn = method.sample_noise(draw, generator)
-                grey = _grey(model, drawn)[0]
+                noisy = method.sample_noise(draw, generator)
+                grey = _grey(model, noisy)[0]
                 output.write(index, part.core, grey[(slice(None), *part.inner)])
     return [
         image.with_data(r, f"{image.name}-redrawn-{k}")
@@ -154,7 +154,7 @@ def redraw_noise(
 
 
 def _whole_rows(model: TrainedModel, size: tuple[int, ...]) -> list[Tile]:
-    """Cut images of a size across the noise's rows only."""
+    """Return tiles that hold whole rows of the noise."""
     method = model.method
     multiple = method.tile_multiple()
     tile = []

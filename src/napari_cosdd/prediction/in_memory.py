@@ -21,11 +21,12 @@ from napari_cosdd.prediction.denoiser import denoise as denoise_stack
 from napari_cosdd.prediction.outputs import outputs_of
 from napari_cosdd.settings.prediction import PredictionConfig
 
-#: Outputs of one role that together have more bytes than this go to a temporary file.
+#: Largest array that is kept in memory, bytes; larger ones go to a temporary file.
 IN_MEMORY_LIMIT = 4 << 30
-#: Step between neighbouring numbers that does not show, in deviations of the image.
+#: Largest step between neighbouring float32 numbers that is invisible, in deviations
+#: of the image.
 FINE = 0.01
-#: Types of the results; "same" is that of the source.
+#: Types of the results; "same" is the type of the source.
 DTYPES = ("float32", "same")
 
 
@@ -36,9 +37,9 @@ class Prediction:
     Attributes
     ----------
     source : Image
-        What was denoised; results have its axes and pixel size.
+        The noisy image; results have its axes and pixel size.
     outputs : mapping of Output to ndarray, each of the shape of the source
-        In the order in which they are shown, MEAN first.
+        Outputs in the order of display, MEAN first.
     samples : ndarray, shape (n_kept, *shape of the source)
         The kept posterior samples in one array; empty if none were kept.
     """
@@ -54,7 +55,7 @@ class Prediction:
 
     @property
     def deviation(self) -> NDArray[Any] | None:
-        """Posterior standard deviation per pixel, grey levels, where it is known."""
+        """Posterior standard deviation per pixel, grey levels; None if not computed."""
         return self.outputs.get(DEVIATION)
 
 
@@ -69,20 +70,21 @@ def denoising(
 ) -> Iterator[Event]:
     """Denoise as a stream of events; the last is Denoised, with a Prediction.
 
-    The first is Allocated, with the same Prediction still empty, so that it can be
-    shown while it fills. Stopped early, it holds what was drawn so far.
+    The first event is Allocated, with the same Prediction, still empty, so that it can
+    be shown while it fills. If stopped early, it holds the samples drawn so far.
 
     Parameters
     ----------
     model : TrainedModel
-        What was learned.
+        Trained model.
     image : Image
         Noisy; read tile by tile.
     config : PredictionConfig
         Settings.
     dtype : str
-        Of estimates and samples: "float32" (float64 on offsets so large that it would
-        show steps), or "same" for the source's. A deviation is always float32.
+        Type of estimates and samples: "float32" (float64 for grey levels so large that
+        float32 would show steps), or "same" for that of the source. A deviation is
+        always float32.
     fill_missing : bool
         Fill pixels that are not finite.
     stop : callable
@@ -91,11 +93,11 @@ def denoising(
     Raises
     ------
     BadInputError
-        If pixels are not finite and not to be filled, or the type is unknown.
+        If pixels are not finite and `fill_missing` is false, or the type is unknown.
     BadModelFileError
         If the model is for other channels or dimensions.
     NotEnoughMemoryError, DeviceLostError
-        If memory runs out with a single sample, or the GPU is gone.
+        If memory runs out with a single sample, or the GPU fails.
     """
     ndim = model.spec.ndim
     source = stack_of(image, ndim, fill_missing)
@@ -116,7 +118,7 @@ def denoising(
 def _allocated(
     model: TrainedModel, image: Image, config: PredictionConfig, dtype: str
 ) -> Prediction:
-    """Return a prediction whose outputs are still zero."""
+    """Return a prediction with outputs of zeros."""
     shape = tuple(image.data.shape)
     outputs = outputs_of(model.method, config)
     n_kept = sum(output.role == "sample" for output in outputs)
@@ -134,7 +136,7 @@ def _allocated(
 def output_type(
     model: TrainedModel, image: Image, dtype: str, output: Output
 ) -> np.dtype[Any]:
-    """Return the type of an output: float32, but for estimates and samples."""
+    """Return the type of an output: always float32 for spread and derived ones."""
     if output.role in ("estimate", "sample"):
         return result_type(model, image, dtype)
     return np.dtype(np.float32)
@@ -143,7 +145,7 @@ def output_type(
 def result_type(model: TrainedModel, image: Image, dtype: str) -> np.dtype[Any]:
     """Return the type of estimates and samples.
 
-    Where float32 has steps that would show, as on a large offset, it is float64.
+    It is float64 if float32 would show steps, as with a large offset.
     """
     if dtype not in DTYPES:
         raise BadInputError(f"type {dtype!r}: expected {' or '.join(DTYPES)}")
@@ -156,8 +158,8 @@ def result_type(model: TrainedModel, image: Image, dtype: str) -> np.dtype[Any]:
 
 
 def _zeros(shape: tuple[int, ...], kind: np.dtype[Any]) -> NDArray[Any]:
-    """Return zeros, in a temporary file if they would not fit into memory."""
+    """Return zeros, in a temporary file if they exceed `IN_MEMORY_LIMIT`."""
     if int(np.prod(shape)) * kind.itemsize <= IN_MEMORY_LIMIT:
         return np.zeros(shape, kind)
-    with tempfile.TemporaryFile() as file:  # the map keeps it until it is let go
+    with tempfile.TemporaryFile() as file:  # the map keeps it open
         return np.memmap(file, kind, "w+", shape=shape)

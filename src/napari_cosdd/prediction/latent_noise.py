@@ -1,4 +1,4 @@
-"""Standard normal noise as a function of where it is, not of when it is drawn.
+"""Standard normal noise as a function of its position, not of the order of draws.
 
 Every number is a function of (seed, image, sample, level, channel, position). So
 overlapping tiles, lazy chunks and different machines draw the same sample of the
@@ -36,7 +36,7 @@ def philox(
 
 
 def _multiply(a: Tensor, b: int) -> tuple[Tensor, Tensor]:
-    """Return high and low 32 bits of a product; int64 may wrap, the bits hold."""
+    """Return high and low 32 bits of a product; they survive overflow of int64."""
     product = a * b
     return (product >> 32) & _MASK, product & _MASK
 
@@ -50,27 +50,27 @@ def box_muller(bits0: Tensor, bits1: Tensor) -> tuple[Tensor, Tensor]:
 
 
 class PositionNoise:
-    """Latent noise of a tile: call with (level, shape) as the ladder does.
+    """Latent noise of a tile, called by the ladder with (level, shape).
 
     Parameters
     ----------
     samples : sequence of int
         Indices of the samples that make up the batch.
     size : sequence of int
-        Pixels of the tile per spatial axis; with the shape of a level it gives
+        Pixels of the tile per spatial axis; their ratio to the shape of a level is
         that level's stride.
     device : torch.device
         Where to compute.
     seed : int
-        Of the whole prediction.
+        Seed of the whole prediction.
     image : int
         Index of the image in its stack.
     origin : sequence of int, optional
         First pixel of the tile per spatial axis, in the whole image; default: 0.
     signs : sequence of {1, -1}, optional
-        -1 turns the noise of a sample around: its mirror image, which is as probable.
+        Sign of each sample's noise; -1 gives its mirror image, which is as probable.
     flipped : sequence of int
-        Spatial axes along which the network sees the tile flipped: so is its noise.
+        Spatial axes along which the tile, and so its noise, is flipped.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class PositionNoise:
         self.key = (seed & _MASK, image & _MASK)
         distinct = sorted(set(samples))
         self.samples = torch.tensor(distinct, device=device)
-        #: Which of them each sample of the batch has: mirror images share one.
+        #: Index into `samples` for each sample of the batch; mirror images share one.
         self.index = torch.tensor([distinct.index(k) for k in samples], device=device)
         self.signs = torch.tensor(
             list(signs or [1] * len(samples)), dtype=torch.float32, device=device
@@ -114,7 +114,7 @@ class PositionNoise:
         )
         bits = philox(words, self.key)
         normals = [*box_muller(bits[0], bits[1])]
-        if n_channels > 2:  # two latents need but half of the bits
+        if n_channels > 2:  # two latents use half of the bits
             normals += box_muller(bits[2], bits[3])
         stacked = torch.stack(normals, 2)  # (n, quads, 2 or 4, *spatial)
         drawn = stacked.flatten(1, 2)[:, :n_channels].flip(self.flipped)

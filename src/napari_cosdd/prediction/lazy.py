@@ -1,4 +1,4 @@
-"""A denoised image that is computed where it is looked at: a dask array."""
+"""A denoised image as a dask array, whose chunks are computed on demand."""
 
 from typing import Any
 from uuid import uuid4
@@ -23,12 +23,12 @@ from napari_cosdd.prediction.tile_grid import Tile
 from napari_cosdd.prediction.tiles import tiles_for
 from napari_cosdd.settings.prediction import PredictionConfig
 
-#: One tile at a time: a network uses all cores itself, and memory is for one.
+#: Only one tile is computed at a time: it uses all cores, and memory holds one.
 _ONE_AT_A_TIME = SerializableLock("napari-cosdd")
 
 
 class _TileBuffer:
-    """Holds a tile of a result, instead of an array that is too large to have."""
+    """Target that holds a single tile of a result."""
 
     def __init__(self, tile: Tile, n_channels: int, dtype: np.dtype[Any]) -> None:
         self.core, self.dtype = tile.core, dtype
@@ -52,19 +52,19 @@ def denoise_lazily(
     what: str | int = MEAN.name,
     fill_missing: bool = False,
 ) -> da.Array:
-    """Return a denoised image of which each chunk is computed when it is asked for.
+    """Return a denoised image whose chunks are computed on demand.
 
     Parameters
     ----------
     model : TrainedModel
-        What was learned.
+        Trained model.
     image : Image
-        Noisy; may be lazy itself.
+        Noisy; may be a lazy array.
     config : PredictionConfig
-        Settings; few samples make it quick to look around.
+        Settings; few samples make browsing fast.
     what : str or int
-        Name of an output, such as "mean" or "deviation"; a number is that of a
-        sample that is not mirrored, from 0.
+        Name of an output, such as "mean" or "deviation", or index of a sample that is
+        not mirrored, from 0.
     fill_missing : bool
         Fill pixels that are not finite.
 
@@ -75,7 +75,7 @@ def denoise_lazily(
     Raises
     ------
     BadInputError, BadModelFileError
-        If there is no such output, or the image is not what the model is for.
+        If there is no such output, or the image does not fit the model.
     """
     source = stack_of(image, model.spec.ndim, fill_missing)
     check_compatible(model, source, config.direct)
@@ -86,7 +86,7 @@ def denoise_lazily(
     dtype = output_type(model, image, "float32", output)
     tiles = tiles_for(model, source, config)
     starts = [sorted({t.core[a].start for t in tiles}) for a in range(len(source.size))]
-    at = {tuple(s.start for s in tile.core): tile for tile in tiles}
+    tile_at = {tuple(s.start for s in tile.core): tile for tile in tiles}
     chunks = [
         tuple(np.diff([*s, size])) for s, size in zip(starts, source.size, strict=True)
     ]
@@ -95,20 +95,20 @@ def denoise_lazily(
         n, _, *where = block_id
         corner = tuple(s[i] for s, i in zip(starts, where, strict=True))
         with _ONE_AT_A_TIME:
-            return _tile(model, source, config, output, n, at[corner], dtype)[None]
+            return _tile(model, source, config, output, n, tile_at[corner], dtype)[None]
 
-    made = da.map_blocks(
+    blocks = da.map_blocks(
         block,
         chunks=((1,) * source.n_images, (source.n_channels,), *chunks),
         dtype=dtype,
         meta=np.empty((0,) * (2 + len(chunks)), dtype),
-        name=f"cosdd-{uuid4().hex}",  # else dask would hash the image to find one
+        name=f"cosdd-{uuid4().hex}",  # by default dask would hash the image
     )
-    return _as_image(made, source)
+    return _as_image(blocks, source)
 
 
 def _chosen(model: TrainedModel, config: PredictionConfig, what: str | int) -> Output:
-    """Return the output that a user means."""
+    """Return the output that `what` names."""
     if type(what) is int and what >= 0 and draws_samples(model.method, config):
         return sample_output(what)
     offered = {output.name: output for output in outputs_of(model.method, config)}

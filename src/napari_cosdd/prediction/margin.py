@@ -1,4 +1,4 @@
-"""How much context a tile needs, measured on the trained network."""
+"""Measurement of the context that a tile needs, on the trained network."""
 
 import numpy as np
 import torch
@@ -10,9 +10,9 @@ from napari_cosdd.models.trained_model import TrainedModel
 from napari_cosdd.prediction.latent_noise import PositionNoise
 from napari_cosdd.prediction.tile_grid import pixels_lost
 
-#: Influence that may be neglected, in units of the training data's deviation.
+#: Largest change that is neglected, in units of the training data's deviation.
 TOLERANCE = 0.01
-#: Side of the piece that is looked at, pixels.
+#: Side of the piece that is measured, pixels.
 WINDOW = 384
 
 
@@ -20,14 +20,14 @@ WINDOW = 384
 def measure_margin(model: TrainedModel, source: Stack) -> tuple[int, ...]:
     """Return the context per axis beyond which other pixels hardly matter.
 
-    The start of a piece of the image is replaced by something else, and the change
-    of one posterior sample (or of the estimate) is followed into the piece: the
-    margin is the distance from which its root mean square stays below TOLERANCE.
+    The start of a piece of the image is replaced by other pixels. The change of one
+    posterior sample (or of the estimate) is measured against the distance from them:
+    the margin is the distance from which its root mean square stays below TOLERANCE.
 
     Parameters
     ----------
     model : TrainedModel
-        On the CPU.
+        The model, on the CPU.
     source : Stack
         Training data.
 
@@ -64,20 +64,20 @@ def _margin(model: TrainedModel, x: Tensor, axis: int, multiple: int) -> int:
     profile = change.square().mean(others).sqrt()
     reached = torch.nonzero(profile > TOLERANCE)
     margin = int(reached[-1]) + 1 if len(reached) else 0
-    margin += pixels_lost(multiple)  # by shifted views, on one side
+    margin += pixels_lost(multiple)  # shifted views lose pixels on one side
     margin = max(multiple, -(-margin // multiple) * multiple)
-    if margin >= length - disturbed:  # it may reach beyond what was looked at
+    if margin >= length - disturbed:  # it may exceed the measured piece
         return max(margin, model.method.tile_margin()[axis])
     return margin
 
 
 def _outputs(model: TrainedModel, x: Tensor) -> list[Tensor]:
-    """Return all that the method makes of `x`: a sample, its outputs, or both."""
+    """Return a posterior sample of `x`, the outputs of one pass, or both."""
     method = model.method
-    found: list[Tensor] = []
+    outputs: list[Tensor] = []
     if isinstance(method, Predicts) and method.outputs:
-        found += method.predict(x).values()
+        outputs += method.predict(x).values()
     if isinstance(method, SamplesSignal):
         noise = PositionNoise([0], x.shape[2:], x.device)
-        found.append(method.sample_posterior(method.encode(x), noise).signal)
-    return found
+        outputs.append(method.sample_posterior(method.encode(x), noise).signal)
+    return outputs

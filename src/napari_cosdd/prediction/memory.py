@@ -1,4 +1,4 @@
-"""How many pixels and samples of them memory has room for."""
+"""Number of pixels, and of samples at once, that fit into memory."""
 
 import weakref
 from collections import Counter
@@ -15,21 +15,21 @@ from napari_cosdd.methods.base import Method
 from napari_cosdd.methods.capabilities import Predicts, SamplesSignal
 from napari_cosdd.prediction.latent_noise import PositionNoise
 
-#: Share of the free memory that may be taken; room beside tensors, as a factor.
+#: Share of the free memory to use; factor for memory beside tensors.
 SHARE, BESIDE = 0.6, 1.5
-#: Samples at once where there is memory for more. A mirrored pair shares its noise;
-#: beyond that a CPU's caches are too small (docs/measurements.md, Speed).
+#: Largest number of samples at once. On a CPU, a mirrored pair shares its noise, and
+#: caches are too small for more (docs/measurements.md, Speed).
 ON_CPU, ON_GPU = 2, 16
-#: What was counted, by network.
+#: Result of `sample_bytes` by network.
 _KNOWN: "weakref.WeakKeyDictionary[Method[Any], float]" = weakref.WeakKeyDictionary()
-#: Side of the tile that is tried, pixels.
+#: Side of the tile that memory is measured on, pixels.
 TRIED = 64
 
 
 def sample_bytes(method: Method[Any], device: torch.device) -> float:
-    """Return the bytes per pixel that one sample, or one pass, takes at most.
+    """Return the peak memory of one sample, or one pass, in bytes per pixel.
 
-    Counted, not guessed: on a small tile, for all that is kept grows with its pixels.
+    It is measured on a small tile, since it is proportional to the number of pixels.
     """
     size = [-(-TRIED // m) * m for m in method.tile_multiple()]
     if len(size) == 3:
@@ -45,20 +45,20 @@ def sample_bytes(method: Method[Any], device: torch.device) -> float:
 
 
 def samples_at_once(method: Method[Any], pixels: int, device: torch.device) -> int:
-    """Return how many samples of a tile to draw at once, at least one."""
+    """Return the number of samples of a tile to draw at once, at least one."""
     most = ON_CPU if device.type == "cpu" else ON_GPU
     return max(1, min(most, room_for(method, device) // pixels))
 
 
 def room_for(method: Method[Any], device: torch.device) -> int:
-    """Return of how many pixels a sample fits into the free memory of a device."""
+    """Return the largest number of pixels for which a sample fits into memory."""
     if method not in _KNOWN:
         _KNOWN[method] = sample_bytes(method, device)
     return int(SHARE * free_bytes(device) / (BESIDE * _KNOWN[method]))
 
 
 class _PeakMemory(TorchDispatchMode):
-    """Counts the bytes of all tensors that live at the same time."""
+    """Measures the peak of the memory of all live tensors, bytes."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]

@@ -1,8 +1,8 @@
 """Predictions larger than memory: OME-Zarr images, filled tile by tile on disk.
 
-One process, or several that share a disk, fill one folder `NAME.partial`, each with
-tiles of its own. A file marks each tile that is done, so an interrupted run goes on
-where it was. Whoever finds all tiles done gives the images their names.
+One process, or several that share a disk, write their tiles into one folder
+`NAME.partial`. A file marks each finished tile, so an interrupted run can go on. The
+process that finds all tiles finished gives the images their final names.
 """
 
 from collections.abc import Callable, Iterator
@@ -23,21 +23,21 @@ from napari_cosdd.prediction.tiles import tiles_for
 def written_before(
     model: TrainedModel, open_image: Callable[[], Image], request: DenoiseRequest
 ) -> bool:
-    """Whether an earlier run of the same request wrote the images, whole.
+    """Whether an earlier run of the same request completed the images.
 
     Parameters
     ----------
     model : TrainedModel
-        What was learned.
+        Trained model.
     open_image : callable
-        Opens what is denoised; called only if there is something to compare.
+        Opens the source; called only if there are result files to compare.
     request : DenoiseRequest
-        What to make of it.
+        Outputs and settings.
 
     Raises
     ------
     BadInputError
-        If other images have their names.
+        If other files have the names of the results.
     """
     there = [path for path in request.paths.values() if path.exists()]
     if not there:
@@ -45,7 +45,7 @@ def written_before(
     partial = ResumableResult(request, model, open_image())
     if partial.was_published():
         return True
-    if not partial.finished.exists():  # else that run was cut off at its end
+    if not partial.finished.exists():  # if it does, that run was cut off at its end
         check_output(there[0], overwrite=False)
     return False
 
@@ -60,26 +60,26 @@ def denoising_on_disk(
 ) -> Iterator[Event]:
     """Denoise into OME-Zarr images on disk, as a stream of events.
 
-    Memory is needed for a tile at a time. The last event is Written, with the images;
-    with none, if tiles of other shares are still to come.
+    Memory is needed for one tile at a time. The last event is Written, with the images,
+    or with none while tiles of other shares are unfinished.
 
     Parameters
     ----------
     model : TrainedModel
-        What was learned.
+        Trained model.
     image : Image
         Noisy; may be larger than memory.
     request : DenoiseRequest
-        What to make of it, and where to write that.
+        Outputs with their paths, and settings.
     share : Share, optional
-        Which tiles to do; default: all.
+        Share of the tiles to denoise; default: all.
     stop : callable
         Polled between batches of samples; True ends without Written.
 
     Raises
     ------
     BadInputError
-        If a partial result of other settings is there.
+        If there is a partial result of other settings.
     SavingError
         If the disk is full or cannot be written to.
     """

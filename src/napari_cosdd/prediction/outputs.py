@@ -1,4 +1,4 @@
-"""Which images a prediction has, and what they are written to."""
+"""The outputs of a prediction, and the targets that they are written to."""
 
 from collections.abc import Mapping
 from typing import Any, Protocol
@@ -13,7 +13,7 @@ from napari_cosdd.settings.prediction import PredictionConfig
 
 
 class Target(Protocol):
-    """What an output is written to, region by region; a `Stack` is one."""
+    """Destination of an output, written region by region, such as a `Stack`."""
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -23,12 +23,12 @@ class Target(Protocol):
         """Set image `n` in a spatial region to `values`, shape (c, *region)."""
 
 
-#: Where outputs are written; outputs that are not in it are not written.
+#: Destination of each output; outputs without one are not written.
 Targets = Mapping[Output, Target]
 
 
 def draws_samples(method: object, config: PredictionConfig) -> bool:
-    """Whether posterior samples are drawn; else the method predicts in one pass."""
+    """Whether posterior samples are drawn, instead of predicting in one pass."""
     return isinstance(method, SamplesSignal) and not config.direct
 
 

@@ -1,4 +1,4 @@
-"""What to make of an image, and which share of its tiles."""
+"""The request to denoise an image, and shares of its tiles."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,16 +12,16 @@ from napari_cosdd.settings.prediction import PredictionConfig
 
 @dataclass(frozen=True)
 class DenoiseRequest:
-    """What to make of an image.
+    """The outputs and settings with which to denoise an image.
 
     Attributes
     ----------
     paths : mapping of Output to Path
-        Where each output goes; absolute paths where other machines write there.
+        File of each output; absolute if other machines write it.
     config : PredictionConfig
         Settings.
     provenance : mapping
-        For the metadata of the results.
+        Origin of the results, for their metadata.
     dtype, fill_missing
         As in `denoising`.
     """
@@ -47,7 +47,7 @@ class Share:
         Raises
         ------
         BadInputError
-            If it is not two numbers, the first within the second.
+            If the text is not two numbers, or the first is not from 1 to the second.
         """
         numbers = text.split("/")
         if len(numbers) == 2 and all(n.strip().isdecimal() for n in numbers):

@@ -25,7 +25,7 @@ def result_paths(
     file_format: str,
     overwrite: bool,
 ) -> dict[Output, Path]:
-    """Name the files of the outputs of a prediction, such as NAME-sample-01.tif.
+    """Return the files of a prediction's outputs, such as NAME-sample-01.tif.
 
     Raises
     ------
@@ -47,15 +47,15 @@ def result_paths(
 
 
 def left_over(paths: Mapping[Output, Path]) -> list[Path]:
-    """Return files of an earlier run that the new ones do not replace."""
+    """Return result files of an earlier run that `paths` does not include."""
     mean = paths[MEAN]
     name = mean.stem.removesuffix(MEAN.name)
-    found = [
+    existing = [
         path
         for kind in (DEVIATION.name, "sample-*")
         for path in mean.parent.glob(f"{escape(name)}{kind}{mean.suffix}")
     ]
-    return sorted(set(found) - set(paths.values()))
+    return sorted(set(existing) - set(paths.values()))
 
 
 def write_prediction(
@@ -72,14 +72,14 @@ def write_prediction(
 
 
 def title_of(source: Image, output: Output) -> str:
-    """Name an output, for its metadata."""
+    """Return the title of an output, for its metadata."""
     return f"{source.name} · {output.name}"
 
 
 def made_with(
     name: str, model: TrainedModel, config: PredictionConfig
 ) -> dict[str, Any]:
-    """Return what the same command needs to give the same pixels again."""
+    """Return the model and settings that reproduce the same pixels."""
     return {
         "model": name,
         "model_hash": model.fingerprint,
@@ -90,13 +90,13 @@ def made_with(
 def provenance_of(
     source: Image, output: Output, provenance: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Return what an output's file says of where it comes from."""
+    """Return the provenance in an output's file."""
     ours = {"napari_cosdd": __version__, "source": source.name, "part": output.name}
     return {**ours, **provenance}
 
 
 def check_outputs(folder: Path, names: Sequence[str], overwrite: bool) -> list[Path]:
-    """Return the OME-TIFF files of these names, if they may be written."""
+    """Return the OME-TIFF files of these names; refuse existing ones."""
     paths = [folder / f"{name}.tif" for name in names]
     for path in paths:
         check_output(path, overwrite)

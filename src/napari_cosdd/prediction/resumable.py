@@ -1,4 +1,4 @@
-"""The folder that a prediction on disk is made in, by one process or several."""
+"""The folder of an unfinished prediction on disk, for one or more processes."""
 
 import hashlib
 import json
@@ -22,24 +22,25 @@ from napari_cosdd.prediction.request import DenoiseRequest
 from napari_cosdd.prediction.result_files import provenance_of, title_of
 from napari_cosdd.prediction.tile_grid import Tile
 
-#: Chunks are as wide as tiles, so that no two tiles write to one; or a whole part of
-#: the tile, beyond so many pixels.
+#: Largest side of a chunk, pixels. A chunk is a tile, or a whole fraction of a wider
+#: tile, so that no two tiles write to the same chunk.
 WIDEST = 2048
-#: Images, and boxes along their axes, that an image is known again by; their side, px.
+#: Sample of pixels that identifies an image: number of planes, and of boxes along each
+#: axis; side of a box, pixels.
 LOOKED_AT, BOX = 4, 64
 
 
 class ResumableResult:
-    """The folder `NAME.partial` of a prediction that is being made.
+    """The folder `NAME.partial` of an unfinished prediction.
 
     Parameters
     ----------
     request : DenoiseRequest
-        What to make; its paths are OME-Zarr images.
+        Outputs and settings; its paths are OME-Zarr images.
     model : TrainedModel
-        What denoises.
+        Trained model.
     image : Image
-        What is denoised.
+        Noisy image.
     """
 
     def __init__(
@@ -66,22 +67,22 @@ class ResumableResult:
         }
 
     def open(self, tile: Tile) -> None:
-        """Make the folder with empty images, or check the one that is there."""
+        """Create the folder with empty images, or validate an existing one."""
         if not self.path.exists():
             self._make(tile)
         self._check(self.path)
 
     def _check(self, path: Path) -> None:
-        """Refuse to go on with what is not ours."""
-        found = json.loads((path / "job.json").read_text(encoding="utf-8"))
-        if found != self.job:
+        """Refuse a folder of another model, image or settings."""
+        stored_job = json.loads((path / "job.json").read_text(encoding="utf-8"))
+        if stored_job != self.job:
             raise BadInputError(
                 f"{path} holds a partial result of another model, image or "
                 "other settings; go on with those, or remove the folder"
             )
 
     def _make(self, tile: Tile) -> None:
-        """Make it under another name first: others may do so at the same time."""
+        """Create the folder under a temporary name, as others may create it, too."""
         temporary = beside(self.path)
         try:
             (temporary / "done").mkdir(parents=True)
@@ -93,11 +94,11 @@ class ResumableResult:
             for output, path in self.paths.items():
                 title = title_of(self.image, output)
                 image = self.image.with_data(self.image.data, title)
-                made = temporary / path.name
-                create_zarr(made, image, self.kinds[output], width)
-                said = provenance_of(self.image, output, self.request.provenance)
-                attributes: Any = zarr.open_group(made, mode="r+").attrs
-                attributes["napari_cosdd"] = said
+                zarr_path = temporary / path.name
+                create_zarr(zarr_path, image, self.kinds[output], width)
+                provenance = provenance_of(self.image, output, self.request.provenance)
+                attributes: Any = zarr.open_group(zarr_path, mode="r+").attrs
+                attributes["napari_cosdd"] = provenance
                 attributes["napari_cosdd_job"] = self.job
             write_json(temporary / "job.json", self.job)
             with suppress(OSError):  # another process may be first
@@ -117,19 +118,19 @@ class ResumableResult:
         return group["0"]
 
     def mark(self, i: int) -> None:
-        """Remember that a tile is written."""
+        """Mark a tile as written."""
         (self.path / "done" / str(i)).touch()
 
     def is_done(self, i: int) -> bool:
-        """Whether a tile was written, by whomever."""
+        """Whether any process has written a tile."""
         return (self.path / "done" / str(i)).exists()
 
     def all_done(self, n: int) -> bool:
-        """Whether all `n` tiles are written; not where another process has finished."""
+        """Whether all `n` tiles are written; False if the folder is finished."""
         return all(self.is_done(i) for i in range(n))
 
     def finish(self) -> tuple[Path, ...]:
-        """Give the images their names; return those, none if another process does."""
+        """Give the images their names; return them, or none if another process does."""
         try:
             self.path.rename(self.finished)
         except FileNotFoundError:
@@ -137,41 +138,41 @@ class ResumableResult:
         return self.publish()
 
     def was_finishing(self) -> bool:
-        """Whether an earlier run left images without their names; clear up else."""
+        """Whether an earlier run left images to rename; delete its other remains."""
         if not self.finished.exists():
             return False
-        found = {path.name for path in self.finished.iterdir()}
+        names = {path.name for path in self.finished.iterdir()}
         images = {path.name for path in self.paths.values()}
-        if "job.json" in found and found & images:
+        if "job.json" in names and names & images:
             return True
-        if found <= images | {"job.json", "done"}:  # else it is not ours
+        if names <= images | {"job.json", "done"}:  # only files of ours
             shutil.rmtree(self.finished, ignore_errors=True)
         return False
 
     def was_published(self) -> bool:
-        """Whether others have done it all, and given the images their names."""
+        """Whether the images of this job exist under their final names."""
         if self.path.exists():
             return False
         try:
-            made = [zarr.open_group(p, mode="r") for p in self.paths.values()]
+            groups = [zarr.open_group(p, mode="r") for p in self.paths.values()]
         except (OSError, ValueError):
             return False
-        return all(group.attrs.get("napari_cosdd_job") == self.job for group in made)
+        return all(group.attrs.get("napari_cosdd_job") == self.job for group in groups)
 
     def publish(self) -> tuple[Path, ...]:
-        """Move the images out of the finished folder; what was moved already stays."""
+        """Move the images out of the finished folder; skip those moved before."""
         self._check(self.finished)
         for path in self.paths.values():
-            made = self.finished / path.name
+            unpublished = self.finished / path.name
             with suppress(FileNotFoundError):  # moved already, or by another process
-                if made.exists():
-                    replace_folder(made, path)
+                if unpublished.exists():
+                    replace_folder(unpublished, path)
         shutil.rmtree(self.finished, ignore_errors=True)
         return tuple(self.paths.values())
 
 
 def chunk_width(width: int, *, alone: bool) -> int:
-    """Return the widest chunk that a tile is a multiple of; any for a single tile."""
+    """Return the widest chunk that divides a tile; a single tile needs no divisor."""
     if alone:
         return min(width, WIDEST)
     fewest = -(-width // WIDEST)
@@ -179,7 +180,7 @@ def chunk_width(width: int, *, alone: bool) -> int:
 
 
 def _digest(image: Image) -> str:
-    """Return a hash of some of the pixels: other images of this name differ in it."""
+    """Return a hash of a sample of the pixels, to identify the image."""
     source = Stack(image.data, image.axes, 2 if "Y" in image.axes else 1)
     digest = hashlib.sha256()
     for n, box in source.boxes(LOOKED_AT, LOOKED_AT, BOX):

@@ -1,4 +1,4 @@
-"""Whether noise has a direction along its axis, measured on the trained network."""
+"""Measurement of whether noise has a direction along its axis."""
 
 import torch
 
@@ -6,38 +6,38 @@ from napari_cosdd.datasets.crops import CropSampler
 from napari_cosdd.methods.capabilities import DrawsNoise
 from napari_cosdd.models.trained_model import TrainedModel
 
-#: Nats per pixel by which reversed images may be less likely: little beside what the
-#: posterior's being a diagonal Gaussian costs. Measured in docs/measurements.md.
+#: Tolerated rise of the negative ELBO of reversed images, nats per pixel. It is small
+#: against the cost of the diagonal Gaussian posterior (docs/measurements.md).
 TOLERANCE = 0.02
 
 
 def measure_reversible(model: TrainedModel, crops: CropSampler) -> bool:
-    """Tell whether the law of the noise is the same backwards along its axis.
+    """Whether reversing its axis keeps the distribution of the noise.
 
-    A detector's memory has a direction: light is followed by its afterglow. Where it
-    leaves a Gaussian noise it has none that could be told. The likelihood tells: the
-    decoder has learned the noise forwards, and the negative ELBO of validation crops
-    grows as they are reversed if that is another noise. It must not by TOLERANCE.
-    After a training too short to learn the noise nothing can be told. (Ours; not in
-    the papers.)
+    A detector's memory has a direction: afterglow follows light. Stationary Gaussian
+    noise, however, has the same distribution in both directions. The decoder has
+    learned the noise forwards. If reversed noise differs, the negative ELBO of reversed
+    validation crops is higher; noise is reversible if the rise is below TOLERANCE. The
+    test is not valid after a training too short to learn the noise. (Ours; not in the
+    papers.)
 
     Parameters
     ----------
     model : TrainedModel
-        On the CPU.
+        The model, on the CPU.
     crops : CropSampler
-        Of its training.
+        Crops of its training.
     """
-    grown = growth_if_reversed(model, crops)
-    return grown is not None and grown < TOLERANCE
+    growth = growth_if_reversed(model, crops)
+    return growth is not None and growth < TOLERANCE
 
 
 @torch.inference_mode()
 def growth_if_reversed(model: TrainedModel, crops: CropSampler) -> float | None:
-    """Return by how much the negative ELBO of validation crops grows, nats per pixel.
+    """Return the rise of the negative ELBO of reversed crops, nats per pixel.
 
-    None for methods without a model of the noise, and where the noise has no axis of
-    its own: there all axes may be flipped anyway.
+    None if the method has no model of the noise, or the noise has no axis: then all
+    axes may be flipped anyway.
     """
     method, axis = model.method, model.method.noise_dim
     if axis is None or not isinstance(method, DrawsNoise):

@@ -1,4 +1,4 @@
-"""The posterior samples of a tile: which noise and which view each has."""
+"""The posterior samples of a tile: the noise and the view of each."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -20,7 +20,7 @@ from napari_cosdd.settings.prediction import PredictionConfig
 
 
 class SampleDraw(NamedTuple):
-    """One sample: its number, which noise it has, and whether that is mirrored."""
+    """One sample: its number, the number of its noise, and the sign of that noise."""
 
     number: int
     noise: int
@@ -30,7 +30,7 @@ class SampleDraw(NamedTuple):
 class View(NamedTuple):
     """The tile shifted by some pixels per spatial axis, and flipped along some axes.
 
-    Mirrored pairs come one after the other.
+    Its draws are listed with mirrored pairs next to each other.
     """
 
     shifts: tuple[int, ...]
@@ -38,48 +38,48 @@ class View(NamedTuple):
     draws: tuple[SampleDraw, ...]
 
     def of(self, x: Tensor) -> Tensor:
-        """Return (n, c, *spatial) as this view has it; the last pixels are lost."""
+        """Shift and flip images (n, c, *spatial); the shift drops the last pixels."""
         for axis, n in enumerate(self.shifts, start=2):
             mirrored = x.narrow(axis, 0, n).flip(axis)
             x = torch.cat([mirrored, x.narrow(axis, 0, x.shape[axis] - n)], axis)
         return x.flip([2 + axis for axis in self.flipped])
 
     def back(self, s: Tensor) -> Tensor:
-        """Return (n, c, *spatial) of this view as the tile has it."""
+        """Undo the shift and the flip on images (n, c, *spatial)."""
         s = s.flip([2 + axis for axis in self.flipped])
         return s.roll([-n for n in self.shifts], list(range(2, s.ndim)))
 
 
 def test_time_views(model: TrainedModel, config: PredictionConfig) -> list[View]:
-    """Return the views that a tile's samples are drawn from, the tile itself first.
+    """Return the views of a tile that its samples are drawn from, itself first.
 
-    The law of the noise is the same in all of them, so each has as good a claim to
-    the posterior; their average has less of the network's own error. Flips: Lim et
-    al., "Enhanced deep residual networks", CVPRW 2017, section 3.4. Shifts, by which
-    the network's strides put other pixels together: Coifman & Donoho,
-    "Translation-invariant de-noising", 1995. Views take turns.
+    All views have the same distribution of the noise, so each gives equally valid
+    samples; averaging over views reduces the network's own error. Flips: Lim et al.,
+    "Enhanced deep residual networks", CVPRW 2017, section 3.4. Shifts change which
+    pixels the network's strides combine: Coifman & Donoho, "Translation-invariant
+    de-noising", 1995. Samples are drawn from the views in turn.
     """
     flips = _subsets(model.symmetries)
     multiple = model.method.tile_multiple()
     n = max(len(flips), *(pixels_lost(m) + 1 for m in multiple))
     n = n if config.test_time_views else 1
-    found = [
+    views = [
         View(_shifts(multiple, k), flips[k % len(flips)], tuple(_draws(config, k, n)))
         for k in range(n)
     ]
-    return [view for view in found if view.draws]
+    return [view for view in views if view.draws]
 
 
 def _subsets(axes: Sequence[int]) -> list[tuple[int, ...]]:
-    """Return all subsets, from the empty one to the whole."""
+    """Return all subsets, the empty one first, the full set last."""
     return [c for n in range(len(axes) + 1) for c in combinations(axes, n)]
 
 
 def _shifts(multiple: Sequence[int], k: int) -> tuple[int, ...]:
-    """Return the pixels that view `k` is shifted by along each axis.
+    """Return the shift of view `k` along each axis, pixels.
 
-    The last axis counts in Gray code: so four views of a plane have all four ways in
-    which a first stride of 2 puts its pixels together.
+    The last axis counts in Gray code, so that four views of a plane cover all four
+    ways in which a first stride of 2 combines its pixels.
     """
     numbers = [k] * (len(multiple) - 1) + [k ^ (k >> 1)]
     return tuple(
@@ -88,10 +88,10 @@ def _shifts(multiple: Sequence[int], k: int) -> tuple[int, ...]:
 
 
 def _draws(config: PredictionConfig, first: int, step: int) -> Iterator[SampleDraw]:
-    """Return every so many draws.
+    """Yield every `step`-th draw from `first` on, with its mirror image.
 
-    The mirror images have the last numbers, so that the first half of all samples
-    are independent of each other.
+    Mirror images have the last numbers, so that the first half of all samples are
+    independent of each other.
     """
     n = config.n_samples
     n_noises = (n + 1) // 2 if config.antithetic else n
@@ -104,23 +104,23 @@ def _draws(config: PredictionConfig, first: int, step: int) -> Iterator[SampleDr
 def draw_samples(
     model: TrainedModel, x: Tensor, tile_target: TileTarget, config: PredictionConfig
 ) -> Iterator[Warned | tuple[Sequence[SampleDraw], Tensor]]:
-    """SampleDraw all samples of a tile, as many at a time as memory holds.
+    """Draw all samples of a tile, as many at a time as memory holds.
 
     Parameters
     ----------
     model : TrainedModel
-        What draws: of a method that does.
+        Trained model of a method that draws samples.
     x : Tensor, shape (1, c, *spatial)
         The normalized tile.
     tile_target : TileTarget
-        Where it lies: the latent noise is a function of that.
+        Position of the tile, of which the latent noise is a function.
     config : PredictionConfig
-        How many samples, and how.
+        Number of samples and other settings.
 
     Yields
     ------
     draws, samples : sequence of SampleDraw, Tensor of shape (n, c, *spatial)
-        Or a warning that fewer are drawn at a time from now on.
+        Alternatively, a warning that fewer samples are drawn at a time from now on.
     """
     method: Any = model.method
     batch = config.batch_size or samples_at_once(
@@ -151,11 +151,11 @@ def draw_samples(
             except (RuntimeError, MemoryError) as error:
                 if batch == 1 or not is_out_of_memory(error):
                     raise
-            if samples is None:  # out here, where the error holds no tensors any more
+            if samples is None:  # here the error no longer holds tensors
                 free_memory(x.device)
                 batch //= 2
                 yield Warned(f"memory ran out: going on with {batch} samples at a time")
                 continue
             left = left[batch:]
             yield draws, view.back(samples)
-        del features  # before those of the next view take their memory
+        del features  # frees memory for those of the next view

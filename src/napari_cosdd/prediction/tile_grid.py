@@ -7,24 +7,24 @@ from itertools import product
 
 from napari_cosdd.images.axes import Region
 
-#: Cores of so many pixels along their longest axis are not cut any more.
+#: Largest side, pixels, at which the core of a tile is no longer cut.
 NARROW = 64
-#: Views of a tile are shifted by fewer pixels, and by no more than the stride.
+#: Upper limit of the shift of a view, pixels: shifts are below this and the stride.
 SHIFTS = 4
 
 
 @dataclass(frozen=True)
 class Tile:
-    """A piece of the image and what surrounds it.
+    """A piece of the image with its surroundings.
 
     Attributes
     ----------
     core : tuple of slice
-        What this tile answers for; the cores of all tiles partition the image.
+        Region that this tile yields; the cores of all tiles partition the image.
     read : tuple of slice
-        What it looks at, within the padded image: the core, its margin, and up to
-        a multiple of the network's stride. May end beyond the image; its last
-        pixels are never of the core where shifted views lose them.
+        Region of the padded image that the network sees: the core and its margin, up
+        to a multiple of the network's stride. It may end beyond the image. The core
+        excludes the last pixels, which shifted views drop.
     """
 
     core: Region
@@ -32,7 +32,7 @@ class Tile:
 
     @property
     def inner(self) -> Region:
-        """Where the core lies within what is read."""
+        """Region of the core within `read`."""
         return tuple(
             slice(c.start - r.start, c.stop - r.start)
             for c, r in zip(self.core, self.read, strict=True)
@@ -40,18 +40,18 @@ class Tile:
 
     @property
     def origin(self) -> tuple[int, ...]:
-        """First pixel that is read, a multiple of the network's stride."""
+        """First pixel of `read`, a multiple of the network's stride."""
         return tuple(r.start for r in self.read)
 
     @property
     def pixels(self) -> int:
-        """How many are read."""
+        """Number of pixels in `read`."""
         return math.prod(r.stop - r.start for r in self.read)
 
     def halves(
         self, margin: Sequence[int], multiple: Sequence[int]
     ) -> "tuple[Tile, Tile] | None":
-        """Cut the core's longest axis in two; None where both would be narrow.
+        """Halve the tile along the core's longest axis; None if that is short.
 
         Parameters
         ----------
@@ -73,7 +73,7 @@ class Tile:
         )
 
     def _with(self, axis: int, core: slice, read: slice) -> "Tile":
-        """Return a copy that is another along one axis."""
+        """Return a copy with other regions along one axis."""
         cores, reads = list(self.core), list(self.read)
         cores[axis], reads[axis] = core, read
         return Tile(tuple(cores), tuple(reads))
@@ -90,13 +90,13 @@ def tile_grid(
     Parameters
     ----------
     size : sequence of int
-        Of the image, pixels per spatial axis.
+        Size of the image, pixels per spatial axis.
     tile : sequence of int
-        Largest core; rounded down to a multiple.
+        Size of the largest core; rounded down to a multiple.
     margin : sequence of int
         Context on each side; rounded up to a multiple.
     multiple : sequence of int
-        Every tile starts at a multiple of this and its size is one.
+        Every tile starts at a multiple of this, and its size is a multiple.
 
     Returns
     -------
@@ -113,7 +113,7 @@ def tile_grid(
 
 
 def pixels_lost(multiple: int) -> int:
-    """Return how many pixels at a tile's end its shifted views lose at most."""
+    """Return the largest number of pixels that shifted views drop at a tile's end."""
     return min(multiple, SHIFTS) - 1
 
 
@@ -133,5 +133,5 @@ def _cuts(
 
 
 def _context(margin: int, multiple: int) -> int:
-    """Return a margin that holds what views lose, as a multiple."""
+    """Return the margin as a multiple, at least as wide as shifts drop."""
     return -(-max(margin, pixels_lost(multiple)) // multiple) * multiple

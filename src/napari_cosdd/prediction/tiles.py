@@ -1,4 +1,4 @@
-"""The tiles that a model needs of an image: cut, read, and written back."""
+"""The tiles of an image for a model: cutting, reading and writing."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -17,14 +17,14 @@ from napari_cosdd.prediction.outputs import Targets
 from napari_cosdd.prediction.tile_grid import Tile, tile_grid
 from napari_cosdd.settings.prediction import PredictionConfig
 
-#: Planes of a tile of a volume, in units of the network's stride along z.
+#: Depth of a volume's tile, in units of the network's stride along z.
 DEEP = 32
 
 
 def tiles_for(
     model: TrainedModel, source: Stack, config: PredictionConfig
 ) -> list[Tile]:
-    """Cut the images as the model and the settings need it."""
+    """Return the tiles of an image for a model and settings."""
     multiple = model.method.tile_multiple()
     size = [config.tile_size] * len(multiple)
     if len(size) == 3:
@@ -42,15 +42,14 @@ def _margin(model: TrainedModel, config: PredictionConfig) -> tuple[int, ...]:
 def pieces_of(
     tile: Tile, model: TrainedModel, config: PredictionConfig, room: int
 ) -> Iterator[Tile]:
-    """Cut a tile into pieces of which memory has room for a sample.
+    """Cut a tile into pieces for which a sample fits into memory.
 
-    A piece sees as much around it as the tile did, so the result is the same as
-    far as it is in tiles.
+    A piece has the same margin as a tile, so results agree as well as between tiles.
 
     Parameters
     ----------
     room : int
-        Of how many pixels a sample may be.
+        Largest number of pixels of a sample.
     """
     parts = None
     if tile.pixels > room:
@@ -82,14 +81,14 @@ def read_tile(model: TrainedModel, source: Stack, image: int, tile: Tile) -> Ten
 
 
 class TileTarget(NamedTuple):
-    """A tile of an image, and the scale of what is written there."""
+    """A tile of an image, and the scale of its results."""
 
     spec: DataSpec
     image: int
     tile: Tile
 
     def write(self, targets: Targets, output: Output, values: Tensor) -> None:
-        """Write an output of the whole tile, (c, *read), if it is wanted."""
+        """Write an output of the tile, (c, *read), if it has a target."""
         target = targets.get(output)
         if target is None:
             return

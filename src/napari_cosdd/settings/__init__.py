@@ -1,1 +1,1 @@
-"""Every setting: of the training, of the prediction; pydantic only."""
+"""The settings of training and prediction; imports pydantic only."""

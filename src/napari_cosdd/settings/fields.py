@@ -1,4 +1,4 @@
-"""What every settings class has, and what options, forms and tables say of a field."""
+"""The base class of all settings, and the texts that describe one field."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Self
@@ -15,7 +15,7 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    #: Names that fields had in earlier releases, and the names that they have now.
+    #: Present name of each renamed field, by its name in earlier releases.
     former_names: ClassVar[Mapping[str, str]] = {}
 
     @model_validator(mode="before")
@@ -25,7 +25,7 @@ class Settings(BaseModel):
 
     @classmethod
     def with_present_names(cls, given: Mapping[str, Any]) -> dict[str, Any]:
-        """Return settings by the names that their fields have now."""
+        """Return the settings with former names replaced by present ones."""
         return {cls.former_names.get(name, name): v for name, v in given.items()}
 
     @classmethod
@@ -38,14 +38,14 @@ class Settings(BaseModel):
     def from_values(
         cls, given: Mapping[str, Any], also_known: Iterable[str] = ()
     ) -> Self:
-        """Check settings as a user gives them; warns of former names.
+        """Validate settings that a user gives, and warn of former names.
 
         Parameters
         ----------
         given : mapping
-            By name.
+            Values by name.
         also_known : iterable of str
-            Settings of other classes, of which an unknown one may be a misspelling.
+            Names of settings of other classes, to suggest for a misspelled name.
 
         Raises
         ------
@@ -62,7 +62,7 @@ class Settings(BaseModel):
     def changed(
         self, changes: Mapping[str, Any], also_known: Iterable[str] = ()
     ) -> Self:
-        """Return a copy with some settings changed, all of them checked.
+        """Return a validated copy with some settings changed.
 
         Parameters
         ----------
@@ -95,7 +95,7 @@ def default_of(field: FieldInfo) -> str:
 
 
 def bounds_of(field: FieldInfo) -> tuple[float | None, float | None]:
-    """Return the least and the largest value that a field takes, where bounded."""
+    """Return the lower and the upper bound of a field; None where it has none."""
     low: float | None = None
     high: float | None = None
     for bound in field.metadata:

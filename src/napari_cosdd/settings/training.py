@@ -7,12 +7,12 @@ from pydantic import Field
 
 from napari_cosdd.settings.fields import Settings
 
-#: Steps of a training that fine-tunes trained networks. More steps while anchored do
-#: not improve the result (docs/measurements.md).
+#: Default number of steps when fine-tuning trained networks. More anchored steps do not
+#: improve the result (docs/measurements.md).
 FINE_TUNING_STEPS = 1500
-#: Steps of a training from random weights.
+#: Default number of steps from random weights.
 STEPS_FROM_RANDOM = 6000
-#: Steps of a training that a time limit ends.
+#: Number of steps under a time limit: large enough that the time always ends first.
 UNLIMITED = 10_000_000
 
 
@@ -188,12 +188,12 @@ class TrainingConfig(Settings):
         return STEPS_FROM_RANDOM if self.max_steps is None else self.max_steps
 
     def resolved(self, *, fine_tuning: bool) -> "TrainingConfig":
-        """Return a copy in which the number of steps is decided.
+        """Return a copy in which `max_steps` is set.
 
         Parameters
         ----------
         fine_tuning : bool
-            The training starts from trained networks.
+            Whether the training starts from trained networks.
         """
         if self.max_steps is not None:
             return self

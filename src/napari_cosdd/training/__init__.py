@@ -1,1 +1,1 @@
-"""Training: settings, the loop, weight averaging, model files."""
+"""Training: recipes, preparation, the loop, and saving and resuming."""

@@ -1,8 +1,8 @@
 """Several processes that train one model together, as `torchrun` starts them.
 
-Each takes its share of every batch; the gradients are averaged, so that all take the
-same step as one process would with the whole batch. The main process decides when to
-end, and alone writes files.
+Each process takes its share of every batch. Gradients are averaged, so that all take
+the step that one process would take with the whole batch. The main process decides
+when to end, and it alone writes files.
 """
 
 import os
@@ -23,7 +23,7 @@ class Processes:
     Attributes
     ----------
     rank, size : int
-        Number of this process, and number of processes.
+        Index of this process, and number of processes.
     """
 
     def __init__(self) -> None:
@@ -42,7 +42,7 @@ class Processes:
         Raises
         ------
         BadInputError
-            If it is no multiple of the number of processes.
+            If the batch size is no multiple of the number of processes.
         """
         if batch_size % self.size:
             raise BadInputError(
@@ -71,14 +71,14 @@ class Processes:
         """Return the values of the main process."""
         if self.size == 1:
             return list(values)
-        told = torch.tensor(list(values), dtype=torch.float64, device=device)
-        dist.broadcast(told, 0)
-        return told.tolist()
+        shared = torch.tensor(list(values), dtype=torch.float64, device=device)
+        dist.broadcast(shared, 0)
+        return shared.tolist()
 
 
 @contextmanager
 def joined_processes() -> Iterator[Processes]:
-    """Join the processes that torchrun started; without it, be alone."""
+    """Join the processes that torchrun started; without it, use this one alone."""
     if int(os.environ.get("WORLD_SIZE", "1")) == 1 or dist.is_initialized():
         yield Processes()
         return

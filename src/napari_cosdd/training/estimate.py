@@ -1,4 +1,4 @@
-"""How long a training will take and what it needs, by trying a few small steps."""
+"""Estimate of a training's time and memory, from a few small steps."""
 
 import math
 import time
@@ -16,24 +16,24 @@ from napari_cosdd.settings.training import TrainingConfig
 from napari_cosdd.training.memory import estimate_memory
 from napari_cosdd.training.stepper import Stepper
 
-#: Steps tried after the first, and the largest crop they are tried on, pixels.
+#: Number of timed steps, after a first one to warm up; largest side of their crops, px.
 TRIED, SIDE = 3, 64
-#: Pixels of a step that are tried at most: a `quick` step, an instant on a laptop.
+#: Largest number of pixels in a timed step: that of a `quick` step, which is fast.
 PIXELS = 8 * 64 * 64
 
 
 @dataclass(frozen=True)
 class TrainingEstimate:
-    """What a training will take.
+    """Estimated time and memory of a training.
 
     Attributes
     ----------
     device : str
-        In words.
+        Device in words.
     seconds : float
-        For all steps, or the time limit if that comes first.
+        Time for all steps, or the time limit if it is shorter.
     memory : int
-        Bytes, the program included.
+        Bytes, including the program.
     """
 
     device: str
@@ -47,7 +47,7 @@ def estimate_training(
     config: TrainingConfig,
     device: torch.device,
 ) -> TrainingEstimate:
-    """Time some steps of at most a `quick` step's size, and scale by the pixels.
+    """Time a few steps, at most of a `quick` step's size, and scale by the pixels.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ def estimate_training(
     config : TrainingConfig
         Settings.
     device : torch.device
-        Where it is to be computed.
+        Device of the training.
     """
     stepper = Stepper.seeded(build, config, device, seed=0)
     method: Any = stepper.method
@@ -79,7 +79,7 @@ def estimate_training(
 
 
 def _small_batch(crops: CropSampler, config: TrainingConfig) -> Crops:
-    """Return crops of the training, cut down to a small step's size."""
+    """Return training crops, cut to the size of a small step."""
     batch = crops.batch(config.batch_size, np.random.default_rng(config.seed))
     cut = [
         slice(0, min(s, max(m, SIDE // m * m)))

@@ -1,4 +1,4 @@
-"""A training whose input has been checked and whose open settings are decided."""
+"""A training with validated input and no open settings."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -25,24 +25,24 @@ from napari_cosdd.training.run import TrainingRun
 
 @dataclass(frozen=True)
 class TrainingJob:
-    """A training whose input has been checked and whose open settings are decided.
+    """A training with validated input and no open settings.
 
     Attributes
     ----------
     recipe : Recipe
-        Nothing in it is open: noise axis and receptive field are known.
+        Settings, none open: noise axis and receptive field are known.
     crops : CropSampler
-        What it will learn from.
+        Source of training and validation crops.
     warnings : tuple of str
-        What the user should know before it starts.
+        Warnings for the user before the training starts.
     noise : NoiseReport or None
-        What the noise axis was decided on.
+        Measurement that decided the open settings.
     trained_on : TrainedOn
         Summary of the images, for the model file.
     assets : Assets
-        What the method is given beside its settings.
+        Inputs of the method beside its settings.
     weights : mapping of str to Tensor or None
-        Where the networks begin; missing ones begin at random, as all if None.
+        First weights of the networks; missing ones, or all if None, are random.
     init_model : TrainedModel or None
         The model whose weights were given to start from.
     """
@@ -57,7 +57,7 @@ class TrainingJob:
     init_model: TrainedModel | None = None
 
     def build(self) -> Method[Any]:
-        """Make the method, with random weights or those to start from."""
+        """Build the method with its first weights."""
         kind = get_method(self.recipe.method)
         method = kind(self.recipe.settings, self.crops.spec, self.assets)
         if self.weights is not None:
@@ -65,12 +65,12 @@ class TrainingJob:
         return method
 
     def estimate(self) -> TrainingEstimate:
-        """Try a few small steps to say how long all take, and how much memory.
+        """Estimate time and memory from a few small steps.
 
         Raises
         ------
         BadInputError
-            If there is no such device.
+            If the device is not available.
         NotEnoughMemoryError
             If memory runs out with a single crop.
         """
@@ -102,22 +102,22 @@ class TrainingJob:
         Parameters
         ----------
         output : Path, optional
-            Model file; the best model so far is written there every minute.
+            Model file; the best model so far is written there at intervals.
         resume : bool
-            Go on from the state beside it.
+            Go on from the saved state beside `output`.
         stop : callable
             Polled after every step; True ends the training, with a model.
 
         Raises
         ------
         SavingError
-            If `output` cannot be written to: before the training, or at its end,
-            when it says where the model is instead.
+            If `output` cannot be written to. Raised before the training, or at its
+            end; then the message names the file that holds the model instead.
         BadModelFileError
             If there is nothing to resume, or it belongs to another training.
         TrainingDivergedError, PosteriorCollapseError, NotEnoughMemoryError,
         DeviceLostError
-            If training fails for good; what was learned before is in the files.
+            If training fails finally; earlier results are in the files.
         """
         if output is not None:
             check_writable(output)

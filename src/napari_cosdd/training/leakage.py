@@ -1,11 +1,11 @@
-"""Whether networks that are no longer anchored begin to take noise for signal.
+"""Detection of networks that, once freed, begin to encode noise as signal.
 
-White noise costs as many nats in the latents as in the decoder, so a long training
-may move it there while the ELBO still improves, and held-out images cannot tell: they
-are noisy, too. But the network has learned the law of the noise. So training crops are
-drawn again when the anchor is let go, a posterior sample with fresh noise, of which
-the signal is known; later weights should remove that noise as well as the weights did
-then. (Ours; a parametric bootstrap, Efron & Tibshirani, 1993, chapter 6.)
+White noise costs as many nats in the latents as in the decoder, so a long training may
+move noise into the latents while the ELBO still improves. Held-out images are noisy
+themselves and cannot show it. But the model can draw noise. So when the networks are
+freed, it redraws training crops: posterior samples, whose signal is known, with fresh
+noise. Later weights must remove that noise about as well as the weights at that time.
+(Ours; a parametric bootstrap, Efron & Tibshirani, 1993, chapter 6.)
 """
 
 import torch
@@ -15,30 +15,30 @@ from napari_cosdd.methods.capabilities import DrawsNoise, SamplesSignal
 from napari_cosdd.nets.ladder_vae import fresh_noise
 from napari_cosdd.training.state import Reference
 
-#: Samples of a mean.
+#: Number of posterior samples in the mean that is compared.
 SAMPLES = 4
-#: First seed of the latents of a look, beyond all seeds that draw crops. A CPU's
-#: generator takes the last 32 bits of a seed only.
+#: First seed of the latent noise in a test, above all seeds that redraw crops. It is
+#: below 2^32, since a CPU's generator uses only the last 32 bits of a seed.
 LOOK_SEED = 3 << 30
-#: Loss of dB that counts as none (docs/measurements.md).
+#: Decrease of the removed noise that is tolerated, dB (docs/measurements.md).
 TOLERANCE = 0.1
-#: Looks without weights to keep after which a training ends: by all that was seen none
-#: follow.
+#: Number of validations in a row without weights to keep, after which a training with
+#: freed networks ends: in all measured trainings, none followed later.
 LEAKAGE_PATIENCE = 20
 
 
 @torch.no_grad()
 def draw_reference(method: DrawsNoise, crops: Tensor, seed: int) -> Reference:
-    """Draw crops again, and measure how well the present weights denoise them.
+    """Redraw crops, and measure how well the present weights denoise them.
 
     Parameters
     ----------
     method : DrawsNoise
-        With the weights that are trusted.
+        The method with trusted weights.
     crops : Tensor, shape (n, c, *spatial)
         Normalized training crops, on the device of the method.
     seed : int
-        Of signal and noise.
+        Seed of signal and noise.
     """
     noisy, clean = redraw(method, crops, seed)
     return Reference(noisy, clean, noise_removed(method, noisy, clean, crops.device))
@@ -46,7 +46,7 @@ def draw_reference(method: DrawsNoise, crops: Tensor, seed: int) -> Reference:
 
 @torch.no_grad()
 def redraw(method: DrawsNoise, crops: Tensor, seed: int) -> tuple[Tensor, Tensor]:
-    """Draw the crops' signal from the posterior, and noise on it from the decoder.
+    """Draw the crops' signal from the posterior, and add noise from the decoder.
 
     Returns
     -------
@@ -68,22 +68,22 @@ def redraw(method: DrawsNoise, crops: Tensor, seed: int) -> tuple[Tensor, Tensor
 def noise_removed(
     method: SamplesSignal, noisy: Tensor, clean: Tensor, device: torch.device
 ) -> float:
-    """Return by how many dB the mean of a few samples is better than `noisy`.
+    """Return the gain in PSNR of the mean of a few samples over `noisy`, dB.
 
-    Samples have the same latent noise at each call.
+    Each call uses the same latent noise.
     """
     error = 0.0
     for n, x in enumerate(noisy.split(1)):
         noise = fresh_noise(torch.Generator(device).manual_seed(LOOK_SEED + n))
         features = method.encode(x.to(device))
-        drawn = [
+        samples = [
             method.sample_posterior(features, noise).signal for _ in range(SAMPLES)
         ]
-        mean = torch.stack(drawn).mean(0).float().cpu()
+        mean = torch.stack(samples).mean(0).float().cpu()
         error += float((mean - clean[n]).square().sum())
     return float(10 * torch.log10((noisy - clean).square().sum() / error))
 
 
 def is_trusted(removed: float, reference: Reference) -> bool:
-    """Whether weights that remove so many dB still see through the noise."""
+    """Whether weights that remove this much noise (dB) still match the reference."""
     return removed > reference.removed - TOLERANCE

@@ -1,8 +1,8 @@
 """The training loop: from the first step to the model, as a generator of events.
 
-`train` is the whole loop. What it decides by are small objects that are given values
-and return verdicts: `Schedule`, `Recovery`, `BestWeights` and the functions of
-`leakage`. `Stepper` takes the steps, `Saver` writes and deletes files.
+`train` is the whole loop. Its decisions are made by small objects that take values and
+return verdicts: `Schedule`, `Recovery`, `BestWeights` and the functions of `leakage`.
+`Stepper` takes the steps, `Saver` writes and deletes files.
 """
 
 import math
@@ -41,7 +41,7 @@ from napari_cosdd.training.stepper import weights_of
 
 #: Largest side of a preview, pixels.
 PREVIEW_SIDE = 128
-#: Added to the seed at each fresh start.
+#: Increment of the seed at each fresh start: far above the increments used elsewhere.
 RESTART_SEED = 1000
 
 
@@ -56,7 +56,7 @@ def train(
     Parameters
     ----------
     run : TrainingRun
-        At its first step.
+        The training, before its first step.
     resume : bool
         Go on from the state beside the model file. On a CPU and without a time limit
         the result is bit for bit that of an uninterrupted training.
@@ -67,11 +67,12 @@ def train(
     ------
     TrainingDivergedError, PosteriorCollapseError, NotEnoughMemoryError,
     DeviceLostError
-        What was learned before is in the files.
+        If training fails finally; earlier results are in the files.
     BadModelFileError
         If there is nothing to resume, or it belongs to another training.
     SavingError
-        If the final model could not be written; it says where the model is instead.
+        If the final model could not be written; the message names the file that
+        holds it instead.
     """
     if resume:
         run.restore()
@@ -110,7 +111,7 @@ def train(
 
 
 def _started(run: TrainingRun) -> Started:
-    """Say what begins, and what it will take."""
+    """Return the event that describes the training and its memory."""
     origin = run.trained_on.start or RANDOM
     micro_batch = run.stepper.micro_batch
     return Started(
@@ -125,24 +126,24 @@ def _started(run: TrainingRun) -> Started:
 
 
 def _preview(run: TrainingRun) -> Preview:
-    """Return a validation crop as the present weights have it, in grey levels."""
+    """Return a validation crop processed with the present weights, in grey levels."""
     method, spec = run.method, run.method.spec
     cut = [slice(0, max(m, PREVIEW_SIDE // m * m)) for m in method.tile_multiple()]
     crop = run.validation_crops.take(slice(0, 1)).cut(cut)
     x = run.stepper.tensor(crop.noisy)
     with torch.no_grad():
-        shown = method.preview(x, torch.Generator(run.device).manual_seed(0))
+        estimates = method.preview(x, torch.Generator(run.device).manual_seed(0))
     noisy = spec.normalization.invert(crop.noisy[0], spec.ndim).astype(np.float32)
     images = {
         title: spec.results.invert(s[0].float().cpu().numpy(), spec.ndim)
-        for title, s in shown.items()
+        for title, s in estimates.items()
     }
-    kept = {title: image.astype(np.float32) for title, image in images.items()}
-    return Preview(run.state.step, noisy, kept)
+    previews = {title: image.astype(np.float32) for title, image in images.items()}
+    return Preview(run.state.step, noisy, previews)
 
 
 def _ended(run: TrainingRun, stop: Callable[[], bool]) -> Reason | None:
-    """Return why the training is over, or None."""
+    """Return the reason why the training ends now, or None."""
     config, state = run.config, run.state
     if state.step >= config.steps:
         return "completed"
@@ -157,20 +158,20 @@ def _ended(run: TrainingRun, stop: Callable[[], bool]) -> Reason | None:
 
 
 def _draw_reference(run: TrainingRun) -> None:
-    """Draw training crops again, as the averaged weights see them when freed."""
+    """Redraw training crops with the averaged weights when the networks are freed."""
     method, best = run.method, run.state.best
     if best.has_problem or not isinstance(method, DrawsNoise):
         return
     crops = run.stepper.tensor(run.crops.probes(run.config.seed).noisy)
     with run.stepper.averaged():
-        found = leakage.draw_reference(method, crops, run.config.seed)
-    removed = run.processes.agree([found.removed], run.device)[0]
-    run.state.reference = replace(found, removed=removed)
+        reference = leakage.draw_reference(method, crops, run.config.seed)
+    removed = run.processes.agree([reference.removed], run.device)[0]
+    run.state.reference = replace(reference, removed=removed)
     best.stale = 0
 
 
 def _recover(run: TrainingRun, stepped: bool) -> Iterator[Event]:
-    """Carry out what `Recovery` says of an update."""
+    """Carry out the verdict of `Recovery` on an update."""
     verdict = run.recovery.after_update(stepped)
     if verdict == "go back":
         run.stepper.restore(run.state.sound)
@@ -187,7 +188,7 @@ def _recover(run: TrainingRun, stepped: bool) -> Iterator[Event]:
 
 
 def _step_done(run: TrainingRun, losses: dict[str, float], rate: float) -> StepDone:
-    """Tell of a step, and how long the rest will take."""
+    """Return the event of a step, with the estimated remaining time."""
     state, progress = run.state, run.progress
     rest = state.seconds * (1 - progress) / max(progress, 1e-9)
     return StepDone(state.step, progress, losses, rate, state.seconds, rest)
@@ -196,10 +197,10 @@ def _step_done(run: TrainingRun, losses: dict[str, float], rate: float) -> StepD
 def _validate(
     run: TrainingRun, *, final: bool = False
 ) -> Generator[Event, None, Reason | None]:
-    """Judge the averaged weights; keep them if they are to be.
+    """Judge the averaged weights, and keep them if they are good.
 
-    Weights with a problem mean a fresh start, or at the end an error: what the
-    latents do not carry is never delivered as a result.
+    A problem of the weights leads to a fresh start or, at the end, to an error: a
+    collapsed model is never a result.
 
     Returns
     -------
@@ -228,17 +229,17 @@ def _validate(
 
 
 def _judge(run: TrainingRun, losses: dict[str, float], problem: Problem | None) -> bool:
-    """Take in a validation; return whether the weights, in place, are to be kept.
+    """Judge a validation; return whether to keep the weights now in place.
 
-    They are if they are the best by the method's criterion or, once freed, still see
-    through the noise of images drawn again, which adds "redrawn" to the losses.
+    Weights are kept if they are the best by the method's criterion or if, once freed,
+    they still remove the noise of redrawn crops. That test adds "redrawn" to `losses`.
     """
     state, method = run.state, run.method
     finite = math.isfinite(losses["loss"])
     criterion = method.criterion(losses) if finite else math.nan
     kept = state.best.improves(criterion, problem is not None)
-    looked = state.reference is not None and finite and problem is None
-    if looked and state.reference is not None and isinstance(method, DrawsNoise):
+    testable = state.reference is not None and finite and problem is None
+    if testable and state.reference is not None and isinstance(method, DrawsNoise):
         noisy, clean = state.reference.noisy, state.reference.clean
         removed = leakage.noise_removed(method, noisy, clean, run.device)
         removed = run.processes.agree([removed], run.device)[0]
@@ -251,7 +252,7 @@ def _judge(run: TrainingRun, losses: dict[str, float], problem: Problem | None) 
 def _handle_problem(
     run: TrainingRun, problem: Problem, final: bool
 ) -> Generator[Event, None, Reason | None]:
-    """Carry out what `Recovery` says of a method's problem."""
+    """Carry out the verdict of `Recovery` on a method's problem."""
     state, recovery, progress = run.state, run.recovery, run.progress
     verdict = recovery.after_problem(
         steps=state.steps_since_start,
@@ -260,15 +261,15 @@ def _handle_problem(
         final=final,
         has_sound_best=not state.best.has_problem,
     )
-    said = f"{problem.name} ({problem.found})"
+    event = f"{problem.name} ({problem.found})"
     if verdict == "start again":
         seed = run.config.seed + RESTART_SEED * recovery.restarts
         run.stepper = run.new_stepper(seed)
         state.start_again(progress, weights_of(run.method), run.stepper.state())
-        yield Warned(f"{said}: starting again with another seed")
+        yield Warned(f"{event}: starting again with another seed")
     elif verdict == "keep the best":
         yield Warned(
-            f"{said}: the best model from before is kept; train again with another "
+            f"{event}: the best model from before is kept; train again with another "
             "seed or a lower learning rate"
         )
         return "collapsed"
@@ -282,7 +283,7 @@ def _handle_problem(
 
 
 def _save(run: TrainingRun) -> Iterator[Event]:
-    """Save; if that fails, the training goes on and says so."""
+    """Save; a failure becomes a warning, and the training goes on."""
     if not run.saver.writes:
         return
     best = run.best_model() if run.state.best.exists else None
@@ -293,14 +294,14 @@ def _save(run: TrainingRun) -> Iterator[Event]:
 
 
 def _finish(run: TrainingRun, reason: Reason) -> Iterator[Event]:
-    """Validate once more, measure the model, write it and hand it over.
+    """Validate once more, then measure, write and return the model.
 
-    Stopped before the first step there is no model: random weights are no result.
+    A training that is stopped before its first step has no model.
     """
     state = run.state
     if reason == "stopped" and state.step == 0:
         return
-    if reason == "stopped":  # before a validation that the schedule does not have
+    if reason == "stopped":  # before the extra validation below
         yield from _save(run)
     steps = state.history["step"]
     if not steps or steps[-1] != state.step:

@@ -8,15 +8,15 @@ import torch
 from napari_cosdd.methods.base import Method
 from napari_cosdd.methods.values import Batch
 
-#: The interpreter with torch loaded, and what its allocators keep beside.
+#: Memory of the interpreter with torch and its allocators' reserves, bytes.
 BASE = 400 << 20
 
 
 def estimate_memory(method: Method[Any], crop: Sequence[int], micro_batch: int) -> int:
-    """Return the bytes that training steps will take, the program included.
+    """Return the bytes that training steps will take, including the program.
 
-    Counted, not guessed: one forward pass of the smallest possible crop, whose
-    tensors kept for the backward pass are summed and scaled to the real crop.
+    One forward pass of a small crop is run. The sizes of the tensors that it keeps for
+    the backward pass are summed and scaled to the real crop.
     """
     device = next(method.parameters()).device
     small = tuple(max(m, min(32, c // m * m)) for c, m in _sizes(method, crop))
@@ -26,7 +26,7 @@ def estimate_memory(method: Method[Any], crop: Sequence[int], micro_batch: int) 
     def count(tensor: torch.Tensor) -> torch.Tensor:
         storage = tensor.untyped_storage()
         kept[storage.data_ptr()] = storage.nbytes()
-        return tensor.detach()  # itself, it would hold the graph that holds it
+        return tensor.detach()  # the tensor itself would form a cycle
 
     parameters = {p.untyped_storage().data_ptr() for p in method.parameters()}
     generator = torch.Generator(device).manual_seed(0)

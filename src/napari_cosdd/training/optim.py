@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 
 def cosine_rate(progress: float, step: int, warmup_steps: int) -> float:
-    """Return the learning rate at a point of the training, relative to the highest.
+    """Return the learning rate relative to its maximum.
 
     Parameters
     ----------
@@ -34,14 +34,14 @@ class AveragedWeights:
 
     @torch.no_grad()
     def update(self) -> None:
-        """Move the average towards the parameters; faster at the start."""
+        """Move the average towards the parameters, with less decay at the start."""
         decay = min(self.decay, (1 + self.n_updates) / (10 + self.n_updates))
         torch._foreach_lerp_(self.average, self.parameters, 1 - decay)
         self.n_updates += 1
 
     @torch.no_grad()
     def swap(self) -> None:
-        """Exchange average and parameters; call again to change back."""
+        """Exchange average and parameters; a second call restores both."""
         for parameter, average in zip(self.parameters, self.average, strict=True):
             kept = parameter.detach().clone()
             parameter.copy_(average)
@@ -49,7 +49,7 @@ class AveragedWeights:
 
 
 class Anchor:
-    """Draws weights back to where they started, the more the further they went (L2-SP).
+    """Pulls weights towards their start, in proportion to the distance (L2-SP).
 
     Li, Grandvalet & Davoine, "Explicit inductive bias for transfer learning with
     convolutional networks", ICML 2018, equation 2.
@@ -57,7 +57,7 @@ class Anchor:
     Parameters
     ----------
     parameters : iterable of Parameter
-        As they are now.
+        Parameters, whose present values are the start.
     strength : float
         Gradient for each unit of distance.
     """
@@ -68,29 +68,29 @@ class Anchor:
 
     @torch.no_grad()
     def pull(self) -> None:
-        """Add to the gradients; parameters without one stay as they are."""
+        """Add the pull to the gradients; skip parameters without a gradient."""
         for parameter, start in zip(self.parameters, self.start, strict=True):
             if parameter.grad is not None:
                 parameter.grad.add_(parameter - start, alpha=self.strength)
 
 
-#: Times the longest gradient allowed, above which a step is not taken.
+#: Factor on the longest allowed gradient, above which a step is skipped.
 EXPLODED = 1e4
 
 
 class GradientGuard:
-    """Shortens long gradients, and holds back steps whose gradient explodes.
+    """Shortens long gradients, and skips steps with exploding gradients.
 
-    Long is relative to what is usual in this training: the likelihood of weak noise
-    is steep, so that gradients differ a thousandfold between images.
+    The limit is relative to the usual norm in this training: the likelihood of weak
+    noise is steep, so that gradients differ a thousandfold between images.
 
     Parameters
     ----------
     limit : float
-        Gradients longer than this times the usual norm are shortened to it. Only
-        those that are not finite, or `EXPLODED` times longer still, are left out:
-        leaving out more would starve whatever is rare and bright, which has the
-        longest gradients because it is not yet learned.
+        Gradients longer than `limit` times the usual norm are shortened to that length.
+        Steps are skipped only if the gradient is not finite, or `EXPLODED` times longer
+        than that: rare bright structures have the longest gradients until they are
+        learned, and skipping more steps would prevent that.
     """
 
     def __init__(self, limit: float) -> None:
@@ -100,7 +100,7 @@ class GradientGuard:
     def step(
         self, optimizer: torch.optim.Optimizer, parameters: list[nn.Parameter]
     ) -> tuple[bool, float]:
-        """Step if the gradient is sound; return whether, and its norm before."""
+        """Step unless the gradient explodes; return whether, and the unclipped norm."""
         gradients = [p.grad for p in parameters if p.grad is not None]
         norm: Tensor = nn.utils.get_total_norm(gradients)
         value = float(norm)
@@ -111,7 +111,7 @@ class GradientGuard:
             nn.utils.clip_grads_with_norm_(parameters, longest, norm)
         optimizer.step()
         kept = min(value, longest)
-        if math.isinf(self.usual):  # one of zero says nothing of what is usual
+        if math.isinf(self.usual):  # a norm of zero sets no scale
             self.usual = kept or math.inf
         else:
             self.usual = 0.98 * self.usual + 0.02 * kept

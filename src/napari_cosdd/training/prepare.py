@@ -1,4 +1,4 @@
-"""From images and a recipe to a training: look, refuse, decide what is open."""
+"""Preparation of a training: validate images, decide open settings, split data."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -42,34 +42,34 @@ def prepare_run(
     init_model: TrainedModel | None = None,
     stop: Callable[[], bool] = lambda: False,
 ) -> TrainingJob:
-    """Check the images, decide what is open, split the data.
+    """Validate the images, decide open settings, and split the data.
 
     Parameters
     ----------
     images : sequence of Image
         Noisy, of any sizes, with equal channels; may be larger than memory.
     recipe : Recipe
-        Settings; what is left open is decided by the first image.
+        Settings; the noise of the first image decides open ones.
     targets : sequence of Image
-        One for each image, where the method learns from pairs.
+        One for each image, if the method learns from pairs.
     assets : Assets
-        Noise model, where the method needs one.
+        Noise model, if the method needs one.
     ndim : {1, 2, 3}
         Spatial axes: lines, planes, or stacks with z.
     fill_missing : bool
-        Fill pixels that are not finite; they do not count in the training.
+        Fill pixels that are not finite; filled pixels have no weight in training.
     init_model : TrainedModel, optional
-        Start from its weights: its method, networks, normalization and noise model
-        are kept, the recipe gives the training.
+        Start from its weights. Its method, networks, normalization and noise model
+        are kept; only the training settings of the recipe apply.
     stop : callable
-        Polled while the images are read.
+        Polled while the images are read; True stops the preparation.
 
     Raises
     ------
     BadInputError
-        With what was expected and what came; nothing has been written.
+        If an image or a setting is invalid; nothing has been written.
     StoppedError
-        If `stop` said so while the images were being read.
+        If `stop` returned True while the images were being read.
     """
     if init_model is not None:
         recipe, ndim = _continued(recipe, init_model), init_model.spec.ndim
@@ -90,7 +90,7 @@ def prepare_run(
     if settings.is_open:
         noise = _measured(images[0], ndim, fill_missing)
     settings = settings.resolved(None if noise is None else noise.facts)
-    with torch.device("meta"):  # only its geometry is asked for
+    with torch.device("meta"):  # only its geometry is needed
         method = kind(settings, spec, assets)
     weights, origin = _first_weights(method, recipe, init_model)
     if weights is not None:
@@ -98,10 +98,13 @@ def prepare_run(
     training = recipe.training.resolved(fine_tuning=weights is not None)
     recipe = Recipe(method=recipe.method, settings=settings, training=training)
     crops = _crops(pairs, spec, method, recipe)
-    seen = noise or _noise_if_seen(images[0], ndim, fill_missing)
-    known = {"start": origin, "noise": seen.summary if seen else None}
+    noise_report = noise or _noise_if_seen(images[0], ndim, fill_missing)
+    additions = {
+        "start": origin,
+        "noise": noise_report.summary if noise_report else None,
+    }
     names = [pair.name for pair in pairs]
-    trained_on = survey.summary(stacks, names).model_copy(update=known)
+    trained_on = survey.summary(stacks, names).model_copy(update=additions)
     warnings = _warnings(images, survey, noise, assets, trained_on.levels_1_50_99)
     return TrainingJob(
         recipe, crops, tuple(warnings), noise, trained_on, assets, weights, init_model
@@ -109,12 +112,12 @@ def prepare_run(
 
 
 def check_assets(title: str, needs: Needs, assets: Assets) -> None:
-    """Refuse a missing noise model, one that is not wanted, or of another kind.
+    """Refuse a noise model that is missing, not used, or of another kind.
 
     Raises
     ------
     BadInputError
-        With what is needed and what came.
+        If there is such a mismatch.
     """
     model = assets.noise_model
     if not needs.noise_models:
@@ -138,7 +141,7 @@ def _warnings(
     assets: Assets,
     levels: tuple[float, float, float] | None,
 ) -> Iterator[str]:
-    """Say what the user should know before the training."""
+    """Yield warnings for the user before the training."""
     if saturated := survey.saturation():
         yield saturated
     yield from images[0].doubts
@@ -153,7 +156,7 @@ def _warnings(
 def _crops(
     pairs: Sequence[Pair], spec: DataSpec, method: Method[Any], recipe: Recipe[Any]
 ) -> CropSampler:
-    """Divide the images, across the noise's rows, into those to learn and to judge."""
+    """Split the images into training and validation, across the noise's rows."""
     multiple, training = method.tile_multiple(), recipe.training
     stacks = [pair.noisy for pair in pairs]
     crop = _crop_size(recipe, stacks, multiple)
@@ -167,7 +170,7 @@ def _crops(
 def _spec(
     pairs: Sequence[Pair], normalization: Normalization, needs: Needs
 ) -> DataSpec:
-    """Describe the data; results have the scale of clean targets, if there are any."""
+    """Describe the data; results have the scale of clean targets if given."""
     stack = pairs[0].noisy
     targets = [pair.target for pair in pairs if pair.target is not None]
     survey = Survey()
@@ -182,7 +185,7 @@ def _spec(
 
 
 def _continued(recipe: Recipe[Any], model: TrainedModel) -> Recipe[Any]:
-    """Return the recipe for a model's networks."""
+    """Return the recipe with method and settings of a model."""
     return Recipe(
         method=model.name, settings=model.method.config, training=recipe.training
     )
@@ -191,7 +194,7 @@ def _continued(recipe: Recipe[Any], model: TrainedModel) -> Recipe[Any]:
 def _first_weights(
     method: Method[Any], recipe: Recipe[Any], init_model: TrainedModel | None
 ) -> tuple[Mapping[str, Tensor] | None, str]:
-    """Return the weights to start from, None for random ones, and their origin."""
+    """Return the first weights, None if random, and their origin in words."""
     if init_model is not None:
         known = init_model.trained_on.names
         images = ", ".join(known[:3]) + (" …" if len(known) > 3 else "")
@@ -203,7 +206,7 @@ def _first_weights(
 
 
 def _measured(image: Image, ndim: int, fill_missing: bool) -> NoiseReport:
-    """Look at the noise of an image, to decide what is left open."""
+    """Measure the noise of an image, to decide open settings."""
     if ndim == 1:
         raise BadInputError(
             "for one-dimensional data the noise axis (x or none) and the receptive "
@@ -213,7 +216,7 @@ def _measured(image: Image, ndim: int, fill_missing: bool) -> NoiseReport:
 
 
 def _noise_if_seen(image: Image, ndim: int, fill_missing: bool) -> NoiseReport | None:
-    """Look at the noise, to be remembered with the model; None if it hides."""
+    """Measure the noise, for the model file; None if it cannot be measured."""
     if ndim == 1:
         return None
     try:
@@ -225,7 +228,7 @@ def _noise_if_seen(image: Image, ndim: int, fill_missing: bool) -> NoiseReport |
 def _crop_size(
     recipe: Recipe[Any], stacks: Sequence[Stack], multiple: tuple[int, ...]
 ) -> tuple[int, ...]:
-    """Return the training crop; z is as deep as the shallowest stack allows."""
+    """Return the training crop; its depth is at most that of the shallowest stack."""
     training = recipe.training
     size = [training.crop_size] * len(multiple)
     if len(size) == 3:

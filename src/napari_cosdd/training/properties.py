@@ -1,4 +1,4 @@
-"""What is measured on a trained model: its margin, whether its noise is reversible."""
+"""Measurements on a trained model: its margin, and reversibility of the noise."""
 
 from collections.abc import Generator
 from dataclasses import replace
@@ -10,24 +10,24 @@ from napari_cosdd.models.trained_model import TrainedModel
 from napari_cosdd.prediction.margin import measure_margin
 from napari_cosdd.prediction.reversal import measure_reversible
 
-#: What a measurement may raise. The model is delivered without it then.
+#: Exceptions that a measurement may raise; the model is then returned without it.
 FAILURES = (OSError, MemoryError, RuntimeError, CosddError)
 
 
 def measured(
     model: TrainedModel, crops: CropSampler, reason: Reason
 ) -> Generator[Event, None, TrainedModel]:
-    """Return a model that knows its margin, and whether its noise is reversible.
+    """Return the model with measured margin and reversibility of the noise.
 
-    A training that was stopped or collapsed may not know its noise, so that its model
-    is not asked whether that is reversible.
+    A model whose training was stopped or collapsed may not have learned the noise, so
+    its reversibility is not measured.
 
     Parameters
     ----------
     model : TrainedModel
-        On the CPU.
+        The model, on the CPU.
     crops : CropSampler
-        Of its training.
+        Crops of its training.
     reason : Reason
         Why the training ended.
     """

@@ -1,4 +1,4 @@
-"""A recipe: method, its settings and those of the training, as one file to edit."""
+"""A recipe: method, method settings and training settings, as an editable file."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -33,9 +33,9 @@ class Recipe(BaseModel, Generic[ConfigT]):
     method : str
         As in METHODS.
     settings : MethodConfig
-        Of the method, in its own type.
+        Settings of the method, of its own type.
     training : TrainingConfig
-        Of the training.
+        Settings of the training.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -80,7 +80,7 @@ class Recipe(BaseModel, Generic[ConfigT]):
         settings: Mapping[str, Any] | None = None,
         training: Mapping[str, Any] | None = None,
     ) -> "Recipe[ConfigT]":
-        """Return a copy with some settings changed, all of them checked.
+        """Return a validated copy with some settings changed.
 
         Raises
         ------
@@ -97,16 +97,18 @@ class Recipe(BaseModel, Generic[ConfigT]):
         )
 
     def with_values(self, values: Mapping[str, Any]) -> "Recipe[ConfigT]":
-        """Return a copy with settings of the method or the training, by their names.
+        """Return a copy with changed settings of the method or the training, by name.
 
         Raises
         ------
         BadInputError
             If a setting is unknown or out of bounds.
         """
-        ours = TrainingConfig.model_fields.keys() | TrainingConfig.former_names.keys()
-        training = {k: v for k, v in values.items() if k in ours}
-        settings = {k: v for k, v in values.items() if k not in ours}
+        training_names = (
+            TrainingConfig.model_fields.keys() | TrainingConfig.former_names.keys()
+        )
+        training = {k: v for k, v in values.items() if k in training_names}
+        settings = {k: v for k, v in values.items() if k not in training_names}
         return self.changed(settings, training)
 
     def write(self, path: Path) -> None:
@@ -118,7 +120,7 @@ class Recipe(BaseModel, Generic[ConfigT]):
 
     @classmethod
     def read(cls, path: Path) -> "Recipe[Any]":
-        """Read a recipe, also one of an earlier release.
+        """Read a recipe of this or an earlier release.
 
         Raises
         ------
@@ -134,16 +136,16 @@ class Recipe(BaseModel, Generic[ConfigT]):
 
 
 def resumed(model: Path) -> tuple[Recipe[Any], TrainedModel | None, Assets]:
-    """Return what the unfinished training beside a model file was begun with.
+    """Return the inputs of the unfinished training beside a model file.
 
     Returns
     -------
     recipe : Recipe
-        Its settings.
+        Settings.
     init_model : TrainedModel or None
         The model whose weights were given to start from.
     assets : Assets
-        Its noise model, if it had one.
+        Noise model, if there was one.
 
     Raises
     ------
@@ -151,10 +153,10 @@ def resumed(model: Path) -> tuple[Recipe[Any], TrainedModel | None, Assets]:
         If there is no such training, or its state is damaged.
     """
     path = resume_path(model)
-    kept = load_state(path)
+    state = load_state(path)
     try:
-        recipe: Recipe[Any] = Recipe.model_validate(kept["recipe"])
-        init, noise = kept.get("init_model"), kept.get("noise_model")
+        recipe: Recipe[Any] = Recipe.model_validate(state["recipe"])
+        init, noise = state.get("init_model"), state.get("noise_model")
         return (
             recipe,
             None if init is None else TrainedModel.from_plain(init),
@@ -169,28 +171,28 @@ def resumed(model: Path) -> tuple[Recipe[Any], TrainedModel | None, Assets]:
 def check_init_model(
     model: TrainedModel, method: str | None, settings: Mapping[str, Any]
 ) -> None:
-    """Refuse settings that the model to start from decides otherwise.
+    """Refuse settings that contradict the model to start from.
 
     Parameters
     ----------
     model : TrainedModel
-        Its networks are kept.
+        The model to start from; its networks are kept.
     method : str or None
-        As given; None: left open.
+        Requested method; None if open.
     settings : mapping
-        Those given, of the method or the training.
+        Requested settings of the method or the training.
 
     Raises
     ------
     BadInputError
-        With what differs.
+        If method or settings differ; the message lists them.
     """
-    ours = {"method": model.name} | model.method.config.model_dump()
-    given = dict(settings) if method is None else {"method": method, **settings}
+    fixed = {"method": model.name} | model.method.config.model_dump()
+    requested = dict(settings) if method is None else {"method": method, **settings}
     differ = [
-        f"{name} is {ours[name]} there, not {value}"
-        for name, value in given.items()
-        if name in ours and value not in (ours[name], None, "auto")
+        f"{name} is {fixed[name]} there, not {value}"
+        for name, value in requested.items()
+        if name in fixed and value not in (fixed[name], None, "auto")
     ]
     if differ:
         raise BadInputError(

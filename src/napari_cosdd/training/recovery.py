@@ -1,21 +1,21 @@
-"""What to do when a training goes wrong: go on, go back, start again, or give up.
+"""Decisions when a training goes wrong: go on, go back, start again, or give up.
 
-`Recovery` is told what happened and returns a verdict; the loop carries it out.
+`Recovery` returns verdicts; the loop carries them out.
 """
 
 from dataclasses import dataclass
 from typing import Literal
 
-#: Bad updates in a row after which the weights go back to the last sound ones.
+#: Number of skipped updates in a row at which weights return to the last sound ones.
 SKIPS_ALLOWED = 20
-#: Returns to sound weights before the training is given up.
+#: Number of returns to sound weights before the training is given up.
 ROLLBACKS_ALLOWED = 3
-#: Fresh starts after a collapse.
+#: Number of fresh starts after a problem such as collapse.
 RESTARTS_ALLOWED = 2
-#: Share of the training after which too little time is left for a fresh start.
+#: Share of the training up to which a fresh start leaves enough time.
 RESTART_UNTIL = 0.6
-#: Share of what was left at the last fresh start, and steps since then, from which on a
-#: start is judged: a collapse shows within 150 to 300 steps.
+#: Share of the training since the last fresh start (of what was left then), and steps
+#: since then, from which a start is judged: a collapse shows in 150 to 300 steps.
 JUDGED_SHARE, JUDGED_STEPS = 0.1, 200
 
 UpdateVerdict = Literal["go on", "go back", "give up"]
@@ -24,14 +24,14 @@ ProblemVerdict = Literal["go on", "start again", "keep the best", "give up"]
 
 @dataclass
 class Recovery:
-    """Counts what went wrong.
+    """Counts failures, and decides what to do.
 
     Attributes
     ----------
     skipped, skipped_in_row : int
-        Updates that were left out, in all and since the last good one.
+        Number of skipped updates, in total and since the last good one.
     rollbacks, restarts : int
-        Returns to sound weights, and fresh starts.
+        Number of returns to sound weights, and of fresh starts.
     """
 
     skipped: int = 0
@@ -45,7 +45,7 @@ class Recovery:
         Parameters
         ----------
         stepped : bool
-            False if it was left out, for its gradients were not finite or exploded.
+            False if it was skipped because its gradient was not finite or exploded.
         """
         if stepped:
             self.skipped_in_row = 0
@@ -74,13 +74,13 @@ class Recovery:
         Parameters
         ----------
         steps : int
-            Since the last fresh start.
+            Steps since the last fresh start.
         share : float
-            Done of what was left at that start.
+            Share done of what was left at that start.
         progress : float
             Share of the whole training done.
         final : bool
-            The training ends with this validation.
+            Whether the training ends with this validation.
         has_sound_best : bool
             Whether the weights kept so far had no problem.
         """

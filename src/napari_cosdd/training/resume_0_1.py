@@ -1,4 +1,4 @@
-"""States for resuming as 0.1.0 wrote them, in today's form."""
+"""Conversion of resume states of release 0.1.0 to the present form."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,12 +8,12 @@ from napari_cosdd.methods.registry import get_method
 
 
 def converted(old: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the state that 0.1.0 wrote in today's form.
+    """Convert a state of release 0.1.0 to the present form.
 
     Raises
     ------
     KeyError, ValueError
-        If it is none of 0.1.0.
+        If it is not a state of 0.1.0.
     """
     training, identity, recipe = old["training"], old["settings"], old["recipe"]
     config = get_method(recipe["method"]).Config.model_validate(identity["method"])

@@ -1,4 +1,4 @@
-"""One training: what is fixed, and the objects that change with it."""
+"""One training: its inputs, and the objects that change during it."""
 
 import time
 from collections.abc import Callable
@@ -27,19 +27,19 @@ from napari_cosdd.training.schedule import Schedule
 from napari_cosdd.training.state import BestWeights, Reference, TrainingState
 from napari_cosdd.training.stepper import Stepper, own_random_state, weights_of
 
-#: What a training starts from where no trained weights are given.
+#: Origin of the first weights, in words, if no trained ones are given.
 RANDOM = "random weights"
 
 
 class TrainingRun:
-    """One training: what is fixed, and the objects that change with it.
+    """One training: its inputs, and the objects that change during it.
 
     Parameters
     ----------
     recipe : Recipe
-        Settings in which nothing is open.
+        Settings, none of them open.
     build : callable
-        Makes the method, with random weights or trained ones.
+        Builds the method, with random or trained weights.
     crops : CropSampler
         Training and validation crops.
     trained_on : TrainedOn
@@ -47,10 +47,10 @@ class TrainingRun:
     init_model : TrainedModel, optional
         The model whose weights were given to start from; kept for resuming.
     fine_tuning : bool
-        `build` gives trained weights.
+        Whether `build` gives trained weights.
     output : Path, optional
-        Model file. The model and the state for resuming are written every
-        `save_every` minutes and at the end.
+        Model file. The model and the resume state are written every `save_every`
+        minutes; at the end, the model is.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class TrainingRun:
 
     @property
     def method(self) -> Method[Any]:
-        """The method that is trained."""
+        """The method in training."""
         method: Any = self.stepper.method
         return method
 
@@ -94,7 +94,7 @@ class TrainingRun:
         return self.schedule.progress(self.state.step, self.state.seconds)
 
     def new_stepper(self, seed: int) -> Stepper:
-        """Return the method as it begins, with what trains it."""
+        """Return a stepper with a newly built method."""
         return Stepper.seeded(
             self.build, self.config, self.device, seed, fine_tuning=self.fine_tuning
         )
@@ -118,7 +118,7 @@ class TrainingRun:
         Raises
         ------
         BadModelFileError
-            If there is none, or it belongs to another training.
+            If there is no state, or it belongs to another training.
         """
         saved = self.saver.restore(self._identity())
         self.stepper.restore(saved["stepper"])
@@ -133,7 +133,7 @@ class TrainingRun:
         )
 
     def snapshot(self) -> dict[str, Any]:
-        """Return all that `restore` needs, as plain values and tensors."""
+        """Return the state that `restore` needs, as plain values and tensors."""
         best, reference = self.state.best, self.state.reference
         model, noise_model = self.init_model, self.method.noise_model
         return {
@@ -152,7 +152,7 @@ class TrainingRun:
         }
 
     def _identity(self) -> dict[str, Any]:
-        """Return what must be the same for a training to go on."""
+        """Return the values that must be equal for a training to go on."""
         model = self.method.noise_model
         return {
             "method": self.method.config.model_dump(),
@@ -165,6 +165,6 @@ class TrainingRun:
         }
 
     def spend(self, began: float) -> None:
-        """Count the time since `began`, as the main process has it."""
+        """Add the time since `began`, as measured by the main process."""
         seconds = self.state.seconds + time.perf_counter() - began
         self.state.seconds = self.processes.agree([seconds], self.device)[0]

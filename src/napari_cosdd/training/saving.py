@@ -1,4 +1,4 @@
-"""The files of a training: the model so far, and the state from which it goes on.
+"""The files of a training: the best model so far, and the resume state.
 
 `Saver` alone writes and deletes them.
 """
@@ -17,12 +17,12 @@ from napari_cosdd.images.files import atomic
 from napari_cosdd.models.trained_model import TrainedModel
 from napari_cosdd.training.resume_0_1 import converted
 
-#: Of the state for resuming. Files of 0.1.0 have none; they are converted.
+#: Version of the resume state. Files of 0.1.0 have none; they are converted.
 FORMAT_VERSION = 2
 
 
 def resume_path(model: Path) -> Path:
-    """Return where the state for resuming lies: beside the model file."""
+    """Return the path of the resume state, which is beside the model file."""
     return model.with_name(model.name + ".resume")
 
 
@@ -34,9 +34,9 @@ class Saver:
     path : Path or None
         Model file; None writes nothing.
     every : float
-        Minutes between two saves.
+        Time between two saves, minutes.
     writes : bool
-        False in processes beside the main one, which only read.
+        False in processes other than the main one, which only read.
     """
 
     def __init__(self, path: Path | None, every: float, *, writes: bool = True) -> None:
@@ -54,7 +54,7 @@ class Saver:
         return self.writes and age > 60 * self.every
 
     def save(self, state: Mapping[str, Any], best: TrainedModel | None) -> None:
-        """Write the state for resuming, and the best model so far if there is one.
+        """Write the resume state, and the best model so far if there is one.
 
         Raises
         ------
@@ -63,7 +63,7 @@ class Saver:
         """
         if self.path is None or not self.writes:
             return
-        self._last = time.monotonic()  # also if it fails: not again at once
+        self._last = time.monotonic()  # no retry at once after a failure
         content = {**state, "version": FORMAT_VERSION, "wrote_model": self.wrote_model}
         try:
             with atomic(resume_path(self.path)) as temporary:
@@ -80,12 +80,12 @@ class Saver:
         Parameters
         ----------
         identity : mapping
-            What must be the same for a training to go on.
+            Values that must be equal for a training to go on.
 
         Raises
         ------
         BadModelFileError
-            If there is none, or it belongs to another training.
+            If there is no state, or it belongs to another training.
         """
         if self.path is None:
             raise BadModelFileError("to resume, name the model file to go on with")
@@ -100,19 +100,19 @@ class Saver:
         return state
 
     def keep_best(self, model: TrainedModel) -> bool:
-        """Write a model from before a failure; return whether there is a file."""
+        """Write the best model before a failure; return whether it was written."""
         if self.path is None or not self.writes:
             return False
         model.save_or_rescue(self.path)
         return True
 
     def delete_model(self) -> None:
-        """Delete the model file if this training wrote it: it is no result."""
+        """Delete the model file of a failed training, if this training wrote it."""
         if self.path is not None and self.writes and self.wrote_model:
             self.path.unlink(missing_ok=True)
 
     def finish(self, model: TrainedModel, *, can_go_on: bool) -> Path | None:
-        """Write the final model; the state for resuming stays if it `can_go_on`.
+        """Write the final model; keep the resume state if the training `can_go_on`.
 
         Returns
         -------
@@ -122,7 +122,8 @@ class Saver:
         Raises
         ------
         SavingError
-            If the model could not be written; it says where the model is instead.
+            If the model could not be written; the message names the file that holds
+            it instead.
         """
         if self.path is None or not self.writes:
             return None
@@ -133,7 +134,7 @@ class Saver:
 
 
 def load_state(path: Path) -> dict[str, Any]:
-    """Read a state for resuming without unpickling objects.
+    """Read a resume state without unpickling objects.
 
     Raises
     ------
@@ -156,7 +157,7 @@ def load_state(path: Path) -> dict[str, Any]:
 
 
 def reserve(model: Path) -> bool:
-    """Make an empty state for resuming, so that no other training takes the name.
+    """Create an empty resume state, so that no other training takes the name.
 
     Returns
     -------
@@ -179,12 +180,12 @@ def release(model: Path) -> None:
 
 
 def forget_state(model: Path) -> None:
-    """Delete the state for resuming: the training is not gone on with."""
+    """Delete the resume state of a training that will not go on."""
     resume_path(model).unlink(missing_ok=True)
 
 
 def plain_generator_state(generator: np.random.Generator) -> dict[str, Any]:
-    """Return a numpy generator's state in plain values: its integers have 128 bits."""
+    """Return a numpy generator's state in plain values; 128-bit integers as text."""
     state = generator.bit_generator.state
     return {
         "name": state["bit_generator"],
@@ -195,7 +196,7 @@ def plain_generator_state(generator: np.random.Generator) -> dict[str, Any]:
 
 
 def set_generator_state(generator: np.random.Generator, state: dict[str, Any]) -> None:
-    """Set what `plain_generator_state` returned."""
+    """Restore a state that `plain_generator_state` returned."""
     generator.bit_generator.state = {
         "bit_generator": state["name"],
         "state": {k: int(v) for k, v in state["state"].items()},

@@ -1,4 +1,4 @@
-"""How a training goes on over its steps: its progress, phases and learning rate."""
+"""The schedule of a training: its progress, phases and learning rate."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -6,23 +6,23 @@ from typing import Literal
 from napari_cosdd.settings.training import TrainingConfig
 from napari_cosdd.training.optim import cosine_rate
 
-#: "from random weights": everything learns. "anchored": trained networks of the signal
-#: are held near where they start, and learn slowly. "free": they are no longer held.
+#: "from random weights": all networks learn. "anchored": trained networks of the signal
+#: are held near their start, and learn slowly. "free": they are no longer held.
 Phase = Literal["from random weights", "anchored", "free"]
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """The plan of a training.
+    """The schedule of a training.
 
     Attributes
     ----------
     config : TrainingConfig
         Settings.
     fine_tuning : bool
-        The training starts from trained networks.
+        Whether the training starts from trained networks.
     can_be_freed : bool
-        The method draws noise, so that `LeakageWatch` can judge freed networks.
+        Whether the method draws noise, so that `leakage` can judge freed networks.
     """
 
     config: TrainingConfig
@@ -30,14 +30,14 @@ class Schedule:
     can_be_freed: bool
 
     def progress(self, step: int, seconds: float) -> float:
-        """Return the share done, by steps or by time, whichever is further."""
+        """Return the share done by steps or by time, whichever is larger."""
         share = step / self.config.steps
         if self.config.time_limit is not None:
             share = max(share, seconds / (60 * self.config.time_limit))
         return min(1.0, share)
 
     def anchored_share(self, steps_since_start: int) -> float:
-        """Return the share of its anchored steps done; 0 where no anchor ends."""
+        """Return the share of the anchored steps done; 0 if the phase never ends."""
         ends = self.fine_tuning and self.can_be_freed and self.config.anchor > 0
         if not ends:
             return 0.0
@@ -50,6 +50,6 @@ class Schedule:
         return "free" if self.anchored_share(steps_since_start) == 1 else "anchored"
 
     def learning_rate(self, share: float, steps_since_start: int) -> float:
-        """Return the rate of the next step, `share` of the training being done."""
+        """Return the rate of the next step; `share` of the training is done."""
         relative = cosine_rate(share, steps_since_start, self.config.warmup_steps)
         return self.config.learning_rate * relative

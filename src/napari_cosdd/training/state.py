@@ -1,4 +1,4 @@
-"""Where a training stands."""
+"""The state of a training."""
 
 import math
 from collections.abc import Mapping
@@ -7,25 +7,25 @@ from typing import Any
 
 from torch import Tensor
 
-#: Columns of equal length over the validations: "step", "seconds" and the losses; None
-#: where a value was not measured or not finite.
+#: One column per quantity ("step", "seconds", each loss), one row per validation; None
+#: if a value was not measured or not finite.
 History = dict[str, list[float | None]]
 
 
 @dataclass
 class BestWeights:
-    """The weights to keep, as far as was seen.
+    """The best weights of all validations so far.
 
     Attributes
     ----------
     weights : mapping
-        On the CPU.
+        Weights on the CPU.
     criterion : float
-        The least of all validations.
+        Lowest criterion of all validations.
     has_problem : bool
         Whether the method had a problem (collapse) in all validations.
     stale : int
-        Validations since weights were kept.
+        Number of validations since weights were last kept.
     """
 
     weights: Mapping[str, Tensor]
@@ -35,11 +35,11 @@ class BestWeights:
 
     @property
     def exists(self) -> bool:
-        """Whether a validation has chosen weights."""
+        """Whether a validation has selected weights."""
         return math.isfinite(self.criterion)
 
     def improves(self, criterion: float, has_problem: bool) -> bool:
-        """Take in a validation; return whether its criterion is the least so far.
+        """Record a validation; return whether its weights are the best so far.
 
         Weights with a problem are worse than any without, whatever their criterion.
         """
@@ -54,14 +54,14 @@ class BestWeights:
 
 @dataclass(frozen=True)
 class Reference:
-    """Images drawn from the model when its networks were freed.
+    """Training crops that the model redrew when its networks were freed.
 
     Attributes
     ----------
-    noisy, clean : ndarray, shape (n, c, *spatial)
+    noisy, clean : Tensor, shape (n, c, *spatial)
         Posterior samples with and without noise from the decoder, normalized.
     removed : float
-        By how many dB the freed model removed that noise.
+        Gain in PSNR by which the model removed that noise then, dB.
     """
 
     noisy: Tensor
@@ -71,24 +71,24 @@ class Reference:
 
 @dataclass
 class TrainingState:
-    """Where a training stands; plain values and tensors, as they are saved.
+    """The state of a training, as plain values and tensors that can be saved.
 
     Attributes
     ----------
     best : BestWeights
-        What is delivered.
+        Best weights so far: the result.
     sound : dict
-        State of the stepper at the last validation that was finite.
+        State of the stepper at the last validation with finite loss.
     step : int
         Optimizer steps taken.
     seconds : float
-        Spent on steps and validations.
+        Time spent on steps and validations.
     started_at, started_step
-        Share of the training and step at the last fresh start.
+        Share of the training, and step, at the last fresh start.
     reference : Reference or None
-        For `LeakageWatch`, once the networks are freed.
+        Redrawn crops for `leakage`, once the networks are freed.
     history : mapping
-        Of all validations.
+        Losses of all validations.
     """
 
     best: BestWeights
@@ -106,13 +106,13 @@ class TrainingState:
         return self.step - self.started_step
 
     def share_since_start(self, progress: float) -> float:
-        """Return the share done of what was left at the last fresh start."""
+        """Return the share done since the last fresh start, of what was left then."""
         return (progress - self.started_at) / max(1e-9, 1 - self.started_at)
 
     def start_again(
         self, progress: float, weights: Mapping[str, Tensor], sound: dict[str, Any]
     ) -> None:
-        """Start afresh; the best weights belong to a start that failed."""
+        """Start afresh, without the best weights of the failed start."""
         self.started_at, self.started_step = progress, self.step
         self.best, self.sound, self.reference = BestWeights(weights), sound, None
 

@@ -1,4 +1,4 @@
-"""One optimizer step, and everything that it changes."""
+"""The optimizer step, and all state that it changes."""
 
 import math
 from collections.abc import Callable, Generator, Iterator
@@ -23,17 +23,18 @@ from napari_cosdd.training.optim import Anchor, AveragedWeights, GradientGuard
 from napari_cosdd.training.schedule import Phase
 
 _RANDOM_STATE = Lock()
-#: Of Adam. The short memory of the second suits trainings of a few thousand steps.
+#: Decay rates of Adam's moments. That of the second moment is below the usual 0.999,
+#: for trainings of a few thousand steps.
 BETAS = (0.9, 0.99)
-#: Factor on the rate of the signal's networks once they are free.
+#: Factor on the learning rate of the signal's networks once they are freed.
 FREED_RATE = 3.0
 
 
 @contextmanager
 def own_random_state(seed: int) -> Iterator[None]:
-    """Seed torch's generator, which belongs to the whole program, for a moment.
+    """Seed torch's global generator within a context, and restore it afterwards.
 
-    One thread at a time: two trainings would else draw from each other's.
+    A lock admits one thread at a time: concurrent trainings share this generator.
     """
     with _RANDOM_STATE, torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -41,14 +42,14 @@ def own_random_state(seed: int) -> Iterator[None]:
 
 
 class Update(NamedTuple):
-    """What a step was like.
+    """The result of a step.
 
     Attributes
     ----------
     losses : dict
         Means over the batch, and the `gradient_norm`.
     stepped : bool
-        False if the update was left out: its gradients were not finite or exploded.
+        False if the update was skipped: its gradient was not finite or exploded.
     """
 
     losses: dict[str, float]
@@ -61,15 +62,15 @@ class Stepper:
     Parameters
     ----------
     method : Trainable
-        With the weights to start from.
+        The method with its first weights.
     config : TrainingConfig
         Settings.
     device : torch.device
         Where to compute.
     seed : int
-        Of the latent noise; other processes draw other noise.
+        Seed of the latent noise; each process draws different noise.
     fine_tuning : bool
-        The method starts with trained weights: those of the signal learn slowly.
+        Whether the method has trained weights; those of the signal learn slowly.
     """
 
     def __init__(
@@ -134,18 +135,18 @@ class Stepper:
         Parameters
         ----------
         batch : Crops
-            Of all processes.
+            The batch of all processes.
         progress : float
             Share of the training done, for the method's warm-ups.
         rate : float
             Learning rate.
         phase : Phase
-            Whether trained networks are held to where they started.
+            Phase, such as "anchored": trained networks are held near their start.
 
         Yields
         ------
         Warned
-            When memory ran out and the micro-batch was halved.
+            If memory ran out and the micro-batch was halved.
 
         Returns
         -------
@@ -192,11 +193,11 @@ class Stepper:
 
     @torch.no_grad()
     def evaluate(self, crops: Crops, seed: int) -> dict[str, float]:
-        """Return the losses on crops, always with the same latent noise."""
+        """Return the losses on crops; a seed gives the same latent noise each time."""
         generator = torch.Generator(self.device).manual_seed(seed)
         totals: dict[str, float] = {"loss": 0.0}
         weight = 1 / len(crops)
-        for i in range(len(crops)):  # one by one: they are larger than those of a step
+        for i in range(len(crops)):  # one by one: these crops are large
             one = self.batch_of(crops.take(slice(i, i + 1)))
             losses = self.method.losses(one, generator)
             _add(totals, losses, weight)
@@ -204,19 +205,19 @@ class Stepper:
         return totals
 
     def batch_of(self, crops: Crops) -> Batch:
-        """Put crops where and how the networks want them."""
+        """Return crops as tensors on the device."""
         target = None if crops.target is None else self.tensor(crops.target)
         weight = None if crops.weight is None else self.tensor(crops.weight)
         return Batch(self.tensor(crops.noisy), target, weight)
 
     def tensor(self, array: Floats) -> Tensor:
-        """Return an array as a tensor on the device, channels innermost."""
+        """Return an array as a tensor on the device, in channels-last memory format."""
         tensor = torch.from_numpy(np.ascontiguousarray(array))
         return channels_last(tensor.to(self.device))
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
-        """Put the averaged weights in place for a moment."""
+        """Context in which the method has the averaged weights."""
         self.average.swap()
         try:
             yield
@@ -238,7 +239,7 @@ class Stepper:
         )
 
     def state(self) -> dict[str, Any]:
-        """Return a copy of all that a step changes, on the CPU."""
+        """Return a copy of all state that a step changes, on the CPU."""
         return {
             "weights": weights_of(self.method),
             "average": [a.detach().cpu().clone() for a in self.average.average],
@@ -250,7 +251,7 @@ class Stepper:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go back to a state."""
+        """Restore a state."""
         self.method.load_state_dict(state["weights"])
         with torch.no_grad():
             torch._foreach_copy_(

@@ -1,1 +1,1 @@
-"""Image files: one module a format."""
+"""Image file formats, one module each."""

@@ -21,7 +21,7 @@ SUFFIXES = (*TIFF_SUFFIXES, ".zarr", ".npy")
 def find_images(path: Path) -> list[Path]:
     """Return the images at `path`: itself, or those of a folder, sorted.
 
-    Other files in a folder are passed over.
+    Other files in a folder are ignored.
 
     Raises
     ------
@@ -33,13 +33,13 @@ def find_images(path: Path) -> list[Path]:
     if path.suffix.lower() in SUFFIXES or _is_zarr(path):
         return [path]
     if path.is_dir():
-        found = sorted(
+        paths = sorted(
             p
             for p in path.iterdir()
             if p.suffix.lower() in SUFFIXES and not p.name.startswith(".")
         )
-        if found:
-            return found
+        if paths:
+            return paths
         raise BadInputError(
             f"the folder {path} holds no image; expected {', '.join(SUFFIXES)}"
         )
@@ -49,7 +49,7 @@ def find_images(path: Path) -> list[Path]:
 
 
 def _is_zarr(path: Path) -> bool:
-    """Whether a folder is zarr's, whatever it is called."""
+    """Whether a folder holds zarr metadata, whatever its name."""
     return any((path / name).is_file() for name in ("zarr.json", ".zattrs", ".zarray"))
 
 
@@ -72,7 +72,7 @@ def read_image(path: Path, axes: str | None = None, *, lazy: bool = False) -> Im
     axes : str, optional
         Overrides what the file says.
     lazy : bool
-        Read pixels only where they are asked for, however small the file.
+        Read pixels on demand, even if the file is small.
 
     Raises
     ------
@@ -104,8 +104,8 @@ def read_image(path: Path, axes: str | None = None, *, lazy: bool = False) -> Im
 
 
 def _read_npy(path: Path) -> Image:
-    # Mapped first: that takes no memory for what a header only claims. Then read: a
-    # mapped file that is cut short while it is used ends the whole program.
+    # The file is first mapped, so a header that claims too large an array takes no
+    # memory. It is then read: if a mapped file is truncated, access ends the program.
     data = np.load(path, mmap_mode="r", allow_pickle=False)
     if data.nbytes <= EAGER_LIMIT:
         data = np.array(data)
@@ -117,8 +117,7 @@ def write_image(
 ) -> None:
     """Write an image as OME-TIFF, or as OME-Zarr or npy by the suffix of `path`.
 
-    The file appears whole or not at all: it is written under another name and
-    renamed.
+    The file is written atomically: under a temporary name, then renamed.
 
     Parameters
     ----------

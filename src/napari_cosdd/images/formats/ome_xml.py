@@ -1,4 +1,4 @@
-"""The metadata of an OME-TIFF: pixel size, names of channels, files that it needs."""
+"""The metadata of an OME-TIFF: pixel size, channel names, other files of pixels."""
 
 import re
 from contextlib import suppress
@@ -10,20 +10,20 @@ from napari_cosdd.images.units import in_one_unit, in_seconds
 
 
 class OmeMetadata(NamedTuple):
-    """What is known of the first image.
+    """Metadata of the first image.
 
     Attributes
     ----------
     pixel_size : dict
-        By axis, in `unit`.
+        Size by axis, in `unit`.
     unit : str
-        Of X.
+        Unit of the pixel size along X.
     channels : tuple of str
-        Names of those that have one.
+        Names of the channels that have one.
     interval : float or None
         Seconds between time points.
     files : frozenset of str
-        That pixels are said to be in; empty where they are in this file alone.
+        Names of other files that hold pixels; empty if this file holds them all.
     """
 
     pixel_size: dict[str, float]
@@ -34,13 +34,13 @@ class OmeMetadata(NamedTuple):
 
     @classmethod
     def parse(cls, text: str, file_name: str) -> "OmeMetadata":
-        """Read the XML of a file, of which little is believed.
+        """Parse the XML of an untrusted file.
 
         Raises
         ------
         BadInputError
-            If it has a document type, which may hide names in entities, names files
-            in other folders, or names files and is damaged.
+            If the XML has a document type (entities could hide file names), names
+            files in other folders, or is damaged and names files.
         """
         root = _root(text, file_name)
         if root is None:
@@ -56,7 +56,7 @@ class OmeMetadata(NamedTuple):
 
 
 def _root(text: str, file_name: str) -> ElementTree.Element | None:
-    """Return the tree; None if it is damaged and names no files."""
+    """Return the XML tree; None if it is damaged but names no files."""
     if "<!DOCTYPE" in text or "<!ENTITY" in text:
         raise BadInputError(
             f"{file_name} has metadata with a document type; it is not read"
@@ -72,29 +72,29 @@ def _root(text: str, file_name: str) -> ElementTree.Element | None:
 
 
 def _files(root: ElementTree.Element, file_name: str) -> frozenset[str]:
-    """Return the other files that pixels are in; refuse those elsewhere."""
-    named = {
+    """Return the names of other pixel files; refuse files in other folders."""
+    names = {
         node.attrib.get("FileName", file_name)
         for node in root.iter()
         if node.tag.endswith("UUID")  # whatever the namespace
     }
-    for name in named:
+    for name in names:
         if re.search(r"[/\\]|^\.\.$|^[A-Za-z]:", name):
             raise BadInputError(
                 f"{file_name} says that pixels are in {name!r}, outside its folder; "
                 "they are not read"
             )
-    return frozenset(named - {file_name})
+    return frozenset(names - {file_name})
 
 
 def _pixel_size(attributes: dict[str, str]) -> tuple[dict[str, float], str]:
-    """Return the size along each axis, all in the unit of the first that has one."""
-    found: dict[str, tuple[float, str]] = {}
+    """Return the size along each axis, in the unit of the first known one."""
+    sizes: dict[str, tuple[float, str]] = {}
     for axis in "XYZ":
         with suppress(KeyError, ValueError):
             size = float(attributes[f"PhysicalSize{axis}"])
-            found[axis] = size, attributes.get(f"PhysicalSize{axis}Unit", "µm")
-    return in_one_unit(found)
+            sizes[axis] = size, attributes.get(f"PhysicalSize{axis}Unit", "µm")
+    return in_one_unit(sizes)
 
 
 def _interval(attributes: dict[str, str]) -> float | None:

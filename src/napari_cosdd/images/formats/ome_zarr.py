@@ -16,36 +16,38 @@ from napari_cosdd.images.files import beside
 from napari_cosdd.images.image import Image
 from napari_cosdd.images.units import in_one_unit, in_seconds, zarr_name
 
-#: Bytes of a chunk, or of a shard, that are read at once.
+#: Largest chunk or shard that is accepted, bytes: one pixel loads all of it.
 LARGEST_CHUNK = 4 << 30
 
 
 def read_zarr(path: Path, name: str) -> Image:
-    """Open the largest level of an image; nothing is loaded."""
-    opened = zarr.open(path, mode="r")
-    if isinstance(opened, zarr.Array):
-        _check_chunks(path, opened)
-        return Image(opened, guess_axes(opened.shape), name, "guess", path=path)
-    attributes: Any = opened.attrs.asdict()
+    """Open the highest resolution of an image without loading pixels."""
+    node = zarr.open(path, mode="r")
+    if isinstance(node, zarr.Array):
+        _check_chunks(path, node)
+        return Image(node, guess_axes(node.shape), name, "guess", path=path)
+    attributes: Any = node.attrs.asdict()
     if "bioformats2raw.layout" in attributes.get("ome", attributes):
-        return _first_series(path, name, sum(key.isdecimal() for key in opened))
+        return _first_series(path, name, sum(key.isdecimal() for key in node))
     scales = attributes.get("ome", attributes).get("multiscales")
     if not scales:
         raise BadInputError(f"{path.name} is a zarr group without an OME-Zarr image")
     level = scales[0]["datasets"][0]
     inner = str(level["path"])
-    within = (path / inner).resolve().is_relative_to(path.resolve())  # no link out
-    if ".." in Path(inner).parts or not within:
+    is_inside = (path / inner).resolve().is_relative_to(path.resolve())  # links checked
+    if ".." in Path(inner).parts or not is_inside:
         raise BadInputError(f"{path.name} points outside itself: {inner!r}")
-    array: Any = opened[inner]
+    array: Any = node[inner]
     _check_chunks(path, array)
-    described = scales[0].get("axes")
-    if not described:
+    axes_metadata = scales[0].get("axes")
+    if not axes_metadata:
         return Image(array, guess_axes(array.shape), name, "guess", path=path)
-    named = [a if isinstance(a, dict) else {"name": a} for a in described]  # 0.3
-    axes = check_axes("".join(a["name"] for a in named), array.shape)
+    axis_entries = [
+        a if isinstance(a, dict) else {"name": a} for a in axes_metadata
+    ]  # 0.3
+    axes = check_axes("".join(a["name"] for a in axis_entries), array.shape)
     step = _steps([scales[0], level], axes)
-    units = {a: d.get("unit") for a, d in zip(axes, named, strict=True)}
+    units = {a: d.get("unit") for a, d in zip(axes, axis_entries, strict=True)}
     channels = _channels(attributes.get("ome", attributes), axes, array.shape)
     image = Image(array, axes, name, "file", *_pixel_size(step, units), channels, path)
     return replace(image, interval=in_seconds(step.get("T", 0), str(units.get("T"))))
@@ -54,20 +56,20 @@ def read_zarr(path: Path, name: str) -> Image:
 def _first_series(path: Path, name: str, n: int) -> Image:
     """Open the first of the images that bioformats2raw puts into one folder."""
     first = path / "0"
-    refused = BadInputError(f"{path.name} holds no image in its first series")
+    error = BadInputError(f"{path.name} holds no image in its first series")
     if not first.resolve().is_relative_to(path.resolve()):  # no link out
-        raise refused
+        raise error
     attributes: Any = zarr.open_group(first, mode="r").attrs.asdict()
     if "bioformats2raw.layout" in attributes.get("ome", attributes):
-        raise refused
-    told = f"{name}: the first of {n} series is read" if n > 1 else ""
-    return replace(read_zarr(first, name), path=path, note=told)
+        raise error
+    note = f"{name}: the first of {n} series is read" if n > 1 else ""
+    return replace(read_zarr(first, name), path=path, note=note)
 
 
 def _steps(scaled: Sequence[Any], axes: str) -> dict[str, float]:
-    """Return the scale of each axis.
+    """Return the scale of each axis: the product over image and level.
 
-    `scaled` are the image and its level: the scales of both apply.
+    `scaled` holds the metadata of the image and of its level.
     """
     size: dict[str, float] = {}
     for one in scaled:
@@ -82,19 +84,19 @@ def _pixel_size(
     size: Mapping[str, float], units: Mapping[str, Any]
 ) -> tuple[dict[str, float], str]:
     """Return the size along each spatial axis, all in one unit, and that unit."""
-    said = any(units[a] for a in size if a in "ZYX")
+    any_unit = any(units[a] for a in size if a in "ZYX")
     spatial = {
         a: (s, units[a] or "um")
         for a, s in size.items()
-        if a in "ZYX" and (units[a] or not said)
+        if a in "ZYX" and (units[a] or not any_unit)
     }
-    if not said and {s for s, _ in spatial.values()} == {1.0}:
-        return {}, "um"  # what is written where no size is known
+    if not any_unit and {s for s, _ in spatial.values()} == {1.0}:
+        return {}, "um"  # the default, written if no size is known
     return in_one_unit(spatial)
 
 
 def _check_chunks(path: Path, array: Any) -> None:
-    """Refuse chunks too large for memory: a single pixel brings a whole one."""
+    """Refuse chunks too large for memory: one pixel loads a whole chunk."""
     shape = getattr(array, "shards", None) or array.chunks
     size = math.prod(shape) * np.dtype(array.dtype).itemsize
     if size > LARGEST_CHUNK:
@@ -113,7 +115,7 @@ def _channels(ome: Any, axes: str, shape: tuple[int, ...]) -> tuple[str, ...]:
 
 
 def write_zarr(path: Path, image: Image, extra: Mapping[str, Any]) -> None:
-    """Write an OME-Zarr, in place of one that is there."""
+    """Write an OME-Zarr; replace an existing one."""
     temporary = beside(path)
     try:
         array = create_zarr(temporary, image, np.dtype(image.data.dtype))
@@ -126,7 +128,7 @@ def write_zarr(path: Path, image: Image, extra: Mapping[str, Any]) -> None:
 
 
 def replace_folder(new: Path, path: Path) -> None:
-    """Give a folder its name; one that has it is removed once that is done."""
+    """Rename `new` to `path`; an existing folder is deleted afterwards."""
     old = beside(path)
     if path.exists():
         path.rename(old)
@@ -147,8 +149,8 @@ def create_zarr(
 ) -> Any:
     """Make an empty OME-Zarr (version 0.5) with one level; return its array.
 
-    It has axes, sizes and names of `image`; `chunk` is that of the last axes of its
-    spatial ones, in pixels.
+    Axes, sizes and names are those of `image`. `chunk` is the chunk size in pixels
+    along the last spatial axes.
     """
     group = zarr.open_group(path, mode="w")
     shape = image.data.shape

@@ -20,26 +20,26 @@ from napari_cosdd.images.image import Image
 from napari_cosdd.images.stack import ArrayLike
 from napari_cosdd.images.units import in_one_unit, in_seconds, ome_name
 
-#: Files up to this many bytes are read at once; larger ones piece by piece.
+#: Largest file that is read at once, bytes; larger ones are read on demand.
 EAGER_LIMIT = 1 << 30
-#: No image of interest is packed tighter than this.
+#: Largest plausible compression ratio; a higher one marks a damaged file.
 PACKED = 5000
-#: Broken pages, after which a file is given up.
+#: Number of read errors after which a file is refused as damaged.
 COMPLAINTS = 1000
 
 
 def read_tiff(path: Path, name: str, lazy: bool) -> Image:
-    """Read the first series of a file; refuse color."""
+    """Read the first series of a file; refuse color pictures."""
     with _patience(path), tifffile.TiffFile(path) as tiff:
-        ome = _ome(path, tiff)  # first of all: it may send tifffile elsewhere
+        ome = _ome(path, tiff)  # first: refuses links to other folders
         series = tiff.series[0]
         grey = series.keyframe.photometric in GREY
-        if not grey or series.axes.endswith("S"):  # S: color samples, to tifffile
+        if not grey or series.axes.endswith("S"):  # tifffile's S: color samples
             raise BadInputError(
                 f"{path.name} is a color (RGB) picture; expected grey levels: split "
                 "its channels, and save one as a TIFF of its own"
             )
-        if ome is None or not ome.files:  # else they may lie in several files
+        if ome is None or not ome.files:  # else pixels are elsewhere
             _check_size(path, series)
         axes, origin = _letters(series.axes, series.shape)
         pixel_size, unit = (ome.pixel_size, ome.unit) if ome else _resolution(tiff)
@@ -65,14 +65,14 @@ def read_tiff(path: Path, name: str, lazy: bool) -> Image:
 
 
 class _Complaints(logging.Handler):
-    """Counts what tifffile complains of; too much of it ends the reading."""
+    """Counts the errors that tifffile logs; too many end the reading."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(logging.ERROR)
         self.path, self.n = path, 0
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Count one more."""
+        """Count one error."""
         self.n += 1
         if self.n > COMPLAINTS:
             raise BadInputError(
@@ -82,7 +82,7 @@ class _Complaints(logging.Handler):
 
 @contextmanager
 def _patience(path: Path) -> Iterator[None]:
-    """End the reading of a file whose list of pages goes round in circles."""
+    """Limit the number of errors, as a cyclic list of pages causes them endlessly."""
     logger, complaints = logging.getLogger("tifffile"), _Complaints(path)
     logger.addHandler(complaints)
     try:
@@ -110,7 +110,7 @@ def _check_size(path: Path, series: Any) -> None:
 
 
 def _lazy_tiff(path: Path) -> ArrayLike:
-    """Open a TIFF piece by piece; its file is closed with the last use of the array."""
+    """Open a TIFF for reading on demand; it is closed when the array is deleted."""
     store = tifffile.imread(path, aszarr=True)
     opened: Any = zarr.open(store, mode="r")
     array = opened if isinstance(opened, zarr.Array) else opened["0"]
@@ -119,7 +119,7 @@ def _lazy_tiff(path: Path) -> ArrayLike:
 
 
 def _letters(axes: str, shape: tuple[int, ...]) -> tuple[str, str]:
-    """Turn tifffile's axes into ours; unknown ones are guessed."""
+    """Return our letters for tifffile's axes, and whether they are a guess."""
     if set(axes) <= set(LETTERS) and "X" in axes:
         return axes, "file"
     known = axes.replace("I", "T").replace("Q", "T") if axes.endswith("YX") else ""
@@ -164,7 +164,7 @@ def _channels(
 
 
 def _ome_order(data: NDArray[Any], axes: str) -> tuple[NDArray[Any], str]:
-    """Return pixels with axes that OME knows: Y X last, samples as time points."""
+    """Reorder axes as OME needs them: Y and X last, samples as time points."""
     if "Y" not in axes:
         data, axes = data[..., None], axes + "Y"
     order = [a for a in axes if a not in "STYX"]
@@ -205,5 +205,5 @@ def write_tiff(path: Path, image: Image, extra: Mapping[str, Any]) -> None:
     )
 
 
-#: Types that OME lacks, and what holds their values.
+#: Substitute for each pixel type that OME lacks.
 OME_TYPES = {"int64": "float64", "uint64": "float64", "float16": "float32"}
