@@ -158,3 +158,49 @@ def test_its_problem_is_told_in_its_own_words(files, monkeypatch):
     monkeypatch.setattr(recovery, "JUDGED_STEPS", 3)
     with pytest.raises(PosteriorCollapseError, match=r"the toy broke after.*Glue it\."):
         trained("toy", files, max_steps=60)
+
+
+def test_targets_that_are_not_finite_are_refused_from_any_start(files, monkeypatch):
+    monkeypatch.setitem(METHODS, "toy-clean", "toys:CleanToy")
+    model, _ = trained("toy-clean", files)
+    holed = tifffile.imread(files / "clean.tif")
+    holed[3, 4] = np.nan
+    for start in (None, model):
+        with pytest.raises(BadInputError, match="1 of 12288 pixels are not finite"):
+            api.fit(
+                files / "noisy.tif",
+                method="toy-clean",
+                targets=holed,
+                init_model=start,
+                **TRAINING,
+            )
+
+
+def test_a_model_to_start_from_keeps_its_own_noise_model(files, monkeypatch):
+    monkeypatch.setitem(METHODS, "toy-noise-model", "toys:NoiseModelToy")
+    model, _ = trained("toy-noise-model", files)
+    with pytest.raises(BadInputError, match="has its own noise model"):
+        api.fit(
+            files / "noisy.tif",
+            init_model=model,
+            noise_model=files / "camera.safetensors",
+            **TRAINING,
+        )
+    again = api.fit(files / "noisy.tif", init_model=model, **TRAINING)
+    assert again.method.noise_model is model.method.noise_model
+
+
+def test_a_recipe_and_a_model_to_start_from_go_together(files, monkeypatch):
+    monkeypatch.setitem(METHODS, "toy", "toys:Toy")
+    trained("toy", files)
+    recipe, model = files / "r.json", files / "m.safetensors"
+    start = files / "model.safetensors"
+    options = []
+    for name, value in TRAINING.items():
+        options += [f"--{name.replace('_', '-')}", value]
+    command = ["train", files / "noisy.tif", "--init-model", start]
+    run("train", files / "noisy.tif", "--write-recipe", recipe, *options)
+    run(*command, "--recipe", recipe, "--output", model)
+    loaded = api.load(model)
+    assert (loaded.name, loaded.training.crop_size) == ("toy", 32)
+    assert loaded.trained_on.start == "a model trained on noisy"

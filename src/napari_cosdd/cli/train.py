@@ -95,7 +95,8 @@ def train(
     init = None if init_model is None else api.load(init_model)
     if init is not None:
         api.check_init_model(init, method, settings)
-        method = method or init.name
+        if recipe is None and not resume:
+            method = init.name  # whose presets give the training
     selected, first_model, assets = _begun_with(output, recipe, method, preset, resume)
     selected = selected.with_values(settings)
     if write_recipe is not None:

@@ -73,6 +73,8 @@ def prepare_run(
     """
     if init_model is not None:
         recipe, ndim = _continued(recipe, init_model), init_model.spec.ndim
+        if assets.noise_model is not None:
+            raise BadInputError("the model to start from has its own noise model")
         assets = init_model.method.assets
     if ndim not in SPATIAL:
         raise BadInputError(f"{ndim} spatial axes: expected 1, 2 or 3")
@@ -85,7 +87,12 @@ def prepare_run(
         check_compatible(init_model, stacks[0])
     survey = Survey()
     normalization = Normalization.fit(survey.read(stacks, stop))
-    spec = init_model.spec if init_model else _spec(pairs, normalization, kind.needs)
+    scale = _scale_of_targets(pairs, stop)
+    if init_model is not None:
+        spec = init_model.spec
+    else:
+        clean = kind.needs.target == "clean"
+        spec = _spec(pairs, normalization, scale if clean else None)
     noise, settings = None, recipe.settings
     if settings.is_open:
         noise = _measured(images[0], ndim, fill_missing)
@@ -167,20 +174,25 @@ def _crops(
     return CropSampler(pairs, spec, parts, crop, multiple, method.symmetries())
 
 
-def _spec(
-    pairs: Sequence[Pair], normalization: Normalization, needs: Needs
-) -> DataSpec:
-    """Describe the data; results have the scale of clean targets if given."""
-    stack = pairs[0].noisy
+def _scale_of_targets(
+    pairs: Sequence[Pair], stop: Callable[[], bool]
+) -> Normalization | None:
+    """Return the scale of the targets, which are refused if they are not finite."""
     targets = [pair.target for pair in pairs if pair.target is not None]
-    survey = Survey()
-    scale = Normalization.fit(survey.read(targets)) if targets else None
+    return Normalization.fit(Survey().read(targets, stop)) if targets else None
+
+
+def _spec(
+    pairs: Sequence[Pair], normalization: Normalization, results: Normalization | None
+) -> DataSpec:
+    """Describe the data; `results` is the scale of clean targets, if there are any."""
+    stack = pairs[0].noisy
     return DataSpec(
         ndim=len(stack.size),
         n_channels=stack.n_channels,
         normalization=normalization,
         grey_step=1.0 if np.dtype(stack.data.dtype).kind in "ui" else 0.0,
-        targets=scale if needs.target == "clean" else None,
+        targets=results,
     )
 
 
