@@ -208,7 +208,7 @@ def _supervised(task: Problem, minutes: float, seed: int) -> dict[str, Any]:
         loss.backward()
         nn.utils.clip_grad_norm_(parameters, 10)
         optimizer.step()
-        average.update()
+        average.update(average.next_weight())
         step += 1
         seconds += time.perf_counter() - began
         if seconds >= due:

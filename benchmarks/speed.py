@@ -36,6 +36,8 @@ from napari_cosdd.prediction.request import DenoiseRequest
 from napari_cosdd.prediction.result_files import result_paths
 from napari_cosdd.settings.prediction import PredictionConfig
 from napari_cosdd.settings.training import TrainingConfig
+from napari_cosdd.training.batches import batch_of
+from napari_cosdd.training.estimate import END
 from napari_cosdd.training.recipe import Recipe
 from napari_cosdd.training.stepper import Stepper
 
@@ -121,10 +123,10 @@ def _steps(size: str, stem_stride: int, saving: bool, rounds: int) -> dict[str, 
     method = network(size, stem_stride)
     stepper = Stepper(method, config, torch.device("cpu"), 0)
     pixels = np.random.default_rng(0).normal(size=(4, 1, 128, 128))
-    batch = Crops(pixels.astype(np.float32))
+    batch = batch_of(Crops(pixels.astype(np.float32)), torch.device("cpu"))
 
     def step() -> None:
-        list(stepper.step(batch, 1.0, 1e-4, "from random weights"))
+        list(stepper.step(batch, END, 1e-4, "from random weights"))
 
     seconds = median_time(step, rounds)
     with FlopCounterMode(display=False) as counter:

@@ -138,7 +138,7 @@ def test_training_goes_on_from_a_model_in_its_own_scale(model, noisy):
     image = api.as_images(3 * noisy + 100, "YX")
     job = api.prepare_run(image, recipe, init_model=model)
     assert job.crops.spec == model.spec
-    assert job.recipe.settings.kl_warmup == 0
+    assert job.recipe.settings.kl_warmup_steps == 0
     *_, last = job.run()
     before, after = model.method.state_dict(), last.result.method.state_dict()
     for key, value in before.items():

@@ -41,9 +41,8 @@ def test_old_recipes_mean_what_they_meant(path):
         (recipe.settings, written["settings"]),
         (recipe.training, written["training"]),
     ):
-        for key, value in values.items():
-            present = settings.former_names.get(key, key)
-            assert getattr(settings, present) == value
+        for key, value in settings.with_present_names(values).items():
+            assert getattr(settings, key) == value
 
 
 def test_there_is_a_recipe_of_each_release():

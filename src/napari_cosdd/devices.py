@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from functools import cache
+from functools import cache, lru_cache
 
 import psutil
 import torch
@@ -139,6 +139,20 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and (
         "out of memory" in text or "can't allocate memory" in text
     )
+
+
+@lru_cache(maxsize=256)
+def constant(
+    values: tuple[float, ...],
+    device: torch.device,
+    dtype: torch.dtype = torch.float32,
+) -> torch.Tensor:
+    """Return these values as a tensor on a device, which is made once.
+
+    Making it copies from the CPU, which a CUDA graph cannot record.
+    """
+    with torch.inference_mode(False):  # gradients may need it later
+        return torch.tensor(values, dtype=dtype, device=device)
 
 
 def free_bytes(device: torch.device) -> int:

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import torch
 
 from napari_cosdd.datasets.crops import CropSampler
 from napari_cosdd.datasets.pairs import Pair, pairs_of
@@ -9,6 +10,7 @@ from napari_cosdd.errors import BadInputError
 from napari_cosdd.images.image import Image
 from napari_cosdd.images.normalization import Normalization
 from napari_cosdd.images.stack import FilledStack, Stack
+from napari_cosdd.training.batches import CutOnDevice, CutOnHost
 
 SPEC = DataSpec(ndim=2, n_channels=1, normalization=Normalization(mean=(0,), std=(1,)))
 
@@ -167,3 +169,25 @@ def test_a_filled_target_has_no_weight_either():
 def test_targets_that_do_not_fit_are_refused(kind, targets, words):
     with pytest.raises(BadInputError, match=words):
         pairs_of([Image(np.ones((9, 9)), "YX", "a")], targets, kind, 2, False)
+
+
+@pytest.mark.parametrize("symmetries", [(), (0,), (0, 1)])
+@pytest.mark.parametrize("masked", [False, True])
+def test_crops_cut_on_a_device_are_those_cut_on_the_host(symmetries, masked):
+    """Also of images of several sizes, with targets and missing pixels."""
+    images, targets = stacks((80, 96), (2, 64, 48)), stacks((80, 96), (2, 64, 48))
+    if masked:
+        images[0].data[5:9, 20:30] = np.nan
+        images[0] = FilledStack(images[0].data, "YX", 2)
+    crops = sampler(images, targets, symmetries=symmetries)
+    cpu = torch.device("cpu")
+    for seed in range(5):
+        one, other = (
+            cut(crops, cpu).draw(7, np.random.default_rng(seed))
+            for cut in (CutOnHost, CutOnDevice)
+        )
+        assert torch.equal(one.x, other.x)
+        assert torch.equal(one.target, other.target)
+        if one.weight is not None:  # without, no crop has a missing pixel
+            assert torch.equal(one.weight, other.weight)
+        assert (other.weight is not None) is masked

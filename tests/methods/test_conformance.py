@@ -35,7 +35,7 @@ def batch_of(method, x: torch.Tensor, weight=None) -> Batch:
 
 def losses_of(method, x, weight=None):
     generator = torch.Generator().manual_seed(0)
-    return method.losses(batch_of(method, x, weight), generator, 0.5)
+    return method.losses(batch_of(method, x, weight), generator)
 
 
 def test_config_survives_the_round_trip(name):

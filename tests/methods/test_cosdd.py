@@ -4,14 +4,15 @@ import torch
 
 from helpers import awaken, build
 from napari_cosdd.errors import BadInputError
-from napari_cosdd.methods.values import Batch
+from napari_cosdd.methods.cosdd import DECODER_LEARNS, VIEW_CLOSED, COSDDConfig
+from napari_cosdd.methods.values import Batch, Moment
 from napari_cosdd.training.memory import BASE, estimate_memory
 
 
 def gradients(method, objective):
     method.zero_grad()
     x = torch.randn(2, 1, 32, 32, generator=torch.Generator().manual_seed(3))
-    losses = method.losses(Batch(x), torch.Generator().manual_seed(0), 0.5)
+    losses = method.losses(Batch(x), torch.Generator().manual_seed(0))
     chosen = losses.objectives if objective is None else [objective]
     sum(losses.objectives[key] for key in chosen).backward()
     return {
@@ -40,8 +41,8 @@ def test_the_gradient_of_the_sum_is_that_of_the_parts():
 
 
 def test_kl_weight_rises_to_one_and_lowest_level_first():
-    method = build("cosdd", kl_start=0.1, kl_warmup=0.5)
-    weights = np.array([method.config.kl_weights(p) for p in (0.0, 0.2, 0.5, 1.0)])
+    method = build("cosdd", kl_start=0.1, kl_warmup_steps=50)
+    weights = np.array([method.config.kl_weights(s) for s in (0, 20, 50, 100)])
     assert np.all(np.diff(weights, axis=0) >= 0)
     np.testing.assert_allclose(weights[0], [1.0, 0.1])
     assert 0.1 < weights[1, 1] < 1
@@ -110,3 +111,31 @@ def test_checkpointing_keeps_fewer_features():
     method.use_checkpointing(True)
     sizes.append(estimate_memory(method, (256, 256), 4) - BASE)
     assert sizes[1] < 0.7 * sizes[0]
+
+
+def test_the_view_is_closed_at_the_start_and_longer_after_a_collapse():
+    method = build("cosdd", closed_steps=100)
+
+    def stage(step, steps=6000, restarts=0):
+        return method.stage(Moment(step, steps, step / steps, restarts)).name
+
+    assert [stage(s) for s in (0, 99, 100)] == [VIEW_CLOSED, VIEW_CLOSED, ""]
+    assert [stage(s, restarts=1) for s in (199, 200)] == [VIEW_CLOSED, ""]
+    assert [stage(s, steps=50) for s in (9, 10)] == [VIEW_CLOSED, ""]
+    method.config = method.config.fine_tuning()
+    assert [stage(s) for s in (0, 600)] == [DECODER_LEARNS, ""]
+
+
+def test_with_its_view_closed_the_decoder_sees_no_earlier_pixels():
+    method = awaken(build("cosdd"))
+    x = torch.randn(1, 1, 16, 16, generator=torch.Generator().manual_seed(0))
+    code = torch.zeros(1, method.config.n_code, 16, 16)
+    other = x.clone()
+    other[..., 3] += 1
+    for closed in (True, False):
+        a, b = (method.decoder(image, code, closed=closed)[1] for image in (x, other))
+        assert torch.equal(a, b) is closed
+
+
+def test_the_length_of_the_kl_warm_up_was_a_share_of_the_steps():
+    assert COSDDConfig.model_validate({"kl_warmup": 0.05}).kl_warmup_steps == 300

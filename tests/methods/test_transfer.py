@@ -119,7 +119,7 @@ def comes_with_it(rows, tmp_path, monkeypatch):
 
 def test_trainings_start_from_the_network_that_comes_with_it(comes_with_it, noisy):
     job = api.prepare_run(api.as_images(noisy, "YX"), tiny_recipe())
-    assert job.recipe.settings.kl_warmup == 0
+    assert job.recipe.settings.kl_warmup_steps == 0
     assert job.trained_on.start == "the pretrained network"
     given = comes_with_it.state_dict()
     for name, value in job.build().state_dict().items():
@@ -136,7 +136,7 @@ def test_else_they_start_from_random_weights(comes_with_it, noisy, settings, tra
     job = api.prepare_run(api.as_images(noisy, "YX"), recipe)
     assert job.weights is None
     assert job.trained_on.start == "random weights"
-    assert job.recipe.settings.kl_warmup == COSDDConfig().kl_warmup
+    assert job.recipe.settings.kl_warmup_steps == COSDDConfig().kl_warmup_steps
 
 
 def test_the_network_in_the_package_fits_the_quick_preset():

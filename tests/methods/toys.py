@@ -11,6 +11,7 @@ from napari_cosdd.methods.noise_axis import NoiseAxisConfig, NoiseAxisMethod
 from napari_cosdd.methods.outputs import MEAN, Output
 from napari_cosdd.methods.values import (
     NO_ASSETS,
+    TRAINED,
     Losses,
     Needs,
     Paper,
@@ -48,7 +49,7 @@ class Toy(Method[ToyConfig]):
     def suits(cls, facts):
         return Suitability(1, "A toy suits nobody.")
 
-    def losses(self, batch, generator, progress=1.0):
+    def losses(self, batch, generator, stage=TRAINED):
         wanted = batch.x if batch.target is None else batch.target
         error = (self.net(batch.x) - wanted).square()
         return Losses({"toy": weighted_mean(error, batch.weight)}, {})
@@ -89,7 +90,7 @@ class NoiseModelToy(Toy):
     title = "Noise model toy"
     needs = Needs(noise_models=frozenset({"mixture"}))
 
-    def losses(self, batch, generator, progress=1.0):
+    def losses(self, batch, generator, stage=TRAINED):
         x, s = (self.spec.to_grey(a) for a in (batch.x, self.net(batch.x)))
         nll = -self.noise_model.log_prob(x, s)
         return Losses({"toy": weighted_mean(nll, batch.weight)}, {})

@@ -4,7 +4,6 @@ import os
 import subprocess
 import sys
 
-import numpy as np
 import pytest
 import tifffile
 import torch
@@ -13,18 +12,19 @@ import torch.multiprocessing as mp
 
 from helpers import TINY, TRAINING, awaken, build, tiny_recipe
 from napari_cosdd import api
-from napari_cosdd.datasets.crops import Crops
 from napari_cosdd.errors import BadInputError
 from napari_cosdd.events import StepDone
 from napari_cosdd.methods import cosdd
+from napari_cosdd.methods.values import Batch
 from napari_cosdd.settings.training import TrainingConfig
 from napari_cosdd.training.distributed import Processes
+from napari_cosdd.training.estimate import END
 from napari_cosdd.training.stepper import Stepper
 
 pytestmark = pytest.mark.skipif(
     not (dist.is_available() and dist.is_gloo_available()), reason="needs gloo"
 )
-BATCH = Crops(np.random.default_rng(0).normal(size=(4, 1, 32, 32)).astype(np.float32))
+BATCH = Batch(torch.randn(4, 1, 32, 32, generator=torch.Generator().manual_seed(0)))
 
 
 def no_noise(generator):
@@ -37,7 +37,7 @@ def take_a_step():
     cosdd.fresh_noise = no_noise
     config = TrainingConfig(batch_size=4, warmup_steps=0)
     stepper = Stepper(awaken(build("cosdd")), config, torch.device("cpu"), 0)
-    list(stepper.step(BATCH, 1.0, 1e-3, "from random weights"))
+    list(stepper.step(BATCH, END, 1e-3, "from random weights"))
     gradients = [p.grad.clone() for p in stepper.parameters]
     return gradients, [p.detach().clone() for p in stepper.parameters]
 

@@ -23,9 +23,10 @@ from napari_cosdd.events import (
     Warned,
 )
 from napari_cosdd.methods.cosdd import COSDD
-from napari_cosdd.methods.values import Problem
+from napari_cosdd.methods.values import TRAINED, Problem
 from napari_cosdd.models.trained_model import TrainedModel
 from napari_cosdd.training import recovery
+from napari_cosdd.training.batches import batch_of
 from napari_cosdd.training.saving import load_state, resume_path
 from napari_cosdd.training.stepper import Stepper
 
@@ -117,7 +118,9 @@ def test_resuming_from_nothing_or_other_settings_is_refused(noisy, tmp_path):
 def test_micro_batches_give_the_gradient_of_the_whole_batch(noisy):
     """Without latent noise the accumulated gradient is exactly that of the batch."""
     training = job(noisy, batch_size=4)
-    batch = training.crops.batch(4, np.random.default_rng(0))
+    batch = batch_of(
+        training.crops.batch(4, np.random.default_rng(0)), torch.device("cpu")
+    )
     gradients = []
     for micro_batch in (4, 3, 1):
         config = training.recipe.training.model_copy(
@@ -125,7 +128,7 @@ def test_micro_batches_give_the_gradient_of_the_whole_batch(noisy):
         )
         stepper = Stepper.seeded(training.build, config, torch.device("cpu"), 0)
         stepper.method.ladder.sample_posterior = _quiet(stepper.method.ladder)
-        stepper.accumulate(batch, 1.0)
+        stepper.accumulate(batch, TRAINED)
         gradients.append(
             [p.grad.clone() for p in stepper.parameters if p.grad is not None]
         )
@@ -142,10 +145,10 @@ def _quiet(ladder):
 def test_memory_running_out_halves_the_micro_batch(noisy, monkeypatch):
     original = COSDD.losses
 
-    def hungry(self, batch, generator, progress=1.0):
+    def hungry(self, batch, generator, stage=TRAINED):
         if len(batch.x) > 1:
             raise torch.OutOfMemoryError("out of memory")
-        return original(self, batch, generator, progress)
+        return original(self, batch, generator, stage)
 
     training = job(noisy, max_steps=2, batch_size=4, validation_every=50)
     monkeypatch.setattr(COSDD, "losses", hungry)
@@ -175,9 +178,9 @@ def test_bad_updates_are_skipped_rolled_back_and_at_last_given_up(
 ):
     original, calls = COSDD.losses, 0
 
-    def poisoned(self, batch, generator, progress=1.0):
+    def poisoned(self, batch, generator, stage=TRAINED):
         nonlocal calls
-        losses = original(self, batch, generator, progress)
+        losses = original(self, batch, generator, stage)
         calls += 1
         if calls > 3 and torch.is_grad_enabled():
             losses.objectives["signal"] = losses.objectives["signal"] * float("nan")
@@ -197,9 +200,9 @@ def test_bad_updates_are_skipped_rolled_back_and_at_last_given_up(
 def test_updates_left_out_are_counted_and_told(noisy, monkeypatch):
     original, calls = COSDD.losses, 0
 
-    def odd(self, batch, generator, progress=1.0):
+    def odd(self, batch, generator, stage=TRAINED):
         nonlocal calls
-        losses = original(self, batch, generator, progress)
+        losses = original(self, batch, generator, stage)
         if torch.is_grad_enabled():
             calls += 1
             if calls in (4, 6):

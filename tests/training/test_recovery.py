@@ -24,17 +24,16 @@ def told(recovery, **given):
 
 def test_single_bad_updates_are_left_out_and_counted():
     recovery = Recovery()
-    assert [recovery.after_update(s) for s in (True, False, True, False)] == [
-        "go on"
-    ] * 4
+    updates = [(0, 0), (1, 1), (0, 0), (1, 1)]
+    assert [recovery.after_updates(*u) for u in updates] == ["go on"] * 4
     assert (recovery.skipped, recovery.skipped_in_row) == (2, 1)
 
 
 def test_many_bad_updates_in_a_row_go_back_and_at_last_give_up():
     recovery = Recovery()
     verdicts = [
-        recovery.after_update(False)
-        for _ in range(SKIPS_ALLOWED * (ROLLBACKS_ALLOWED + 1))
+        recovery.after_updates(1, i % SKIPS_ALLOWED + 1)
+        for i in range(SKIPS_ALLOWED * (ROLLBACKS_ALLOWED + 1))
     ]
     assert verdicts.count("go back") == ROLLBACKS_ALLOWED
     assert verdicts[SKIPS_ALLOWED - 1] == "go back"

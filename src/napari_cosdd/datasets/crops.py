@@ -1,7 +1,9 @@
 """Random crops to train on, and fixed ones to validate on."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,6 +71,24 @@ class Crops:
         return cls(noisy, np.stack(targets) if targets else None, weight)
 
 
+class Place(NamedTuple):
+    """The place of a crop.
+
+    Attributes
+    ----------
+    block : Block
+        Names the image.
+    start : tuple of int
+        First pixel per spatial axis.
+    flipped : tuple of int
+        Spatial axes that are flipped.
+    """
+
+    block: Block
+    start: tuple[int, ...]
+    flipped: tuple[int, ...]
+
+
 class CropSampler:
     """Draws random crops from training blocks and fixed ones from validation blocks.
 
@@ -108,9 +128,39 @@ class CropSampler:
 
     def batch(self, n: int, rng: np.random.Generator) -> Crops:
         """Return `n` random training crops."""
+        return Crops.stacked([self._cut(p, self.crop) for p in self.places(n, rng)])
+
+    def places(self, n: int, rng: np.random.Generator) -> list[Place]:
+        """Return the places of `n` random training crops."""
         chosen = rng.choice(len(self.parts.train), size=n, p=self._weights)
-        crops = [self._crop(self.parts.train[i], self.crop, rng) for i in chosen]
-        return Crops.stacked([self._flipped(c, rng) for c in crops])
+        blocks = [self.parts.train[i] for i in chosen]
+        starts = [_start(block, self.crop, rng) for block in blocks]
+        flips = [
+            tuple(a for a in self.symmetries if rng.random() < 0.5) for _ in blocks
+        ]
+        return [Place(*place) for place in zip(blocks, starts, flips, strict=True)]
+
+    @property
+    def n_bytes(self) -> int:
+        """Bytes of all training images, with their targets, as float32."""
+        kinds = 2 if any(p.target is not None for p in self.pairs) else 1
+        pixels = sum(math.prod(self._size(stack)) for stack, _ in self._image_keys())
+        return 4 * kinds * pixels * self.spec.n_channels
+
+    def whole_images(self) -> dict[tuple[int, int], Crops]:
+        """Return all training images by stack and index, each (c, *spatial)."""
+        images = {}
+        for stack, image in self._image_keys():
+            size = self._size(stack)
+            whole = Block(stack, image, (0,) * len(size), size)
+            images[stack, image] = self._cut(Place(whole, whole.start, ()), size)
+        return images
+
+    def _image_keys(self) -> list[tuple[int, int]]:
+        return sorted({(b.stack, b.image) for b in self.parts.train})
+
+    def _size(self, stack: int) -> tuple[int, ...]:
+        return self.pairs[stack].noisy.size
 
     def validation(self, seed: int = 0) -> Crops:
         """Return the fixed validation crops.
@@ -135,17 +185,14 @@ class CropSampler:
         n = len(blocks)
         order = [int(i) for i in rng.permutation(n)]
         chosen = [order[i % n] for i in range(VALIDATION_CROPS)]
-        return Crops.stacked([self._crop(blocks[i], size, rng) for i in chosen])
+        places = [Place(blocks[i], _start(blocks[i], size, rng), ()) for i in chosen]
+        return Crops.stacked([self._cut(place, size) for place in places])
 
-    def _crop(
-        self, block: Block, size: tuple[int, ...], rng: np.random.Generator
-    ) -> Crops:
-        start = [
-            int(rng.integers(a, b - s + 1))
-            for a, b, s in zip(block.start, block.stop, size, strict=True)
-        ]
+    def _cut(self, place: Place, size: tuple[int, ...]) -> Crops:
+        """Return one crop, (c, *spatial)."""
+        block = place.block
         region: Region = tuple(
-            slice(a, a + s) for a, s in zip(start, size, strict=True)
+            slice(a, a + s) for a, s in zip(place.start, size, strict=True)
         )
         pair, spec = self.pairs[block.stack], self.spec
         pixels, known = pair.noisy.read_known(block.image, region)
@@ -155,11 +202,20 @@ class CropSampler:
             pixels, also_known = pair.target.read_known(block.image, region)
             target = spec.results.apply(pixels, spec.ndim)
             known = _both(known, also_known)
-        return Crops(noisy, target, None if known is None else known.astype(np.float32))
-
-    def _flipped(self, crop: Crops, rng: np.random.Generator) -> Crops:
-        axes = tuple(a + 1 for a in self.symmetries if rng.random() < 0.5)
+        weight = None if known is None else known.astype(np.float32)
+        crop = Crops(noisy, target, weight)
+        axes = tuple(a + 1 for a in place.flipped)
         return crop.map(lambda array: np.flip(array, axes)) if axes else crop
+
+
+def _start(
+    block: Block, size: tuple[int, ...], rng: np.random.Generator
+) -> tuple[int, ...]:
+    """Return the first pixel of a random crop inside a block."""
+    return tuple(
+        int(rng.integers(a, b - s + 1))
+        for a, b, s in zip(block.start, block.stop, size, strict=True)
+    )
 
 
 def _both(a: Known, b: Known) -> Known:

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from typing import Self
 
-import torch
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor
 
+from napari_cosdd.devices import constant
 from napari_cosdd.images.normalization import Normalization
 
 #: Lower bound on the modelled deviation of the noise, normalized units.
@@ -66,5 +66,5 @@ class DataSpec(BaseModel):
         return (x - self._column(self.normalization.mean, x)) / self.scale(x)
 
     def _column(self, values: Sequence[float], like: Tensor) -> Tensor:
-        column = torch.tensor(values, dtype=torch.float32, device=like.device)
+        column = constant(tuple(values), like.device)
         return column.reshape(-1, *(1,) * self.ndim)

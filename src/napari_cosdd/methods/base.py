@@ -18,13 +18,16 @@ from napari_cosdd.images.axes import SPATIAL
 from napari_cosdd.methods.capabilities import Predicts, SamplesSignal
 from napari_cosdd.methods.values import (
     NO_ASSETS,
+    TRAINED,
     Assets,
     Batch,
     Groups,
     Losses,
+    Moment,
     Needs,
     Paper,
     Problem,
+    Stage,
     Suitability,
 )
 from napari_cosdd.nets.ladder_vae import fresh_noise
@@ -89,7 +92,7 @@ class Trainable(nn.Module, ABC):
 
     @abstractmethod
     def losses(
-        self, batch: Batch, generator: torch.Generator, progress: float = 1.0
+        self, batch: Batch, generator: torch.Generator, stage: Stage = TRAINED
     ) -> Losses:
         """Return the objectives to minimize and the metrics to show.
 
@@ -99,9 +102,13 @@ class Trainable(nn.Module, ABC):
             Crops.
         generator : torch.Generator
             Source of all randomness, on the device of the batch.
-        progress : float
-            Share of the training done, for warm-ups; 1 at validation.
+        stage : Stage
+            From `stage`; at validation, that of a trained method.
         """
+
+    def stage(self, moment: Moment) -> Stage:
+        """Return how the losses differ at this moment from those at the end."""
+        return TRAINED
 
     def criterion(self, losses: Mapping[str, float]) -> float:
         """Return the number whose minimum over validations selects the best weights."""

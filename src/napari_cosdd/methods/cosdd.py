@@ -12,6 +12,7 @@ from pydantic import Field
 from torch import Tensor
 
 from napari_cosdd.datasets.spec import DataSpec
+from napari_cosdd.devices import constant
 from napari_cosdd.distributions.mixture import GaussianMixture
 from napari_cosdd.events import Curve
 from napari_cosdd.methods.base import Method, Preset
@@ -25,11 +26,14 @@ from napari_cosdd.methods.noise_axis import (
 from napari_cosdd.methods.outputs import MEAN, Output
 from napari_cosdd.methods.values import (
     NO_ASSETS,
+    TRAINED,
     Assets,
     Batch,
     Losses,
+    Moment,
     Needs,
     Paper,
+    Stage,
     Suitability,
     weighted_mean,
 )
@@ -49,6 +53,10 @@ PAPER = Paper(
 
 #: Share of a fine-tuning, at its start, in which only the noise decoder learns.
 DECODER_ONLY = 0.1
+#: Largest share of the steps in which the decoder sees no earlier pixels.
+CLOSED_SHARE = 0.2
+#: Names of stages.
+DECODER_LEARNS, VIEW_CLOSED = "decoder learns", "view closed"
 
 
 class COSDDConfig(NoiseAxisConfig, LadderConfig):
@@ -83,6 +91,14 @@ class COSDDConfig(NoiseAxisConfig, LadderConfig):
         title="Direct denoiser",
         description="Also train a U-Net that gives the mean in one pass",
     )
+    closed_steps: int = Field(
+        default=100,
+        ge=0,
+        title="Closed view",
+        description="Steps, at the start, in which the decoder of the noise sees no "
+        "earlier pixels: the latents learn the signal before it can predict it",
+        json_schema_extra={"unit": "steps"},
+    )
     decoder_only: float = Field(
         default=0.0,
         ge=0,
@@ -98,7 +114,8 @@ class COSDDConfig(NoiseAxisConfig, LadderConfig):
         The noise decoder learns first. Until it models the noise, the latents would
         learn the noise that it cannot explain, and unlearn it only slowly.
         """
-        return self.model_copy(update={"kl_warmup": 0.0, "decoder_only": DECODER_ONLY})
+        start = {"kl_warmup_steps": 0, "closed_steps": 0, "decoder_only": DECODER_ONLY}
+        return self.model_copy(update=start)
 
 
 def _paper_sizes(n_levels: int, n_channels: int) -> COSDDConfig:
@@ -202,23 +219,41 @@ class COSDD(LadderMethod[COSDDConfig], NoiseAxisMethod[COSDDConfig]):
 
     # Training -------------------------------------------------------------------
 
+    def stage(self, moment: Moment) -> Stage:
+        """Return the stage: decoder only, view closed, or as in the end.
+
+        A strong autoregressive decoder explains the image from its earlier pixels
+        before the latents carry anything, and the posterior collapses. It does not if
+        it sees no earlier pixels at the start. (Ours; docs/measurements.md.) A fresh
+        start after a collapse keeps the view closed for twice as long.
+        """
+        weights = super().stage(moment).weights
+        if moment.share < self.config.decoder_only:
+            return Stage(DECODER_LEARNS, weights)
+        closed = self.config.closed_steps * 2**moment.restarts
+        if moment.step < min(closed, CLOSED_SHARE * moment.steps):
+            return Stage(VIEW_CLOSED, weights)
+        return Stage(weights=weights)
+
     def losses(
-        self, batch: Batch, generator: torch.Generator, progress: float = 1.0
+        self, batch: Batch, generator: torch.Generator, stage: Stage = TRAINED
     ) -> Losses:
         """Return the objectives `neg_elbo`, `signal` and `direct`, and their parts."""
         x, weight = batch.x, batch.weight
-        ladder_learns = progress >= self.config.decoder_only
+        ladder_learns = stage.name != DECODER_LEARNS
         with torch.set_grad_enabled(torch.is_grad_enabled() and ladder_learns):
             features = self.ladder.encode(x)
             latents = self.ladder.sample_posterior(features, fresh_noise(generator))
-        log_prob = self.likelihood(x, latents.code).log_prob(self.decoder.rows(x))
+        closed = stage.name == VIEW_CLOSED
+        likelihood = self.likelihood(x, latents.code, closed=closed)
+        log_prob = likelihood.log_prob(self.decoder.rows(x))
         counting = None if weight is None else self.decoder.rows(weight)
         nll = -weighted_mean(log_prob, counting)
         kl_by_level = self.kl_by_level(latents.kl, x)
         s = self.signal(latents.code.detach()).float()
         signal = weighted_mean((s - x).square(), weight)
         objectives = {
-            "neg_elbo": nll + self.weighted_kl(kl_by_level, progress),
+            "neg_elbo": nll + self.weighted_kl(kl_by_level, stage),
             "signal": signal,
         }
         if self.direct is not None:
@@ -304,14 +339,19 @@ class COSDD(LadderMethod[COSDDConfig], NoiseAxisMethod[COSDDConfig]):
         code = self.ladder.sample_prior(n, size, noise).code
         return Draw(self.signal(code), code)
 
-    def likelihood(self, x: Tensor, code: Tensor) -> GaussianMixture:
-        """Return p(x | z) of each pixel given earlier ones, rows as the last axis."""
-        location, parameters = self.decoder(x, code)
+    def likelihood(
+        self, x: Tensor, code: Tensor, *, closed: bool = False
+    ) -> GaussianMixture:
+        """Return p(x | z) of each pixel given earlier ones, rows as the last axis.
+
+        With its view closed, the decoder sees no earlier pixels.
+        """
+        location, parameters = self.decoder(x, code, closed=closed)
         return GaussianMixture.from_parameters(location, parameters, self._floor(x))
 
     def _floor(self, like: Tensor) -> Tensor:
         """Return the smallest deviation of each channel, (c, 1, 1, 1)."""
-        floors = torch.tensor(self.spec.scale_floors, device=like.device)
+        floors = constant(tuple(self.spec.scale_floors), like.device)
         return floors.reshape(-1, 1, 1, 1)
 
     @property

@@ -17,11 +17,13 @@ from napari_cosdd.methods.capabilities import Draw
 from napari_cosdd.methods.ladder import LadderConfig, LadderMethod
 from napari_cosdd.methods.values import (
     NO_ASSETS,
+    TRAINED,
     Assets,
     Batch,
     Losses,
     Needs,
     Paper,
+    Stage,
     Suitability,
     weighted_mean,
 )
@@ -106,7 +108,7 @@ class HDN(LadderMethod[LadderConfig]):
     # Training -------------------------------------------------------------------
 
     def losses(
-        self, batch: Batch, generator: torch.Generator, progress: float = 1.0
+        self, batch: Batch, generator: torch.Generator, stage: Stage = TRAINED
     ) -> Losses:
         """Return the objective `neg_elbo`, and its parts as metrics."""
         x = batch.x
@@ -117,7 +119,7 @@ class HDN(LadderMethod[LadderConfig]):
         nll = -weighted_mean(self._log_prob(x, s), batch.weight)
         kl_by_level = self.kl_by_level(latents.kl, x)
         error = weighted_mean((s.detach() - x).square(), batch.weight)
-        objectives = {"neg_elbo": nll + self.weighted_kl(kl_by_level, progress)}
+        objectives = {"neg_elbo": nll + self.weighted_kl(kl_by_level, stage)}
         kl = torch.stack(kl_by_level).sum()
         metrics = {"nll": nll, "kl": kl, "signal": error}
         metrics |= self.signal_metrics(x, error, batch.weight)

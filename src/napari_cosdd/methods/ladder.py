@@ -14,11 +14,14 @@ from napari_cosdd.methods.values import (
     NO_ASSETS,
     Assets,
     Groups,
+    Moment,
     Problem,
+    Stage,
     weighted_mean,
 )
 from napari_cosdd.nets.ladder_vae import LadderVAE
 from napari_cosdd.nets.signal_decoder import SignalDecoder
+from napari_cosdd.settings.training import STEPS_FROM_RANDOM
 
 #: Extra weight of the KL in the criterion: a nat in the latents must save 1.2 nats of
 #: likelihood, or else it is taken to carry noise.
@@ -84,15 +87,23 @@ class LadderConfig(MethodConfig):
         description="Weight of the KL term at the first step: a small one makes "
         "the latents carry the signal before they have to be economical",
     )
-    kl_warmup: float = Field(
-        default=0.05,
+    kl_warmup_steps: int = Field(
+        default=300,
         ge=0,
-        le=0.9,
         title="KL warm-up",
-        description="Share of the training over which that weight rises to 1",
+        description="Steps over which that weight rises to 1",
+        json_schema_extra={"unit": "steps"},
     )
 
-    def kl_weights(self, progress: float) -> list[float]:
+    @classmethod
+    def with_present_names(cls, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the settings by present names; a share of the steps becomes steps."""
+        values = super().with_present_names(given)
+        if (share := values.pop("kl_warmup", None)) is not None:
+            values["kl_warmup_steps"] = round(STEPS_FROM_RANDOM * float(share))
+        return values
+
+    def kl_weights(self, step: int) -> tuple[float, ...]:
         """Return the weight of each level's KL, lowest level first.
 
         All weights rise to 1 during the warm-up. The top level starts lowest, at
@@ -100,13 +111,13 @@ class LadderConfig(MethodConfig):
         alone is fine enough to carry pixel noise, which it would have to unlearn
         (measured in docs/measurements.md).
         """
-        rise = min(1.0, progress / self.kl_warmup) if self.kl_warmup else 1
+        rise = min(1.0, step / self.kl_warmup_steps) if self.kl_warmup_steps else 1
         top = self.n_levels - 1
         starts = [
             self.kl_start ** (level / top if top else 1)
             for level in range(self.n_levels)
         ]
-        return [start + (1 - start) * rise for start in starts]
+        return tuple(start + (1 - start) * rise for start in starts)
 
 
 LadderT = TypeVar("LadderT", bound=LadderConfig)
@@ -162,9 +173,13 @@ class LadderMethod(Method[LadderT]):
         """Return the KL of each level, lowest first, in nats per pixel of `x`."""
         return [level.mean() / x[0].numel() for level in kl]
 
-    def weighted_kl(self, kl_by_level: list[Tensor], progress: float) -> Tensor:
-        """Return the weighted sum of the KL of all levels at this progress."""
-        weights = self.config.kl_weights(progress)
+    def stage(self, moment: Moment) -> Stage:
+        """Return the weights of the KL at this moment, lowest level first."""
+        return Stage(weights=self.config.kl_weights(moment.step))
+
+    def weighted_kl(self, kl_by_level: list[Tensor], stage: Stage) -> Tensor:
+        """Return the weighted sum of the KL of all levels; weights of 1 if none."""
+        weights: Any = stage.weights or (1.0,) * len(kl_by_level)
         terms = [w * level for w, level in zip(weights, kl_by_level, strict=True)]
         total: Any = sum(terms)
         return total

@@ -5,7 +5,7 @@ with self-supervised blind-spot networks", ISBI 2020.
 """
 
 from collections.abc import Mapping
-from itertools import product
+from itertools import chain, product
 from typing import ClassVar, Self
 
 import torch
@@ -13,6 +13,7 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn import functional as F
 
+from napari_cosdd.devices import constant
 from napari_cosdd.events import Curve
 from napari_cosdd.methods.base import Preset
 from napari_cosdd.methods.noise_axis import (
@@ -22,10 +23,12 @@ from napari_cosdd.methods.noise_axis import (
 )
 from napari_cosdd.methods.unet_method import UNetConfig, UNetMethod
 from napari_cosdd.methods.values import (
+    TRAINED,
     Batch,
     Losses,
     Needs,
     Paper,
+    Stage,
     Suitability,
 )
 from napari_cosdd.noise_analysis.facts import NoiseFacts
@@ -110,7 +113,7 @@ class Noise2Void(UNetMethod[Noise2VoidConfig], NoiseAxisMethod[Noise2VoidConfig]
         return Suitability(0, "Noise2Void masks points or lines and does not fit.")
 
     def losses(
-        self, batch: Batch, generator: torch.Generator, progress: float = 1.0
+        self, batch: Batch, generator: torch.Generator, stage: Stage = TRAINED
     ) -> Losses:
         """Return the squared error at the targets, whose line is hidden."""
         x = batch.x
@@ -163,8 +166,8 @@ class Noise2Void(UNetMethod[Noise2VoidConfig], NoiseAxisMethod[Noise2VoidConfig]
         hidden = pool(_padded(targets.float(), reach), size, stride=1) > 0
         return targets, hidden
 
-    def _steps(self) -> Tensor:
-        """Return where values for hidden pixels may come from, (n, ndim).
+    def _steps(self) -> list[tuple[int, ...]]:
+        """Return where values for hidden pixels may come from, offsets per axis.
 
         Not from the line that is hidden: its noise is related to the target's. Where
         there are lines only, from beyond what is hidden.
@@ -178,21 +181,24 @@ class Noise2Void(UNetMethod[Noise2VoidConfig], NoiseAxisMethod[Noise2VoidConfig]
         if not steps:
             hidden = 2 * self.noise_reach  # from one end of a line to the other
             steps = [(sign * (hidden + s),) for s in near if s > 0 for sign in (-1, 1)]
-        return torch.tensor(steps)
+        return steps
 
 
 def _padded(mask: Tensor, reach: list[int]) -> Tensor:
     return F.pad(mask, [r for side in reversed(reach) for r in (side, side)])
 
 
-def _neighbours(x: Tensor, steps: Tensor, generator: torch.Generator) -> Tensor:
+def _neighbours(
+    x: Tensor, steps: list[tuple[int, ...]], generator: torch.Generator
+) -> Tensor:
     """Return for every pixel the value of another one, one of `steps` away.
 
     What lies beyond the image is taken from as far on the other side.
     """
     shape = (x.shape[0], *x.shape[2:])
     choice = torch.randint(len(steps), shape, generator=generator, device=x.device)
-    chosen = steps.to(x.device)[choice]
+    offsets = constant(tuple(chain.from_iterable(steps)), x.device, torch.int64)
+    chosen = offsets.reshape(len(steps), -1)[choice]
     flat = torch.zeros_like(choice)
     for axis, length in enumerate(shape[1:]):
         along = [-1 if a == axis else 1 for a in range(len(shape) - 1)]

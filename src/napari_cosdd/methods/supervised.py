@@ -9,7 +9,7 @@ from napari_cosdd.errors import BadInputError
 from napari_cosdd.events import Curve
 from napari_cosdd.methods.base import Preset
 from napari_cosdd.methods.unet_method import UNetConfig, UNetMethod
-from napari_cosdd.methods.values import Batch, Losses, weighted_mean
+from napari_cosdd.methods.values import TRAINED, Batch, Losses, Stage, weighted_mean
 from napari_cosdd.settings.training import TrainingConfig
 
 #: Sizes of the papers' U-Net, whose first level has full resolution.
@@ -42,7 +42,7 @@ class SupervisedMethod(UNetMethod[SupervisedConfig]):
     tiny: ClassVar = {"n_channels": 8, "n_levels": 2}
 
     def losses(
-        self, batch: Batch, generator: torch.Generator, progress: float = 1.0
+        self, batch: Batch, generator: torch.Generator, stage: Stage = TRAINED
     ) -> Losses:
         """Return the error of the U-Net's estimate against the target."""
         if batch.target is None:

@@ -1,6 +1,6 @@
 """The values that pass between a method and the engine."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -35,6 +35,63 @@ class Batch(NamedTuple):
     x: Tensor
     target: Tensor | None = None
     weight: Tensor | None = None
+
+    def part(self, which: slice) -> "Batch":
+        """Return some of the crops."""
+        return self.map(lambda values: values[which])
+
+    def map(self, change: Callable[[Tensor], Tensor]) -> "Batch":
+        """Return the batch with `change` applied to each tensor."""
+        target = None if self.target is None else change(self.target)
+        weight = None if self.weight is None else change(self.weight)
+        return Batch(change(self.x), target, weight)
+
+    def copy_(self, other: "Batch") -> None:
+        """Copy the values of a batch of the same shapes into this one."""
+        for mine, given in zip(self, other, strict=True):
+            if mine is not None and given is not None:
+                mine.copy_(given)
+
+
+class Moment(NamedTuple):
+    """How far a training is.
+
+    Attributes
+    ----------
+    step : int
+        Steps since the weights were new: since the start, or the last fresh start.
+    steps : int
+        Steps of the training at most; very large where only time limits it.
+    share : float
+        Share of the training done, by steps or time, 0 to 1.
+    restarts : int
+        Fresh starts so far, each after a problem.
+    """
+
+    step: int
+    steps: int
+    share: float
+    restarts: int = 0
+
+
+class Stage(NamedTuple):
+    """How the losses of a step differ from those of a trained method.
+
+    Attributes
+    ----------
+    name : str
+        Kind of step. Steps of one name compute the same operations, so that a GPU may
+        record them once.
+    weights : tuple of float or of Tensor
+        Factors that change from step to step, such as the weights of KL terms.
+    """
+
+    name: str = ""
+    weights: tuple[float, ...] | tuple[Tensor, ...] = ()
+
+
+#: The losses of a trained method.
+TRAINED = Stage()
 
 
 class Losses(NamedTuple):

@@ -170,8 +170,12 @@ class AutoregressiveDecoder(nn.Module):
         length = moved.pop(axis - 2 if axis > 0 else -1)
         return h.reshape(*h.shape[:2], *moved, length).movedim(-1, axis)
 
-    def forward(self, x: Tensor, code: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, x: Tensor, code: Tensor, *, closed: bool = False
+    ) -> tuple[Tensor, Tensor]:
         """Return the mixture's location (n, c, rows, x) and its raw parameters.
+
+        With the view closed, no earlier pixels are seen.
 
         The parameters have shape (n, c, 3, components, rows, x): logits, offsets
         from the location, and scales before their floor.
@@ -180,7 +184,7 @@ class AutoregressiveDecoder(nn.Module):
             # Half precision would round by as much as weak noise deviates.
             location = self.rows(self.location(code.to(x.dtype)))
         residual = F.pad(self.rows(x) - location, (1, 0))[..., :-1]
-        if self.receptive_field == 0:
+        if closed or self.receptive_field == 0:
             residual = torch.zeros_like(residual)
         coded = self.rows(code)
         h = self.entry(residual) + self._condition(coded, 0)

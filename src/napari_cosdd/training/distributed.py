@@ -13,8 +13,8 @@ import torch
 import torch.distributed as dist
 from torch import nn
 
-from napari_cosdd.datasets.crops import Crops
 from napari_cosdd.errors import BadInputError
+from napari_cosdd.methods.values import Batch
 
 
 class Processes:
@@ -50,9 +50,10 @@ class Processes:
                 f"processes; use a batch size that is a multiple of {self.size}"
             )
 
-    def share_of(self, batch: Crops) -> Crops:
+    def share_of(self, batch: Batch) -> Batch:
         """Return this process's part of a batch."""
-        return batch.take(slice(self.rank, None, self.size))
+        mine = slice(self.rank, None, self.size)
+        return batch if self.size == 1 else batch.part(mine)
 
     def average_gradients(self, parameters: Sequence[nn.Parameter]) -> None:
         """Replace gradients by their mean over all processes."""

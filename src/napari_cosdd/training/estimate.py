@@ -12,10 +12,13 @@ import torch
 from napari_cosdd.datasets.crops import Crops, CropSampler
 from napari_cosdd.devices import describe_device
 from napari_cosdd.methods.base import Method
+from napari_cosdd.methods.values import Moment
 from napari_cosdd.settings.training import TrainingConfig
+from napari_cosdd.training.batches import batch_of
 from napari_cosdd.training.memory import estimate_memory
 from napari_cosdd.training.stepper import Stepper
 
+END = Moment(10**6, 10**6, 1.0)
 #: Number of timed steps, after a first one to warm up; largest side of their crops, px.
 TRIED, SIDE = 3, 64
 #: Largest number of pixels in a timed step: that of a `quick` step, which is fast.
@@ -64,14 +67,15 @@ def estimate_training(
     method: Any = stepper.method
     memory = estimate_memory(method, crops.crop, stepper.micro_batch)
     pixels = config.batch_size * math.prod(crops.crop)
-    batch = _small_batch(crops, config)
+    batch = batch_of(_small_batch(crops, config), device)
     seconds = []
     for _ in range(1 + TRIED):
         began = time.perf_counter()
-        for _ in stepper.step(batch, 1.0, 1e-6, "from random weights"):
+        for _ in stepper.step(batch, END, 1e-6, "from random weights"):
             pass
+        stepper.look()
         seconds.append(time.perf_counter() - began)
-    per_step = min(seconds[1:]) * pixels / batch.noisy[:, 0].size
+    per_step = min(seconds[1:]) * pixels / batch.x[:, 0].numel()
     total = config.steps * per_step
     if config.time_limit is not None:
         total = min(total, 60 * config.time_limit)

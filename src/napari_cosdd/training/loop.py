@@ -33,6 +33,7 @@ from napari_cosdd.events import (
 from napari_cosdd.methods.capabilities import DrawsNoise
 from napari_cosdd.methods.values import Problem
 from napari_cosdd.training import leakage
+from napari_cosdd.training.batches import tensor_of
 from napari_cosdd.training.memory import estimate_memory
 from napari_cosdd.training.properties import measured
 from napari_cosdd.training.recovery import ROLLBACKS_ALLOWED
@@ -88,18 +89,16 @@ def train(
             if phase == "free" and state.reference is None:
                 _draw_reference(run)
             share = state.share_since_start(run.progress)
-            rate = schedule.learning_rate(share, since_start)
-            update = yield from run.stepper.step(
-                run.crops.batch(run.config.batch_size, run.rng),
-                max(share, schedule.anchored_share(since_start)),
-                rate,
-                phase,
-            )
-            yield from _recover(run, update.stepped)
+            rate = schedule.learning_rate(share, since_start, run.recovery.restarts)
+            moment = schedule.moment(share, since_start, run.recovery.restarts)
+            batch = run.batches.draw(run.config.batch_size, run.rng)
+            yield from run.stepper.step(batch, moment, rate, phase)
             state.step += 1
             run.spend(began)
-            yield _step_done(run, update.losses, rate)
-            if state.step % run.config.validation_every == 0:
+            validation_is_due = state.step % run.config.validation_every == 0
+            if validation_is_due or run.stepper.look_is_due:
+                yield from _look(run)
+            if validation_is_due:
                 reason = yield from _validate(run)
             if run.saver.due:
                 yield from _save(run)
@@ -130,7 +129,7 @@ def _preview(run: TrainingRun) -> Preview:
     method, spec = run.method, run.method.spec
     cut = [slice(0, max(m, PREVIEW_SIDE // m * m)) for m in method.tile_multiple()]
     crop = run.validation_crops.take(slice(0, 1)).cut(cut)
-    x = run.stepper.tensor(crop.noisy)
+    x = tensor_of(crop.noisy, run.device)
     with torch.no_grad():
         estimates = method.preview(x, torch.Generator(run.device).manual_seed(0))
     noisy = spec.normalization.invert(crop.noisy[0], spec.ndim).astype(np.float32)
@@ -162,7 +161,7 @@ def _draw_reference(run: TrainingRun) -> None:
     method, best = run.method, run.state.best
     if best.has_problem or not isinstance(method, DrawsNoise):
         return
-    crops = run.stepper.tensor(run.crops.probes(run.config.seed).noisy)
+    crops = tensor_of(run.crops.probes(run.config.seed).noisy, run.device)
     with run.stepper.averaged():
         reference = leakage.draw_reference(method, crops, run.config.seed)
     removed = run.processes.agree([reference.removed], run.device)[0]
@@ -170,9 +169,12 @@ def _draw_reference(run: TrainingRun) -> None:
     best.stale = 0
 
 
-def _recover(run: TrainingRun, stepped: bool) -> Iterator[Event]:
-    """Carry out the verdict of `Recovery` on an update."""
-    verdict = run.recovery.after_update(stepped)
+def _look(run: TrainingRun) -> Iterator[Event]:
+    """Show the losses of the last steps, and carry out the verdict on their updates."""
+    update = run.stepper.look()
+    if update is None:
+        return
+    verdict = run.recovery.after_updates(update.skipped, update.skipped_in_row)
     if verdict == "go back":
         run.stepper.restore(run.state.sound)
         step = run.state.step
@@ -185,13 +187,9 @@ def _recover(run: TrainingRun, stepped: bool) -> Iterator[Event]:
             f"training became unstable {ROLLBACKS_ALLOWED + 1} times, at last at "
             f"step {run.state.step}{kept}. Lower the learning rate, or clip outliers"
         )
-
-
-def _step_done(run: TrainingRun, losses: dict[str, float], rate: float) -> StepDone:
-    """Return the event of a step, with the estimated remaining time."""
-    state, progress = run.state, run.progress
+    state, progress, losses = run.state, run.progress, update.losses
     rest = state.seconds * (1 - progress) / max(progress, 1e-9)
-    return StepDone(state.step, progress, losses, rate, state.seconds, rest)
+    yield StepDone(state.step, progress, losses, update.rate, state.seconds, rest)
 
 
 def _validate(
@@ -301,6 +299,7 @@ def _finish(run: TrainingRun, reason: Reason) -> Iterator[Event]:
     state = run.state
     if reason == "stopped" and state.step == 0:
         return
+    yield from _look(run)
     if reason == "stopped":  # before the extra validation below
         yield from _save(run)
     steps = state.history["step"]

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -24,7 +25,13 @@ def cosine_rate(progress: float, step: int, warmup_steps: int) -> float:
 
 
 class AveragedWeights:
-    """An exponential moving average of the parameters (EMA)."""
+    """An exponential moving average of the parameters (EMA).
+
+    Attributes
+    ----------
+    n_updates : int
+        Number of weights given by `next_weight`.
+    """
 
     def __init__(self, parameters: Iterable[nn.Parameter], decay: float) -> None:
         self.parameters: list[Tensor] = list(parameters)
@@ -32,12 +39,18 @@ class AveragedWeights:
         self.average = [p.detach().clone() for p in self.parameters]
         self.n_updates = 0
 
-    @torch.no_grad()
-    def update(self) -> None:
-        """Move the average towards the parameters, with less decay at the start."""
+    def next_weight(self) -> float:
+        """Return the weight of the parameters in the next update: larger at first."""
         decay = min(self.decay, (1 + self.n_updates) / (10 + self.n_updates))
-        torch._foreach_lerp_(self.average, self.parameters, 1 - decay)
         self.n_updates += 1
+        return 1 - decay
+
+    @torch.no_grad()
+    def update(self, weight: float | Tensor) -> None:
+        """Move the average towards the parameters by a weight, 0 to 1."""
+        change = torch._foreach_sub(self.parameters, self.average)
+        torch._foreach_mul_(change, weight)
+        torch._foreach_add_(self.average, change)
 
     @torch.no_grad()
     def swap(self) -> None:
@@ -79,40 +92,71 @@ EXPLODED = 1e4
 
 
 class GradientGuard:
-    """Shortens long gradients, and skips steps with exploding gradients.
+    """Shortens long gradients, and finds exploding ones.
 
     The limit is relative to the usual norm in this training: the likelihood of weak
-    noise is steep, so that gradients differ a thousandfold between images.
+    noise is steep, so that gradients differ a thousandfold between images. All values
+    stay on the device, so that nothing waits for them.
 
     Parameters
     ----------
     limit : float
         Gradients longer than `limit` times the usual norm are shortened to that length.
-        Steps are skipped only if the gradient is not finite, or `EXPLODED` times longer
-        than that: rare bright structures have the longest gradients until they are
-        learned, and skipping more steps would prevent that.
+        Steps are to be skipped only if the gradient is not finite, or `EXPLODED` times
+        longer than that: rare bright structures have the longest gradients until they
+        are learned, and skipping more steps would prevent that.
+    device : torch.device
+        Device of the gradients.
+
+    Attributes
+    ----------
+    usual : Tensor, scalar
+        Usual norm; infinite before the first gradient.
+    skipped, skipped_in_row : Tensor, scalar
+        Number of exploding gradients, in all and since the last good one.
     """
 
-    def __init__(self, limit: float) -> None:
+    def __init__(self, limit: float, device: torch.device | str = "cpu") -> None:
         self.limit = limit
-        self.usual = math.inf
+        self.usual = torch.tensor(math.inf, device=device)
+        self.skipped = torch.zeros((), device=device)
+        self.skipped_in_row = torch.zeros((), device=device)
 
-    def step(
-        self, optimizer: torch.optim.Optimizer, parameters: list[nn.Parameter]
-    ) -> tuple[bool, float]:
-        """Step unless the gradient explodes; return whether, and the unclipped norm."""
+    @torch.no_grad()
+    def check(self, parameters: Iterable[nn.Parameter]) -> tuple[Tensor, Tensor]:
+        """Shorten the gradients; return whether they explode, and their former norm."""
         gradients = [p.grad for p in parameters if p.grad is not None]
         norm: Tensor = nn.utils.get_total_norm(gradients)
-        value = float(norm)
         longest = self.limit * self.usual
-        if not math.isfinite(value) or value > EXPLODED * longest:
-            return False, value
-        if value > longest:
-            nn.utils.clip_grads_with_norm_(parameters, longest, norm)
+        explodes = ~norm.isfinite() | (norm > EXPLODED * longest)
+        too_long = norm > longest
+        factor = torch.where(too_long, longest / (norm + 1e-6), 1.0)
+        torch._foreach_mul_(gradients, factor)
+        kept = torch.minimum(norm, longest)
+        first = torch.where(kept > 0, kept, math.inf)  # a norm of zero sets no scale
+        usual = 0.98 * self.usual + 0.02 * kept
+        usual = torch.where(self.usual.isinf(), first, usual)
+        self.usual.copy_(torch.where(explodes, self.usual, usual))
+        self.skipped += explodes
+        self.skipped_in_row.copy_((self.skipped_in_row + 1) * explodes)
+        return explodes, norm
+
+
+def step_unless(optimizer: Any, skip: Tensor) -> None:
+    """Step the optimizer unless `skip` is true.
+
+    A fused optimizer reads that on the device, as it does for scaled gradients
+    (torch.amp): nothing is fetched.
+
+    Parameters
+    ----------
+    optimizer : torch.optim.Adam
+        Fused or not.
+    skip : Tensor, scalar, boolean
+        Whether to leave the step out.
+    """
+    if optimizer.defaults["fused"]:
+        optimizer.grad_scale, optimizer.found_inf = None, skip.float()
         optimizer.step()
-        kept = min(value, longest)
-        if math.isinf(self.usual):  # a norm of zero sets no scale
-            self.usual = kept or math.inf
-        else:
-            self.usual = 0.98 * self.usual + 0.02 * kept
-        return True, value
+    elif not skip:
+        optimizer.step()

@@ -39,20 +39,19 @@ class Recovery:
     rollbacks: int = 0
     restarts: int = 0
 
-    def after_update(self, stepped: bool) -> UpdateVerdict:
-        """Judge an update.
+    def after_updates(self, skipped: int, skipped_in_row: int) -> UpdateVerdict:
+        """Judge the updates since the last call.
 
         Parameters
         ----------
-        stepped : bool
-            False if it was skipped because its gradient was not finite or exploded.
+        skipped : int
+            How many were skipped because the gradient was not finite or exploded.
+        skipped_in_row : int
+            How many of them were the last ones in a row, those of before included.
         """
-        if stepped:
-            self.skipped_in_row = 0
-            return "go on"
-        self.skipped += 1
-        self.skipped_in_row += 1
-        if self.skipped_in_row < SKIPS_ALLOWED:
+        self.skipped += skipped
+        self.skipped_in_row = skipped_in_row
+        if skipped_in_row < SKIPS_ALLOWED:
             return "go on"
         if self.rollbacks == ROLLBACKS_ALLOWED:
             return "give up"

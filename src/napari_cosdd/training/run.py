@@ -15,6 +15,7 @@ from napari_cosdd.methods.base import Method
 from napari_cosdd.methods.capabilities import DrawsNoise
 from napari_cosdd.models.noise_model_file import NoiseModelInfo, to_plain
 from napari_cosdd.models.trained_model import TrainedModel
+from napari_cosdd.training.batches import batches
 from napari_cosdd.training.distributed import Processes
 from napari_cosdd.training.recipe import Recipe
 from napari_cosdd.training.recovery import Recovery
@@ -74,6 +75,7 @@ class TrainingRun:
         self.saver = Saver(output, config.save_every, writes=writes)
         self.rng = np.random.default_rng(config.seed)
         self.validation_crops = crops.validation(config.seed)
+        self.batches = batches(crops, self.device)
         self.stepper = self.new_stepper(config.seed)
         drawing = isinstance(self.method, DrawsNoise)
         self.schedule = Schedule(config, fine_tuning, drawing)

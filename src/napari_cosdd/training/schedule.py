@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from napari_cosdd.methods.values import Moment
 from napari_cosdd.settings.training import TrainingConfig
 from napari_cosdd.training.optim import cosine_rate
 
@@ -49,7 +50,17 @@ class Schedule:
             return "from random weights"
         return "free" if self.anchored_share(steps_since_start) == 1 else "anchored"
 
-    def learning_rate(self, share: float, steps_since_start: int) -> float:
-        """Return the rate of the next step; `share` of the training is done."""
+    def moment(self, share: float, steps_since_start: int, restarts: int) -> Moment:
+        """Return the moment of the next step, for the method's warm-ups."""
+        share = max(share, self.anchored_share(steps_since_start))
+        return Moment(steps_since_start, self.config.steps, share, restarts)
+
+    def learning_rate(
+        self, share: float, steps_since_start: int, restarts: int = 0
+    ) -> float:
+        """Return the rate of the next step; `share` of the training is done.
+
+        Each fresh start halves it.
+        """
         relative = cosine_rate(share, steps_since_start, self.config.warmup_steps)
-        return self.config.learning_rate * relative
+        return self.config.learning_rate * relative * 0.5**restarts
