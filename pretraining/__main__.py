@@ -1,168 +1,149 @@
 """`python -m pretraining`: see `pretraining`."""
 
+import time
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 import torch
 import typer
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from napari_cosdd.datasets.spec import DataSpec
 from napari_cosdd.datasets.summary import TrainedOn
-from napari_cosdd.images.normalization import Normalization
-from napari_cosdd.methods.cosdd import COSDD, COSDDConfig
-from napari_cosdd.methods.values import Batch
+from napari_cosdd.devices import choose_device, describe_device, fast_math
+from napari_cosdd.methods.cosdd import COSDD
+from napari_cosdd.methods.values import Batch, Moment
 from napari_cosdd.models.trained_model import TrainedModel
-from napari_cosdd.nets.autoregressive import AutoregressiveDecoder, dilations
-from napari_cosdd.nets.blocks import channels_last, weights_channels_last
 from napari_cosdd.settings.training import TrainingConfig
-from napari_cosdd.training.optim import AveragedWeights, GradientGuard, cosine_rate
-from napari_cosdd.training.stepper import BETAS
-from pretraining.noises import add_noise
-from pretraining.scenes import scene
+from napari_cosdd.training.optim import cosine_rate
+from napari_cosdd.training.stepper import Stepper
+from pretraining.objective import FIELDS, gains, set_receptive_field, untrained
+from pretraining.pool import Pool
 
-OUTPUT = Path(__file__).parents[1] / "src/napari_cosdd/weights/cosdd.safetensors"
-#: Scenes held at a time, and their side, pixels. One is drawn anew at each step.
-POOL, SIDE = 160, 192
-#: Crops of a step: number and side. Wide ones show the network a large image's inside.
-SHAPES = ((8, 64), (3, 112))
-#: Receptive fields trained in turn: those that two causal layers can have.
-FIELDS = (5, 7, 9)
-#: Weight of the error of the mean, squared normalized units, beside the ELBO in nats.
-SUPERVISED = 5.0
-#: Between two looks at the held-out scenes, steps; how many scenes.
-EVERY, HELD_OUT = 1000, 24
-
-
-class Pool:
-    """Pairs of clean and noisy scenes, in units of the noisy scene's own levels."""
-
-    def __init__(self, n: int, rng: np.random.Generator) -> None:
-        self.rng = rng
-        self.pairs = [self._pair(scene((SIDE, SIDE), rng)) for _ in range(n)]
-
-    def _pair(self, clean: Any) -> tuple[Any, Any]:
-        noisy = add_noise(clean, self.rng)
-        mean, std = noisy.mean(), noisy.std() + 1e-6
-        return (noisy - mean) / std, (clean - mean) / std
-
-    def batch(self, n: int, side: int) -> tuple[Tensor, Tensor]:
-        """Return noisy and clean crops, (n, 1, side, side); draw a scene anew."""
-        at = int(self.rng.integers(len(self.pairs)))
-        self.pairs[at] = self._pair(scene((SIDE, SIDE), self.rng))
-        crops = []
-        for i in self.rng.integers(0, len(self.pairs), n):
-            y, x = self.rng.integers(0, SIDE - side + 1, 2)
-            crops.append([p[y : y + side, x : x + side] for p in self.pairs[i]])
-        noisy, clean = torch.from_numpy(np.array(crops, np.float32)).unbind(1)
-        return channels_last(noisy[:, None]), channels_last(clean[:, None])
-
-
-def objective(
-    method: COSDD, x: Tensor, clean: Tensor, generator: torch.Generator
-) -> Tensor:
-    """Return the negative ELBO, nats a pixel, and the squared error of the mean.
-
-    The product of the errors of two independent samples has the squared error of the
-    posterior's mean as its expectation: it asks for a right mean, and leaves the
-    spread of the samples to the ELBO.
-    """
-
-    def noise(level: int, shape: torch.Size) -> Tensor:
-        return torch.randn(shape, generator=generator)
-
-    features = method.encode(x)
-    one, two = (method.ladder.sample_posterior(features, noise) for _ in range(2))
-    nll = -method.likelihood(x, one.code).log_prob(method.decoder.rows(x)).mean()
-    kl = torch.stack([level.mean() for level in one.kl]).sum() / x[0].numel()
-    errors = [method.signal(latents.code) - clean for latents in (one, two)]
-    return nll + kl + SUPERVISED * (errors[0] * errors[1]).mean()
-
-
-def set_receptive_field(decoder: AutoregressiveDecoder, field: int) -> None:
-    """Space the taps of the second causal layer as this receptive field has them."""
-    layer: Any = decoder.causal[0]
-    layer.dilation = dilations(field, 2)[1]
-    layer.reach = 2 * layer.dilation
-    layer.conv.dilation = (1, layer.dilation)
+WEIGHTS = Path(__file__).parents[1] / "src/napari_cosdd/weights"
+#: Scenes held at a time; steps after which some are replaced; scenes held out.
+POOL, REFRESH, HELD_OUT = 1000, 10, 112
+#: Crops of a step, number and side in pixels, in turn, by preset. Wide ones show the
+#: network the inside of a large image.
+SHAPES = {"quick": ((8, 64), (3, 112)), "standard": ((32, 128), (8, 256))}
+#: Seconds between two looks at the held-out scenes.
+EVERY = 30.0
+#: Share of the time after which the rate begins to fall.
+FALL = 0.6
 
 
 def main(
-    steps: int = 40_000,
+    preset: str = "standard",
+    minutes: Annotated[float, typer.Option(help="How long to go on.")] = 8.0,
     seed: int = 0,
-    threads: int = 2,
-    rate: Annotated[float, typer.Option(help="Learning rate at its highest.")] = 0.004,
-    start: Annotated[Path | None, typer.Option(help="Weights to go on from.")] = None,
-    output: Path = OUTPUT,
+    rate: Annotated[float, typer.Option(help="Learning rate at its highest.")] = 0.002,
+    device: str = "auto",
+    state: Annotated[Path | None, typer.Option(help="To go on from, and to.")] = None,
+    output: Annotated[Path | None, typer.Option(help="Model file.")] = None,
 ) -> None:
-    """Train the quick preset's networks on phantoms and write them.
+    """Train a preset's networks on phantoms for some minutes, and write them.
 
-    Until the end they are in a file beside the output, written at each look.
+    The state holds weights, their average and the number of steps. Blocks of training
+    follow one another through it; each lets the learning rate rise and fall once.
     """
-    torch.set_num_threads(threads)
-    torch.manual_seed(seed)
-    generator = torch.Generator().manual_seed(seed)
-    config = COSDDConfig(noise_axis="x", receptive_field=max(FIELDS))
-    spec = DataSpec(
-        ndim=2, n_channels=1, normalization=Normalization(mean=(0,), std=(1,))
+    chosen, began = choose_device(device), time.monotonic()
+    print(f"{preset} on {describe_device(chosen)}", flush=True)
+    settings: Any = COSDD.presets[preset].settings
+    config = TrainingConfig(
+        batch_size=SHAPES[preset][0][0],
+        learning_rate=rate,
+        seed=seed,
+        gradient_limit=10,
     )
-    method = COSDD(config, spec)
-    before = 0
-    if start is not None:
-        model = TrainedModel.load(start)
-        method.load_state_dict(model.method.state_dict())
-        before = int((model.trained_on.model_extra or {})["steps"])
-    weights_channels_last(method)
-    parameters = list(method.parameters())
-    optimizer = torch.optim.Adam(parameters, rate, betas=BETAS, fused=True)
-    average, guard = AveragedWeights(parameters, 0.999), GradientGuard(10)
-    pool = Pool(POOL, np.random.default_rng(seed))
-    held_out = Pool(HELD_OUT, np.random.default_rng(seed + 1)).batch(HELD_OUT, 128)
-    output.parent.mkdir(exist_ok=True)
-    unfinished = output.with_stem(f"{output.stem}-unfinished")
-    print(f"before: {look(method, *held_out)}", flush=True)
-    for step in range(steps):
-        set_receptive_field(method.decoder, FIELDS[step % len(FIELDS)])
-        x, clean = pool.batch(*SHAPES[step % len(SHAPES)])
-        for group in optimizer.param_groups:
-            group["lr"] = rate * cosine_rate(step / steps, step, 100)
-        optimizer.zero_grad()
-        objective(method, x, clean, generator).backward()
-        if guard.step(optimizer, parameters)[0]:
-            average.update()
-        if (step + 1) % EVERY == 0 or step + 1 == steps:
-            average.swap()
-            print(f"step {step + 1}  {look(method, *held_out)}", flush=True)
-            set_receptive_field(method.decoder, max(FIELDS))
-            known = {"names": ["phantoms"], "steps": before + step + 1}
-            trained_on = TrainedOn.model_validate(known)
-            training = TrainingConfig(learning_rate=rate, seed=seed)
-            model = TrainedModel("cosdd", method, training, trained_on=trained_on)
-            model.save(unfinished)
-            average.swap()
-    unfinished.replace(output)
+    with fast_math(chosen):
+        stepper = Stepper.seeded(lambda: untrained(settings), config, chosen, seed)
+        before = _restored(stepper, state) if state and state.exists() else 0
+        generator = torch.Generator(chosen).manual_seed(seed + before)
+        pool = Pool(POOL, generator)
+        held_out = _held_out(chosen)
+        print(f"{time.monotonic() - began:.0f} s to prepare", flush=True)
+        began, looked, step = time.monotonic(), 0.0, 0
+        while (share := (time.monotonic() - began) / (60 * minutes)) < 1:
+            if step % REFRESH == 0:
+                pool.refresh()
+            batch = pool.draw(*SHAPES[preset][step % len(SHAPES[preset])])
+            moment = Moment(before + step, 10**9, share)
+            falling = max(0.0, (share - FALL) / (1 - FALL))
+            now = rate * cosine_rate(falling, step, 100)
+            for warning in stepper.step(batch, moment, now, "from random weights"):
+                print(warning.message, flush=True)
+            step += 1
+            if time.monotonic() - began > looked + EVERY:
+                looked += EVERY
+                _say(stepper, held_out, before + step, share)
+        _say(stepper, held_out, before + step, 1.0)
+    if state:
+        _save_state(stepper, state, before + step)
+    path = output or WEIGHTS / f"cosdd-{preset}.safetensors"
+    _save_model(stepper, config, path, before + step)
 
 
-@torch.no_grad()
-def look(method: COSDD, x: Tensor, clean: Tensor) -> str:
-    """Say the losses on held-out scenes, and the mean's error in dB of the noise's."""
-    generator = torch.Generator().manual_seed(7)
-    losses = method.losses(Batch(x), generator).metrics
+def _held_out(device: torch.device) -> Batch:
+    """Return the same scenes every time, by numbers drawn on the CPU."""
+    pool = Pool(HELD_OUT, torch.Generator().manual_seed(2**20))
+    return pool.draw(HELD_OUT, 128).map(lambda images: images.to(device))
 
-    def noise(level: int, shape: torch.Size) -> Tensor:
-        return torch.randn(shape, generator=generator)
 
-    features = method.encode(x)
-    draws = [method.sample_posterior(features, noise).signal for _ in range(8)]
-    mean = torch.stack(draws)
-    error = (mean.mean(0) - clean).square().mean((1, 2, 3))
-    gain = 10 * torch.log10((x - clean).square().mean((1, 2, 3)) / error)
-    shown = {k: float(losses[k]) for k in ("nll", "kl")}
-    return (
-        f"nll {shown['nll']:.3f} kl {shown['kl']:.3f} "
-        f"gain {gain.mean():.2f} dB (worst {gain.min():.2f})"
+def _say(stepper: Stepper, held_out: Batch, step: int, share: float) -> None:
+    """Print the losses, and the gain on held-out scenes with averaged weights."""
+    method: Any = stepper.method
+    update = stepper.look()
+    losses = {} if update is None else update.losses
+    shown = " ".join(f"{name} {losses[name]:.3f}" for name in losses)
+    assert held_out.target is not None
+    with stepper.averaged():
+        set_receptive_field(method.decoder, max(FIELDS))
+        gain: Tensor = gains(method, held_out.x, held_out.target)
+    print(
+        f"{100 * share:.0f} % step {step} {shown} gain {gain.mean():.3f} dB "
+        f"(worst {gain.min():.2f})",
+        flush=True,
     )
 
 
-typer.run(main)
+def _parts(stepper: Stepper) -> dict[str, Tensor]:
+    """Return the weights and their averages by name."""
+    names = [name for name, _ in stepper.method.named_parameters()]
+    weights = zip(names, stepper.parameters, strict=True)
+    averages = zip(names, stepper.average.average, strict=True)
+    parts = {f"weights.{name}": p.detach() for name, p in weights}
+    return parts | {f"average.{name}": a for name, a in averages}
+
+
+def _save_state(stepper: Stepper, path: Path, steps: int) -> None:
+    tensors = {name: t.contiguous().cpu() for name, t in _parts(stepper).items()}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_file(tensors | {"steps": torch.tensor(steps)}, path)
+
+
+def _restored(stepper: Stepper, path: Path) -> int:
+    """Load a state into a stepper; return its number of steps."""
+    saved = load_file(path)
+    for name, tensor in _parts(stepper).items():
+        tensor.copy_(saved[name])
+    stepper.average.n_updates = int(saved["steps"])
+    return stepper.average.n_updates
+
+
+def _save_model(
+    stepper: Stepper, config: TrainingConfig, path: Path, steps: int
+) -> None:
+    """Write the averaged weights in half precision."""
+    method: Any = stepper.method
+    with stepper.averaged():
+        set_receptive_field(method.decoder, max(FIELDS))
+        plain = COSDD(method.config, method.spec)
+        plain.load_state_dict(method.state_dict())
+    trained_on = TrainedOn.model_validate({"names": ["phantoms"], "steps": steps})
+    model = TrainedModel("cosdd", plain.half(), config, trained_on=trained_on)
+    model.save(path)
+    print(f"wrote {path}, {path.stat().st_size / 1e6:.1f} MB", flush=True)
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -17,6 +17,7 @@ def ladder(ndim=2, stem_stride=2, n_levels=3, every=1):
             n_code=5,
             n_levels=n_levels,
             n_blocks=1,
+            n_blocks_up=1,
             stem_stride=stem_stride,
             downsample_every=every,
         )

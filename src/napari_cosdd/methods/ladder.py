@@ -51,6 +51,15 @@ class LadderConfig(MethodConfig):
         title="Blocks",
         description="Residual blocks of a level in each direction",
     )
+    n_blocks_up: int | None = Field(
+        default=None,
+        ge=1,
+        le=8,
+        title="Blocks upwards",
+        description="Residual blocks of a level from the image up, which all samples "
+        "share: more of them there make samples cheap",
+        json_schema_extra={"empty": "as many as in the other direction"},
+    )
     stem_stride: int = Field(
         default=2,
         ge=1,
@@ -143,6 +152,7 @@ class LadderMethod(Method[LadderT]):
             n_code=config.n_code,
             n_levels=config.n_levels,
             n_blocks=config.n_blocks,
+            n_blocks_up=config.n_blocks_up or config.n_blocks,
             stem_stride=config.stem_stride,
             downsample_every=config.downsample_every,
         )

@@ -82,6 +82,9 @@ class Container:
         own_state = module.state_dict()
         expected = {k: (tuple(v.shape), v.dtype) for k, v in own_state.items()}
         stored = {k: self._kind(k) for k in self._file.keys()}  # noqa: SIM118
+        for key, (shape, dtype) in stored.items():
+            if dtype == torch.float16:  # half precision saves space only in the file
+                stored[key] = (shape, torch.float32)
         if expected != stored:
             wrong = sorted(
                 k
@@ -93,7 +96,10 @@ class Container:
                 "first"
             )
         # Clones, since the file stays mapped while its own tensors exist.
-        weights = {key: self._file.get_tensor(key).clone() for key in stored}
+        weights = {
+            key: self._file.get_tensor(key).to(own.dtype, copy=True)
+            for key, own in own_state.items()
+        }
         if not all(bool(torch.isfinite(w).all()) for w in weights.values()):
             raise BadModelFileError(f"{name} holds weights that are not finite")
         module.load_state_dict(weights, assign=True)

@@ -1,4 +1,4 @@
-"""The small networks that come with the package, for trainings to start from.
+"""The trained networks that come with the package, for trainings to start from.
 
 `python -m pretraining` trains them on phantoms with simulated noise.
 """
@@ -12,7 +12,7 @@ FOLDER = Path(__file__).parents[1] / "weights"
 
 
 @cache
-def shipped_model(method: str) -> TrainedModel | None:
-    """Return the shipped network of a method; None if there is none."""
-    path = FOLDER / f"{method}.safetensors"
-    return TrainedModel.load(path) if path.exists() else None
+def shipped_models(method: str) -> tuple[TrainedModel, ...]:
+    """Return the shipped networks of a method, one for each size."""
+    paths = sorted(FOLDER.glob(f"{method}-*.safetensors"))
+    return tuple(TrainedModel.load(path) for path in paths)

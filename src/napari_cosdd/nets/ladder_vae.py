@@ -102,8 +102,8 @@ class LadderVAE(nn.Module):
         Channels of the signal code.
     n_levels : int
         Levels of latents.
-    n_blocks : int
-        Residual blocks of each level in each direction.
+    n_blocks, n_blocks_up : int
+        Residual blocks of each level from the top down and from the image up.
     stem_stride : {1, 2}
         2 keeps the lowest level at half resolution: four times cheaper.
     downsample_every : int
@@ -120,6 +120,7 @@ class LadderVAE(nn.Module):
         n_code: int,
         n_levels: int,
         n_blocks: int,
+        n_blocks_up: int,
         stem_stride: int,
         downsample_every: int,
     ) -> None:
@@ -137,7 +138,7 @@ class LadderVAE(nn.Module):
         ]
         self.level_strides = _level_strides(stem_stride, self.halved)
         self.bottom_up = nn.ModuleList(
-            residual_blocks(ndim, n_channels, n_blocks) for _ in range(n_levels)
+            residual_blocks(ndim, n_channels, n_blocks_up) for _ in range(n_levels)
         )
         self.levels = nn.ModuleList(
             StochasticLevel(ndim, n_channels, n_latents, n_blocks)

@@ -13,7 +13,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from napari_cosdd.devices import describe_device, free_memory, told_if_lost
+from napari_cosdd.devices import describe_device, fast_math, free_memory, told_if_lost
 from napari_cosdd.errors import (
     PosteriorCollapseError,
     SavingError,
@@ -78,7 +78,8 @@ def train(
     if resume:
         run.restore()
     state, schedule = run.state, run.schedule
-    with told_if_lost("go on from the last save with --resume"):
+    lost = told_if_lost("go on from the last save with --resume")
+    with lost, fast_math(run.device):
         yield _started(run)
         if state.step == 0:
             yield _preview(run)

@@ -22,7 +22,7 @@ from napari_cosdd.methods.base import Method
 from napari_cosdd.methods.registry import get_method
 from napari_cosdd.methods.values import NO_ASSETS, Assets, Needs
 from napari_cosdd.models.compatibility import check_compatible
-from napari_cosdd.models.shipped import shipped_model
+from napari_cosdd.models.shipped import shipped_models
 from napari_cosdd.models.trained_model import TrainedModel
 from napari_cosdd.noise_analysis.report import NoiseReport, report
 from napari_cosdd.noise_models.calibrate import outside_range
@@ -212,9 +212,12 @@ def _first_weights(
         images = ", ".join(known[:3]) + (" …" if len(known) > 3 else "")
         origin = f"a model trained on {images or 'other images'}"
         return init_model.method.state_dict(), origin
-    shipped = shipped_model(recipe.method) if recipe.training.pretrained else None
-    weights = method.weights_from(shipped.method) if shipped else None
-    return weights, RANDOM if weights is None else "the pretrained network"
+    if recipe.training.pretrained:
+        for shipped in shipped_models(recipe.method):
+            weights = method.weights_from(shipped.method)
+            if weights is not None:
+                return weights, "the pretrained network"
+    return None, RANDOM
 
 
 def _measured(image: Image, ndim: int, fill_missing: bool) -> NoiseReport:
