@@ -8,14 +8,13 @@ from rich.console import Console
 
 from benchmarks import (
     faults,
-    gui,
+    gpu,
     limit,
     pretrained,
     quality,
     real,
     receptive_field,
     siblings,
-    soak,
     speed,
     table,
     views,
@@ -105,6 +104,8 @@ def gui_command(
     rounds: int = 3,
 ) -> None:
     """Gaps of the event loop and speed while training in napari's window."""
+    from benchmarks import gui  # not everywhere is a window
+
     gui.run(console, seconds, rounds)
 
 
@@ -124,6 +125,22 @@ def speed_command(
     speed.run(console, what.split(","), rounds)
 
 
+@app.command("gpu")
+def gpu_command(
+    parts: str = "graphs,steps,samples,parity,quality",
+    tasks: Annotated[
+        str, typer.Option(help="Sets and noises, or a single training: w2s/rows:quick.")
+    ] = ",".join(gpu.TASKS),
+    minutes: Annotated[float, typer.Option(help="Of each training at most.")] = 0.3,
+    tiny: Annotated[bool, typer.Option(help="To see that it runs.")] = False,
+) -> None:
+    """Speed, memory, parity and quality on a GPU, in at most nine minutes."""
+    sizes = gpu.Sizes(minutes=minutes)
+    if tiny:
+        sizes = gpu.Sizes(crop=32, batch=2, steps=2, side=256, train_steps=4)
+    gpu.run(console, parts.split(","), tasks.split(","), sizes)
+
+
 @app.command("soak")
 def soak_command(
     steps: int = 2000,
@@ -133,6 +150,8 @@ def soak_command(
     ] = 100,
 ) -> None:
     """Memory, threads and file handles over long work (Linux)."""
+    from benchmarks import soak
+
     if steps:
         soak.run(console, steps, predictions)
     soak.rounds(console, rounds)

@@ -20,7 +20,10 @@ from skimage.restoration import denoise_tv_chambolle
 from napari_cosdd.datasets import simulate
 from napari_cosdd.metrics import psnr
 
-SHARED = Path(__file__).parents[2] / "shared" / "data"
+#: Folder of the images; a machine that has them elsewhere says so.
+SHARED = Path(
+    os.environ.get("COSDD_IMAGES", Path(__file__).parents[2] / "shared" / "data")
+)
 RESULTS = Path(__file__).parent / "results"
 Image = NDArray[np.float32]
 

@@ -206,7 +206,10 @@ class LadderVAE(nn.Module):
     def _run(self, module: nn.Module, *inputs: Tensor) -> Tensor:
         """Apply a module, keeping its features for the backward pass or not."""
         if self.checkpointing and torch.is_grad_enabled():
-            return checkpoint(module, *inputs, use_reentrant=False)
+            # the modules draw nothing: noise is among the inputs
+            return checkpoint(
+                module, *inputs, use_reentrant=False, preserve_rng_state=False
+            )
         return module(*inputs)
 
     def _below(self, i: int, state: Tensor) -> Tensor:

@@ -33,6 +33,8 @@ class GraphRecorder:
         self.generator, self.enabled = generator, enabled
         self._graphs: dict[Hashable, torch.cuda.CUDAGraph] = {}
         self._runs: Counter[Hashable] = Counter()
+        # One graph runs at a time, so all may use the same memory.
+        self._pool = torch.cuda.graph_pool_handle() if enabled else None
 
     def run(self, key: Hashable, work: Callable[[], None]) -> None:
         """Run work, or replay what was recorded under the same key.
@@ -55,6 +57,7 @@ class GraphRecorder:
     def forget(self) -> None:
         """Drop all graphs, as the tensors that they work on are replaced."""
         self._graphs.clear()
+        self._pool = torch.cuda.graph_pool_handle() if self.enabled else None
         self._runs.clear()
 
     @property
@@ -73,7 +76,7 @@ class GraphRecorder:
         graph = torch.cuda.CUDAGraph()
         graph.register_generator_state(self.generator)
         try:
-            with torch.cuda.graph(graph, capture_error_mode="thread_local"):
+            with torch.cuda.graph(graph, self._pool, capture_error_mode="thread_local"):
                 work()
         except (RuntimeError, NotImplementedError):
             self.enabled = False

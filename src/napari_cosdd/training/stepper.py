@@ -134,7 +134,7 @@ class Stepper:
         self.precision = torch.bfloat16 if half else torch.float32
         generator = torch.Generator(device).manual_seed(seed + self.processes.rank)
         alone = self.processes.size == 1
-        self._recorder = GraphRecorder(generator, enabled=on_gpu and alone)
+        self.recorder = GraphRecorder(generator, enabled=on_gpu and alone)
         self._inputs: dict[Any, tuple[Batch, Tensor]] = {}
         self._names: list[str] = []
         self._sums = torch.zeros(0, device=device)
@@ -159,7 +159,7 @@ class Stepper:
     @property
     def generator(self) -> torch.Generator:
         """The source of the latent noise."""
-        return self._recorder.generator
+        return self.recorder.generator
 
     # Steps ----------------------------------------------------------------------
 
@@ -196,7 +196,11 @@ class Stepper:
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise
-                yield self._halve_micro_batch(error)
+                if self.recorder.n_graphs:  # those of other stages hold memory
+                    self._forget_graphs()
+                    free_memory(self.device)
+                else:
+                    yield self._halve_micro_batch(error)
         self._pending, self._rate = self._pending + 1, rate
         self._wait()
 
@@ -224,7 +228,7 @@ class Stepper:
         scalars, n = own_values.unbind(), len(rates)
         self._set_rates(scalars[:n])
         stage = stage._replace(weights=scalars[n + 1 :])
-        self._recorder.run(
+        self.recorder.run(
             key, lambda: self._update(own_batch, stage, phase, scalars[n])
         )
 
@@ -311,7 +315,7 @@ class Stepper:
         )
 
     def _forget_graphs(self) -> None:
-        self._recorder.forget()
+        self.recorder.forget()
         self._inputs.clear()
 
     # Validation -----------------------------------------------------------------
