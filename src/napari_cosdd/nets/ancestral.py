@@ -2,16 +2,17 @@
 
 Column after column, as matrix products: the rows of all images are the rows of a
 matrix, channels of the image are its batch. Each layer keeps only the columns that its
-taps reach back to, so the time is linear in the width and the memory constant.
+taps reach back to, so the time is linear in the width and the memory constant. On a
+GPU, the work of a column is recorded as a CUDA graph and replayed.
 """
 
-from collections import deque
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from napari_cosdd.cuda_graphs import GraphRecorder
 from napari_cosdd.distributions.mixture import GaussianMixture
 from napari_cosdd.nets.autoregressive import AutoregressiveDecoder
 
@@ -46,8 +47,11 @@ def sample_decoder(
         mixture = GaussianMixture.from_parameters(location, parameters, floor)
         return decoder.unrows(mixture.sample(generator).to(code.dtype), blank.shape)
     location = decoder.rows(decoder.location(code))
-    x = sample_columns(decoder, location, decoder.rows(code), floor, generator)
-    return decoder.unrows(x, (*x.shape[:2], *code.shape[2:]))
+    columns = Columns(decoder, location, decoder.rows(code), floor)
+    recorder = GraphRecorder(generator, enabled=code.device.type == "cuda")
+    for _ in range(location.shape[-1]):
+        recorder.run("column", lambda: columns.draw_next(recorder.generator))
+    return decoder.unrows(columns.x, (*columns.x.shape[:2], *code.shape[2:]))
 
 
 class CausalColumns:
@@ -56,19 +60,23 @@ class CausalColumns:
     Columns have the shape (groups, rows of all images, features of a group).
     """
 
-    def __init__(self, conv: nn.Conv2d) -> None:
+    def __init__(self, conv: nn.Conv2d, n_rows: int) -> None:
         self.kernel = as_matrices(conv)
         self.dilation = conv.dilation[1]
-        self._reach = (conv.kernel_size[1] - 1) * self.dilation
-        self._seen: deque[Tensor] = deque(maxlen=self._reach + 1)
+        self.n_in = conv.in_channels // conv.groups
+        length = (conv.kernel_size[1] - 1) * self.dilation + 1
+        #: The columns that the taps reach, the newest last; zeros lie before the row.
+        self.seen = conv.weight.new_zeros(conv.groups, n_rows, length * self.n_in)
 
     def __call__(self, column: Tensor, given: Tensor) -> Tensor:
         """Return what is convolved at this column, without its bias, plus `given`."""
-        while len(self._seen) < self._reach:  # zeros lie before the row
-            self._seen.append(torch.zeros_like(column))
-        self._seen.append(column)
-        taps = list(self._seen)[:: self.dilation]
-        return torch.baddbmm(given, torch.cat(taps, -1), self.kernel)
+        if self.seen.shape[-1] > self.n_in:
+            self.seen[..., : -self.n_in] = self.seen[..., self.n_in :].clone()
+        self.seen[..., -self.n_in :] = column
+        taps = self.seen
+        if self.dilation > 1:
+            taps = taps.unflatten(2, (-1, self.n_in))[:, :, :: self.dilation].flatten(2)
+        return torch.baddbmm(given, taps, self.kernel)
 
 
 def as_matrices(conv: nn.Conv2d) -> Tensor:
@@ -83,14 +91,8 @@ def bias_of(conv: Any) -> Tensor:
     return bias.unflatten(0, (conv.groups, 1, -1))
 
 
-def sample_columns(
-    decoder: AutoregressiveDecoder,
-    location: Tensor,
-    coded: Tensor,
-    floor: float | Tensor,
-    generator: torch.Generator,
-) -> Tensor:
-    """Draw rows of x, each column given the columns before it.
+class Columns:
+    """Rows of x that are drawn column by column, each given those before it.
 
     Parameters
     ----------
@@ -100,42 +102,60 @@ def sample_columns(
         Locations of the mixture, which the code gives.
     coded : Tensor, shape (n, code, rows, x)
         The code's rows.
-    floor, generator
+    floor : float or Tensor
         As in `sample_decoder`.
 
-    Returns
-    -------
-    Tensor, shape of `location`
+    Attributes
+    ----------
+    x : Tensor, shape of `location`
+        What is drawn; columns to come are undefined.
     """
-    groups, (n, _, rows, length) = decoder.n_image_channels, location.shape
-    convs: list[Any] = [layer.conv for layer in (decoder.entry, *decoder.causal)]
-    layers = [CausalColumns(conv) for conv in convs]
-    pointwise: list[Any] = [*decoder.project, decoder.head]
-    *projections, head = [(as_matrices(conv), bias_of(conv)) for conv in pointwise]
-    # The code of a column tells all layers at once what to add, their biases with it.
-    condition = as_matrices(decoder.condition)[0]
-    bias = bias_of(decoder.condition).flatten() + torch.cat([c.bias for c in convs])
-    codes = coded.permute(3, 0, 2, 1).flatten(1, 2)
 
-    x = torch.empty_like(location)
-    residual = location.new_zeros(groups, n * rows, 1)
-    for i in range(length):
-        given = torch.addmm(bias, codes[i], condition)
-        given = given.unflatten(1, (len(layers), groups, -1)).permute(1, 2, 0, 3)
-        h = layers[0](residual, given[0])
+    def __init__(
+        self,
+        decoder: AutoregressiveDecoder,
+        location: Tensor,
+        coded: Tensor,
+        floor: float | Tensor,
+    ) -> None:
+        self.decoder, self.location, self.floor = decoder, location, floor
+        groups, (n, _, rows, _) = decoder.n_image_channels, location.shape
+        convs: list[Any] = [layer.conv for layer in (decoder.entry, *decoder.causal)]
+        self._layers = [CausalColumns(conv, n * rows) for conv in convs]
+        pointwise: list[Any] = [*decoder.project, decoder.head]
+        *self._projections, self._head = [
+            (as_matrices(conv), bias_of(conv)) for conv in pointwise
+        ]
+        # The code of a column tells all layers at once what to add, with their biases.
+        self._condition = as_matrices(decoder.condition)[0]
+        biases = torch.cat([conv.bias for conv in convs])
+        self._bias = bias_of(decoder.condition).flatten() + biases
+        self._codes = coded.permute(3, 0, 2, 1).flatten(1, 2)
+        self._residual = location.new_zeros(groups, n * rows, 1)
+        self._next = torch.zeros(1, dtype=torch.int64, device=location.device)
+        self.x = torch.empty_like(location)
+
+    def draw_next(self, generator: torch.Generator) -> None:
+        """Draw the next column; all that changes are tensors, in place."""
+        groups, (n, _, rows, _) = self.decoder.n_image_channels, self.x.shape
+        code = self._codes.index_select(0, self._next)[0]
+        location = self.location.index_select(-1, self._next)
+        given = torch.addmm(self._bias, code, self._condition)
+        given = given.unflatten(1, (len(self._layers), groups, -1)).permute(1, 2, 0, 3)
+        h = self._layers[0](self._residual, given[0])
         for layer, told, (kernel, row) in zip(
-            layers[1:], given[1:], projections, strict=True
+            self._layers[1:], given[1:], self._projections, strict=True
         ):
             h = torch.baddbmm(h + row, F.relu(layer(F.relu(h), told)), kernel)
-        parameters = torch.baddbmm(head[1], F.relu(h), head[0])
+        parameters = torch.baddbmm(self._head[1], F.relu(h), self._head[0])
         parameters = parameters.unflatten(1, (n, rows)).permute(1, 0, 3, 2)
-        here = slice(i, i + 1)
         mixture = GaussianMixture.from_parameters(
-            location[..., here],
-            decoder.parameters_of(parameters.flatten(1, 2)[..., None]),
-            floor,
+            location,
+            self.decoder.parameters_of(parameters.flatten(1, 2)[..., None]),
+            self.floor,
         )
-        x[..., here] = mixture.sample(generator)
-        residual = x[..., i] - location[..., i]
-        residual = residual.transpose(0, 1).reshape(groups, n * rows, 1)
-    return x
+        column = mixture.sample(generator).to(self.x.dtype)
+        self.x.index_copy_(-1, self._next, column)
+        residual = (column - location)[..., 0]
+        self._residual.copy_(residual.transpose(0, 1).reshape(groups, n * rows, 1))
+        self._next += 1

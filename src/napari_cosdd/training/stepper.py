@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from napari_cosdd.cuda_graphs import GraphRecorder
 from napari_cosdd.datasets.crops import Crops
 from napari_cosdd.devices import free_memory, is_out_of_memory
 from napari_cosdd.errors import NotEnoughMemoryError
@@ -21,7 +22,6 @@ from napari_cosdd.nets.blocks import weights_channels_last
 from napari_cosdd.settings.training import TrainingConfig
 from napari_cosdd.training.batches import batch_of
 from napari_cosdd.training.distributed import Processes
-from napari_cosdd.training.graphs import GraphRecorder
 from napari_cosdd.training.optim import (
     Anchor,
     AveragedWeights,
