@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache, lru_cache
 
-import psutil
 import torch
 from torch import nn
 
 from napari_cosdd.errors import BadInputError, DeviceLostError
+from napari_cosdd.host_memory import free_host_bytes
 
 #: Number of cores up to which none is left free for the window.
 FEW_CORES = 3
@@ -177,7 +177,10 @@ def constant(
 
 
 def free_bytes(device: torch.device) -> int:
-    """Return the free memory of a device, including what torch caches."""
+    """Return the free memory of a device, including what torch caches.
+
+    On a CPU, the limit of a container or cluster job counts.
+    """
     if device.type == "cuda":
         cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(
             device
@@ -186,7 +189,7 @@ def free_bytes(device: torch.device) -> int:
     if device.type == "mps":
         held = torch.mps.current_allocated_memory()
         return int(torch.mps.recommended_max_memory() - held)
-    return int(psutil.virtual_memory().available)
+    return free_host_bytes()
 
 
 def free_memory(device: torch.device) -> None:

@@ -6,7 +6,7 @@ from helpers import awaken, build
 from napari_cosdd.errors import BadInputError
 from napari_cosdd.methods.cosdd import DECODER_LEARNS, VIEW_CLOSED, COSDDConfig
 from napari_cosdd.methods.values import Batch, Moment
-from napari_cosdd.training.memory import BASE, estimate_memory
+from napari_cosdd.training.memory import measure_memory
 
 
 def gradients(method, objective):
@@ -107,9 +107,9 @@ def test_checkpointing_changes_no_gradient():
 
 def test_checkpointing_keeps_fewer_features():
     method = build("cosdd", stem_stride=1, n_levels=4, n_channels=32)
-    sizes = [estimate_memory(method, (256, 256), 4) - BASE]
+    sizes = [measure_memory(method, (256, 256)).crop]
     method.use_checkpointing(True)
-    sizes.append(estimate_memory(method, (256, 256), 4) - BASE)
+    sizes.append(measure_memory(method, (256, 256)).crop)
     assert sizes[1] < 0.7 * sizes[0]
 
 

@@ -110,11 +110,11 @@ def test_kernels_that_do_not_fit_are_refused():
 def comes_with_it(rows, tmp_path, monkeypatch):
     """Let the package come with the tiny network."""
     model = TrainedModel("cosdd", rows.eval(), TrainingConfig())
-    model.save(tmp_path / "cosdd.safetensors")
+    model.save(tmp_path / "cosdd-tiny.safetensors")
     monkeypatch.setattr(shipped, "FOLDER", tmp_path)
-    shipped.shipped_model.cache_clear()
+    shipped.shipped_models.cache_clear()
     yield rows
-    shipped.shipped_model.cache_clear()
+    shipped.shipped_models.cache_clear()
 
 
 def test_trainings_start_from_the_network_that_comes_with_it(comes_with_it, noisy):
@@ -140,7 +140,7 @@ def test_else_they_start_from_random_weights(comes_with_it, noisy, settings, tra
 
 
 def test_the_network_in_the_package_fits_the_quick_preset():
-    shipped.shipped_model.cache_clear()
+    shipped.shipped_models.cache_clear()
     image = np.random.default_rng(0).normal(size=(96, 96)).astype(np.float32)
     for axis in ("x", "y", "none"):
         recipe = api.Recipe.preset().changed({"noise_axis": axis, "receptive_field": 5})

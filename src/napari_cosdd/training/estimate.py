@@ -10,12 +10,12 @@ import numpy as np
 import torch
 
 from napari_cosdd.datasets.crops import Crops, CropSampler
-from napari_cosdd.devices import describe_device
+from napari_cosdd.devices import describe_device, free_bytes
 from napari_cosdd.methods.base import Method
 from napari_cosdd.methods.values import Moment
 from napari_cosdd.settings.training import TrainingConfig
 from napari_cosdd.training.batches import batch_of
-from napari_cosdd.training.memory import estimate_memory
+from napari_cosdd.training.memory import fit_to_memory
 from napari_cosdd.training.stepper import Stepper
 
 END = Moment(10**6, 10**6, 1.0)
@@ -62,10 +62,22 @@ def estimate_training(
         Settings.
     device : torch.device
         Device of the training.
+
+    Raises
+    ------
+    NotEnoughMemoryError
+        If a single crop does not fit.
     """
     stepper = Stepper.seeded(build, config, device, seed=0)
     method: Any = stepper.method
-    memory = estimate_memory(method, crops.crop, stepper.micro_batch)
+    memory = fit_to_memory(
+        method,
+        crops.crop,
+        config.batch_size,
+        free_bytes(device),
+        micro_batch=config.micro_batch,
+        checkpointing=config.checkpointing,
+    ).memory
     pixels = config.batch_size * math.prod(crops.crop)
     batch = batch_of(_small_batch(crops, config), device)
     seconds = []

@@ -34,7 +34,6 @@ from napari_cosdd.methods.capabilities import DrawsNoise
 from napari_cosdd.methods.values import Problem
 from napari_cosdd.training import leakage
 from napari_cosdd.training.batches import tensor_of
-from napari_cosdd.training.memory import estimate_memory
 from napari_cosdd.training.properties import measured
 from napari_cosdd.training.recovery import ROLLBACKS_ALLOWED
 from napari_cosdd.training.run import RANDOM, TrainingRun
@@ -81,6 +80,7 @@ def train(
     lost = told_if_lost("go on from the last save with --resume")
     with lost, fast_math(run.device):
         yield _started(run)
+        yield from _saves_memory(run)
         if state.step == 0:
             yield _preview(run)
         reason = _ended(run, stop)
@@ -113,15 +113,26 @@ def train(
 def _started(run: TrainingRun) -> Started:
     """Return the event that describes the training and its memory."""
     origin = run.trained_on.start or RANDOM
-    micro_batch = run.stepper.micro_batch
     return Started(
         device=describe_device(run.device),
         n_parameters=sum(p.numel() for p in run.stepper.parameters),
-        memory=estimate_memory(run.method, run.crops.crop, micro_batch),
+        memory=run.fit.memory,
         first_step=run.state.step,
         max_steps=run.config.steps,
         description=f"{run.method.describe()}, from {origin}",
         curves=tuple(run.method.curves),
+    )
+
+
+def _saves_memory(run: TrainingRun) -> Iterator[Event]:
+    """Tell if not the whole batch fits into memory at a time."""
+    fit, batch = run.fit, run.config.batch_size // run.processes.size
+    if run.config.micro_batch or fit.micro_batch == batch:
+        return
+    again = ", and features twice" if fit.checkpointing else ""
+    yield Warned(
+        f"to fit into memory, {fit.micro_batch} of {batch} crops are computed at a "
+        f"time{again}: the result is the same"
     )
 
 

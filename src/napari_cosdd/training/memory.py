@@ -1,22 +1,77 @@
-"""How much memory a training will take, before it starts."""
+"""The memory of a training: how much it takes, and how to make it fit, beforehand."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 
+from napari_cosdd.errors import NotEnoughMemoryError
 from napari_cosdd.methods.base import Method
 from napari_cosdd.methods.values import Batch
 
 #: Memory of the interpreter with torch and its allocators' reserves, bytes.
 BASE = 400 << 20
+#: Largest share of the free memory that a training may be estimated to take.
+SHARE = 0.85
+#: What the backward pass takes beside the features that it was left, relative to them.
+BACKWARD = 1.3
+#: Smallest side of a crop that is proposed instead of one that does not fit, pixels.
+SMALLEST = 32
 
 
-def estimate_memory(method: Method[Any], crop: Sequence[int], micro_batch: int) -> int:
-    """Return the bytes that training steps will take, including the program.
+@dataclass(frozen=True)
+class Memory:
+    """The memory of a training step, bytes.
 
-    One forward pass of a small crop is run. The sizes of the tensors that it keeps for
-    the backward pass are summed and scaled to the real crop.
+    Attributes
+    ----------
+    fixed : int
+        That of the program and of the weights, with their gradients, moments, average
+        and snapshots.
+    crop : int
+        That of each crop that is computed at a time.
+    """
+
+    fixed: int
+    crop: int
+
+    def of(self, micro_batch: int) -> int:
+        """Return the bytes of a step with so many crops at a time."""
+        return self.fixed + micro_batch * self.crop
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How a training fits into memory.
+
+    Attributes
+    ----------
+    micro_batch : int
+        Crops at a time.
+    checkpointing : bool
+        Whether features are computed again in the backward pass.
+    memory : int
+        Estimate, bytes.
+    """
+
+    micro_batch: int
+    checkpointing: bool
+    memory: int
+
+
+def measure_memory(method: Method[Any], crop: Sequence[int]) -> Memory:
+    """Measure the memory of a step on a small crop, and scale it.
+
+    One forward pass is run, and the sizes of the tensors that it keeps for the backward
+    pass are summed.
+
+    Parameters
+    ----------
+    method : Method
+        The method, with or without checkpointing.
+    crop : sequence of int
+        Pixels per spatial axis.
     """
     device = next(method.parameters()).device
     small = tuple(max(m, min(32, c // m * m)) for c, m in _sizes(method, crop))
@@ -33,14 +88,88 @@ def estimate_memory(method: Method[Any], crop: Sequence[int], micro_batch: int) 
     with torch.autograd.graph.saved_tensors_hooks(count, lambda t: t):
         target = None if method.needs.target == "none" else x
         losses = method.losses(Batch(x, target), generator)
-    activations = sum(n for where, n in kept.items() if where not in parameters)
+    features = float(sum(n for at, n in kept.items() if at not in parameters))
     del losses
-    ratio = float(micro_batch)
     for (c, _), s in zip(_sizes(method, crop), small, strict=True):
-        ratio *= c / s
+        features *= c / s
     weights = sum(p.numel() * 4 for p in method.parameters())
     # weights, gradients, two moments, average; two snapshots for roll-back and best
-    return int(BASE + 1.3 * activations * ratio + 10 * weights)
+    return Memory(BASE + 10 * weights, int(BACKWARD * features))
+
+
+def fit_to_memory(
+    method: Method[Any],
+    crop: Sequence[int],
+    batch: int,
+    free: int,
+    *,
+    micro_batch: int | None = None,
+    checkpointing: bool = False,
+) -> Fit:
+    """Choose how many crops to compute at a time, so that memory suffices.
+
+    The whole batch if it fits; else half of it, a quarter and so on; then the same with
+    features computed again in the backward pass.
+
+    Parameters
+    ----------
+    method : Method
+        The method. Its checkpointing is left as given.
+    crop : sequence of int
+        Pixels per spatial axis.
+    batch : int
+        Crops of a step.
+    free : int
+        Free memory, bytes.
+    micro_batch, checkpointing
+        As set by the user, who is not overruled: a set micro-batch is kept.
+
+    Raises
+    ------
+    NotEnoughMemoryError
+        If a single crop does not fit; the message says what would.
+    """
+    room = SHARE * free
+    sizes = _halves(batch) if micro_batch is None else [min(micro_batch, batch)]
+    for saving in dict.fromkeys((checkpointing, True)):
+        memory = _measured(method, crop, saving)
+        for n in sizes:
+            if memory.of(n) <= room:
+                method.use_checkpointing(checkpointing)
+                return Fit(n, saving, memory.of(n))
+    if micro_batch is not None:  # the estimate may be wrong, and the user knows
+        method.use_checkpointing(checkpointing)
+        return Fit(sizes[0], checkpointing, memory.of(sizes[0]))
+    raise NotEnoughMemoryError(_advice(method, crop, room, memory))
+
+
+def _halves(batch: int) -> list[int]:
+    """Return a batch, half of it, rounded up, and so on down to 1."""
+    sizes = [batch]
+    while sizes[-1] > 1:
+        sizes.append((sizes[-1] + 1) // 2)
+    return sizes
+
+
+def _measured(method: Method[Any], crop: Sequence[int], saving: bool) -> Memory:
+    method.use_checkpointing(saving)
+    return measure_memory(method, crop)
+
+
+def _advice(
+    method: Method[Any], crop: Sequence[int], room: float, needed: Memory
+) -> str:
+    """Say what a single crop needs, and the largest crop that would fit."""
+    side, multiple = crop[-1], max(method.tile_multiple())
+    share = max(0.0, room - needed.fixed) / needed.crop
+    axes = min(2, len(crop))  # depth is kept
+    smaller = int(side * share ** (1 / axes)) // multiple * multiple
+    fits = smaller >= max(SMALLEST, multiple)
+    remedy = f"a crop size of {smaller} fits" if fits else "use a smaller preset"
+    return (
+        f"a single crop of {side} pixels needs about {needed.of(1) / 1e9:.1f} GB, and "
+        f"{room / 1e9:.1f} GB can be had here: {remedy}"
+    )
 
 
 def _sizes(method: Method[Any], crop: Sequence[int]) -> list[tuple[int, int]]:

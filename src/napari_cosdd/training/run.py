@@ -10,13 +10,14 @@ import numpy as np
 
 from napari_cosdd.datasets.crops import CropSampler
 from napari_cosdd.datasets.summary import TrainedOn
-from napari_cosdd.devices import choose_device
+from napari_cosdd.devices import choose_device, free_bytes
 from napari_cosdd.methods.base import Method
 from napari_cosdd.methods.capabilities import DrawsNoise
 from napari_cosdd.models.noise_model_file import NoiseModelInfo, to_plain
 from napari_cosdd.models.trained_model import TrainedModel
 from napari_cosdd.training.batches import batches
 from napari_cosdd.training.distributed import Processes
+from napari_cosdd.training.memory import Fit, fit_to_memory
 from napari_cosdd.training.recipe import Recipe
 from napari_cosdd.training.recovery import Recovery
 from napari_cosdd.training.saving import (
@@ -76,6 +77,7 @@ class TrainingRun:
         self.rng = np.random.default_rng(config.seed)
         self.validation_crops = crops.validation(config.seed)
         self.batches = batches(crops, self.device)
+        self.fit = self._fit()
         self.stepper = self.new_stepper(config.seed)
         drawing = isinstance(self.method, DrawsNoise)
         self.schedule = Schedule(config, fine_tuning, drawing)
@@ -95,10 +97,29 @@ class TrainingRun:
         """Share of the training done, 0 to 1."""
         return self.schedule.progress(self.state.step, self.state.seconds)
 
+    def _fit(self) -> Fit:
+        """Decide how many crops to compute at a time, before anything is computed."""
+        config = self.config
+        with own_random_state(config.seed):
+            method = self.build()
+        return fit_to_memory(
+            method,
+            self.crops.crop,
+            config.batch_size // self.processes.size,
+            free_bytes(self.device),
+            micro_batch=config.micro_batch,
+            checkpointing=config.checkpointing,
+        )
+
     def new_stepper(self, seed: int) -> Stepper:
         """Return a stepper with a newly built method."""
+        fitted = {
+            "micro_batch": self.fit.micro_batch,
+            "checkpointing": self.fit.checkpointing,
+        }
+        config = self.config.model_copy(update=fitted)
         return Stepper.seeded(
-            self.build, self.config, self.device, seed, fine_tuning=self.fine_tuning
+            self.build, config, self.device, seed, fine_tuning=self.fine_tuning
         )
 
     def best_model(self) -> TrainedModel:
