@@ -7,7 +7,6 @@ what else it needs. Each part is saved when it is done, and one that fails says 
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +30,7 @@ from napari_cosdd.nets.ladder_vae import fresh_noise
 from napari_cosdd.settings.prediction import PredictionConfig
 from napari_cosdd.training.estimate import END
 from napari_cosdd.training.loop import train
+from napari_cosdd.training.memory import BASE, measure_memory
 from napari_cosdd.training.recipe import Recipe
 from napari_cosdd.training.stepper import Stepper
 
@@ -38,6 +38,8 @@ SPEC = DataSpec(ndim=2, n_channels=1, normalization=Normalization(mean=(0,), std
 TASKS = [f"{data}/{noise}" for noise in NOISES for data in ("w2s", "sstem")]
 #: Context around the judged part, pixels, and samples of the mean that is judged.
 CONTEXT, SAMPLES = 64, 32
+WIDE = tuple(slice(s.start - CONTEXT, s.stop + CONTEXT) for s in JUDGED)
+INNER = (slice(CONTEXT, -CONTEXT),) * 2
 
 
 @dataclass(frozen=True)
@@ -198,6 +200,9 @@ def _timed_steps(
 
         steps(5)  # tries kernels, and records
         result: dict[str, Any] = {"seconds": round(steps(sizes.steps), 5)}
+        estimate = measure_memory(stepper.method, (side, side))  # type: ignore[arg-type]
+        needed = estimate.of(stepper.micro_batch) - BASE
+        result["estimated_gib"] = round(needed / 2**30, 2)
         result["graphs"] = stepper.recorder.n_graphs
         if on_gpu:
             peak = torch.cuda.max_memory_reserved(device)
@@ -324,35 +329,35 @@ def _trained(
     changes["time_limit"] = sizes.minutes
     if sizes.train_steps:
         changes |= {"max_steps": sizes.train_steps}
-    with _prepared(task, name, changes) as (job, estimate):
-        run = job.start()
-        curve, notes, model = [], [], None
-        for event in train(run):
-            if isinstance(event, Warned):
-                notes.append(event.message)
-            elif isinstance(event, Validated):
-                with run.stepper.averaged():
-                    score = task.score(estimate(run.method))
-                curve.append((round(run.state.seconds, 1), round(score, 2)))
-            elif isinstance(event, Finished):
-                model = event.result
-        assert model is not None
-        with on_device(model.method, device):
-            final = task.score(estimate(model.method))
+    job, estimate = _prepared(task, name, changes)
+    run = job.start()
+    curve, notes, model = [], [], None
+    for event in train(run):
+        if isinstance(event, Warned):
+            notes.append(event.message)
+        elif isinstance(event, Validated):
+            with run.stepper.averaged():
+                score = task.score(estimate(run.method))
+            curve.append((round(run.state.seconds, 1), round(score, 2)))
+        elif isinstance(event, Finished):
+            model = event.result
+    assert model is not None
+    config = PredictionConfig(n_samples=100, n_kept=0, device=device.type)
+    last: Any
+    *_, last = api.denoising(model, api.Image(task.noisy[0][WIDE], "YX"), config)
     return {
         "steps": run.state.step,
         "seconds": round(run.state.seconds, 1),
-        "psnr": round(final, 2),
+        "psnr": round(task.score(last.result.mean[INNER]), 2),
         "notes": notes,
         "curve": curve,
     }
 
 
-@contextmanager
-def _prepared(task: Problem, name: str, changes: dict[str, Any]) -> Iterator[Any]:
-    """Give a training and a function that estimates the judged part."""
-    wide = tuple(slice(s.start - CONTEXT, s.stop + CONTEXT) for s in JUDGED)
-    inner = (slice(CONTEXT, -CONTEXT),) * 2
+def _prepared(
+    task: Problem, name: str, changes: dict[str, Any]
+) -> tuple[Any, Callable[[Any], Any]]:
+    """Return a training, and a function that quickly estimates the judged part."""
     rng = np.random.default_rng(0)
     if name == "supervised":
         settings = {"n_channels": 64, "n_blocks": 2, "n_levels": 4}
@@ -364,7 +369,7 @@ def _prepared(task: Problem, name: str, changes: dict[str, Any]) -> Iterator[Any
         recipe = recipe.changed({"noise_axis": task.axis}, changes)
         job = api.prepare_run([api.Image(task.noisy, "SYX")], recipe)
     spec = job.crops.spec
-    pixels = spec.normalization.apply(task.noisy[0][wide][None], spec.ndim)
+    pixels = spec.normalization.apply(task.noisy[0][WIDE][None], spec.ndim)
 
     @torch.no_grad()
     def estimate(method: Any) -> Any:
@@ -381,6 +386,6 @@ def _prepared(task: Problem, name: str, changes: dict[str, Any]) -> Iterator[Any
                     for _ in range(SAMPLES)
                 )
         image = spec.results.invert(found[0].float().cpu().numpy(), spec.ndim)
-        return image.reshape(pixels.shape[-2:])[inner]
+        return image.reshape(pixels.shape[-2:])[INNER]
 
-    yield job, estimate
+    return job, estimate

@@ -21,8 +21,9 @@ from pretraining.objective import FIELDS, gains, set_receptive_field, untrained
 from pretraining.pool import Pool
 
 WEIGHTS = Path(__file__).parents[1] / "src/napari_cosdd/weights"
-#: Scenes held at a time; steps after which some are replaced; scenes held out.
-POOL, REFRESH, HELD_OUT = 1000, 10, 112
+#: Scenes held at a time, on a GPU and elsewhere; scenes replaced in a step, in the mean;
+#: scenes held out.
+POOL, POOL_ELSEWHERE, REPLACED, HELD_OUT = 1000, 140, 5, 56
 #: Crops of a step, number and side in pixels, in turn, by preset. Wide ones show the
 #: network the inside of a large image.
 SHAPES = {"quick": ((8, 64), (3, 112)), "standard": ((32, 128), (8, 256))}
@@ -59,12 +60,13 @@ def main(
         stepper = Stepper.seeded(lambda: untrained(settings), config, chosen, seed)
         before = _restored(stepper, state) if state and state.exists() else 0
         generator = torch.Generator(chosen).manual_seed(seed + before)
-        pool = Pool(POOL, generator)
+        on_gpu = chosen.type == "cuda"
+        pool = Pool(POOL if on_gpu else POOL_ELSEWHERE, generator)
         held_out = _held_out(chosen)
         print(f"{time.monotonic() - began:.0f} s to prepare", flush=True)
         began, looked, step = time.monotonic(), 0.0, 0
         while (share := (time.monotonic() - began) / (60 * minutes)) < 1:
-            if step % REFRESH == 0:
+            if step * REPLACED % pool.together < REPLACED:
                 pool.refresh()
             batch = pool.draw(*SHAPES[preset][step % len(SHAPES[preset])])
             moment = Moment(before + step, 10**9, share)

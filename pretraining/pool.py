@@ -8,8 +8,11 @@ from napari_cosdd.nets.blocks import channels_last
 from pretraining.noises import add_noise
 from pretraining.scenes import scenes
 
-#: Side of a scene, pixels; number of scenes that are drawn together.
-SIDE, TOGETHER = 256, 56
+#: Side of a scene, pixels.
+SIDE = 256
+#: Number of scenes that are drawn together: a GPU draws many as fast as few.
+TOGETHER = {"cuda": 224}
+TOGETHER_ELSEWHERE = 14
 
 
 class Pool:
@@ -21,22 +24,28 @@ class Pool:
         Number of scenes, at least.
     generator : torch.Generator
         Source of randomness, on the device of the scenes.
+
+    Attributes
+    ----------
+    together : int
+        Number of scenes that `refresh` replaces.
     """
 
     def __init__(self, n: int, generator: torch.Generator) -> None:
         self.generator, self.device = generator, generator.device
-        parts = [self._drawn() for _ in range(-(-n // TOGETHER))]
+        self.together = TOGETHER.get(self.device.type, TOGETHER_ELSEWHERE)
+        parts = [self._drawn() for _ in range(-(-n // self.together))]
         self.clean = torch.cat(parts)
         self._oldest = 0
 
     def _drawn(self) -> Tensor:
-        return scenes(TOGETHER, SIDE, self.generator)
+        return scenes(self.together, SIDE, self.generator)
 
     def refresh(self) -> None:
         """Replace the oldest scenes by new ones."""
-        part = slice(self._oldest, self._oldest + TOGETHER)
+        part = slice(self._oldest, self._oldest + self.together)
         self.clean[part] = self._drawn()
-        self._oldest = (self._oldest + TOGETHER) % len(self.clean)
+        self._oldest = (self._oldest + self.together) % len(self.clean)
 
     def draw(self, n: int, side: int) -> Batch:
         """Return noisy crops with clean ones as targets, (n, 1, side, side).
