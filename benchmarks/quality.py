@@ -13,6 +13,7 @@ from benchmarks.common import (
     JUDGED,
     Problem,
     best_blur,
+    best_bm3d,
     best_total_variation,
     problem,
     save,
@@ -81,12 +82,15 @@ def filters(task: Problem) -> dict[str, Any]:
     """Score what needs no training."""
     blur, widths = best_blur(task)
     tv, weight = best_total_variation(task)
+    bm3d, scale = best_bm3d(task)
     return {
         "noisy": round(task.score(task.noisy[0][JUDGED]), 2),
         "blur": round(blur, 2),
         "blur_yx": widths,
         "tv": round(tv, 2),
         "tv_weight": weight,
+        "bm3d": round(bm3d, 2),
+        "bm3d_scale": scale,
     }
 
 

@@ -9,7 +9,8 @@ from benchmarks.common import RESULTS
 def quality_table() -> str:
     """Return PSNR of filters and methods, a row per problem."""
     results = _load("quality")
-    head = ["images / noise", "noisy", "best TV", "best blur (σy, σx)", "N2V", "SN2V"]
+    head = ["images / noise", "noisy", "best TV", "best blur (σy, σx)"]
+    head += ["BM3D, true spectrum", "N2V", "SN2V"]
     head += ["COSDD sample", "COSDD", "COSDD 5 min", "random start 5 min"]
     head += ["supervised 5 min", "share of the room"]
     rows = [head, ["---"] * len(head)]
@@ -42,6 +43,7 @@ def _row(name: str, results: dict[str, Any]) -> list[str]:
         f"{base['noisy']:.2f}",
         f"{base['tv']:.2f}",
         f"{base['blur']:.2f} ({widths})",
+        _number(base.get("bm3d")),
         *(_number(found[m].get("psnr")) for m in ("n2v", "sn2v")),
         _number(own.get("psnr_single")),
         _number(mean),

@@ -21,8 +21,8 @@ from pretraining.objective import FIELDS, gains, set_receptive_field, untrained
 from pretraining.pool import Pool
 
 WEIGHTS = Path(__file__).parents[1] / "src/napari_cosdd/weights"
-#: Scenes held at a time, on a GPU and elsewhere; scenes replaced in a step, in the mean;
-#: scenes held out.
+#: Scenes held at a time, on a GPU and elsewhere; those replaced in a step, in the mean;
+#: those held out.
 POOL, POOL_ELSEWHERE, REPLACED, HELD_OUT = 1000, 140, 5, 56
 #: Crops of a step, number and side in pixels, in turn, by preset. Wide ones show the
 #: network the inside of a large image.

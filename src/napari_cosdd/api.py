@@ -190,7 +190,7 @@ def fit(
     targets: ImageLike | Sequence[ImageLike] | None = None,
     axes: str | None = None,
     method: str = DEFAULT,
-    preset: str = "quick",
+    preset: str | None = None,
     ndim: int = 2,
     fill_missing: bool = False,
     noise_model: NoiseModel | Path | str | None = None,
@@ -211,7 +211,8 @@ def fit(
     axes : str, optional
         Letters of "STCZYX"; default: as the files say, or guessed.
     method, preset : str
-        As `napari-cosdd train --help` lists them.
+        As `napari-cosdd train --help` lists them; by default, the preset suits the
+        device.
     ndim : {1, 2, 3}
         3 treats Z as space, 2 as separate planes.
     fill_missing : bool

@@ -12,7 +12,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from napari_cosdd._formatting import clock, memory
+from napari_cosdd._formatting import clock
 from napari_cosdd.events import (
     Curve,
     Denoised,
@@ -66,6 +66,7 @@ def show_training(
         console.print(_advice(job))
     for warning in job.warnings:
         note(console, warning)
+    console.print(str(job.estimate()))
     with _bar(console) as bar:
         task = bar.add_task("training", total=1.0, left="", info="")
         curves: Sequence[Curve] = ()
@@ -100,8 +101,7 @@ def _show(
 ) -> None:
     if isinstance(event, Started):
         console.print(
-            f"{event.description}; {event.n_parameters:,} parameters; "
-            f"on {event.device}; needs about {memory(event.memory)}",
+            f"{event.description}; {event.n_parameters:,} parameters",
         )
     elif isinstance(event, StepDone):
         bar.update(

@@ -39,7 +39,8 @@ def train(
         ),
     ] = None,
     preset: Annotated[
-        str | None, typer.Option(help="Settings that go together (default: quick).")
+        str | None,
+        typer.Option(help="Settings that go together (default: by device)."),
     ] = None,
     targets: Annotated[
         Path | None,
@@ -146,4 +147,4 @@ def _begun_with(
         return Recipe.read(recipe), None, Assets()
     if resume and preset is None and method is None:
         return resumed(output)
-    return Recipe.preset(method or DEFAULT, preset or "quick"), None, Assets()
+    return Recipe.preset(method or DEFAULT, preset), None, Assets()

@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 from qtpy.QtCore import QTimer
 
 from napari_cosdd import api
-from napari_cosdd._formatting import duration, memory
 from napari_cosdd.errors import CosddError
 from napari_cosdd.events import Estimated, Event
 from napari_cosdd.gui._jobs import Job
@@ -100,11 +99,7 @@ class EstimateLine(Sentence):
         job.start()
 
     def _show(self, events: tuple[Any, ...]) -> None:
-        found = events[-1].result
-        self.setText(
-            f"About {duration(found.seconds)} and {memory(found.memory)} "
-            f"on {found.device}."
-        )
+        self.setText(str(events[-1].result))
 
     def _show_error(self) -> None:
         if self._job is not None and self._job.error is not None:

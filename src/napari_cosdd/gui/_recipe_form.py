@@ -8,7 +8,7 @@ from qtpy.QtWidgets import QCheckBox, QVBoxLayout, QWidget
 from napari_cosdd import api
 from napari_cosdd.gui._forms import ConfigForm
 from napari_cosdd.gui._widgets import Dock, choice, enable, field, fill, folded
-from napari_cosdd.methods.registry import all_methods, get_method
+from napari_cosdd.methods.registry import DEFAULT, all_methods, get_method, usual_preset
 from napari_cosdd.methods.values import Needs
 
 AUTOMATIC = "automatic"
@@ -25,10 +25,15 @@ LENGTH = {"max_steps", "time_limit"}
 def presets() -> dict[str, tuple[str, str]]:
     """Return method and preset by the name shown."""
     return {
-        f"{method.title} · {preset}": (name, preset)
+        shown(name, preset): (name, preset)
         for name, method in all_methods()
         for preset in method.presets
     }
+
+
+def shown(method: str, preset: str) -> str:
+    """Return the name of a preset that is shown."""
+    return f"{get_method(method).title} · {preset}"
 
 
 class RecipeForm(QWidget):
@@ -43,6 +48,7 @@ class RecipeForm(QWidget):
         super().__init__()
         self.presets = presets()
         self.preset = choice(*self.presets)
+        self.preset.setCurrentText(shown(DEFAULT, usual_preset(DEFAULT)))
         self.noise = choice(AUTOMATIC, *AXES)
         self.volume = QCheckBox("3-D: learn from whole z-stacks")
         self.fill_missing = QCheckBox("fill missing pixels (NaN)")

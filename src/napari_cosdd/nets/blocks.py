@@ -89,6 +89,14 @@ def zero(module: nn.Module) -> nn.Module:
     return module
 
 
+def nearly_zero(module: nn.Module) -> nn.Module:
+    """Scale the parameters of `module` down, so that what it adds starts faint."""
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.mul_(0.1)
+    return module
+
+
 class ResidualBlock(nn.Module):
     """x + W2 silu(W1 silu(x)), with W2 starting at zero."""
 

@@ -16,9 +16,11 @@ from napari_cosdd.distributions.gaussian import DiagonalGaussian
 from napari_cosdd.nets.blocks import (
     conv,
     downsample,
+    nearly_zero,
     residual_blocks,
     strides,
     upsample,
+    zero,
 )
 
 #: Gives standard normal noise of a shape for a level: (level, shape) -> tensor.
@@ -51,13 +53,17 @@ class Latents(NamedTuple):
 
 
 class StochasticLevel(nn.Module):
-    """One rung: prior p(z_i | z_>i), posterior q(z_i | z_>i, x), and their merge."""
+    """One rung: prior p(z_i | z_>i), posterior q(z_i | z_>i, x), and their merge.
+
+    Both start near the standard normal distribution: otherwise the KL of many latents
+    is several nats per pixel, and to lower it is all that a large network learns.
+    """
 
     def __init__(self, ndim: int, n_channels: int, n_latents: int, n_blocks: int):
         super().__init__()
-        self.prior = conv(ndim, n_channels, 2 * n_latents, kernel=1)
+        self.prior = zero(conv(ndim, n_channels, 2 * n_latents, kernel=1))
         self.merge: Any = conv(ndim, 2 * n_channels, n_channels, kernel=1)
-        self.posterior = conv(ndim, n_channels, 2 * n_latents, kernel=3)
+        self.posterior = nearly_zero(conv(ndim, n_channels, 2 * n_latents, kernel=3))
         self.embed = conv(ndim, n_latents, n_channels, kernel=1)
         self.decode = residual_blocks(ndim, n_channels, n_blocks)
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from napari_cosdd._formatting import duration, memory
 from napari_cosdd.datasets.crops import Crops, CropSampler
 from napari_cosdd.devices import describe_device, free_bytes
 from napari_cosdd.methods.base import Method
@@ -19,6 +20,8 @@ from napari_cosdd.training.memory import fit_to_memory
 from napari_cosdd.training.stepper import Stepper
 
 END = Moment(10**6, 10**6, 1.0)
+#: Time of a training from which another preset is recommended, seconds.
+TOO_LONG = 12 * 3600
 #: Number of timed steps, after a first one to warm up; largest side of their crops, px.
 TRIED, SIDE = 3, 64
 #: Largest number of pixels in a timed step: that of a `quick` step, which is fast.
@@ -42,6 +45,14 @@ class TrainingEstimate:
     device: str
     seconds: float
     memory: int
+
+    def __str__(self) -> str:
+        """Say it in a sentence, and what to do if it takes too long."""
+        time, needed = duration(self.seconds), memory(self.memory)
+        text = f"About {time} and {needed} on {self.device}."
+        if self.seconds > TOO_LONG:
+            text += " These networks are for a GPU; quick takes minutes here."
+        return text
 
 
 def estimate_training(
@@ -70,14 +81,14 @@ def estimate_training(
     """
     stepper = Stepper.seeded(build, config, device, seed=0)
     method: Any = stepper.method
-    memory = fit_to_memory(
+    fit = fit_to_memory(
         method,
         crops.crop,
         config.batch_size,
         free_bytes(device),
         micro_batch=config.micro_batch,
         checkpointing=config.checkpointing,
-    ).memory
+    )
     pixels = config.batch_size * math.prod(crops.crop)
     batch = batch_of(_small_batch(crops, config), device)
     seconds = []
@@ -91,7 +102,7 @@ def estimate_training(
     total = config.steps * per_step
     if config.time_limit is not None:
         total = min(total, 60 * config.time_limit)
-    return TrainingEstimate(describe_device(device), total, memory)
+    return TrainingEstimate(describe_device(device), total, fit.memory)
 
 
 def _small_batch(crops: CropSampler, config: TrainingConfig) -> Crops:

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from napari_cosdd._formatting import memory
 from napari_cosdd.errors import NotEnoughMemoryError
 from napari_cosdd.methods.base import Method
 from napari_cosdd.methods.values import Batch
@@ -132,15 +133,15 @@ def fit_to_memory(
     room = SHARE * free
     sizes = _halves(batch) if micro_batch is None else [min(micro_batch, batch)]
     for saving in dict.fromkeys((checkpointing, True)):
-        memory = _measured(method, crop, saving)
+        needed = _measured(method, crop, saving)
         for n in sizes:
-            if memory.of(n) <= room:
+            if needed.of(n) <= room:
                 method.use_checkpointing(checkpointing)
-                return Fit(n, saving, memory.of(n))
+                return Fit(n, saving, needed.of(n))
     if micro_batch is not None:  # the estimate may be wrong, and the user knows
         method.use_checkpointing(checkpointing)
-        return Fit(sizes[0], checkpointing, memory.of(sizes[0]))
-    raise NotEnoughMemoryError(_advice(method, crop, room, memory))
+        return Fit(sizes[0], checkpointing, needed.of(sizes[0]))
+    raise NotEnoughMemoryError(_advice(method, crop, room, needed))
 
 
 def _halves(batch: int) -> list[int]:
@@ -167,8 +168,8 @@ def _advice(
     fits = smaller >= max(SMALLEST, multiple)
     remedy = f"a crop size of {smaller} fits" if fits else "use a smaller preset"
     return (
-        f"a single crop of {side} pixels needs about {needed.of(1) / 1e9:.1f} GB, and "
-        f"{room / 1e9:.1f} GB can be had here: {remedy}"
+        f"a single crop of {side} pixels needs about {memory(needed.of(1))}, and "
+        f"{memory(room)} can be had here: {remedy}"
     )
 
 

@@ -15,7 +15,7 @@ from pydantic import (
 from napari_cosdd.errors import BadInputError, BadModelFileError, in_words
 from napari_cosdd.images.files import atomic
 from napari_cosdd.methods.base import MethodConfig
-from napari_cosdd.methods.registry import DEFAULT, get_method
+from napari_cosdd.methods.registry import DEFAULT, get_method, usual_preset
 from napari_cosdd.methods.values import Assets
 from napari_cosdd.models.noise_model_file import from_plain
 from napari_cosdd.models.trained_model import TrainedModel
@@ -58,8 +58,8 @@ class Recipe(BaseModel, Generic[ConfigT]):
         return data
 
     @classmethod
-    def preset(cls, method: str = DEFAULT, preset: str = "quick") -> "Recipe[Any]":
-        """Return the recipe of a preset.
+    def preset(cls, method: str = DEFAULT, preset: str | None = None) -> "Recipe[Any]":
+        """Return the recipe of a preset; None: the one that suits this machine.
 
         Raises
         ------
@@ -67,6 +67,7 @@ class Recipe(BaseModel, Generic[ConfigT]):
             If there is no such method or preset.
         """
         presets = get_method(method).presets
+        preset = preset or usual_preset(method)
         if preset not in presets:
             raise BadInputError(
                 f"method {method} has no preset {preset!r}; expected one of "
