@@ -24,6 +24,8 @@ WEIGHTS = Path(__file__).parents[1] / "src/napari_cosdd/weights"
 #: Scenes held at a time, on a GPU and elsewhere; those replaced in a step, in the mean;
 #: those held out.
 POOL, POOL_ELSEWHERE, REPLACED, HELD_OUT = 1000, 140, 5, 56
+#: Side of held-out crops, pixels.
+HELD_OUT_SIDE = 128
 #: Crops of a step, number and side in pixels, in turn, by preset. Wide ones show the
 #: network the inside of a large image.
 SHAPES = {"quick": ((8, 64), (3, 112)), "standard": ((32, 128), (8, 256))}
@@ -88,7 +90,7 @@ def main(
 def _held_out(device: torch.device) -> Batch:
     """Return the same scenes every time, by numbers drawn on the CPU."""
     pool = Pool(HELD_OUT, torch.Generator().manual_seed(2**20))
-    return pool.draw(HELD_OUT, 128).map(lambda images: images.to(device))
+    return pool.draw(HELD_OUT, HELD_OUT_SIDE).map(lambda images: images.to(device))
 
 
 def _say(stepper: Stepper, held_out: Batch, step: int, share: float) -> None:
