@@ -302,7 +302,7 @@ def _parity(device: torch.device, sizes: Sizes) -> Iterator[tuple[str, Any]]:
 TRAININGS: dict[str, dict[str, Any]] = {
     "quick": {},
     "standard": {},
-    "standard, bfloat16": {"precision": "bfloat16"},
+    "standard bfloat16": {"precision": "bfloat16"},
     "standard from random weights": {"pretrained": False},
     "small": {"crop_size": 128},
     "supervised": {"crop_size": 128, "batch_size": 16},
@@ -365,7 +365,7 @@ def _prepared(
         noisy = api.Image(task.add_noise(task.others, rng), "SYX")
         job = api.prepare_run([noisy], recipe, targets=[api.Image(task.others, "SYX")])
     else:
-        recipe = Recipe.preset("cosdd", name.split(",")[0].split(" ")[0])
+        recipe = Recipe.preset("cosdd", name.split(" ")[0])
         recipe = recipe.changed({"noise_axis": task.axis}, changes)
         job = api.prepare_run([api.Image(task.noisy, "SYX")], recipe)
     spec = job.crops.spec
