@@ -184,6 +184,7 @@ def save(name: str, results: dict[str, Any]) -> Path:
         before = json.loads(path.read_text())["results"]
     here = machine()
     on = "{processor}, {threads} of {cores} cores, torch {torch}, {date}".format(**here)
+    on = f"{here['gpu']}, {on}" if here["gpu"] else on
     merged = before | {k: {**part, "measured_on": on} for k, part in results.items()}
     text = json.dumps({"machine": here, "results": merged}, indent=1)
     path.write_text(text + "\n")

@@ -31,6 +31,8 @@ HELD_OUT_SIDE = 128
 SHAPES = {"quick": ((8, 64), (3, 112)), "standard": ((32, 128), (8, 256))}
 #: Seconds between two looks at the held-out scenes.
 EVERY = 30.0
+#: Loss of gain between two looks from which the training is taken back, dB.
+TOLERATED = 0.5
 #: Share of the time after which the rate begins to fall.
 FALL = 0.6
 
@@ -39,7 +41,7 @@ def main(
     preset: str = "standard",
     minutes: Annotated[float, typer.Option(help="How long to go on.")] = 8.0,
     seed: int = 0,
-    rate: Annotated[float, typer.Option(help="Learning rate at its highest.")] = 0.002,
+    rate: Annotated[float, typer.Option(help="Learning rate at its highest.")] = 0.001,
     device: str = "auto",
     state: Annotated[Path | None, typer.Option(help="To go on from, and to.")] = None,
     output: Annotated[Path | None, typer.Option(help="Model file.")] = None,
@@ -56,7 +58,7 @@ def main(
         batch_size=SHAPES[preset][0][0],
         learning_rate=rate,
         seed=seed,
-        gradient_limit=10,
+        gradient_limit=3,
     )
     with fast_math(chosen):
         stepper = Stepper.seeded(lambda: untrained(settings), config, chosen, seed)
@@ -67,6 +69,7 @@ def main(
         held_out = _held_out(chosen)
         print(f"{time.monotonic() - began:.0f} s to prepare", flush=True)
         began, looked, step = time.monotonic(), 0.0, 0
+        best, sound = _gain(stepper, held_out), stepper.state()
         while (share := (time.monotonic() - began) / (60 * minutes)) < 1:
             if step * REPLACED % pool.together < REPLACED:
                 pool.refresh()
@@ -77,10 +80,18 @@ def main(
             for warning in stepper.step(batch, moment, now, "from random weights"):
                 print(warning.message, flush=True)
             step += 1
-            if time.monotonic() - began > looked + EVERY:
-                looked += EVERY
-                _say(stepper, held_out, before + step, share)
-        _say(stepper, held_out, before + step, 1.0)
+            if time.monotonic() - began < looked + EVERY:
+                continue
+            looked += EVERY
+            gain = _say(stepper, held_out, before + step, share)
+            if gain > best - TOLERATED:
+                best, sound = gain, stepper.state()
+            else:
+                rate /= 2
+                print(f"worse: back to the last sound weights, rate {rate}", flush=True)
+                stepper.restore(sound)
+        if not _say(stepper, held_out, before + step, 1.0) > best - TOLERATED:
+            stepper.restore(sound)
     if state:
         _save_state(stepper, state, before + step)
     path = output or WEIGHTS / f"cosdd-{preset}.safetensors"
@@ -93,21 +104,22 @@ def _held_out(device: torch.device) -> Batch:
     return pool.draw(HELD_OUT, HELD_OUT_SIDE).map(lambda images: images.to(device))
 
 
-def _say(stepper: Stepper, held_out: Batch, step: int, share: float) -> None:
-    """Print the losses, and the gain on held-out scenes with averaged weights."""
-    method: Any = stepper.method
-    update = stepper.look()
+def _say(stepper: Stepper, held_out: Batch, step: int, share: float) -> float:
+    """Print the losses and the gain; return the gain."""
+    update, gain = stepper.look(), _gain(stepper, held_out)
     losses = {} if update is None else update.losses
     shown = " ".join(f"{name} {losses[name]:.3f}" for name in losses)
+    print(f"{100 * share:.0f} % step {step} {shown} gain {gain:.3f} dB", flush=True)
+    return gain
+
+
+def _gain(stepper: Stepper, held_out: Batch) -> float:
+    """Return the mean gain of the averaged weights on held-out scenes, dB."""
+    method: Any = stepper.method
     assert held_out.target is not None
     with stepper.averaged():
         set_receptive_field(method.decoder, max(FIELDS))
-        gain: Tensor = gains(method, held_out.x, held_out.target)
-    print(
-        f"{100 * share:.0f} % step {step} {shown} gain {gain.mean():.3f} dB "
-        f"(worst {gain.min():.2f})",
-        flush=True,
-    )
+        return float(gains(method, held_out.x, held_out.target).mean())
 
 
 def _parts(stepper: Stepper) -> dict[str, Tensor]:

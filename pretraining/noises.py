@@ -55,16 +55,16 @@ def add_noise(clean: Tensor, generator: torch.Generator) -> Tensor:
     weights = torch.stack([-rows.uniform(0.01, 1).log() * w for w in (1, 1, 1.4)])
     white, shot, row = strength * torch.sqrt(weights / weights.sum(0))
     correlated = row * along_rows(rows) * (rows.uniform() < 0.85)
-    hot = (rows.normal() > 3.3) * (rows.uniform() < 0.05)  # single wrong pixels
     columns = 0.3 * white * rows.normal(clean.shape[0], 1, clean.shape[2])
-    return (
-        clean
-        + white * rows.normal()
+    noise = (
+        white * rows.normal()
         + grown_with(clean, shot, rows)
         + correlated
-        + hot * strength * rows.uniform(3, 15)
         + columns * (rows.uniform() < 0.05)
     )
+    hot = (rows.normal() > 3.3) * (rows.uniform() < 0.05)  # single wrong pixels
+    size = rows.uniform(3, 15) * noise.std((-2, -1), keepdim=True)
+    return clean + noise + hot * size
 
 
 def grown_with(clean: Tensor, strength: Tensor, rows: Rows) -> Tensor:

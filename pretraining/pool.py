@@ -10,6 +10,9 @@ from pretraining.scenes import scenes
 
 #: Side of a scene, pixels.
 SIDE = 256
+#: Largest value of a normalized pixel. Beyond, the likelihood of one pixel outweighs
+#: all others, and its gradient upsets the training.
+BRIGHTEST = 30.0
 #: Number of scenes that are drawn together: a GPU draws many as fast as few.
 TOGETHER = {"cuda": 224}
 TOGETHER_ELSEWHERE = 14
@@ -63,7 +66,11 @@ class Pool:
         mean = scene.mean((1, 2), keepdim=True)
         noise = (noisy - crop).square().mean((1, 2), keepdim=True)
         std = torch.sqrt(scene.var((1, 2), keepdim=True) + noise) + 1e-6
-        x, clean = (((i - mean) / std)[:, None] for i in (noisy, crop))
+        # a single bright point in an empty scene has any brightness: rein it in
+        x, clean = (
+            ((i - mean) / std).clamp(-BRIGHTEST, BRIGHTEST)[:, None]
+            for i in (noisy, crop)
+        )
         return Batch(channels_last(x), channels_last(clean))
 
     def _integers(self, end: int, n: int) -> Tensor:

@@ -88,21 +88,32 @@ def _causal(decoder):
     return [decoder.entry, *decoder.causal]
 
 
-def test_a_block_of_pretraining_goes_on_from_the_one_before(
-    tmp_path, monkeypatch, capsys
-):
+@pytest.fixture
+def tiny(tmp_path, monkeypatch):
+    """Sizes with which a block takes a second; returns its arguments."""
     for name, value in {"POOL_ELSEWHERE": 14, "HELD_OUT": 8}.items():
         monkeypatch.setattr(program, name, value)
     monkeypatch.setattr(pool, "SIDE", 64)
     monkeypatch.setattr(program, "SHAPES", {"quick": ((2, 32), (1, 64))})
     monkeypatch.setattr(program, "HELD_OUT_SIDE", 32)
-    state, output = tmp_path / "state", tmp_path / "quick.safetensors"
-    known = {"device": "cpu", "state": state, "output": output}
+    names = {"state": tmp_path / "state", "output": tmp_path / "quick.safetensors"}
+    return {"preset": "quick", "minutes": 0.01, "device": "cpu", **names}
+
+
+def test_a_block_of_pretraining_goes_on_from_the_one_before(tiny, capsys):
     steps = []
     for _ in range(2):
-        program.main("quick", minutes=0.01, **known)
-        model = TrainedModel.load(output)
+        program.main(**tiny)
+        model = TrainedModel.load(tiny["output"])
         steps.append(model.trained_on.model_extra["steps"])
     assert 0 < steps[0] < steps[1]
-    assert output.stat().st_size < 1_000_000
+    assert tiny["output"].stat().st_size < 1_000_000
     assert "gain" in capsys.readouterr().out
+
+
+def test_pretraining_that_diverges_is_taken_back(tiny, monkeypatch, capsys):
+    monkeypatch.setattr(program, "EVERY", 0.2)
+    program.main(**(tiny | {"minutes": 0.03, "rate": 1.0}))
+    assert "worse: back to the last sound weights, rate 0.5" in capsys.readouterr().out
+    weights = TrainedModel.load(tiny["output"]).method.state_dict()
+    assert max(float(w.abs().max()) for w in weights.values()) < 10

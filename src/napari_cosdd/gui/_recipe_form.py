@@ -8,8 +8,9 @@ from qtpy.QtWidgets import QCheckBox, QVBoxLayout, QWidget
 from napari_cosdd import api
 from napari_cosdd.gui._forms import ConfigForm
 from napari_cosdd.gui._widgets import Dock, choice, enable, field, fill, folded
-from napari_cosdd.methods.registry import DEFAULT, all_methods, get_method, usual_preset
+from napari_cosdd.methods.registry import DEFAULT, all_methods, get_method
 from napari_cosdd.methods.values import Needs
+from napari_cosdd.models.shipped import usual_preset
 
 AUTOMATIC = "automatic"
 AXES = {

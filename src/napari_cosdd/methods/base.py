@@ -77,14 +77,11 @@ class Preset:
         Settings of the training.
     purpose : str
         Hardware and time, or kind of noise, in a few words.
-    usual_on_gpu : bool
-        Whether it is the method's usual preset where there is a CUDA GPU.
     """
 
     settings: MethodConfig
     training: TrainingConfig = field(default_factory=TrainingConfig)
     purpose: str = ""
-    usual_on_gpu: bool = False
 
 
 class Trainable(nn.Module, ABC):

@@ -170,9 +170,7 @@ class COSDD(LadderMethod[COSDDConfig], NoiseAxisMethod[COSDDConfig]):
             TrainingConfig(batch_size=8, learning_rate=0.005),
             "a laptop, minutes",
         ),
-        "standard": Preset(
-            STANDARD, STANDARD_TRAINING, "a GPU, a minute", usual_on_gpu=True
-        ),
+        "standard": Preset(STANDARD, STANDARD_TRAINING, "a GPU, a minute"),
         "small": Preset(_paper_sizes(6, 64), PAPER_TRAINING, "a GPU, hours"),
         "large": Preset(_paper_sizes(14, 128), PAPER_TRAINING, "a GPU, a day"),
     }

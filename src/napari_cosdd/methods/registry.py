@@ -37,23 +37,6 @@ def get_method(name: str) -> "type[Method[Any]]":
     return method
 
 
-def usual_preset(method: str) -> str:
-    """Return the preset of a method that suits this machine: the first, or for a GPU.
-
-    Raises
-    ------
-    BadInputError
-        If there is no method of that name.
-    """
-    from napari_cosdd.devices import choose_device
-
-    presets = get_method(method).presets
-    on_gpu = [name for name, preset in presets.items() if preset.usual_on_gpu]
-    if on_gpu and choose_device("auto").type == "cuda":
-        return on_gpu[0]
-    return next(iter(presets))
-
-
 def all_methods() -> "Iterator[tuple[str, type[Method[Any]]]]":
     """Yield the name and the class of every method, in the order of the table."""
     for name in METHODS:

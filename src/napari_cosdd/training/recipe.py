@@ -15,9 +15,10 @@ from pydantic import (
 from napari_cosdd.errors import BadInputError, BadModelFileError, in_words
 from napari_cosdd.images.files import atomic
 from napari_cosdd.methods.base import MethodConfig
-from napari_cosdd.methods.registry import DEFAULT, get_method, usual_preset
+from napari_cosdd.methods.registry import DEFAULT, get_method
 from napari_cosdd.methods.values import Assets
 from napari_cosdd.models.noise_model_file import from_plain
+from napari_cosdd.models.shipped import usual_preset
 from napari_cosdd.models.trained_model import TrainedModel
 from napari_cosdd.settings.training import TrainingConfig
 from napari_cosdd.training.saving import load_state, resume_path
