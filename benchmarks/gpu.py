@@ -126,12 +126,12 @@ def _graphs(device: torch.device, sizes: Sizes) -> Iterator[tuple[str, Any]]:
     for graphs in (True, False):
         torch.manual_seed(0)
         stepper = _stepper("quick", device, batch_size=4)
-        stepper.recorder.enabled &= graphs
+        stepper.recorded.recorder.enabled &= graphs
         for _ in range(12):
             list(stepper.step(batch, END, 1e-3, "from random weights"))
         stepper.look()
         weights.append(torch.cat([p.detach().flatten() for p in stepper.parameters]))
-        recorded = stepper.recorder.n_graphs
+        recorded = stepper.recorded.recorder.n_graphs
         yield f"{'recorded' if graphs else 'plain'}", {"graphs": recorded}
     difference = (weights[0] - weights[1]).abs().max()
     yield "largest difference of a weight", {"value": float(difference)}
@@ -203,13 +203,13 @@ def _timed_steps(
         estimate = measure_memory(stepper.method, (side, side))  # type: ignore[arg-type]
         needed = estimate.of(stepper.micro_batch) - BASE
         result["estimated_gib"] = round(needed / 2**30, 2)
-        result["graphs"] = stepper.recorder.n_graphs
+        result["graphs"] = stepper.recorded.recorder.n_graphs
         if on_gpu:
             peak = torch.cuda.max_memory_reserved(device)
             result["peak_gib"] = round(peak / 2**30, 2)
             result |= _busy(lambda: steps(3), 3)
-            stepper.recorder.enabled = False
-            stepper.recorder.forget()
+            stepper.recorded.recorder.enabled = False
+            stepper.recorded.forget()
             steps(2)
             result["seconds_without_graphs"] = round(steps(5), 5)
     pixels = training["batch_size"] * side**2

@@ -23,7 +23,8 @@ from napari_cosdd.datasets.spec import DataSpec
 from napari_cosdd.devices import on_device
 from napari_cosdd.images.normalization import Normalization
 from napari_cosdd.images.stack import Stack
-from napari_cosdd.methods.cosdd import COSDD, COSDDConfig
+from napari_cosdd.methods.cosdd import COSDD
+from napari_cosdd.methods.cosdd_settings import COSDDConfig
 from napari_cosdd.methods.outputs import DEVIATION, MEAN
 from napari_cosdd.models.trained_model import TrainedModel
 from napari_cosdd.nets.ancestral import sample_decoder

@@ -7,7 +7,8 @@ from torch import Tensor
 
 from napari_cosdd.datasets.spec import DataSpec
 from napari_cosdd.images.normalization import Normalization
-from napari_cosdd.methods.cosdd import COSDD, COSDDConfig
+from napari_cosdd.methods.cosdd import COSDD
+from napari_cosdd.methods.cosdd_settings import COSDDConfig
 from napari_cosdd.methods.values import TRAINED, Batch, Losses, Moment, Stage
 from napari_cosdd.nets.autoregressive import AutoregressiveDecoder, dilations
 from napari_cosdd.nets.ladder_vae import fresh_noise

@@ -12,7 +12,7 @@ from napari_cosdd.errors import BadInputError
 from napari_cosdd.events import Written
 from napari_cosdd.images.formats.any import read_image, write_image
 from napari_cosdd.images.image import Image
-from napari_cosdd.methods.cosdd import COSDDConfig
+from napari_cosdd.methods.cosdd_settings import COSDDConfig
 from napari_cosdd.metrics import score
 from napari_cosdd.prediction import cluster
 from napari_cosdd.settings.fields import unit_of

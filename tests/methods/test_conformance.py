@@ -19,7 +19,7 @@ from napari_cosdd.prediction.outputs import outputs_of
 from napari_cosdd.settings.prediction import PredictionConfig
 from napari_cosdd.settings.training import TrainingConfig
 from napari_cosdd.training.loop import train
-from napari_cosdd.training.stepper import weights_of
+from napari_cosdd.training.weights import weights_of
 
 FACTS = [
     NoiseFacts("one axis", "x", 3, 9, True, "It runs along rows."),

@@ -4,7 +4,8 @@ import torch
 
 from helpers import awaken, build
 from napari_cosdd.errors import BadInputError
-from napari_cosdd.methods.cosdd import DECODER_LEARNS, VIEW_CLOSED, COSDDConfig
+from napari_cosdd.methods.cosdd import DECODER_LEARNS, VIEW_CLOSED
+from napari_cosdd.methods.cosdd_settings import COSDDConfig
 from napari_cosdd.methods.values import Batch, Moment
 from napari_cosdd.training.memory import measure_memory
 

@@ -7,7 +7,7 @@ import torch
 from helpers import awaken, build, tiny_recipe
 from napari_cosdd import api
 from napari_cosdd.events import StepDone
-from napari_cosdd.methods.cosdd import COSDDConfig
+from napari_cosdd.methods.cosdd_settings import COSDDConfig
 from napari_cosdd.models import shipped
 from napari_cosdd.models.trained_model import TrainedModel
 from napari_cosdd.nets.transfer import fitted

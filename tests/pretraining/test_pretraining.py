@@ -7,7 +7,7 @@ from pretraining.noises import Rows, add_noise, along_rows
 from pretraining.objective import FIELDS, gains, untrained
 from pretraining.scenes import KINDS, Draw, scenes, unit_range
 
-from napari_cosdd.methods.cosdd import COSDDConfig
+from napari_cosdd.methods.cosdd_settings import COSDDConfig
 from napari_cosdd.methods.values import Batch, Moment
 from napari_cosdd.models.trained_model import TrainedModel
 from pretraining import pool

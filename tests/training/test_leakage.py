@@ -23,7 +23,7 @@ from napari_cosdd.training.leakage import (
 )
 from napari_cosdd.training.loop import train
 from napari_cosdd.training.state import Reference
-from napari_cosdd.training.stepper import weights_of
+from napari_cosdd.training.weights import weights_of
 
 CPU = torch.device("cpu")
 

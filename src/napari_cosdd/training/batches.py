@@ -98,13 +98,8 @@ class CutOnDevice:
     def draw(self, n: int, rng: np.random.Generator) -> Batch:
         """Return `n` random crops."""
         index = self._index(self.crops.places(n, rng))
-        pixels = [
-            None if values is None else channels_last(values.take(index))
-            for values in (self._noisy, self._target, self._weight)
-        ]
-        noisy, target, weight = pixels
-        assert noisy is not None
-        return Batch(noisy, target, weight)
+        whole = Batch(self._noisy, self._target, self._weight)
+        return whole.map(lambda values: channels_last(values.take(index)))
 
     def _index(self, places: Sequence[Place]) -> Tensor:
         """Return the positions of all pixels of all crops, (n, c, *spatial)."""

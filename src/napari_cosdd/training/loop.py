@@ -10,10 +10,7 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
 
-import numpy as np
-import torch
-
-from napari_cosdd.devices import describe_device, fast_math, free_memory, told_if_lost
+from napari_cosdd.devices import fast_math, free_memory, told_if_lost
 from napari_cosdd.errors import (
     PosteriorCollapseError,
     SavingError,
@@ -22,10 +19,8 @@ from napari_cosdd.errors import (
 from napari_cosdd.events import (
     Event,
     Finished,
-    Preview,
     Reason,
     Saved,
-    Started,
     StepDone,
     Validated,
     Warned,
@@ -33,14 +28,13 @@ from napari_cosdd.events import (
 from napari_cosdd.methods.capabilities import DrawsNoise
 from napari_cosdd.methods.values import Problem
 from napari_cosdd.training import leakage
+from napari_cosdd.training.announce import preview, saves_memory, started
 from napari_cosdd.training.batches import tensor_of
 from napari_cosdd.training.properties import measured
 from napari_cosdd.training.recovery import ROLLBACKS_ALLOWED
-from napari_cosdd.training.run import RANDOM, TrainingRun
-from napari_cosdd.training.stepper import weights_of
+from napari_cosdd.training.run import TrainingRun
+from napari_cosdd.training.weights import weights_of
 
-#: Largest side of a preview, pixels.
-PREVIEW_SIDE = 128
 #: Increment of the seed at each fresh start: far above the increments used elsewhere.
 RESTART_SEED = 1000
 
@@ -79,10 +73,10 @@ def train(
     state, schedule = run.state, run.schedule
     lost = told_if_lost("go on from the last save with --resume")
     with lost, fast_math(run.device):
-        yield _started(run)
-        yield from _saves_memory(run)
+        yield started(run)
+        yield from saves_memory(run)
         if state.step == 0:
-            yield _preview(run)
+            yield preview(run)
         reason = _ended(run, stop)
         while reason is None:
             began, since_start = time.perf_counter(), state.steps_since_start
@@ -108,49 +102,6 @@ def train(
 
 
 # The parts of the loop, in the order in which it uses them ---------------------------
-
-
-def _started(run: TrainingRun) -> Started:
-    """Return the event that describes the training and its memory."""
-    origin = run.trained_on.start or RANDOM
-    return Started(
-        device=describe_device(run.device),
-        n_parameters=sum(p.numel() for p in run.stepper.parameters),
-        memory=run.fit.memory,
-        first_step=run.state.step,
-        max_steps=run.config.steps,
-        description=f"{run.method.describe()}, from {origin}",
-        curves=tuple(run.method.curves),
-    )
-
-
-def _saves_memory(run: TrainingRun) -> Iterator[Event]:
-    """Tell if not the whole batch fits into memory at a time."""
-    fit, batch = run.fit, run.config.batch_size // run.processes.size
-    if run.config.micro_batch or fit.micro_batch == batch:
-        return
-    again = ", and features twice" if fit.checkpointing else ""
-    yield Warned(
-        f"to fit into memory, {fit.micro_batch} of {batch} crops are computed at a "
-        f"time{again}: the result is the same"
-    )
-
-
-def _preview(run: TrainingRun) -> Preview:
-    """Return a validation crop processed with the present weights, in grey levels."""
-    method, spec = run.method, run.method.spec
-    cut = [slice(0, max(m, PREVIEW_SIDE // m * m)) for m in method.tile_multiple()]
-    crop = run.validation_crops.take(slice(0, 1)).cut(cut)
-    x = tensor_of(crop.noisy, run.device)
-    with torch.no_grad():
-        estimates = method.preview(x, torch.Generator(run.device).manual_seed(0))
-    noisy = spec.normalization.invert(crop.noisy[0], spec.ndim).astype(np.float32)
-    images = {
-        title: spec.results.invert(s[0].float().cpu().numpy(), spec.ndim)
-        for title, s in estimates.items()
-    }
-    previews = {title: image.astype(np.float32) for title, image in images.items()}
-    return Preview(run.state.step, noisy, previews)
 
 
 def _ended(run: TrainingRun, stop: Callable[[], bool]) -> Reason | None:
@@ -226,11 +177,11 @@ def _validate(
         kept = _judge(run, losses, problem)
         if kept:
             state.best.weights = weights_of(method)
-        preview = _preview(run)
+        shown = preview(run)
     state.record(losses)
     run.spend(began)
     yield Validated(state.step, losses, kept)
-    yield preview
+    yield shown
     if math.isfinite(losses["loss"]):
         state.sound = run.stepper.state()
     if problem is None:

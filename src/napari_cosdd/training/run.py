@@ -27,7 +27,8 @@ from napari_cosdd.training.saving import (
 )
 from napari_cosdd.training.schedule import Schedule
 from napari_cosdd.training.state import BestWeights, Reference, TrainingState
-from napari_cosdd.training.stepper import Stepper, own_random_state, weights_of
+from napari_cosdd.training.stepper import Stepper
+from napari_cosdd.training.weights import own_random_state, weights_of
 
 #: Origin of the first weights, in words, if no trained ones are given.
 RANDOM = "random weights"

@@ -5,13 +5,11 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
-from threading import Lock
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from napari_cosdd.cuda_graphs import GraphRecorder
 from napari_cosdd.datasets.crops import Crops
 from napari_cosdd.devices import free_memory, is_out_of_memory
 from napari_cosdd.errors import NotEnoughMemoryError
@@ -28,9 +26,10 @@ from napari_cosdd.training.optim import (
     GradientGuard,
     step_unless,
 )
+from napari_cosdd.training.recorded import RecordedSteps
 from napari_cosdd.training.schedule import Phase
+from napari_cosdd.training.weights import copied, own_random_state, weights_of
 
-_RANDOM_STATE = Lock()
 #: Decay rates of Adam's moments. That of the second moment is below the usual 0.999,
 #: for trainings of a few thousand steps.
 BETAS = (0.9, 0.99)
@@ -39,17 +38,6 @@ FREED_RATE = 3.0
 #: Seconds between two looks at the losses on a GPU, which each wait for it; number of
 #: steps that may be under way there.
 LOOK_EVERY, UNDER_WAY = 0.1, 2
-
-
-@contextmanager
-def own_random_state(seed: int) -> Iterator[None]:
-    """Seed torch's global generator within a context, and restore it afterwards.
-
-    A lock admits one thread at a time: concurrent trainings share this generator.
-    """
-    with _RANDOM_STATE, torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        yield
 
 
 class Update(NamedTuple):
@@ -134,8 +122,7 @@ class Stepper:
         self.precision = torch.bfloat16 if half else torch.float32
         generator = torch.Generator(device).manual_seed(seed + self.processes.rank)
         alone = self.processes.size == 1
-        self.recorder = GraphRecorder(generator, enabled=on_gpu and alone)
-        self._inputs: dict[Any, tuple[Batch, Tensor]] = {}
+        self.recorded = RecordedSteps(generator, enabled=on_gpu and alone)
         self._names: list[str] = []
         self._sums = torch.zeros(0, device=device)
         self._pending, self._looked, self._rate = 0, -math.inf, 0.0
@@ -159,7 +146,7 @@ class Stepper:
     @property
     def generator(self) -> torch.Generator:
         """The source of the latent noise."""
-        return self.recorder.generator
+        return self.recorded.recorder.generator
 
     # Steps ----------------------------------------------------------------------
 
@@ -196,8 +183,7 @@ class Stepper:
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise
-                if self.recorder.n_graphs:  # those of other stages hold memory
-                    self._forget_graphs()
+                if self.recorded.forget():  # graphs of other stages hold memory
                     free_memory(self.device)
                 else:
                     yield self._halve_micro_batch(error)
@@ -212,25 +198,16 @@ class Stepper:
         rates: list[float],
         weight: float,
     ) -> None:
-        """Update the weights, on a GPU from tensors of which graphs know the place."""
-        if self.device.type != "cuda":
-            self._set_rates(rates)
-            self._update(batch, stage, phase, weight)
-            return
-        shapes = tuple(None if part is None else part.shape for part in batch)
-        key = (stage.name, phase, shapes, self.micro_batch)
-        values = torch.tensor([*rates, weight, *stage.weights])
-        if key not in self._inputs:
-            self._inputs[key] = (batch.map(torch.clone), values.to(self.device))
-        own_batch, own_values = self._inputs[key]
-        own_batch.copy_(batch)
-        own_values.copy_(values)
-        scalars, n = own_values.unbind(), len(rates)
-        self._set_rates(scalars[:n])
-        stage = stage._replace(weights=scalars[n + 1 :])
-        self.recorder.run(
-            key, lambda: self._update(own_batch, stage, phase, scalars[n])
-        )
+        """Update the weights; the average moves towards them by `weight`."""
+        n = len(rates)
+
+        def step(batch: Batch, numbers: Sequence[Any]) -> None:
+            self._set_rates(numbers[:n])
+            now = stage._replace(weights=tuple(numbers[n + 1 :]))
+            self._update(batch, now, phase, numbers[n])
+
+        kind = (stage.name, phase, self.micro_batch)
+        self.recorded.take(kind, step, batch, [*rates, weight, *stage.weights])
 
     def _set_rates(self, rates: Sequence[Any]) -> None:
         for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
@@ -307,16 +284,11 @@ class Stepper:
             ) from error
         self.micro_batch = math.ceil(self.micro_batch / 2)
         self.optimizer.zero_grad()
-        self._forget_graphs()
         free_memory(self.device)
         return Warned(
             f"memory ran out: going on with {self.micro_batch} crops at a time, which "
             "gives the same result more slowly"
         )
-
-    def _forget_graphs(self) -> None:
-        self.recorder.forget()
-        self._inputs.clear()
 
     # Validation -----------------------------------------------------------------
 
@@ -350,7 +322,7 @@ class Stepper:
             "weights": weights_of(self.method),
             "average": [a.detach().cpu().clone() for a in self.average.average],
             "n_updates": self.average.n_updates,
-            "optimizer": _copied(self.optimizer.state_dict()),
+            "optimizer": copied(self.optimizer.state_dict()),
             "generator": self.generator.get_state(),
             "micro_batch": self.micro_batch,
             "usual_norm": float(self.guard.usual),
@@ -358,7 +330,7 @@ class Stepper:
 
     def restore(self, state: dict[str, Any]) -> None:
         """Restore a state."""
-        self._forget_graphs()
+        self.recorded.forget()
         self.method.load_state_dict(state["weights"])
         with torch.no_grad():
             torch._foreach_copy_(
@@ -366,7 +338,7 @@ class Stepper:
             )
         self.average.n_updates = state["n_updates"]
         options = [dict(group) for group in self.optimizer.param_groups]
-        self.optimizer.load_state_dict(_copied(state["optimizer"]))
+        self.optimizer.load_state_dict(copied(state["optimizer"]))
         for group, own in zip(self.optimizer.param_groups, options, strict=True):
             group |= {key: own[key] for key in ("lr", "fused", "capturable")}
         if self.processes.size == 1:
@@ -374,11 +346,6 @@ class Stepper:
         self.micro_batch = min(state["micro_batch"], self.micro_batch)
         self.guard.usual.fill_(state["usual_norm"])
         self.guard.skipped_in_row.zero_()
-
-
-def weights_of(method: torch.nn.Module) -> dict[str, Tensor]:
-    """Return a copy of the weights on the CPU."""
-    return {k: v.detach().cpu().clone() for k, v in method.state_dict().items()}
 
 
 def _sum(losses: Losses) -> Tensor:
@@ -391,14 +358,3 @@ def _add(totals: dict[str, Tensor], losses: Losses, weight: float) -> None:
     for key, value in {**losses.objectives, **losses.metrics}.items():
         part = weight * value.detach()
         totals[key] = totals[key] + part if key in totals else part
-
-
-def _copied(state: Any) -> Any:
-    """Copy an optimizer's state deeply, tensors to the CPU."""
-    if isinstance(state, Tensor):
-        return state.detach().cpu().clone()
-    if isinstance(state, dict):
-        return {k: _copied(v) for k, v in state.items()}
-    if isinstance(state, (list, tuple)):
-        return [_copied(v) for v in state]
-    return state
