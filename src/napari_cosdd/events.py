@@ -123,7 +123,7 @@ class Validated(Event):
     losses : mapping
         As in `StepDone`, with `loss`, the sum of the objectives.
     best : bool
-        Whether these weights are the best so far and are kept.
+        Whether these weights are kept as the result so far.
     """
 
     step: int
