@@ -91,11 +91,11 @@ def test_wrong_settings_are_named(noisy, change, words):
     ("image", "axes", "words"),
     [
         (np.full((64, 64), 3.0), "YX", "constant"),
-        (np.zeros((0, 64)), "YX", "no image"),
+        (np.zeros((0, 64)), "YX", "array without pixels"),
         (np.zeros((64, 64), complex), "YX", "got complex128"),
         (np.zeros((64, 64)), "TYX", "3 axes, but the image has 2"),
         (np.zeros((64, 64, 3)), None, "color"),
-        ([], None, "no image"),
+        ([], None, "array without pixels"),
     ],
 )
 def test_bad_images_are_named_before_any_work(image, axes, words):

@@ -65,8 +65,8 @@ def told_if_lost(what_stays: str) -> Iterator[None]:
         if is_out_of_memory(error):
             raise
         raise DeviceLostError(
-            f"the GPU stopped working ({str(error).splitlines()[0]}): start anew, on "
-            f"--device cpu if it happens again; {what_stays}"
+            f"the GPU stopped working ({str(error).splitlines()[0]}): start the "
+            f"program again, with --device cpu if it happens again; {what_stays}"
         ) from error
 
 

@@ -12,7 +12,7 @@ class CosddError(Exception):
 
 
 class BadInputError(CosddError, ValueError):
-    """The image, the axes, a setting or a path is not what is needed."""
+    """An image, its axes, a setting or a path is not as expected."""
 
 
 class StoppedError(CosddError):
@@ -20,15 +20,15 @@ class StoppedError(CosddError):
 
 
 class BadModelFileError(CosddError, ValueError):
-    """A model file is damaged, foreign or does not fit the image."""
+    """A model file is damaged, not of this package, or does not fit the image."""
 
 
 class TrainingDivergedError(CosddError, ArithmeticError):
-    """Training became unstable, and going back did not help."""
+    """Training stayed unstable after it went back to earlier weights."""
 
 
 class PosteriorCollapseError(CosddError):
-    """The latents carry no signal after all restarts; there is no model."""
+    """The latents carry no signal even after all restarts; no model is kept."""
 
 
 class SavingError(CosddError, OSError):

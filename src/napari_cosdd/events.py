@@ -38,26 +38,26 @@ class Curve(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Anything that happens in a job."""
+    """Base class of the events of a job."""
 
 
 @dataclass(frozen=True, slots=True)
 class Analyzed(Event):
-    """The noise of an image is measured; `result` is the NoiseReport."""
+    """The noise of an image was measured; `result` is the `NoiseReport`."""
 
     result: Any
 
 
 @dataclass(frozen=True, slots=True)
 class Estimated(Event):
-    """A few steps are timed; `result` is the TrainingEstimate."""
+    """A few steps were timed; `result` is the `TrainingEstimate`."""
 
     result: Any
 
 
 @dataclass(frozen=True, slots=True)
 class Started(Event):
-    """The training takes its first step next.
+    """The training is about to take its first step.
 
     Attributes
     ----------
@@ -123,7 +123,7 @@ class Validated(Event):
     losses : mapping
         As in `StepDone`, with `loss`, the sum of the objectives.
     best : bool
-        Whether these weights are kept.
+        Whether these weights are kept as the result so far.
     """
 
     step: int
@@ -179,7 +179,7 @@ class TileDone(Event):
     Attributes
     ----------
     done, total : int
-        Number of finished tiles or shares, and of all.
+        Number of finished tiles or shares, and number of all.
     seconds, remaining : float
         Time spent, and estimated remaining time.
     """
@@ -204,7 +204,7 @@ class SampleDone(Event):
     Attributes
     ----------
     n_samples, total : int
-        Number of samples drawn so far, and of all.
+        Number of samples drawn so far, and number of all.
     """
 
     n_samples: int
@@ -225,7 +225,7 @@ class Written(Event):
     Attributes
     ----------
     paths : tuple of Path
-        The images; empty while tiles of other processes are unfinished.
+        Image files; empty while other processes have unfinished tiles.
     """
 
     paths: tuple[Path, ...]
@@ -233,6 +233,6 @@ class Written(Event):
 
 @dataclass(frozen=True, slots=True)
 class Checked(Event):
-    """A model check is done; the result is a `ModelCheck`."""
+    """A model check is done; `result` is the `ModelCheck`."""
 
     result: Any

@@ -132,7 +132,9 @@ def score(
     a, b = image.astype(np.float64), reference.astype(np.float64)
     span = float(np.ptp(b)) if data_range is None else data_range
     if not span > 0:
-        raise BadInputError("the reference is constant: there is no peak to compare to")
+        raise BadInputError(
+            "the reference is constant: PSNR and SSIM need a range of grey levels"
+        )
     planes = zip(
         a.reshape(-1, *a.shape[-2:]), b.reshape(-1, *b.shape[-2:]), strict=True
     )

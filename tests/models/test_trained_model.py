@@ -47,7 +47,7 @@ def test_everything_is_in_the_one_file(path, model):
         (lambda i, w: i.update(surprise=1), "settings are damaged"),
         (lambda i, w: i["config"].update(n_channels=10**9), "settings do not work"),
         (lambda i, w: i["config"].update(n_levels=20), "weights do not fit"),
-        (lambda i, w: w.pop("decoder.head.weight"), "decoder.head.weight the first"),
+        (lambda i, w: w.pop("decoder.head.weight"), "first is decoder.head.weight"),
         (lambda i, w: w["decoder.head.weight"].fill_(float("nan")), "not finite"),
     ],
 )

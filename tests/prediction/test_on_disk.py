@@ -216,7 +216,7 @@ def test_a_full_disk_is_told_and_nothing_is_lost(run, model, movie, monkeypatch)
 
     with monkeypatch.context() as patch:
         patch.setattr(ResumableResult, "mark", full)
-        with pytest.raises(SavingError, match=r"No space left.*goes on with it"):
+        with pytest.raises(SavingError, match=r"No space left.*goes on with them"):
             run()
     events, paths = run()
     assert n_tiles(events) == 10
@@ -276,7 +276,7 @@ def test_folders_of_others_are_left_alone(run, tmp_path):
     (tmp_path / "movie.finished").mkdir()
     thesis = tmp_path / "movie.finished" / "thesis.txt"
     thesis.write_text("years")
-    with pytest.raises(SavingError, match="what is done stays"):
+    with pytest.raises(SavingError, match="finished tiles stay"):
         run()
     assert thesis.read_text() == "years"
 

@@ -119,7 +119,7 @@ def _check_same_shape(reference: Image, image: Image) -> None:
 def _check_says_something(truth: Floats) -> None:
     if not np.isfinite(truth).all() or not np.ptp(truth) > 0:
         raise BadInputError(
-            "the reference is constant or not finite where the image is looked at"
+            "the reference is constant or not finite in the part that is examined"
         )
 
 

@@ -54,7 +54,7 @@ def _present(arg: str) -> str:
     if name not in FORMER:
         return arg
     typer.secho(
-        f"Note: {name} is called {FORMER[name]} now; the former name will go",
+        f"Note: {name} is called {FORMER[name]} now; the former name will be removed",
         fg="yellow",
         err=True,
     )

@@ -32,7 +32,7 @@ def analyze(
         ),
     ] = False,
     model: Annotated[
-        Path | None, typer.Option(help="Look at the residual of this model instead.")
+        Path | None, typer.Option(help="Analyze the residual of this model instead.")
     ] = None,
     fill_missing: FillOption = False,
     output: Annotated[

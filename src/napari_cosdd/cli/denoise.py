@@ -36,7 +36,7 @@ def denoise(
     ),
     axes: AxesOption = None,
     dtype: Annotated[
-        str, typer.Option(help="Of the results: float32, or same as the source.")
+        str, typer.Option(help="Type of the results: float32, or same as the source.")
     ] = "float32",
     file_format: Annotated[
         str, typer.Option("--format", help="tif, zarr or npy.")

@@ -21,7 +21,7 @@ def export(
     ),
     axes: AxesOption = None,
     name: Annotated[
-        str, typer.Option(help="Of the package: letters, digits, spaces.")
+        str, typer.Option(help="Name of the package: letters, digits, spaces.")
     ] = "COSDD denoiser",
     author: Annotated[
         list[str] | None, typer.Option(help="Your name; repeat for several.")
@@ -31,7 +31,7 @@ def export(
     ] = None,
     n_samples: Annotated[
         int,
-        typer.Option(help="Of the mean, where there is no direct denoiser; even."),
+        typer.Option(help="Samples of the mean, if there is no direct denoiser; even."),
     ] = 8,
     tile_size: Annotated[int, typer.Option(help="Pixels of a tile.", min=16)] = 256,
     overwrite: OverwriteOption = False,

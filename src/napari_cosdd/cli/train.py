@@ -71,7 +71,7 @@ def train(
         bool,
         typer.Option(
             "--resume",
-            help="Go on with an interrupted training, with its settings unless others "
+            help="Resume an interrupted training, with its settings unless others "
             "are given.",
         ),
     ] = False,

@@ -75,8 +75,8 @@ def pairs_of(
         if target.axes != image.axes or target.data.shape != image.data.shape:
             raise BadInputError(
                 f"{target.name} has axes {target.axes} and shape "
-                f"{tuple(target.data.shape)}; its image {name} has {image.axes} "
-                f"{tuple(image.data.shape)}"
+                f"{tuple(target.data.shape)}, but its image {name} has {image.axes} "
+                f"{tuple(image.data.shape)}; both must be equal"
             )
         pairs.append(Pair(name, stack, stack_of(target, ndim, fill_missing)))
     return pairs

@@ -66,7 +66,9 @@ def check_channels(stacks: Sequence[Stack], names: Sequence[str]) -> None:
             f"{name} has {stack.n_channels}"
             for name, stack in zip(names, stacks, strict=True)
         )
-        raise BadInputError(f"images must have equal channels: {listed:.300}")
+        raise BadInputError(
+            f"all images must have the same number of channels: {listed:.300}"
+        )
 
 
 class Survey:

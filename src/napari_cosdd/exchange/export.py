@@ -140,7 +140,10 @@ def _example(model: TrainedModel, image: Image, tile_size: int) -> NDArray[np.fl
     source = Stack(image.data, image.axes, model.spec.ndim)
     check_compatible(model, source)
     if len(source.size) == 1:
-        raise BadInputError("models for single lines cannot be exported")
+        raise BadInputError(
+            "a model for single lines cannot be exported; expected two or three "
+            "spatial axes"
+        )
     wanted = [tile_size] * len(source.size)
     if len(wanted) == 3:
         wanted[0] = DEPTH
@@ -159,7 +162,8 @@ def _example(model: TrainedModel, image: Image, tile_size: int) -> NDArray[np.fl
     tile = source.read(0, box)[None].astype(np.float32)
     if not np.isfinite(tile).all():
         raise BadInputError(
-            "there are pixels in the middle of the image that are not finite"
+            "the middle of the image has pixels that are not finite (NaN or infinite); "
+            "give another image"
         )
     return tile
 

@@ -33,7 +33,7 @@ from napari_cosdd.settings.prediction import PredictionConfig
 
 
 class Subject(NamedTuple):
-    """A model to be checked on a layer, against a clean one where there is one."""
+    """A model, the layer to check it on, and a clean layer if there is one."""
 
     layer: ImageLayer
     entry: ModelEntry
@@ -41,7 +41,10 @@ class Subject(NamedTuple):
 
     @property
     def key(self) -> CheckKey:
-        """What a check is kept under; of a model not yet read there is none."""
+        """Key under which the session stores the check.
+
+        The model's fingerprint in it is empty until the model file is read.
+        """
         layer, entry, truth = self
         model = entry.model.fingerprint if entry.model is not None else ""
         clean = None if truth is None else pixels_key(truth)
@@ -49,18 +52,18 @@ class Subject(NamedTuple):
 
 
 class TrustView(QWidget):
-    """Checks the chosen model on the chosen image, and says what speaks against it.
+    """Checks the chosen model on the chosen image, and shows the findings.
 
     Parameters
     ----------
     session : Session
-        Runs the check and keeps what was found.
+        Runs the check and stores its result.
     theme : str
-        Of the viewer.
+        Name of the viewer's theme.
     chosen : callable
-        Gives what is chosen, None if model or image are not.
+        Returns the chosen model and layers; None if a model or an image is missing.
     image : callable
-        Gives the image of the layer; raises CosddError if its axes do not fit.
+        Returns the layer as an image; raises CosddError if its axes do not fit.
     """
 
     def __init__(
@@ -74,15 +77,19 @@ class TrustView(QWidget):
         self.session, self._chosen, self._image = session, chosen, image
         self.run = button(
             "Check",
-            "Look, without ground truth, whether this model fits this image; with a "
-            "Truth chosen above, also how right its uncertainty is",
+            "Test without ground truth whether this model fits this image; with a "
+            "Truth chosen above, also whether its uncertainty is right",
             self._check,
         )
         self.page = button(
-            "Save page…", "All checks with plots, as a picture", self._save
+            "Save page…",
+            "Save all checks: a picture with plots (.png), or the numbers (.json)",
+            self._save,
         )
         self.copy = button(
-            "Copy methods", "A paragraph for your paper, with citations", self._copy
+            "Copy methods",
+            "Copy a methods paragraph for your paper, with citations",
+            self._copy,
         )
         self.verdict, self.problem = Sentence(), Problem()
         self.against_truth, self.coverage = Sentence(), CoveragePlot(theme)
@@ -105,7 +112,7 @@ class TrustView(QWidget):
 
     @property
     def found(self) -> ModelCheck | None:
-        """What is known of the chosen model on the chosen image."""
+        """The stored check of the chosen model on the chosen image, if any."""
         chosen = self._chosen()
         return None if chosen is None else self.session.checks.get(chosen.key)
 
@@ -128,7 +135,7 @@ class TrustView(QWidget):
                 check(image, model, reference=reference, fill_missing=True, stop=stop)
             )
 
-        # Once the pixels are gone, others may come to lie where they lay.
+        # The key holds id(pixels); Python may reuse it once these pixels are freed.
         for one in filter(None, (layer, truth)):
             weakref.finalize(data_of(one), self.session.checks.pop, chosen.key, None)
         self.session.check(Job(f"checking {entry.name}", work), chosen.key)
@@ -143,7 +150,7 @@ class TrustView(QWidget):
             self.save_to(Path(name))
 
     def save_to(self, path: Path) -> None:
-        """Write the page of plots; what goes wrong is shown."""
+        """Write the page of plots; show the error if that fails."""
         found = self.found
         if found is None:
             return
@@ -165,7 +172,7 @@ class TrustView(QWidget):
         clipboard.setText(methods_paragraph(model, self._settings(model)))
 
     def _settings(self, model: Any) -> PredictionConfig | None:
-        """Return how images were denoised with this model, if they were."""
+        """Return the settings of the last denoising, if it used this model."""
         done = self.session.denoising
         if done is None or not done.about.complete:
             return None
@@ -175,7 +182,7 @@ class TrustView(QWidget):
         return PredictionConfig.model_validate(said["settings"])
 
     def refresh(self) -> None:
-        """Show what is known."""
+        """Show the stored check, or that a check is running."""
         chosen, checking = self._chosen(), self.session.checking
         ready, job = chosen is not None, checking and checking.job
         ours = chosen is not None and checking and checking.about == chosen.key
@@ -188,7 +195,7 @@ class TrustView(QWidget):
         enable(self.run, ready and not active and not busy, why)
         enable(self.copy, ready, "Choose a model first")
         found = self.found
-        enable(self.page, found is not None, "Check first")
+        enable(self.page, found is not None, "Press Check first")
         self.details.setVisible(found is not None)
         if active and ours:
             self.verdict.setText("checking …")

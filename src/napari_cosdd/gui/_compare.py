@@ -36,9 +36,9 @@ from napari_cosdd.gui._widgets import (
 from napari_cosdd.methods.outputs import MEAN, Output, sample_output
 from napari_cosdd.metrics import score
 
-#: Time of a sample in the film, milliseconds.
+#: Time for which the film shows a sample, milliseconds.
 FRAME = 200
-#: Pixels above which a difference is not made: it would fill the memory.
+#: Largest number of pixels of a difference layer; more would fill the memory.
 LARGEST = 1 << 28
 CHOOSE, POINT = "none", "Point at the image to see mean ± deviation."
 #: A sample minus the mean.
@@ -46,7 +46,7 @@ DIFFERENCE = Output("difference", "derived", "scale")
 
 
 class CompareView(QWidget):
-    """Looks at the mean and the samples of one source, layer by layer."""
+    """Shows the mean and the posterior samples of one source, one at a time."""
 
     def __init__(self, viewer: Any, theme: str) -> None:
         super().__init__()
@@ -61,9 +61,11 @@ class CompareView(QWidget):
         self.back = button("◀", "Previous sample (left arrow)")
         self.forth = button("▶", "Next sample (right arrow)")
         self.film = button("Film", "Play through the samples", checkable=True)
-        self.grid = button("Grid", "All of them side by side", checkable=True)
+        self.grid = button(
+            "Grid", "Noisy image, samples and mean side by side", checkable=True
+        )
         self.difference = button(
-            "− mean", "Difference of this sample to the mean", checkable=True
+            "− mean", "Show this sample minus the mean", checkable=True
         )
         self.probe = Sentence(POINT)
         self.bars = SampleBars(theme)
@@ -96,7 +98,7 @@ class CompareView(QWidget):
         column.addWidget(self.probe)
         column.addWidget(self.bars)
         column.addWidget(
-            field("Truth", self.reference, tip="A clean image to score against")
+            field("Truth", self.reference, tip="Clean image, for PSNR and SSIM")
         )
         column.addWidget(self.scores)
 
@@ -114,7 +116,7 @@ class CompareView(QWidget):
         self._describe()
 
     def step(self, by: int) -> None:
-        """Go to the next or previous; after the last comes the first."""
+        """Move `by` places in the cycle of mean and samples; a film skips the mean."""
         n = len(self.samples())
         if self.film.isChecked():
             self.show_at(self.at % n + 1 if n else 0)
@@ -141,7 +143,7 @@ class CompareView(QWidget):
             super().keyPressEvent(event)
 
     def eventFilter(self, watched: Any, event: Any) -> bool:
-        """Step with the arrow keys, too, where a button has the focus."""
+        """Step with the arrow keys also while a button has the focus."""
         pressed = event.type() == QEvent.Type.KeyPress
         return (pressed and self._stepped(event)) or super().eventFilter(watched, event)
 
@@ -152,7 +154,7 @@ class CompareView(QWidget):
         return by is not None
 
     def hideEvent(self, event: Any) -> None:
-        """Stop the film: what nobody watches need not be played."""
+        """Stop the film when the view is hidden."""
         super().hideEvent(event)
         self.film.setChecked(False)
 
@@ -218,10 +220,15 @@ class CompareView(QWidget):
             return
         mean, sample = parts[MEAN.name], parts[part]
         if mean.data.shape != sample.data.shape:
-            self.probe.setText(f"{mean.name} and {sample.name} differ in shape.")
+            self.probe.setText(
+                f"{mean.name} and {sample.name} differ in shape. Denoise again."
+            )
             return
         if mean.data.size > LARGEST:
-            self.probe.setText("The image is too large for a difference layer.")
+            self.probe.setText(
+                "The image is too large for a difference layer. Denoise the current "
+                "plane only."
+            )
             return
         values = np.asarray(sample.data, np.float32) - np.asarray(mean.data, np.float32)
         spread = float(np.quantile(np.abs(values[..., ::4, ::4]), 0.995)) or 1.0
@@ -245,7 +252,7 @@ class CompareView(QWidget):
         self.viewer.layers.selection.active = active
 
     def _probe(self, event: Any = None) -> None:
-        """Say mean ± deviation of the samples at the cursor."""
+        """Show mean ± deviation of the samples at the cursor."""
         parts = self.parts()
         if MEAN.name not in parts or not self.isVisible():
             return
@@ -267,7 +274,7 @@ class CompareView(QWidget):
             self.bars.show_values(values, float(mean.data[index]))
 
     def update_scores(self) -> None:
-        """Score noisy, mean and first sample against the truth, the plane shown."""
+        """Score noisy image, mean and first sample against the truth, in one plane."""
         truth, parts = self.reference.layer, self.parts()
         if truth is None or MEAN.name not in parts:
             self.scores.setText("")
@@ -287,7 +294,7 @@ class CompareView(QWidget):
         self.scores.setText("\n".join(lines))
 
     def _plane(self, layer: ImageLayer) -> NDArray[Any]:
-        """Return the last two axes of a layer where the viewer stands."""
+        """Return the plane of a layer, its last two axes, that the viewer shows."""
         data = data_of(layer)
         plane = current_plane(
             layer, "S" * (data.ndim - 2) + "YX", self.viewer.dims.point
@@ -296,5 +303,5 @@ class CompareView(QWidget):
 
 
 def _number(value: float) -> str:
-    """Say a grey level with three or four digits."""
+    """Format a grey level: whole from 100 on, else with three digits."""
     return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"

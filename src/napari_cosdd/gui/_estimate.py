@@ -1,4 +1,4 @@
-"""How long a training will take, and how much memory: tried in the background."""
+"""Estimate of a training's time and memory, from a few steps in the background."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,27 +12,27 @@ from napari_cosdd.events import Estimated, Event
 from napari_cosdd.gui._jobs import Job
 from napari_cosdd.gui._widgets import Sentence
 
-#: The estimate is made once the settings rest for so long, milliseconds.
+#: Time without a change of settings before an estimate starts, milliseconds.
 REST = 600
-#: Least side of the part of the image that it is made on, pixels.
+#: Smallest side of the part of the image used for the estimate, pixels.
 TRIED = 256
 
 
 class Trial(NamedTuple):
-    """What the estimate is about.
+    """Inputs of the estimate.
 
     Attributes
     ----------
     recipe : Recipe
-        Settings.
+        Settings of method and training.
     image, targets : Image, list of Image
-        What to learn from.
+        Noisy image, and targets if the method needs them.
     ndim : int
-        Spatial axes.
+        Number of spatial axes.
     init_model : callable
-        Gives the model to start from, or None.
+        Returns the model to start from, or None.
     noise_model : Path or None
-        File of a noise model.
+        Noise model file, if the method needs one.
     """
 
     recipe: api.Recipe[Any]
@@ -44,12 +44,12 @@ class Trial(NamedTuple):
 
 
 class EstimateLine(Sentence):
-    """Tries a few small steps of what is set, and says what all will take.
+    """Times a few steps with the present settings, and shows the estimate for all.
 
     Parameters
     ----------
     wanted : callable
-        Returns what to try, or None where there is nothing to say.
+        Returns the inputs, or None if there is nothing to estimate.
     """
 
     def __init__(self, wanted: Callable[[], Trial | None]) -> None:
@@ -60,7 +60,7 @@ class EstimateLine(Sentence):
         self._rest.timeout.connect(self._try)
 
     def soon(self) -> None:
-        """Make the estimate anew, once nobody has asked for a while."""
+        """Start an estimate `REST` after the last call of this method."""
         self._rest.start()
 
     def _try(self) -> None:
@@ -70,7 +70,7 @@ class EstimateLine(Sentence):
         try:
             wanted = self._wanted()
         except CosddError:
-            wanted = None  # the Train button will say what is wrong
+            wanted = None  # the Train button shows this error
         if wanted is None:
             self.setText("")
             return
@@ -91,9 +91,9 @@ class EstimateLine(Sentence):
             )
             yield Estimated(job.estimate())
 
-        self.setText("Trying how long it will take …")
-        self._job = job = Job("trying a few steps", work)
-        # Methods, for Qt forgets them with the widget; functions would outlive that.
+        self.setText("Estimating the time of the training …")
+        self._job = job = Job("estimating the time of the training", work)
+        # Bound methods, since Qt disconnects only these when the widget is deleted.
         job.advanced.connect(self._show)
         job.changed.connect(self._show_error)
         job.start()

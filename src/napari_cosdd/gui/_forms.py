@@ -13,15 +13,15 @@ LARGEST = 2**31 - 1
 
 
 class ConfigForm:
-    """A form for some fields of a config; only what differs from it is given back.
+    """A form for some fields of a config; it returns only the values that differ.
 
-    Whole numbers get a spin box, choices a combo box; real and optional numbers are
-    typed, so that nothing is rounded, and checked by the config itself.
+    A whole number gets a spin box, and a choice a combo box. Real and optional numbers
+    are typed as text, so that no value is rounded; the config checks them.
 
     Attributes
     ----------
     widget : magicgui Container
-        To be laid out.
+        The form, for a layout.
     """
 
     def __init__(self, config: Settings, leave_out: Collection[str] = ()) -> None:
@@ -77,7 +77,7 @@ def _bounds(info: FieldInfo) -> tuple[int, int]:
 
 
 def _typed(value: Any) -> str:
-    """Return a value as one would type it."""
+    """Return a value as a user would type it."""
     if value is None:
         return ""
     return f"{value:g}" if isinstance(value, float) else str(value)

@@ -14,19 +14,19 @@ from napari_cosdd.errors import CosddError, StoppedError
 from napari_cosdd.events import Event
 
 State = Literal["running", "paused", "stopping", "done", "failed"]
-#: Makes the events of a job; polls the given predicate to know when to stop.
+#: Yields the events of a job; its argument returns True once the job must stop.
 Work = Callable[[Callable[[], bool]], Iterator[Event]]
 #: Events are handed to the window in bundles, this many seconds apart.
 INTERVAL = 0.2
-#: How often a paused job looks whether it may go on, seconds.
+#: Time between two looks of a paused job at whether it was resumed, seconds.
 POLL = 0.02
 
 
 class JobError(CosddError):
     """A job failed; the text is for the user, `details` for a bug report.
 
-    napari's generator workers swallow a RuntimeError, CUDA out of memory among
-    them, without any signal; so whatever goes wrong is raised as this instead.
+    napari's generator workers drop a RuntimeError, such as CUDA out of memory, without
+    a signal. Every error of a job is therefore raised as a JobError.
     """
 
     def __init__(self, message: str, details: str) -> None:
@@ -43,9 +43,9 @@ class Job(QObject):
     Parameters
     ----------
     title : str
-        For napari's activity bar.
+        Text in napari's activity dock.
     work : callable
-        Given the predicate "stop?", returns the events.
+        Yields the events; its argument returns True once the job must stop.
     """
 
     advanced = Signal(object)
@@ -63,11 +63,11 @@ class Job(QObject):
 
     @property
     def active(self) -> bool:
-        """Whether it is still at work, or paused."""
+        """Whether the job is running, paused or stopping."""
         return self.state in ("running", "paused", "stopping")
 
     def start(self) -> None:
-        """Begin in a background thread."""
+        """Start the job in a background thread."""
         self._bar = progress(total=100, desc=self.title)
         self._worker = worker = create_worker(
             _bundled, self._work, self, _ignore_errors=True
@@ -78,25 +78,25 @@ class Job(QObject):
         worker.start()
 
     def tell_progress(self, share: float) -> None:
-        """Move the bar in napari's activity dock, 0 to 1."""
+        """Move the bar in napari's activity dock to `share`, 0 to 1."""
         missing = round(100 * share) - self._bar.n
         if missing > 0:
             self._bar.update(missing)
 
     def stop(self) -> None:
-        """Ask it to end in good order and to keep what there is."""
+        """Ask the job to end after the present step, and to keep its results."""
         self._stop = True
         if self.active:
             self._set("stopping")
 
     def pause(self) -> None:
-        """Hold it after the present step."""
+        """Pause the job after the present step."""
         if self.state == "running":
             self._pause = True
             self._set("paused")
 
     def resume(self) -> None:
-        """Let a paused job go on."""
+        """Resume a paused job."""
         if self.state == "paused":
             self._pause = False
             self._set("running")
@@ -109,11 +109,11 @@ class Job(QObject):
         return self._worker is not None and self._worker.abort_requested
 
     def should_stop(self) -> bool:
-        """Whether the job is to end in good order."""
+        """Whether the job must end: the user stopped it, or napari is closing."""
         return self._stop or self.closing
 
     def wait_while_paused(self) -> None:
-        """Sleep until the user wants it to go on, or to end."""
+        """Sleep until the user resumes or stops a paused job."""
         while self._pause and not self.should_stop():
             time.sleep(POLL)
 
@@ -130,9 +130,9 @@ class Job(QObject):
         self._let_go()
 
     def _let_go(self) -> None:
-        """Forget work and listeners: they hold images, layers and the viewer."""
+        """Drop work and connections, which keep images, layers and the viewer alive."""
         self._work = self._worker = None
-        self.deleteLater()  # Qt's part, all connections with it; `state` stays
+        self.deleteLater()  # the Qt object with its connections; `state` stays
 
     def _set(self, state: State) -> None:
         self.state = state
@@ -142,8 +142,9 @@ class Job(QObject):
 def _bundled(work: Work, job: Job) -> Iterator[tuple[Event, ...]]:
     """Run the work in the worker's thread; yield its events in bundles.
 
-    A worker that was told to quit is never resumed after a yield. So nothing is
-    yielded any more when napari closes: the work runs to its end and saves.
+    napari never resumes a worker after a yield once the worker was told to quit.
+    Nothing is therefore yielded while napari closes: the work must reach its end, where
+    it saves.
     """
     leave_a_core()
     pending: list[Event] = []
@@ -156,8 +157,8 @@ def _bundled(work: Work, job: Job) -> Iterator[tuple[Event, ...]]:
                 yield tuple(pending)
                 pending, last = [], time.monotonic()
     except StoppedError:
-        pass  # as the user wanted
-    except Exception as error:  # noqa: BLE001 - a worker swallows RuntimeErrors
+        pass  # the user stopped the job
+    except Exception as error:  # noqa: BLE001 - a worker drops RuntimeErrors
         if pending and not job.closing:
             yield tuple(pending)
         raise _job_error(error) from None
@@ -166,7 +167,7 @@ def _bundled(work: Work, job: Job) -> Iterator[tuple[Event, ...]]:
 
 
 def _job_error(error: Exception) -> JobError:
-    """Put an error into words; what is no error of ours is named as a defect."""
+    """Return any error as a JobError; an unexpected one asks for a bug report."""
     details = "".join(traceback.format_exception(error))
     if isinstance(error, CosddError):
         return JobError(str(error), details)
@@ -177,7 +178,7 @@ def _job_error(error: Exception) -> JobError:
             details,
         )
     return JobError(
-        f"Something unforeseen happened ({type(error).__name__}: {error}). What was "
-        "saved before is safe. Please copy the details into a bug report.",
+        f"An unexpected error occurred ({type(error).__name__}: {error}). Files that "
+        "were saved before are intact. Please copy the details into a bug report.",
         details,
     )

@@ -1,4 +1,4 @@
-"""The choice of a layer, which follows the viewer."""
+"""A combo box of layers that follows the layer list of the viewer."""
 
 from functools import partial
 from typing import Any
@@ -13,9 +13,10 @@ from napari_cosdd.gui._widgets import listen
 
 
 class LayerChoice(QComboBox):
-    """The image layers of the viewer that can be denoised; follows the active one.
+    """A combo box of the image layers that can be denoised.
 
-    RGB pictures are left out, and so is what this plugin made.
+    It follows the active layer until the user chooses one. RGB pictures and layers made
+    by this plugin are left out.
     """
 
     chosen = Signal()
@@ -47,7 +48,7 @@ class LayerChoice(QComboBox):
         return layer_with(self._viewer.layers, self.currentData() or "")
 
     def why_empty(self) -> str:
-        """Say why there is nothing to choose, if color pictures are open."""
+        """Return why the list is empty, if only color pictures are open; else ""."""
         colored = [x.name for x in self._viewer.layers if getattr(x, "rgb", False)]
         if not colored or self.count():
             return ""
@@ -57,7 +58,7 @@ class LayerChoice(QComboBox):
         )
 
     def choose(self, layer: ImageLayer | None) -> None:
-        """Choose a layer and stay with it; one that is not offered changes nothing."""
+        """Choose a layer and stop following the active one; ignore an unlisted one."""
         index = -1 if layer is None else self.findData(key_of(layer))
         if index >= 0:
             self._pinned = True
@@ -85,14 +86,14 @@ class LayerChoice(QComboBox):
         self._list()
 
     def _pixels_changed(self, event: Any) -> None:
-        """Tell who listens: what is known of a layer is not known of new pixels."""
+        """Emit `chosen` again for new pixels: reports on the old ones do not hold."""
         if self.layer is not None and event.source is self.layer:
             self.chosen.emit()
 
     def _list(self, event: Any = None) -> None:
         before, entries = self.currentData(), self._entries()
         if not entries:
-            self.emptied.emit()  # what is open may have changed all the same
+            self.emptied.emit()  # even if it was empty before: `why_empty` may differ
         if entries == [
             (self.itemText(i), self.itemData(i)) for i in range(self.count())
         ]:
@@ -119,7 +120,7 @@ class LayerChoice(QComboBox):
 def _forget(
     layers: Any, named: WeakMethod[Any], pixels: WeakMethod[Any], *_: Any
 ) -> None:
-    """Let no layer call a widget that is gone."""
+    """Disconnect all layers from a deleted widget."""
     for layer in layers:
         for emitter, method in (
             (layer.events.name, named),

@@ -1,4 +1,4 @@
-"""Between napari's layers and our images: axes, pixel size, place, results."""
+"""Conversion between napari's layers and images: axes, pixel size, place, results."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,7 +15,7 @@ from napari_cosdd.images.image import Image, check_pixels
 from napari_cosdd.images.units import in_one_unit, in_seconds
 from napari_cosdd.methods.outputs import Output, Role
 
-#: Words that napari's axis labels use, and our letter for them.
+#: Letter of an axis for each word used in axis labels.
 WORDS = {
     "time": "T",
     "frame": "T",
@@ -28,19 +28,19 @@ WORDS = {
     "width": "X",
     "column": "X",
 }
-#: Key of ours in a layer's metadata.
+#: Key of this plugin in a layer's metadata.
 KEY = "napari_cosdd"
 
 
 def data_of(layer: ImageLayer) -> Any:
-    """Return the pixels of a layer, of a multiscale one the finest level."""
+    """Return the pixels of a layer; for a multiscale layer, its finest level."""
     return layer.data[0] if layer.multiscale else layer.data
 
 
 def axes_of(layer: ImageLayer) -> str:
-    """Return a letter for each axis: the layer's labels, else a guess.
+    """Return a letter for each axis, from the layer's labels or else by a guess.
 
-    Only the last two are sure to be Y and X in napari.
+    napari itself defines only the last two axes, as Y and X.
     """
     shape = data_of(layer).shape
     letters = [_letter(label) for label in layer.axis_labels]
@@ -48,16 +48,17 @@ def axes_of(layer: ImageLayer) -> str:
         try:
             return check_axes("".join(map(str, letters)), shape)
         except BadInputError:
-            pass  # two axes of one label, or no X: such labels say nothing
+            pass  # a label occurs twice, or X is missing: ignore the labels
     return guess_axes(shape)
 
 
 def axes_for(layer: ImageLayer, spec: DataSpec, given: str = "") -> str:
-    """Return the axes as a model needs them.
+    """Return a letter for each axis, as a model needs them.
 
-    What the user has `given` counts if it fits the layer. A stack of which nothing
-    is known passes for a time series; a model that learned from z-stacks, or from as
-    many channels as an axis is long, knows better.
+    The axes that the user has `given` are used if they fit the layer. An unlabelled
+    stack is guessed to be a time series. That guess is corrected from the model: for
+    one of z-stacks, T becomes Z; for one of several channels, an axis of that length
+    becomes C.
     """
     shape = data_of(layer).shape
     fits = len(given) == len(shape)
@@ -80,12 +81,12 @@ def _letter(label: str) -> str | None:
 
 
 def image_of(layer: ImageLayer, axes: str) -> Image:
-    """Return a layer as an image, its pixels untouched.
+    """Return a layer as an image with unchanged pixels.
 
     Raises
     ------
     BadInputError
-        For an RGB picture, or axes that do not fit.
+        If the layer is an RGB picture, or the axes do not fit.
     """
     if layer.rgb:
         raise BadInputError(
@@ -124,9 +125,9 @@ def current_plane(
     Parameters
     ----------
     point : sequence of float
-        The viewer's position per axis of the world, aligned from the right.
+        World coordinates that the viewer shows, one per axis, aligned from the right.
     keep : str
-        Axes that are kept whole; of the others one index is.
+        Axes that are kept whole; each other axis keeps one index.
     """
     shape = data_of(layer).shape
     world = [0.0] * layer.ndim
@@ -147,7 +148,7 @@ def place(
     offset: Sequence[float] | None = None,
     zoom: float = 1.0,
 ) -> dict[str, Any]:
-    """Return keywords that put new data where they belong on a layer.
+    """Return keywords of a new layer that place its data on `layer`.
 
     Parameters
     ----------
@@ -192,12 +193,12 @@ def _shear_of(layer: ImageLayer, n: int) -> NDArray[np.float64]:
 
 
 def key_of(layer: Any) -> str:
-    """Return what tells a layer from all others, whatever it is called."""
+    """Return the key of a layer: unique, and independent of its name."""
     return str(layer.unique_id)
 
 
 def pixels_key(layer: Any) -> tuple[str, int]:
-    """Return what tells a layer's present pixels from all others."""
+    """Return a key of a layer with its present pixels; new pixels change it."""
     return key_of(layer), id(data_of(layer))
 
 
@@ -219,12 +220,12 @@ def add_part(
     output: Output | None = None,
     **look: Any,
 ) -> ImageLayer:
-    """Add a layer that this plugin makes for another, and mark it as that part.
+    """Add a layer that this plugin makes for `source`; note `part` in its metadata.
 
     Parameters
     ----------
     output : Output, optional
-        What it is of a prediction; None for previews and the like.
+        Output of the prediction that the layer shows; None for a preview or a bar.
     """
     ours: dict[str, Any] = {"source": source.name, "source_key": key_of(source)}
     ours["part"] = part
@@ -236,19 +237,19 @@ def add_part(
 
 
 def is_ours(layer: Any) -> bool:
-    """Whether this plugin made a layer; copies that users make are theirs."""
+    """Whether this plugin made a layer; False for a copy that the user made."""
     ours = layer.metadata.get(KEY)
     return ours is not None and ours.get("key", key_of(layer)) == key_of(layer)
 
 
 def role_of(layer: Any) -> Role | None:
-    """Return what a layer is of a prediction; None if it is no result of ours."""
+    """Return the role of a result layer in its prediction; None for other layers."""
     role: Role | None = layer.metadata.get(KEY, {}).get("role")
     return role
 
 
 def parts_of(layers: Sequence[Any], source: ImageLayer) -> dict[str, ImageLayer]:
-    """Return what was made for a source by its part, in the order of the layers."""
+    """Return the layers made for a source by part, in the order of the layer list."""
     return {
         str(layer.metadata[KEY]["part"]): layer
         for layer in layers

@@ -1,4 +1,4 @@
-"""The models that docks offer, and the folder where they are kept."""
+"""The models that docks offer, and the folder of the model files."""
 
 import time
 from dataclasses import dataclass
@@ -23,11 +23,11 @@ class ModelEntry:
     Attributes
     ----------
     name : str
-        As shown.
+        Name that docks show.
     path : Path or None
-        Its file.
+        Its file, if it was saved.
     model : TrainedModel or None
-        Once it is in memory.
+        The model itself; None until its file is read.
     """
 
     name: str
@@ -35,12 +35,12 @@ class ModelEntry:
     model: Any = None
 
     def load(self) -> Any:
-        """Return the model, read from its file if it was not yet.
+        """Return the model; the first call reads its file.
 
         Raises
         ------
         BadModelFileError
-            If the file is damaged, foreign or gone.
+            If the file is damaged, missing or not a model file.
         """
         if self.model is None and self.path is not None:
             self.model = load(self.path)
@@ -48,13 +48,13 @@ class ModelEntry:
 
 
 def models_folder() -> Path:
-    """Return the folder of models: as preferred, else in the user's data folder."""
+    """Return the folder of models: the preferred one, else one in the user's data."""
     preferred = preference("models", "folder", "")
     return Path(preferred) if preferred else user_data_path(PLUGIN) / "models"
 
 
 def preference(category: str, name: str, default: Any) -> Any:
-    """Return a preference of the plugin; napari before 0.9 has none."""
+    """Return a preference of the plugin; napari before 0.9 has only defaults."""
     try:
         from napari.settings import get_plugin_settings
 
@@ -74,7 +74,7 @@ def recent_models() -> list[ModelEntry]:
 
 
 def plain_name(name: str) -> str:
-    """Return a layer's name as every file system takes it."""
+    """Return a layer's name, changed so that every file system accepts it."""
     plain = "".join(c if c.isalnum() or c in "-_." else "-" for c in name)
     return plain.strip("-.")[:60] or "image"
 
@@ -82,7 +82,7 @@ def plain_name(name: str) -> str:
 def new_model_path(image: str, preset: str) -> Path:
     """Return a free path for a model, named after its image, preset and time.
 
-    It is reserved, for other docks and programs, by an empty file for resuming.
+    An empty resume state beside it reserves the name against other docks and programs.
     """
     folder = models_folder()
     folder.mkdir(parents=True, exist_ok=True)

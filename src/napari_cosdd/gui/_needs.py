@@ -1,4 +1,4 @@
-"""The part of the Train dock for what a method needs beside noisy images."""
+"""The part of the Train dock with the targets and the noise model of a method."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +19,7 @@ NO_TARGET, NO_NOISE_MODEL = "choose a layer", "none chosen"
 
 
 class NeedsForm(QWidget):
-    """Targets and noise model; shows what the chosen method needs of them.
+    """Targets and noise model; shows only the rows that the chosen method needs.
 
     Signals: `changed` when something else is chosen.
     """
@@ -38,7 +38,7 @@ class NeedsForm(QWidget):
             "Target",
             self.target,
             self.browse,
-            tip="The same scene, clean or with other noise, to learn from",
+            tip="Image of the same scene to learn from: clean, or with other noise",
         )
         self.noise_model: Path | None = None
         self.noise_model_name = Sentence(NO_NOISE_MODEL)
@@ -63,7 +63,7 @@ class NeedsForm(QWidget):
         self.setVisible(needs.target != "none" or bool(needs.noise_models))
 
     def targets(self, axes: str) -> Callable[[], list[api.Image]]:
-        """Return what gives the targets; a folder is read when that is called.
+        """Return a function that returns the targets; it reads a folder when called.
 
         Raises
         ------
@@ -77,17 +77,19 @@ class NeedsForm(QWidget):
             return lambda: api.as_images(folder, letters)
         layer = self.target.layer
         if layer is None:
-            raise BadInputError("Choose the layer with the target.")
+            raise BadInputError(
+                "Choose the layer with the target, or a folder of targets."
+            )
         image = image_of(layer, axes or axes_of(layer))
         return lambda: [image]
 
     @property
     def chosen_noise_model(self) -> Path | None:
-        """The noise model's file, where the method takes one."""
+        """The noise model file; None if the method takes none."""
         return self.noise_model if self._needs.noise_models else None
 
     def open_noise_model(self, path: Path) -> None:
-        """Choose a noise model's file; what is wrong with it is shown."""
+        """Choose a noise model file; show the error if it cannot be read."""
         try:
             model = api.load_noise_model(path)
         except CosddError as error:
@@ -103,7 +105,11 @@ class NeedsForm(QWidget):
         if self.folder is None:
             chosen = QFileDialog.getExistingDirectory(self, "Folder of targets")
         self.folder = Path(chosen) if chosen else None
-        enable(self.target, self.folder is None, "A folder is chosen")
+        enable(
+            self.target,
+            self.folder is None,
+            "A folder is chosen instead: press × folder first",
+        )
         self.browse.setText("Folder…" if self.folder is None else "× folder")
         self.changed.emit()
 

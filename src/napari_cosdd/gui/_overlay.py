@@ -11,16 +11,16 @@ from napari_cosdd.api import NoiseReport
 from napari_cosdd.gui._layers import add_part, data_of, part_name, parts_of, place
 from napari_cosdd.gui._plots import DIVERGING
 
-#: Lags to each side, and the share of the image's longer side that a cell takes.
+#: Lags to each side, and the side of a cell as a share of the image's longer side.
 LAGS, SHARE = 10, 1 / 80
 PART = "noise"
-#: Distance from the upper or lower border, and where along the other axis a bar may
-#: begin: shares of the image. Its corners may lie outside the view.
+#: Distance of the bar from a border, and its possible starts along that border, as
+#: shares of the image. The corners are avoided: they may lie outside the view.
 INSET, PLACES = 0.03, (0.2, 0.37, 0.54)
 
 
 def show_bar(viewer: Any, layer: ImageLayer, found: NoiseReport) -> None:
-    """Put the bar over the layer, near a border, where there is least to see."""
+    """Show the bar over the layer, near a border, where there is the least signal."""
     bar = _bar(found)
     size = data_of(layer).shape[-2:]
     zoom = max(1.0, round(max(size) * SHARE))
@@ -43,7 +43,7 @@ def show_bar(viewer: Any, layer: ImageLayer, found: NoiseReport) -> None:
 
 
 def hide_bar(viewer: Any, layer: ImageLayer) -> None:
-    """Take the bar away, if there is one."""
+    """Remove the bar, if there is one."""
     existing = parts_of(viewer.layers, layer).get(PART)
     if existing is not None:
         viewer.layers.remove(existing)

@@ -14,14 +14,15 @@ from qtpy.QtWidgets import QWidget
 
 from napari_cosdd.gui._records import Curves, smoothed
 
-#: Okabe and Ito's colours, told apart by the colour-blind; dashes tell them, too.
+#: Okabe and Ito's colours, which colour-blind people can tell apart, and dashes for
+#: more curves than colours.
 COLORS = ("#56b4e9", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#0072b2", "#999999")
 DASHES = (Qt.PenStyle.SolidLine, Qt.PenStyle.DashLine, Qt.PenStyle.DotLine)
 #: Red positive, white zero, blue negative.
 DIVERGING = ((5, 48, 97), (67, 147, 195), (247, 247, 247), (214, 96, 77), (103, 0, 31))
 HEIGHT = 174
-#: Points of a curve that are drawn, about: a plot is not wider, and drawing takes time
-#: from the training.
+#: Approximate number of drawn points of a curve. A plot is not much wider in pixels,
+#: and drawing slows down the training.
 DRAWN = 400
 
 
@@ -73,7 +74,7 @@ class Plot(pg.PlotWidget):
         if legend is not None:
             legend.setLabelTextColor(text)
             for _, label in legend.items:
-                label.setText(label.text)  # the color counts from the next text on
+                label.setText(label.text)  # the color applies to the next text
 
     def write_png(self, path: str) -> None:
         """Write the plot as a picture, three times as wide as shown."""
@@ -83,7 +84,7 @@ class Plot(pg.PlotWidget):
 
 
 class CurvesPlot(Plot):
-    """Curves over training steps: faint as measured, strong smoothed; validation.
+    """Curves over training steps: faint values, strong smoothed ones, validation dots.
 
     Parameters
     ----------
@@ -105,7 +106,7 @@ class CurvesPlot(Plot):
     def show_curves(
         self, training: Curves, validation: Curves, best_step: int | None
     ) -> None:
-        """Draw what was told so far."""
+        """Draw the values recorded so far."""
         shown: list[NDArray[np.float64]] = []
         for i, (name, label) in enumerate(self.names.items()):
             steps, values = training.get(name)
@@ -151,7 +152,7 @@ class CurvesPlot(Plot):
         return self._items[name]
 
     def _fit(self, shown: Sequence[NDArray[np.float64]]) -> None:
-        """Show the bulk of the curves: the first steps would dwarf the rest."""
+        """Fit the axis to the lower 98 %: the first losses are far above the rest."""
         values = np.concatenate(shown) if shown else np.zeros(0)
         if self.getPlotItem().getAxis("left").logMode:
             values = np.log10(values[values > 0])
@@ -249,7 +250,7 @@ class CoveragePlot(Plot):
 
 
 class SampleBars(Plot):
-    """Values of the samples at one pixel, as bars over their mean."""
+    """Values of the samples at one pixel as bars, and the mean as a line."""
 
     def __init__(self, theme: str) -> None:
         super().__init__("sample", "grey level", theme)
@@ -262,7 +263,7 @@ class SampleBars(Plot):
         self.addItem(self._mean)
 
     def show_values(self, values: ArrayLike, mean: float) -> None:
-        """Draw one bar a sample, and the mean as a line."""
+        """Draw one bar per sample, and the mean as a line."""
         heights = np.asarray(values, float)
         self.show()
         self._bars.setOpts(x=np.arange(1, len(heights) + 1), height=heights)

@@ -1,4 +1,4 @@
-"""The preview of a training: noisy and what the method shows, side by side."""
+"""The preview of a training: the noisy crop beside the images of the method."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ GAP, SHARE = 2, 0.3
 def strip(preview: Preview) -> NDArray[np.float32]:
     """Return the noisy crop and the method's images side by side.
 
-    Of several channels the first, of a stack the middle plane is shown.
+    The strip shows the first of several channels, and the middle plane of a stack.
     """
     planes = [_plane(p) for p in (preview.noisy, *preview.images.values())]
     gap = np.full((planes[0].shape[0], GAP), np.nan, np.float32)
@@ -38,7 +38,7 @@ def _plane(image: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def show_preview(viewer: Any, layer: ImageLayer, preview: Preview) -> None:
-    """Show the strip as a layer just above the image; make it, or refresh it."""
+    """Show the strip in a layer that lies above the image; create or update it."""
     shown = strip(preview)
     existing = parts_of(viewer.layers, layer).get(PART)
     if existing is not None and existing.data.shape == shown.shape:
@@ -46,7 +46,7 @@ def show_preview(viewer: Any, layer: ImageLayer, preview: Preview) -> None:
         return
     if existing is not None:
         viewer.layers.remove(existing)
-    # The camera stays: Home (the house below the list) shows image and strip.
+    # The camera is not moved; napari's Home button shows image and strip.
     zoom = max(1.0, SHARE * data_of(layer).shape[-2] / shown.shape[0])
     zoom = min(zoom, data_of(layer).shape[-1] / shown.shape[1])
     active = viewer.layers.selection.active
@@ -75,7 +75,7 @@ class PreviewPicture(QLabel):
         self._pixmap: QPixmap | None = None
 
     def show_preview(self, preview: Preview) -> None:
-        """Draw it, with the contrast of the estimate."""
+        """Draw the strip with the contrast of the estimate."""
         image = strip(preview)
         shown = next(iter(preview.images.values()), preview.noisy)
         low, high = np.nanquantile(_plane(shown), [0.005, 0.998])

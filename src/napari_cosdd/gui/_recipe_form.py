@@ -19,12 +19,12 @@ AXES = {
     "along z": "z",
     "independent pixels": "none",
 }
-#: Settings of the training that come first.
+#: Settings of the training that the form shows first.
 LENGTH = {"max_steps", "time_limit"}
 
 
 def presets() -> dict[str, tuple[str, str]]:
-    """Return method and preset by the name shown."""
+    """Return method and preset by displayed name."""
     return {
         shown(name, preset): (name, preset)
         for name, method in all_methods()
@@ -33,12 +33,12 @@ def presets() -> dict[str, tuple[str, str]]:
 
 
 def shown(method: str, preset: str) -> str:
-    """Return the name of a preset that is shown."""
+    """Return the displayed name of a preset."""
     return f"{get_method(method).title} · {preset}"
 
 
 class RecipeForm(QWidget):
-    """Preset, noise axis and, folded away, every setting of both configs.
+    """Preset, noise axis and, in a folded part, all settings of method and training.
 
     Signals: `changed` when another preset or axis is chosen.
     """
@@ -74,13 +74,13 @@ class RecipeForm(QWidget):
             box.currentTextChanged.connect(lambda _text: self.changed.emit())
 
     def recipe(self, found: api.NoiseReport | None) -> "api.Recipe[Any]":
-        """Return what the form says, checked.
+        """Return the validated recipe of the form.
 
         Parameters
         ----------
         found : NoiseReport or None
-            Decides what is automatic, such as the noise axis; None leaves that to
-            the training.
+            Determines automatic settings, such as the noise axis; None: the training
+            measures the noise.
 
         Raises
         ------
@@ -118,17 +118,17 @@ class RecipeForm(QWidget):
         return 3 if self.volume.isChecked() and self.volume.isEnabled() else 2
 
     def leave_to_model(self, on: bool) -> None:
-        """Switch off what a model to start from decides."""
-        why = "The model under Start decides this"
+        """Disable the settings that the model to start from determines."""
+        why = "The model under Start determines this"
         for widget in (self.noise, self.method_form.widget.native):
             enable(widget, not on, why)
 
     def allow_volume(self, has_z: bool) -> None:
-        """Offer 3-D where there is an axis Z."""
+        """Enable 3-D if there is an axis Z."""
         enable(self.volume, has_z, "The image has no axis Z")
 
     def show_noise(self, found: api.NoiseReport | None) -> None:
-        """Say what "automatic" means for this image."""
+        """Show the axis that "automatic" stands for in this image."""
         text = AUTOMATIC
         if found is not None:
             axis = found.facts.axis

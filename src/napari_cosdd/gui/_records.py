@@ -1,6 +1,6 @@
-"""What a job has told so far, in plain values: docks are drawn from these.
+"""Records of a job's events so far, in plain values; docks are drawn from them.
 
-Records outlive the docks: a dock that is closed and opened again shows the same.
+A record outlives its dock: a dock that is closed and opened again shows the same.
 """
 
 import csv
@@ -31,7 +31,7 @@ POINTS = 4000
 
 
 class Curves:
-    """Columns of numbers over steps, thinned out as they grow long."""
+    """Columns of numbers over steps; long ones lose every second row."""
 
     def __init__(self) -> None:
         self.steps: list[int] = []
@@ -40,7 +40,7 @@ class Curves:
         self._seen = 0
 
     def add(self, step: int, values: dict[str, float]) -> None:
-        """Take in one row; values that are new or missing stand as NaN."""
+        """Add one row; NaN stands for a value that is missing in a row."""
         self._seen += 1
         if self._seen % self._every:
             return
@@ -62,7 +62,7 @@ class Curves:
 
 @dataclass
 class TrainingRecord:
-    """A training as far as it has come."""
+    """What is known of a training so far."""
 
     image: str
     source: str = ""  # key of the layer, empty for a folder
@@ -75,7 +75,7 @@ class TrainingRecord:
     warnings: list[str] = field(default_factory=list)
     path: Path | None = None
     result: Any = None
-    model: str = ""  # what it is offered as
+    model: str = ""  # name of the result in the docks
     reason: str = ""
 
     def take(self, event: Event) -> None:
@@ -126,7 +126,7 @@ class TrainingRecord:
 
 @dataclass
 class DenoisingRecord:
-    """A denoising as far as it has come."""
+    """What is known of a denoising so far."""
 
     image: str
     provenance: dict[str, Any] = field(default_factory=dict)

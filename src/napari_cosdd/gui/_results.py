@@ -1,4 +1,4 @@
-"""Results of a denoising as layers, which appear early and fill as samples come."""
+"""Layers with the results of a denoising; they appear early and fill with samples."""
 
 import time
 from collections.abc import Sequence
@@ -19,25 +19,25 @@ from napari_cosdd.gui._layers import (
 )
 from napari_cosdd.methods.outputs import MEAN, Output
 
-#: Layers are drawn again at most so often, seconds.
+#: Shortest time between two redraws of the layers, seconds.
 EVERY = 0.5
-#: Pixels that contrast limits are taken from, at most.
+#: Largest number of pixels from which contrast limits are computed, roughly.
 LOOKED_AT = 1 << 20
 
 
 class ResultLayers:
-    """Puts a prediction into the viewer, part by part, just above its source.
+    """Adds the outputs of a prediction to the viewer as layers just above the source.
 
     Parameters
     ----------
     viewer : Viewer
         Where the layers go.
     source : Image layer
-        What is being denoised: its place, colours and contrast are taken over.
+        The layer that is denoised; results take its place, colours and contrast.
     offset : sequence of int, optional
         Where in the source the denoised part begins, pixels.
     provenance : dict
-        Kept in the metadata of each layer.
+        Model and settings, stored in the metadata of each layer.
     replace : bool
         Put new pixels into the layers of an earlier run; else add new layers.
     """
@@ -58,14 +58,14 @@ class ResultLayers:
         self._limits: list[float] | None = None
 
     def take(self, event: Event) -> None:
-        """Show what an event brings."""
+        """Add or redraw the layers after an event."""
         if isinstance(event, Allocated):
             self._add_all(event.result)
         elif time.monotonic() - self._drawn > EVERY:
             self._refresh()
 
     def finish(self) -> None:
-        """Draw the last of it, however the job ended."""
+        """Redraw the layers at the end of the job, also after an error."""
         self._refresh()
 
     def _add_all(self, prediction: Prediction) -> None:
@@ -122,12 +122,12 @@ class ResultLayers:
         return layer
 
     def _refresh(self) -> None:
-        """Draw visible layers again; fit the contrast of the spread to what is done."""
+        """Redraw visible layers; fit the contrast of the spread to finished pixels."""
         self._drawn = time.monotonic()
         spread = next((x for o, x in self.layers.items() if o.role == "spread"), None)
         if spread is not None:
             ours = self._limits is None or spread.contrast_limits == self._limits
-            if ours:  # else the user has set others
+            if ours:  # otherwise the user has changed the limits
                 _fit_contrast(spread)
                 self._limits = list(spread.contrast_limits)
         for layer in self.layers.values():

@@ -31,7 +31,7 @@ class SaveAll(QWidget):
         self.status.hide()
 
     def refresh(self) -> None:
-        """Offer what there is to save."""
+        """Enable the button if there is a finished denoising."""
         done = self.session.denoising
         whole = done is not None and done.about.complete and not done.job.active
         enable(self.button, whole, "Denoise an image first")

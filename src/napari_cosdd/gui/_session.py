@@ -1,4 +1,4 @@
-"""What the docks of one viewer share: jobs, models, what is known of the noise."""
+"""State that the docks of one viewer share: jobs, models, reports and checks."""
 
 import weakref
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -14,31 +14,31 @@ from napari_cosdd.gui._records import DenoisingRecord, TrainingRecord
 from napari_cosdd.gui._results import ResultLayers
 from napari_cosdd.training.saving import forget_state, release
 
-#: Model checks that are kept: each holds the pixels that it rests on.
+#: Number of model checks that are kept; each holds the pixels that it examined.
 CHECKS = 4
-#: What a check is kept under: keys of the layer's pixels and of the clean one's, the
+#: Key of a stored check: pixels of the layer, pixels of the clean layer if any, and the
 #: model's fingerprint.
 CheckKey = tuple[tuple[str, int], tuple[str, int] | None, str]
 
 
-#: What a job is about: a record, or what a check is kept under.
+#: Subject of a job: a record, or the key of a check.
 About = TypeVar("About")
 
 
 class Running(NamedTuple, Generic[About]):
-    """A job, under way or over, and what it is about."""
+    """A job, active or ended, and its subject."""
 
     job: Job
     about: About
 
 
 class Session(QObject):
-    """What the docks of one viewer share; it lives as long as the viewer.
+    """State that the docks of one viewer share; it lives as long as the viewer.
 
     Signals: `models_changed`; `training_changed` and `denoising_changed` after each
-    bundle of events; `noise_found`; `checked`; `use_noise`, with the key of a layer,
-    and `denoise_layer`, with that and the model's name, when a dock hands over to the
-    next.
+    bundle of events; `noise_found`; `checked`. A dock that opens the next one emits
+    `use_noise` with the key of a layer, or `denoise_layer` with the key of a layer and
+    the name of a model.
     """
 
     models_changed = Signal()
@@ -52,9 +52,9 @@ class Session(QObject):
     def __init__(self) -> None:
         super().__init__()
         self.models: list[ModelEntry] = recent_models()
-        #: The noise of layers, by their key and that of their pixels.
+        #: Noise reports, by the `pixels_key` of the layer.
         self.reports: dict[tuple[str, int], NoiseReport] = {}
-        #: The axes of layers as the user has given them, by their key.
+        #: Axes that the user has given, by the `key_of` the layer.
         self.axes: dict[str, str] = {}
         self.training: Running[TrainingRecord] | None = None
         self.denoising: Running[DenoisingRecord] | None = None
@@ -63,7 +63,7 @@ class Session(QObject):
         self.replace_results = True  # as the user chose last
 
     def add_model(self, entry: ModelEntry) -> None:
-        """Offer a model first of all, in place of one of the same file or name."""
+        """Put a model first in the list; it replaces one of the same file or name."""
         key = entry.path or entry.name
         self.models = [m for m in self.models if (m.path or m.name) != key]
         names = {m.name for m in self.models}
@@ -76,19 +76,19 @@ class Session(QObject):
         self.models_changed.emit()
 
     def report(self, layer: Any) -> NoiseReport | None:
-        """Return what is known of the noise of a layer, as its pixels are now."""
+        """Return the noise report on the present pixels of a layer, if any."""
         return None if layer is None else self.reports.get(pixels_key(layer))
 
     def add_report(self, layer: Any, report: NoiseReport) -> None:
-        """Remember what the noise of a layer is like."""
+        """Store the noise report on the present pixels of a layer."""
         key = pixels_key(layer)
-        # Once the pixels are gone, others may come to lie where they lay.
+        # The key holds id(pixels); Python may reuse it once these pixels are freed.
         weakref.finalize(data_of(layer), self.reports.pop, key, None)
         self.reports[key] = report
         self.noise_found.emit()
 
     def train(self, job: Job, record: TrainingRecord) -> None:
-        """Run a training; what it tells is kept here, whatever dock is open."""
+        """Run a training and record its events, even while no dock is open."""
         self.training = Running(job, record)
 
         def take(events: tuple[Event, ...]) -> None:
@@ -97,7 +97,7 @@ class Session(QObject):
                 if isinstance(event, Finished):
                     path = record.path
                     name = record.image if path is None else path.stem
-                    if path is not None:  # docks begin anew, from its weights
+                    if path is not None:  # docks start from its weights, never resume
                         forget_state(path)
                     entry = ModelEntry(name, path, event.result)
                     self.add_model(entry)
@@ -108,7 +108,7 @@ class Session(QObject):
         def change() -> None:
             path = record.path
             if job.state == "failed" and path is not None and path.exists():
-                self.add_model(ModelEntry(path.stem, path))  # the last good one
+                self.add_model(ModelEntry(path.stem, path))  # the last one saved
             if path is not None and not job.active:
                 release(path)
             self.training_changed.emit()
@@ -119,7 +119,7 @@ class Session(QObject):
         self.training_changed.emit()
 
     def denoise(self, job: Job, record: DenoisingRecord, results: ResultLayers) -> None:
-        """Run a denoising; its results become layers as they come."""
+        """Run a denoising, and show its results as layers while they are computed."""
         self.denoising = Running(job, record)
 
         def take(events: tuple[Event, ...]) -> None:
@@ -140,7 +140,7 @@ class Session(QObject):
         self.denoising_changed.emit()
 
     def check(self, job: Job, key: CheckKey) -> None:
-        """Run a model check; what it finds is kept under `key`, of the last few."""
+        """Run a model check and store its result under `key`; drop the oldest ones."""
         self.checking = Running(job, key)
 
         def take(events: tuple[Event, ...]) -> None:

@@ -1,6 +1,6 @@
-"""Endings of the files that napari hands to us; this module loads nothing."""
+"""Suffixes of the files that napari passes to this plugin; nothing is imported."""
 
-#: Of a model file, and of a noise model's.
+#: Suffix of a model file and of a noise model file.
 SUFFIX = ".safetensors"
-#: Of a bioimage.io package.
+#: Suffix of a bioimage.io package.
 PACKAGE = ".bioimageio.zip"

@@ -1,4 +1,4 @@
-"""How a training goes: progress, curves, preview. Drawn from a record alone."""
+"""Progress, curves and preview of a training, drawn from its record alone."""
 
 import time
 from collections.abc import Sequence
@@ -21,21 +21,21 @@ from napari_cosdd.gui._records import TrainingRecord
 from napari_cosdd.gui._widgets import Sentence, button, row
 from napari_cosdd.settings.training import UNLIMITED
 
-#: Of every training.
+#: The curve that every training has.
 RATE = Curve("rate", "learning rate", "Rate", "learning rate")
-#: Curves are drawn again at most so often while a training runs, seconds.
+#: Shortest time between two redraws of the curves of a running training, seconds.
 EVERY = 1.0
 REASONS = {
     "completed": "Training is complete",
     "stopped": "Training was stopped and kept",
     "time limit": "The time limit was reached",
     "plateau": "Training ended: it no longer improved",
-    "collapsed": "Training ended: the posterior collapsed, the model before is kept",
+    "collapsed": "The posterior collapsed; the best model before that is the result",
 }
 EXPLAINED = (
-    "Lines: training pixels. Dots: held-out pixels. Star: the model that is kept. "
-    "KL, where there is one: how much the latents carry, by level; all near zero "
-    "would mean that nothing is learned."
+    "Lines: training crops. Dots: validation crops. Star: the model that is kept. "
+    "KL, if the method has one: information in the latents of each level. If all are "
+    "near zero, the latents carry no signal."
 )
 
 
@@ -58,7 +58,7 @@ class TrainingView(QWidget):
         self._show_tabs((RATE,))
         self.tabs.setFixedHeight(HEIGHT + 34)
         self.tabs.setToolTip(EXPLAINED)
-        self.log.setToolTip("Logarithmic axis; values below zero are left out")
+        self.log.setToolTip("Logarithmic axis; values of zero or below are left out")
         self.csv = button("CSV…", "Save all curves as a table", self._save_csv)
         self.png = button("PNG…", "Save this plot as a picture", self._save_png)
         self.picture, self.panels = PreviewPicture(), Sentence()
@@ -106,7 +106,7 @@ class TrainingView(QWidget):
             plot.set_theme(theme)
 
     def show_record(self, record: TrainingRecord, state: str) -> None:
-        """Draw a training as far as it has come."""
+        """Show the record of a training."""
         if record is not self._record:
             for plot in self.plots.values():
                 plot.forget()
@@ -128,7 +128,7 @@ class TrainingView(QWidget):
             self._draw()
 
     def _draw(self) -> None:
-        """Draw the plot that is seen; the others wait until they are."""
+        """Draw the plot of the open tab; each other one is drawn when its tab opens."""
         self._drawn = time.monotonic()
         record = self._record
         if record is not None and self.isVisible():
@@ -153,7 +153,10 @@ class TrainingView(QWidget):
 
 
 def named(path: Path, suffix: str) -> Path:
-    """Return a path with its suffix; what nobody was asked about is not replaced."""
+    """Return a path with its suffix; where that is added, choose a free name.
+
+    The file dialog asks before replacing a file only about the name as typed.
+    """
     if path.suffix.lower() == suffix:
         return path
     free, n = path.with_name(path.name + suffix), 2
@@ -176,7 +179,7 @@ def _progress_text(record: TrainingRecord, state: str) -> str:
 
 
 def _of(record: TrainingRecord) -> str:
-    """Say how many steps there will be, unless a time limit decides."""
+    """Return " of" and the number of steps; "" if only a time limit ends them."""
     started = record.started
     known = started is not None and started.max_steps < UNLIMITED
     return f" of {started.max_steps}" if started is not None and known else ""

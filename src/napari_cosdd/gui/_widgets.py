@@ -1,4 +1,4 @@
-"""Small pieces that the docks are made of."""
+"""Widgets and helpers that all docks use."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -26,14 +26,14 @@ WIDTH = 340
 
 
 class Dock(QScrollArea):
-    """A dock's content: scrolls when it must, and never sideways.
+    """The content of a dock; it scrolls only vertically.
 
     Attributes
     ----------
     rows : QVBoxLayout
-        Where its parts go.
+        Layout of its parts.
     main : QPushButton or None
-        Pressed by Enter, unless another button has the focus.
+        Button that Enter presses, unless another button has the focus.
     """
 
     def __init__(self) -> None:
@@ -69,7 +69,7 @@ class Dock(QScrollArea):
 
 
 def choice(*entries: str) -> QComboBox:
-    """Return a combo box that takes the width there is, however long its entries."""
+    """Return a combo box that fills the width, however long its entries are."""
     made = QComboBox()
     made.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
     made.addItems(list(entries))
@@ -77,7 +77,7 @@ def choice(*entries: str) -> QComboBox:
 
 
 def row(*widgets: QWidget, stretch: int | None = None) -> QWidget:
-    """Return widgets side by side; `stretch` is the one that takes the room."""
+    """Return widgets side by side; number `stretch` takes the width that is left."""
     holder = QWidget()
     line = QHBoxLayout(holder)
     line.setContentsMargins(0, 0, 0, 0)
@@ -90,7 +90,7 @@ def row(*widgets: QWidget, stretch: int | None = None) -> QWidget:
 
 
 def field(label: str, *widgets: QWidget, tip: str = "") -> QWidget:
-    """Return a labelled line; labels share their width."""
+    """Return widgets in a row after a label; all labels have the same width."""
     text = QLabel(label)
     text.setFixedWidth(62)
     text.setToolTip(tip)
@@ -116,7 +116,7 @@ def button(
 
 
 def folded(title: str) -> QCollapsible:
-    """Return a part that opens when its title is clicked."""
+    """Return a collapsed part, which opens when its title is clicked."""
     return QCollapsible(title, expandedIcon="▾", collapsedIcon="▸")
 
 
@@ -129,9 +129,10 @@ def enable(widget: QWidget, on: bool, why_not: str = "") -> None:
 
 
 def listen(widget: QWidget, emitter: Any, slot: Callable[..., None]) -> None:
-    """Connect an event of napari's to a method of a widget, as long as that lives.
+    """Connect a napari event to a method of a widget until the widget is deleted.
 
-    Qt takes a widget away while Python may still have it, and napari would call it.
+    Qt may delete a widget while its Python object lives on. Without the disconnection
+    napari would still call the method.
     """
     emitter.connect(slot)
     method = WeakMethod(slot)
@@ -162,7 +163,7 @@ class Heading(QLabel):
 
 
 class Problem(QWidget):
-    """What went wrong, in words; "Copy details" has the rest. Hidden without one."""
+    """An error message with a button "Copy details"; hidden if there is no error."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -192,7 +193,7 @@ class Problem(QWidget):
 
 
 def fill(choice: QComboBox, entries: Sequence[str]) -> None:
-    """Offer other entries; the present choice stays where it is still offered."""
+    """Replace the entries; keep the present choice if it is among the new ones."""
     before = choice.currentText()
     choice.blockSignals(True)
     choice.clear()

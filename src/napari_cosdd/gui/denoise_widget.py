@@ -79,8 +79,10 @@ class DenoiseWidget(Dock):
         self.plane = QCheckBox("current plane only")
         self.replace = QCheckBox("replace earlier results")
         self.replace.setChecked(self.session.replace_results)
-        self.run = button("Denoise", "Draw clean images from the model", self._denoise)
-        self.cancel = button("Cancel", "Stop; what is done stays", self._cancel)
+        self.run = button(
+            "Denoise", "Draw posterior samples and take their mean", self._denoise
+        )
+        self.cancel = button("Cancel", "Stop; finished parts stay", self._cancel)
         self.save = SaveAll(self.session)
         self.bar = QProgressBar()
         self.bar.setRange(0, 1000)
@@ -107,14 +109,14 @@ class DenoiseWidget(Dock):
 
     def _build(self) -> None:
         for widget in (
-            field("Model", self.model, self.open, tip="What was trained"),
-            field("Image", self.image, tip="What to denoise"),
+            field("Model", self.model, self.open, tip="A trained model"),
+            field("Image", self.image, tip="Noisy image to denoise"),
             field(
-                "Mean of", self.n_samples, tip="More samples: a smoother mean (MMSE)"
+                "Mean of",
+                self.n_samples,
+                tip="Samples in the MMSE mean; more make it smoother",
             ),
-            field(
-                "Keep", self.n_kept, tip="Single samples kept as layers of their own"
-            ),
+            field("Keep", self.n_kept, tip="Posterior samples that become layers"),
             row(self.plane, self.replace),
             self.advanced,
             row(self.run, self.cancel, stretch=0),
@@ -129,14 +131,14 @@ class DenoiseWidget(Dock):
         self.rows.addStretch(1)
 
     def showEvent(self, event: Any) -> None:
-        """Show how things are as soon as the dock is seen."""
+        """Show the present state whenever the dock becomes visible."""
         super().showEvent(event)
         self._refresh()
 
     # What the user does -------------------------------------------------------
 
     def open_model(self, path: Path) -> None:
-        """Offer a model file and choose it; what is wrong with it is shown."""
+        """Add a model file to the list and choose it; show the error if that fails."""
         entry = ModelEntry(path.stem, path)
         try:
             entry.load()
@@ -162,7 +164,7 @@ class DenoiseWidget(Dock):
         except CosddError as error:
             self.problem.show_error(error)
             return
-        self.image.choose(layer)  # stay with it, whatever layer is active
+        self.image.choose(layer)  # no longer follow the active layer
         if self.plane.isChecked():
             keep = "CZYX" if model.spec.ndim == 3 else "CYX"
             plane = current_plane(layer, image.axes, self.viewer.dims.point, keep)
@@ -185,7 +187,7 @@ class DenoiseWidget(Dock):
         self.session.denoise(Job(f"denoising {image.name}", work), record, results)
 
     def _to_check(self) -> Subject | None:
-        """Return what the model check is about."""
+        """Return the model and the layers of a model check."""
         layer, entry = self.image.layer, self._entry()
         if layer is None or entry is None:
             return None
@@ -267,7 +269,7 @@ class DenoiseWidget(Dock):
             self._scored = record
             self.compare.update_scores()
         if job.error is not None and record is not self._told:
-            self._told = record  # once: it says nothing of the next layer
+            self._told = record  # once: the error does not concern the next layer
             self.problem.show_error(job.error)
         self.status.setText("\n".join(f"⚠ {w}" for w in record.warnings[-3:]))
 

@@ -23,7 +23,9 @@ def _read(path: Paths) -> list[Any]:
 
     viewer = napari.current_viewer()
     if viewer is None:
-        raise BadModelFileError("a model is opened in napari's window only")
+        raise BadModelFileError(
+            "a model file needs an open napari window: drop it there"
+        )
     open_dock(viewer, "Denoise").open_model(_first(path))
     return [(None,)]
 

@@ -1,4 +1,4 @@
-"""The Noise dock: whether the noise is correlated, and which way."""
+"""The Noise dock: whether the noise is correlated, and along which axis."""
 
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -43,12 +43,12 @@ if TYPE_CHECKING:
 
 AUTOMATIC, DRAWN, FRAMES = "flat patches (automatic)", "a rectangle", "repeated frames"
 NOTHING = "Open an image: File → Open, or File → Open Sample → COSDD denoising."
-#: A rectangle counts once it rests for so long, milliseconds.
+#: Time without a change of the rectangle before it is analyzed, milliseconds.
 REST = 250
 
 
 class NoiseWidget(Dock):
-    """Shows how the noise of a layer is correlated, and what to do about it."""
+    """Shows how the noise of a layer is correlated, and which method suits it."""
 
     def __init__(self, viewer: "napari.viewer.Viewer") -> None:
         super().__init__()
@@ -64,7 +64,9 @@ class NoiseWidget(Dock):
         self.sentence, self.problem = Sentence(NOTHING), Problem()
         self.bar = QCheckBox("bar over the image")
         self.bar.setChecked(True)
-        self.bar.setToolTip("Red: positive correlation, blue: negative; a cell a pixel")
+        self.bar.setToolTip(
+            "Red: positive correlation, blue: negative; one cell per pixel"
+        )
         self.use = button(
             "Use for training →", "Open the Train dock with these findings", self._use
         )
@@ -80,7 +82,9 @@ class NoiseWidget(Dock):
         self._layer_chosen()
 
     def _build(self) -> None:
-        self.rows.addWidget(field("Image", self.image, tip="What to look at"))
+        self.rows.addWidget(
+            field("Image", self.image, tip="Image whose noise is measured")
+        )
         self.rows.addWidget(
             field(
                 "Seen in",
@@ -95,13 +99,13 @@ class NoiseWidget(Dock):
         self.map.setFixedHeight(200)
         self.rows.addWidget(self.map)
         self.rows.addWidget(self.profiles)
-        self.rows.addWidget(Heading("Does it grow with the signal?"))
+        self.rows.addWidget(Heading("Does the noise grow with the signal?"))
         self.rows.addWidget(self.variance)
         self.rows.addWidget(row(self.bar, self.use, stretch=0))
         self.rows.addStretch(1)
 
     def showEvent(self, event: Any) -> None:
-        """Look at the noise as soon as the dock is seen, unless it is known."""
+        """Analyze the noise when the dock becomes visible, unless there is a report."""
         super().showEvent(event)
         layer = self.image.layer
         found = self.session.report(layer)
@@ -113,13 +117,13 @@ class NoiseWidget(Dock):
     # What the user does -------------------------------------------------------
 
     def analyze(self) -> None:
-        """Look at the noise, in the background; the newest wish wins."""
+        """Analyze the noise in the background; a call meanwhile starts it once more."""
         layer = self.image.layer
         if layer is None:
             self._show_nothing()
             return
         if not self.isVisible():
-            return  # looked at when the dock is shown
+            return  # analyzed when the dock is shown
         if self._job is not None and self._job.active:
             self._again = True
             return
@@ -135,10 +139,10 @@ class NoiseWidget(Dock):
             found = analyze(image, region=region, frames=frames, fill_missing=True)
             yield Analyzed(found)
 
-        self.sentence.setText(f"Looking at the noise of {layer.name} …")
+        self.sentence.setText(f"Analyzing the noise of {layer.name} …")
         self._job = Job(f"noise of {layer.name}", work)
         self._looked_at = layer
-        # A method, for Qt forgets it with the dock; a function would outlive that.
+        # Bound methods, since Qt disconnects only these when the dock is deleted.
         self._job.advanced.connect(self._take)
         self._job.changed.connect(self._job_changed)
         self._job.start()
@@ -168,7 +172,7 @@ class NoiseWidget(Dock):
     # The rectangle ------------------------------------------------------------
 
     def _draw(self) -> None:
-        """Give the user a Shapes layer with a rectangle to move."""
+        """Add a Shapes layer with a rectangle for the user to move."""
         layer = self.image.layer
         if layer is None:
             return
@@ -238,9 +242,9 @@ class NoiseWidget(Dock):
         )
         self.variance.show_variance(found.dependence.signal, found.dependence.variance)
         grows = (
-            "It grows with the signal."
+            "The noise grows with the signal."
             if found.dependence.grows
-            else "It is about the same at every brightness."
+            else "The noise is about the same at every brightness."
         )
         self.sentence.setText(f"{advise(found.facts)} {grows}")
         enable(self.use, True)

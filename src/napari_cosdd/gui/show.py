@@ -1,4 +1,4 @@
-"""A finished prediction in napari's window, as the demonstration ends."""
+"""Shows the prediction of the demonstration in a napari window."""
 
 import os
 import sys

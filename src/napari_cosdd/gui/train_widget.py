@@ -40,7 +40,7 @@ FRESH = "anew"
 
 
 class TrainWidget(Dock):
-    """Trains a model on a layer or a folder, and shows how it goes."""
+    """Trains a model on a layer or a folder, and shows the progress."""
 
     def __init__(self, viewer: "napari.viewer.Viewer") -> None:
         super().__init__()
@@ -58,10 +58,12 @@ class TrainWidget(Dock):
         self.start, self.form = choice(FRESH), RecipeForm()
         self.needs = NeedsForm(viewer)
         self.estimate = EstimateLine(self._to_try)
-        self.train = button("Train", "Learn from the noisy image alone", self._train)
-        self.pause = button("Pause", "Hold the training; nothing is lost", self._pause)
+        self.train = button("Train", "Train a model with these settings", self._train)
+        self.pause = button(
+            "Pause", "Pause the training; Continue resumes it", self._pause
+        )
         self.stop = button(
-            "Stop && keep", "End now and keep the best model so far", self._stop
+            "Stop && keep", "End the training now and keep its best model", self._stop
         )
         self.view, self.problem = TrainingView(viewer.theme), Problem()
         self.next = button(
@@ -82,7 +84,9 @@ class TrainWidget(Dock):
                 self.shape,
                 tip="A letter for each axis: S samples, T time, C channels, Z, Y, X",
             ),
-            field("Start", self.start, tip="Begin anew, or go on from a model"),
+            field(
+                "Start", self.start, tip="A new model, or a trained one to start from"
+            ),
             self.form,
             self.needs,
             self.estimate,
@@ -110,7 +114,7 @@ class TrainWidget(Dock):
         self.needs.show_needs(self.form.needs)
 
     def showEvent(self, event: Any) -> None:
-        """Show how things are as soon as the dock is seen."""
+        """Show the present state whenever the dock becomes visible."""
         super().showEvent(event)
         self._refresh()
         self.estimate.soon()
@@ -128,7 +132,7 @@ class TrainWidget(Dock):
         return self.session.report(None if self.folder else self.image.layer)
 
     def _start_from(self) -> Callable[[], Any]:
-        """Return what gives the model to start from, or None."""
+        """Return a function that returns the model to start from, or None."""
         entries = {m.name: m for m in self.session.models}
         entry = entries.get(self.start.currentText())
         if entry is None:
@@ -149,7 +153,7 @@ class TrainWidget(Dock):
             if images and images[0].axes != axes_of(self.image.layer):
                 self.session.axes[source] = images[0].axes
             else:
-                self.session.axes.pop(source, None)  # what the layer says holds
+                self.session.axes.pop(source, None)  # use those of the layer
             fresh = self.start.currentText() == FRESH
             kind = self.form.preset_name if fresh else "continued"
             path = new_model_path(name, kind)
@@ -212,7 +216,11 @@ class TrainWidget(Dock):
     def _layer_chosen(self) -> None:
         layer, folder = self.image.layer, self.folder
         self.problem.show_error(None)
-        enable(self.image, folder is None, "A folder is chosen")
+        enable(
+            self.image,
+            folder is None,
+            "A folder is chosen instead: press × folder first",
+        )
         self.browse.setText("Folder…" if folder is None else "× folder")
         if folder is not None:
             self.axes.setText("")
@@ -238,7 +246,7 @@ class TrainWidget(Dock):
         self.form.allow_volume(has_z)
 
     def _form_changed(self) -> None:
-        """Leave to a model to start from what it decides: networks and noise axis."""
+        """Disable networks and noise axis if a model to start from determines them."""
         self.form.leave_to_model(self.start.currentText() != FRESH)
         self.needs.show_needs(self.form.needs)
         self.estimate.soon()
@@ -263,7 +271,7 @@ class TrainWidget(Dock):
         self.estimate.setVisible(not active)
         self.view.show_record(record, job.state)
         if job.error is not None and record is not self._told:
-            self._told = record  # once: it says nothing of the next layer
+            self._told = record  # once: the error does not concern the next layer
             self.problem.show_error(job.error)
         enable(self.next, record.result is not None, "Wait until training is done")
         preview = record.preview
@@ -275,7 +283,7 @@ class TrainWidget(Dock):
             show_preview(self.viewer, layer, preview)
 
     def _to_try(self) -> Trial | None:
-        """Return what the estimate is about; there is none for a folder."""
+        """Return the inputs of the estimate; None for a folder."""
         training = self.session.training
         busy = training is not None and training.job.active
         if busy or self.folder or self.needs.folder or not self.isVisible():

@@ -94,6 +94,6 @@ def check_pixels(image: Image) -> None:
     if looks_rgb and len(image.data.shape) == 3:
         raise BadInputError(
             f"{image.name} looks like a color (RGB) picture: shape "
-            f"{image.data.shape}; expected grey levels. Give the axes (YXC) if the "
-            "last axis are measured channels"
+            f"{image.data.shape}; expected grey levels. If the last axis holds "
+            "measured channels, give the axes (YXC)"
         )

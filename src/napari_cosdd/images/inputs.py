@@ -46,7 +46,9 @@ def as_images(
     if np.ma.isMaskedArray(data):
         data = np.ma.filled(data.astype(np.float64), np.nan)
     if data.ndim == 0 or 0 in data.shape:
-        raise BadInputError(f"there is no image: shape {tuple(data.shape)}")
+        raise BadInputError(
+            f"expected an image, got an array without pixels: shape {tuple(data.shape)}"
+        )
     letters = check_axes(axes, data.shape) if axes else guess_axes(data.shape)
     image = Image(data, letters, axes_from="user" if axes else "guess")
     check_pixels(image)
@@ -87,7 +89,7 @@ def as_frames(images: Sequence[Image]) -> Image:
     if len(kinds) > 1 or set(first.axes) & set("TSZ"):
         listed = ", ".join(f"{axes} {shape}" for axes, shape in sorted(kinds))
         raise BadInputError(
-            "repeats in files of their own must be single planes of one size; got "
+            "repeats in separate files must be single planes of one size; got "
             f"{listed:.200}"
         )
     frames = np.stack([np.asarray(image.data) for image in images])

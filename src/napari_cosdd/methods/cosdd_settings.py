@@ -24,7 +24,7 @@ class COSDDConfig(NoiseAxisConfig, LadderConfig):
         ge=1,
         le=32,
         title="Gaussians",
-        description="Components of the noise's mixture; more for odd-shaped noise",
+        description="Components of the noise distribution; unusual shapes need more",
     )
     decoder_channels: int = Field(
         default=8,
@@ -38,20 +38,20 @@ class COSDDConfig(NoiseAxisConfig, LadderConfig):
         ge=1,
         le=16,
         title="Noise layers",
-        description="Causal layers of the autoregressive decoder, at least; a longer "
-        "receptive field takes more",
+        description="Least number of causal layers of the autoregressive decoder; a "
+        "longer receptive field uses more",
     )
     direct_denoiser: bool = Field(
         default=False,
         title="Direct denoiser",
-        description="Also train a U-Net that gives the mean in one pass",
+        description="Also train a U-Net that gives the MMSE mean in one pass",
     )
     closed_steps: int = Field(
         default=100,
         ge=0,
         title="Closed view",
-        description="Steps, at the start, in which the decoder of the noise sees no "
-        "earlier pixels: the latents learn the signal before it can predict it",
+        description="First steps, in which the decoder of the noise sees no earlier "
+        "pixels: the latents learn the signal before that decoder can predict it",
         json_schema_extra={"unit": "steps"},
     )
     decoder_only: float = Field(
@@ -59,8 +59,8 @@ class COSDDConfig(NoiseAxisConfig, LadderConfig):
         ge=0,
         le=1,
         title="Decoder only",
-        description="Share of the training, at its start, in which the ladder stays "
-        "as it is and only the decoder of the noise learns; for trained ladders",
+        description="First share of the training, in which the ladder is frozen and "
+        "only the decoder of the noise learns; for trained ladders",
     )
 
     def fine_tuning(self) -> Self:

@@ -36,10 +36,10 @@ class LadderConfig(MethodConfig):
         default=4, ge=1, le=20, title="Levels", description="Levels of latents"
     )
     n_channels: int = Field(
-        default=32, ge=4, le=512, title="Channels", description="Features of a layer"
+        default=32, ge=4, le=512, title="Channels", description="Features per layer"
     )
     n_latents: int = Field(
-        default=2, ge=1, le=512, title="Latents", description="Latents of a level"
+        default=2, ge=1, le=512, title="Latents", description="Latents per level"
     )
     n_code: int = Field(
         default=8, ge=2, le=512, title="Code", description="Channels of the signal code"
@@ -49,15 +49,15 @@ class LadderConfig(MethodConfig):
         ge=1,
         le=8,
         title="Blocks",
-        description="Residual blocks of a level in each direction",
+        description="Residual blocks per level in each direction",
     )
     n_blocks_up: int | None = Field(
         default=None,
         ge=1,
         le=8,
         title="Blocks upwards",
-        description="Residual blocks of a level from the image up, which all samples "
-        "share: more of them there make samples cheap",
+        description="Residual blocks per level in the bottom-up network. It runs once "
+        "for all samples of an image: blocks in it add no time per sample",
         json_schema_extra={"empty": "as many as in the other direction"},
     )
     stem_stride: int = Field(
@@ -65,7 +65,7 @@ class LadderConfig(MethodConfig):
         ge=1,
         le=2,
         title="Stem stride",
-        description="2 keeps all latents at half resolution or below: 4 times faster",
+        description="2: all latents are at half resolution or below, 4 times faster",
     )
     downsample_every: int = Field(
         default=1,
@@ -93,14 +93,14 @@ class LadderConfig(MethodConfig):
         gt=0,
         le=1,
         title="KL at start",
-        description="Weight of the KL term at the first step: a small one makes "
-        "the latents carry the signal before they have to be economical",
+        description="Weight of the KL term at the first step; a small weight lets the "
+        "latents carry the signal before the KL term limits them",
     )
     kl_warmup_steps: int = Field(
         default=300,
         ge=0,
         title="KL warm-up",
-        description="Steps over which that weight rises to 1",
+        description="Steps over which the weight of the KL term rises to 1",
         json_schema_extra={"unit": "steps"},
     )
 
@@ -235,8 +235,8 @@ class LadderMethod(Method[LadderT]):
             "the posterior collapsed",
             f"the latents explain {max(0.0, losses['explained']):.2f} of a signal "
             f"power of {power:.2f}",
-            "Train longer, lower the learning rate, or use a shorter receptive field; "
-            "the noise axis may also be the wrong one",
+            "Train longer, lower the learning rate, or use a shorter receptive field. "
+            "Also check the noise axis",
         )
 
     def criterion(self, losses: Mapping[str, float]) -> float:

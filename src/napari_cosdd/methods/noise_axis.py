@@ -31,7 +31,7 @@ class NoiseAxisConfig(MethodConfig):
         title="Receptive field",
         ge=0,
         le=512,
-        description="Pixels along the noise axis whose noise is related",
+        description="Pixels along the noise axis over which the noise is correlated",
         json_schema_extra={"unit": "px", "empty": "measured"},
     )
 

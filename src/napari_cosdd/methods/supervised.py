@@ -46,7 +46,9 @@ class SupervisedMethod(UNetMethod[SupervisedConfig]):
     ) -> Losses:
         """Return the error of the U-Net's estimate against the target."""
         if batch.target is None:
-            raise BadInputError(f"{self.title} learns from pairs: give targets, too")
+            raise BadInputError(
+                f"{self.title} needs a target for each image; give the targets"
+            )
         difference = self.net(batch.x).float() - batch.target
         squared = self.config.loss == "mse"
         error = difference.square() if squared else difference.abs()

@@ -17,20 +17,20 @@ class UNetConfig(MethodConfig):
     """Sizes of a U-Net."""
 
     n_channels: int = Field(
-        default=32, ge=4, le=512, title="Channels", description="Features of a layer"
+        default=32, ge=4, le=512, title="Channels", description="Features per layer"
     )
     n_levels: int = Field(
         default=4, ge=1, le=8, title="Levels", description="Resolutions of the U-Net"
     )
     n_blocks: int = Field(
-        default=1, ge=1, le=8, title="Blocks", description="Residual blocks of a level"
+        default=1, ge=1, le=8, title="Blocks", description="Residual blocks per level"
     )
     stem_stride: int = Field(
         default=2,
         ge=1,
         le=2,
         title="Stem stride",
-        description="2 works from half resolution down: 4 times faster",
+        description="2: the network works at half resolution and below, 4 times faster",
     )
 
 

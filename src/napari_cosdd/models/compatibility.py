@@ -24,8 +24,8 @@ def check_compatible(model: TrainedModel, source: Stack, direct: bool = False) -
     """Refuse an image whose axes or channels do not fit the model."""
     if len(source.size) != model.spec.ndim:
         raise BadModelFileError(
-            f"the model is for {model.spec.ndim} spatial axes, the image is seen "
-            f"with {len(source.size)}"
+            f"the model is for {model.spec.ndim} spatial axes, the image has "
+            f"{len(source.size)}"
         )
     if source.n_channels != model.spec.n_channels:
         raise BadModelFileError(
@@ -34,8 +34,8 @@ def check_compatible(model: TrainedModel, source: Stack, direct: bool = False) -
         )
     if direct and not predicts(model.method):
         raise BadInputError(
-            "this model was trained without a direct denoiser; train with it ("
-            "--direct-denoiser), or denoise by samples"
+            "this model was trained without a direct denoiser; denoise with samples, "
+            "or train again with --direct-denoiser"
         )
 
 
@@ -71,8 +71,8 @@ def differences(model: TrainedModel, image: Image, *, filled: bool) -> list[str]
     if finite.size < pixels.size:
         warnings.append(
             f"about {100 * (1 - finite.size / pixels.size):.2g} % of the pixels are "
-            "missing (NaN); they are filled from their neighbours, and results there "
-            "mean nothing"
+            "missing (NaN); they are filled from their neighbours, and the results at "
+            "these pixels are not valid"
         )
     unlike = _unlike_training(model, finite)
     if unlike:

@@ -92,8 +92,8 @@ class Container:
                 if expected.get(k) != stored.get(k)
             )
             raise BadModelFileError(
-                f"{name}: {len(wrong)} weights do not fit its settings, {wrong[0]} the "
-                "first"
+                f"{name}: {len(wrong)} weights do not fit its settings; the first is "
+                f"{wrong[0]}"
             )
         # Clones, since the file stays mapped while its own tensors exist.
         weights = {

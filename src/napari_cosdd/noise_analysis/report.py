@@ -161,7 +161,7 @@ def _measure(
     lag = min(MAX_LAG, smallest // 2 - 2)
     if lag < 4:
         raise BadInputError(
-            f"the noise is seen in only {smallest} pixels along an axis; "
+            f"the region of noise has only {smallest} pixels along an axis; "
             "12 × 12 are the least"
         )
     correlation = autocorrelation(patches, lag, remove_signal=remove_signal)
@@ -173,7 +173,7 @@ def _planes(
 ) -> NDArray[Any]:
     """Return some planes of every channel, (c, n, y, x)."""
     if len(stack.size) != 2:
-        raise BadInputError("noise is analyzed in planes of y and x")
+        raise BadInputError("the noise analysis needs an image with the axes Y and X")
     spread = np.linspace(0, stack.n_images - 1, PLANES).astype(int)
     chosen = range(min(stack.n_images, PLANES)) if consecutive else np.unique(spread)
     if region is not None:
@@ -185,8 +185,8 @@ def _planes(
     planes = np.stack([stack.read(int(n), region) for n in chosen], 1)
     if not np.isfinite(planes).all():
         raise BadInputError(
-            "the image has pixels that are not finite; fill them (--fill-missing, "
-            "fill_missing=True) or look elsewhere"
+            "the image has pixels that are not finite (NaN or infinite); fill them "
+            "(--fill-missing, fill_missing=True) or choose another region"
         )
     return planes
 

@@ -148,7 +148,9 @@ def result_type(model: TrainedModel, image: Image, dtype: str) -> np.dtype[Any]:
     It is float64 if float32 would show steps, as with a large offset.
     """
     if dtype not in DTYPES:
-        raise BadInputError(f"type {dtype!r}: expected {' or '.join(DTYPES)}")
+        raise BadInputError(
+            f"type of the results {dtype!r}: expected {' or '.join(DTYPES)}"
+        )
     if dtype == "same":
         return np.dtype(image.data.dtype)
     scale = model.spec.results

@@ -124,6 +124,6 @@ def denoising_on_disk(
             yield Written(partial.finish() if partial.all_done(len(work)) else ())
     except OSError as error:
         raise SavingError(
-            f"{partial.path} could not be written: {error}; what is done stays, the "
-            "same command goes on with it"
+            f"{partial.path} could not be written: {error}; finished tiles stay, and "
+            "the same command goes on with them"
         ) from error

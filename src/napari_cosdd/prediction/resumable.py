@@ -77,8 +77,8 @@ class ResumableResult:
         stored_job = json.loads((path / "job.json").read_text(encoding="utf-8"))
         if stored_job != self.job:
             raise BadInputError(
-                f"{path} holds a partial result of another model, image or "
-                "other settings; go on with those, or remove the folder"
+                f"{path} holds a partial result of another model, another image or "
+                "other settings; give those again, or remove the folder"
             )
 
     def _make(self, tile: Tile) -> None:

@@ -18,40 +18,40 @@ class PredictionConfig(Settings):
         ge=1,
         le=100_000,
         title="Samples",
-        description="Posterior samples that the mean (MMSE) is taken over",
+        description="Posterior samples in the MMSE mean",
     )
     n_kept: int = Field(
         default=0,
         ge=0,
         le=10_000,
         title="Keep",
-        description="Single samples kept as images of their own, of those drawn",
+        description="Drawn posterior samples that are kept as single images",
     )
     antithetic: bool = Field(
         default=True,
         title="Mirrored pairs",
-        description="Draw samples in pairs of mirrored latent noise: the mean of few "
-        "is as good as that of several times as many. Kept samples are not mirrored "
-        "as long as they are at most half of all",
+        description="Draw samples in pairs with mirrored latent noise: their mean is "
+        "as good as that of several times as many unpaired samples. Kept samples "
+        "contain no such pair if they are at most half of all",
     )
     test_time_views: bool = Field(
         default=True,
         title="Several views",
-        description="Draw the samples in turn from the image and from it shifted by "
-        "pixels, and flipped where that leaves the law of the noise as it is: a better "
-        "mean in the same time",
+        description="Draw the samples in turn from the image and from shifted copies, "
+        "also flipped if a flip keeps the distribution of the noise: a better mean in "
+        "the same time",
     )
     direct: bool = Field(
         default=False,
         title="Direct denoiser",
-        description="One pass of the direct denoiser instead of samples; no deviation",
+        description="Use one pass of the direct denoiser, not samples; no deviation",
     )
     tile_size: int = Field(
         default=512,
         ge=16,
         le=16384,
         title="Tile size",
-        description="Width and height of what is computed at once",
+        description="Width and height of a tile, the part that is computed at once",
         json_schema_extra={"unit": "px"},
     )
     margin: int | None = Field(

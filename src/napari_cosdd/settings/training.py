@@ -26,7 +26,7 @@ class TrainingConfig(Settings):
         ge=1,
         le=10_000_000,
         title="Steps",
-        description="Optimizer steps at most",
+        description="Largest number of optimizer steps",
         json_schema_extra={
             "empty": f"{FINE_TUNING_STEPS} from a trained network, "
             f"{STEPS_FROM_RANDOM} from random weights, no limit beside a time limit"
@@ -36,7 +36,8 @@ class TrainingConfig(Settings):
         default=None,
         gt=0,
         title="Time limit",
-        description="Time after which the training ends; the learning rate follows it",
+        description="Time after which the training ends; the learning rate falls to "
+        "zero by then",
         json_schema_extra={"unit": "min", "empty": "none"},
     )
     crop_size: int = Field(
@@ -60,59 +61,58 @@ class TrainingConfig(Settings):
         ge=1,
         le=4096,
         title="Batch size",
-        description="Crops of one optimizer step",
+        description="Crops per optimizer step",
     )
     micro_batch: int | None = Field(
         default=None,
         ge=1,
         title="Micro-batch",
-        description="Crops at a time; smaller needs less memory and gives the same "
-        "result. Empty: the whole batch, halved when memory runs out",
+        description="Crops computed at a time; fewer need less memory and give the "
+        "same result. Empty: the whole batch, halved when memory runs out",
     )
     checkpointing: bool = Field(
         default=False,
         title="Save memory",
         description="Compute features again in the backward pass instead of keeping "
-        "them: less memory, slower, the same result",
+        "them: needs less memory, is slower, gives the same result",
     )
     learning_rate: float = Field(
         default=0.002,
         gt=0,
         le=1,
         title="Learning rate",
-        description="Of Adam, at its highest; it falls to zero as a cosine",
+        description="Highest learning rate of Adam; it falls to zero along a cosine",
     )
     fine_tuning_rate: float = Field(
         default=0.1,
         gt=0,
         le=1,
         title="Rate when fine-tuning",
-        description="Part of the learning rate for the networks of the signal, where "
-        "the training starts from trained networks, which need to change little",
+        description="Factor on the learning rate of the networks of the signal if the "
+        "training starts from trained networks, which need to change little",
     )
     anchor: float = Field(
         default=0.003,
         ge=0,
         le=1,
         title="Anchor",
-        description="How strongly the networks of the signal are held to the trained "
-        "networks that they start from, as a gradient for each unit of distance "
-        "(L2-SP); 0: not at all",
+        description="Pull on the networks of the signal towards the trained networks "
+        "that they start from (L2-SP): gradient per unit of distance; 0: no pull",
     )
     anchored_steps: int = Field(
         default=FINE_TUNING_STEPS,
         ge=1,
         title="Anchored",
-        description="Steps after which the networks of the signal are no longer held "
-        "and learn three times as fast, which improves long trainings. The training "
-        "ends by itself when they begin to take noise for signal",
+        description="Steps after which the pull to the trained networks ends and the "
+        "networks of the signal learn three times as fast, which improves long "
+        "trainings. The training ends by itself when they begin to fit noise as signal",
         json_schema_extra={"unit": "steps"},
     )
     warmup_steps: int = Field(
         default=50,
         ge=0,
         title="Warm-up",
-        description="Steps over which the learning rate rises",
+        description="Steps over which the learning rate rises to its highest value",
         json_schema_extra={"unit": "steps"},
     )
     gradient_limit: float = Field(
@@ -127,7 +127,7 @@ class TrainingConfig(Settings):
         ge=0,
         lt=1,
         title="Averaging",
-        description="Decay per step of the averaged weights (EMA), the result",
+        description="Decay per step of the averaged weights (EMA), used as the result",
     )
     validation_share: float = Field(
         default=0.1,
@@ -148,7 +148,7 @@ class TrainingConfig(Settings):
         ge=0,
         title="Patience",
         description="Validations without improvement after which the training ends; "
-        "0: no such end",
+        "0: never",
     )
     save_every: float = Field(
         default=1.0,
@@ -160,8 +160,8 @@ class TrainingConfig(Settings):
     pretrained: bool = Field(
         default=True,
         title="Pretrained",
-        description="Start from the small network that comes with the package, where "
-        "its sizes fit; else from random weights",
+        description="Start from the network that comes with the package if its sizes "
+        "fit; else from random weights",
     )
     seed: int = Field(
         default=0,

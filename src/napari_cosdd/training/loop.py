@@ -141,13 +141,15 @@ def _look(run: TrainingRun) -> Iterator[Event]:
     if verdict == "go back":
         run.stepper.restore(run.state.sound)
         step = run.state.step
-        yield Warned(f"updates exploded at step {step}: back to the last sound state")
+        yield Warned(
+            f"updates exploded at step {step}: going back to the last stable state"
+        )
     elif verdict == "give up":
         kept = ""
         if run.state.best.exists and run.saver.keep_best(run.best_model()):
             kept = "; the best model before that was kept"
         raise TrainingDivergedError(
-            f"training became unstable {ROLLBACKS_ALLOWED + 1} times, at last at "
+            f"training became unstable {ROLLBACKS_ALLOWED + 1} times, most recently at "
             f"step {run.state.step}{kept}. Lower the learning rate, or clip outliers"
         )
     state, progress, losses = run.state, run.progress, update.losses
@@ -251,7 +253,7 @@ def _save(run: TrainingRun) -> Iterator[Event]:
     try:
         run.saver.save(run.snapshot(), best)
     except SavingError as error:
-        yield Warned(f"{error}; training goes on, the last save stays")
+        yield Warned(f"{error}; training goes on, and the files of the last save stay")
 
 
 def _finish(run: TrainingRun, reason: Reason) -> Iterator[Event]:
@@ -270,13 +272,13 @@ def _finish(run: TrainingRun, reason: Reason) -> Iterator[Event]:
         yield from _validate(run, final=True)
     if run.recovery.skipped:
         yield Warned(
-            f"{run.recovery.skipped} of {state.step} updates were left out, for "
-            "their gradients were not finite or exploded"
+            f"{run.recovery.skipped} of {state.step} updates were left out, "
+            "because their gradients were not finite or exploded"
         )
     if state.reference is not None and state.best.stale > 1:
         yield Warned(
-            f"in the last {state.best.stale} looks the network was no better and took "
-            "noise for signal: the weights of before are the result"
+            f"in the last {state.best.stale} looks the network was no better and "
+            "fitted noise as signal: the result has the weights from before"
         )
     free_memory(run.device)
     model = yield from measured(run.best_model(), run.crops, reason)

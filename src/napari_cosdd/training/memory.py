@@ -169,7 +169,7 @@ def _advice(
     remedy = f"a crop size of {smaller} fits" if fits else "use a smaller preset"
     return (
         f"a single crop of {side} pixels needs about {memory(needed.of(1))}, and "
-        f"{memory(room)} can be had here: {remedy}"
+        f"{memory(room)} are available: {remedy}"
     )
 
 

@@ -74,7 +74,9 @@ def prepare_run(
     if init_model is not None:
         recipe, ndim = _continued(recipe, init_model), init_model.spec.ndim
         if assets.noise_model is not None:
-            raise BadInputError("the model to start from has its own noise model")
+            raise BadInputError(
+                "the model to start from has its own noise model; give no other one"
+            )
         assets = init_model.method.assets
     if ndim not in SPATIAL:
         raise BadInputError(f"{ndim} spatial axes: expected 1, 2 or 3")
@@ -129,7 +131,7 @@ def check_assets(title: str, needs: Needs, assets: Assets) -> None:
     model = assets.noise_model
     if not needs.noise_models:
         if model is not None:
-            raise BadInputError(f"{title} takes no noise model")
+            raise BadInputError(f"{title} takes no noise model; leave it out")
         return
     kinds = " or ".join(sorted(needs.noise_models))
     if model is None:

@@ -36,8 +36,8 @@ def measured(
         model = replace(model, margin=margin)
     except FAILURES as error:
         yield Warned(
-            f"how far the network looks could not be measured ({error}); tiles "
-            "take a margin that is wide enough"
+            f"the receptive field of the network could not be measured ({error}); "
+            "tiles use the wider margin computed from its layers"
         )
     if reason not in ("completed", "time limit", "plateau"):
         return model
@@ -45,7 +45,7 @@ def measured(
         return replace(model, reversible=measure_reversible(model, crops))
     except FAILURES as error:
         yield Warned(
-            f"whether the noise is the same backwards could not be measured "
-            f"({error}); samples are not drawn from the reversed image"
+            f"whether the reversed noise has the same distribution could not be "
+            f"measured ({error}); samples are not drawn from the reversed image"
         )
         return model

@@ -55,7 +55,7 @@ class Recipe(BaseModel, Generic[ConfigT]):
         if isinstance(data["settings"], dict):
             data["settings"] = kind.model_validate(data["settings"])
         elif not isinstance(data["settings"], kind):
-            raise ValueError(f"settings of another method than {data['method']}")
+            raise ValueError(f"these are not settings of the method {data['method']}")
         return data
 
     @classmethod
@@ -199,5 +199,5 @@ def check_init_model(
     if differ:
         raise BadInputError(
             f"the model to start from decides its networks: {'; '.join(differ)}. Leave "
-            "that out, or train without it"
+            "out these settings, or start without the model"
         )

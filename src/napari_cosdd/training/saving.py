@@ -88,13 +88,15 @@ class Saver:
             If there is no state, or it belongs to another training.
         """
         if self.path is None:
-            raise BadModelFileError("to resume, name the model file to go on with")
+            raise BadModelFileError(
+                "to resume, give the model file of the interrupted training"
+            )
         path = resume_path(self.path)
         state = load_state(path)
         if state.get("identity") != identity:
             raise BadModelFileError(
                 f"{path.name} belongs to a training with other settings or images, or "
-                "from another start"
+                "with other first weights; give the same ones, or do not resume"
             )
         self.wrote_model = bool(state["wrote_model"])
         return state
@@ -145,7 +147,7 @@ def load_state(path: Path) -> dict[str, Any]:
         model = path.name.removesuffix(".resume")
         raise BadModelFileError(
             f"there is nothing to resume beside {model}: its training was completed "
-            "or never begun; --init-model begins another one with its weights"
+            "or never started; --init-model starts a new one from its weights"
         )
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)

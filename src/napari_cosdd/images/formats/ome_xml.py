@@ -59,7 +59,8 @@ def _root(text: str, file_name: str) -> ElementTree.Element | None:
     """Return the XML tree; None if it is damaged but names no files."""
     if "<!DOCTYPE" in text or "<!ENTITY" in text:
         raise BadInputError(
-            f"{file_name} has metadata with a document type; it is not read"
+            f"{file_name} has OME metadata with a document type definition, "
+            "which is not read for safety; save the file without it"
         )
     try:
         return ElementTree.fromstring(text)

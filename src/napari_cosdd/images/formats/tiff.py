@@ -104,8 +104,8 @@ def _check_size(path: Path, series: Any) -> None:
     size, claimed = path.stat().st_size, series.size * page.bitspersample // 8
     if claimed > size * (PACKED if packed else 1):
         raise BadInputError(
-            f"{path.name} is truncated or damaged: it claims {claimed:,} bytes of "
-            f"pixels and has {size:,}"
+            f"{path.name} is truncated or damaged: its header says {claimed:,} bytes "
+            f"of pixels, and the file has {size:,} bytes"
         )
 
 
