@@ -12,6 +12,7 @@ from napari_cosdd.events import (
     Validated,
     Warned,
 )
+from napari_cosdd.gui._plots import CurvesPlot
 from napari_cosdd.gui._records import (
     POINTS,
     Curves,
@@ -19,7 +20,7 @@ from napari_cosdd.gui._records import (
     TrainingRecord,
     smoothed,
 )
-from napari_cosdd.gui._training_view import named
+from napari_cosdd.gui._widgets import named
 
 
 def step(n, **losses):
@@ -94,3 +95,30 @@ def test_names_with_dots_keep_them_and_nothing_is_replaced_unasked(tmp_path):
     first.touch()
     assert named(tmp_path / "lr0.1", ".csv") == tmp_path / "lr0.1 2.csv"
     assert named(first, ".csv") == first  # the dialog has asked
+
+
+@pytest.fixture
+def curves(qtbot):
+    """A plot of one curve with its best step, 2."""
+    plot = CurvesPlot({"nll": "loss"}, "nats", "dark")
+    qtbot.addWidget(plot)
+    training, validation = Curves(), Curves()
+    for at, value in enumerate((100.0, 10.0, 20.0), start=1):
+        training.add(at, {"nll": value})
+        validation.add(at, {"nll": value})
+    plot.show_curves(training, validation, best_step=2)
+    return plot
+
+
+def test_the_star_of_the_best_model_follows_a_logarithmic_axis(curves):
+    star = curves._best
+    assert star.scatter.getData()[1].tolist() == [10.0]
+    curves.set_log(True)
+    assert star.scatter.getData()[1].tolist() == [1.0]
+
+
+def test_a_plot_that_cannot_be_written_raises_an_error(curves, tmp_path):
+    curves.write_png(tmp_path / "plot.png")
+    assert (tmp_path / "plot.png").stat().st_size > 1000
+    with pytest.raises(OSError, match="nowhere"):
+        curves.write_png(tmp_path / "nowhere" / "plot.png")

@@ -26,6 +26,7 @@ from napari_cosdd.gui._widgets import (
     button,
     enable,
     folded,
+    named,
     row,
 )
 from napari_cosdd.images.image import Image
@@ -155,7 +156,7 @@ class TrustView(QWidget):
         if found is None:
             return
         try:
-            write_check(path if path.suffix else path.with_suffix(".png"), found)
+            write_check(path if path.suffix else named(path, ".png"), found)
         except OSError as error:
             self.problem.show_error(error)
 

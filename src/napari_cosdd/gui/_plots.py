@@ -1,6 +1,7 @@
 """Small live plots in napari's own colours, drawn with pyqtgraph."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -76,11 +77,18 @@ class Plot(pg.PlotWidget):
             for _, label in legend.items:
                 label.setText(label.text)  # the color applies to the next text
 
-    def write_png(self, path: str) -> None:
-        """Write the plot as a picture, three times as wide as shown."""
+    def write_png(self, path: Path) -> None:
+        """Write the plot as a picture, three times as wide as shown.
+
+        Raises
+        ------
+        OSError
+            If the file cannot be written.
+        """
+        path.touch()  # Qt says nothing if it cannot write
         exporter = ImageExporter(self.getPlotItem())
         exporter.parameters()["width"] = 3 * self.width()
-        exporter.export(path)
+        exporter.export(str(path))
 
 
 class CurvesPlot(Plot):
@@ -99,8 +107,9 @@ class CurvesPlot(Plot):
         self._legend = self.addLegend(
             offset=(-4, 2), labelTextSize="8pt", verSpacing=-7, colCount=2
         )
-        self._best = pg.ScatterPlotItem(symbol="star", size=13, brush="#f0e442")
-        self.addItem(self._best)
+        self._best = self.plot(
+            [], [], pen=None, symbol="star", symbolSize=13, symbolBrush="#f0e442"
+        )
         self.set_theme(theme)
 
     def show_curves(

@@ -34,7 +34,10 @@ class SaveAll(QWidget):
         """Enable the button if there is a finished denoising."""
         done = self.session.denoising
         whole = done is not None and done.about.complete and not done.job.active
-        enable(self.button, whole, "Denoise an image first")
+        if self._saving is not None and self._saving[0].active:
+            enable(self.button, False, "The results are being saved")
+        else:
+            enable(self.button, whole, "Denoise an image first")
 
     def _save(self) -> None:
         done = self.session.denoising
@@ -64,11 +67,13 @@ class SaveAll(QWidget):
         self._saving = job, folder
         job.changed.connect(self._saved)
         job.start()
+        self.refresh()
 
     def _saved(self) -> None:
         if self._saving is None:
             return
         job, folder = self._saving
+        self.refresh()
         if job.error is not None:
             self.problem.show_error(job.error)
         elif not job.active:

@@ -1,7 +1,7 @@
 """Progress, curves and preview of a training, drawn from its record alone."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from qtpy.QtWidgets import (
@@ -18,7 +18,7 @@ from napari_cosdd.events import Curve, Preview
 from napari_cosdd.gui._plots import HEIGHT, CurvesPlot
 from napari_cosdd.gui._preview import PreviewPicture
 from napari_cosdd.gui._records import TrainingRecord
-from napari_cosdd.gui._widgets import Sentence, button, row
+from napari_cosdd.gui._widgets import Problem, Sentence, button, named, row
 from napari_cosdd.settings.training import UNLIMITED
 
 #: The curve that every training has.
@@ -62,6 +62,7 @@ class TrainingView(QWidget):
         self.csv = button("CSV…", "Save all curves as a table", self._save_csv)
         self.png = button("PNG…", "Save this plot as a picture", self._save_png)
         self.picture, self.panels = PreviewPicture(), Sentence()
+        self.problem = Problem()
         self.log.toggled.connect(self._set_log)
         self.tabs.currentChanged.connect(lambda _index: self._draw())
         self._build()
@@ -75,6 +76,7 @@ class TrainingView(QWidget):
         column.addWidget(self.status)
         column.addWidget(self.tabs)
         column.addWidget(row(self.log, self.csv, self.png))
+        column.addWidget(self.problem)
         column.addWidget(self.panels)
         column.addWidget(self.picture)
 
@@ -143,26 +145,21 @@ class TrainingView(QWidget):
     def _save_csv(self) -> None:
         path, _ = QFileDialog.getSaveFileName(self, "Save curves", "", "CSV (*.csv)")
         if path and self._record is not None:
-            self._record.write_csv(named(Path(path), ".csv"))
+            self._written(self._record.write_csv, named(Path(path), ".csv"))
 
     def _save_png(self) -> None:
         path, _ = QFileDialog.getSaveFileName(self, "Save plot", "", "PNG (*.png)")
         if path:
             plot = self.plots[self.tabs.tabText(self.tabs.currentIndex())]
-            plot.write_png(str(named(Path(path), ".png")))
+            self._written(plot.write_png, named(Path(path), ".png"))
 
-
-def named(path: Path, suffix: str) -> Path:
-    """Return a path with its suffix; where that is added, choose a free name.
-
-    The file dialog asks before replacing a file only about the name as typed.
-    """
-    if path.suffix.lower() == suffix:
-        return path
-    free, n = path.with_name(path.name + suffix), 2
-    while free.exists():
-        free, n = path.with_name(f"{path.name} {n}{suffix}"), n + 1
-    return free
+    def _written(self, write: Callable[[Path], object], path: Path) -> None:
+        """Write a file; show the error if that fails."""
+        self.problem.show_error(None)
+        try:
+            write(path)
+        except OSError as error:
+            self.problem.show_error(error)
 
 
 def _progress_text(record: TrainingRecord, state: str) -> str:

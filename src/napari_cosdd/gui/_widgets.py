@@ -1,6 +1,7 @@
 """Widgets and helpers that all docks use."""
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 from weakref import WeakMethod
 
@@ -201,3 +202,16 @@ def fill(choice: QComboBox, entries: Sequence[str]) -> None:
     if before in entries:
         choice.setCurrentText(before)
     choice.blockSignals(False)
+
+
+def named(path: Path, suffix: str) -> Path:
+    """Return a path with its suffix; where that is added, choose a free name.
+
+    The file dialog asks before replacing a file only about the name as typed.
+    """
+    if path.suffix.lower() == suffix:
+        return path
+    free, n = path.with_name(path.name + suffix), 2
+    while free.exists():
+        free, n = path.with_name(f"{path.name} {n}{suffix}"), n + 1
+    return free
