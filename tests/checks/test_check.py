@@ -13,6 +13,7 @@ from napari_cosdd.cli.check import WANTS_A_LOOK
 from napari_cosdd.datasets import simulate
 from napari_cosdd.errors import BadInputError, BadModelFileError, StoppedError
 
+pytestmark = pytest.mark.slow
 STEPS = 220
 
 

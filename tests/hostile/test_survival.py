@@ -14,6 +14,7 @@ TRIED = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TRIED)
 def test_it_survives(name, tmp_path):
     outcome = faults.FAULTS[name](faults.prepare(tmp_path))
