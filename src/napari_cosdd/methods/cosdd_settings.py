@@ -98,7 +98,7 @@ STANDARD = COSDDConfig(
     n_channels=64,
     n_latents=4,
     n_code=16,
-    n_blocks_up=2,
+    n_blocks_up=3,
     downsample_every=2,
     signal_channels=16,
 )

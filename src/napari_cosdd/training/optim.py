@@ -82,9 +82,13 @@ class Anchor:
     @torch.no_grad()
     def pull(self) -> None:
         """Add the pull to the gradients; skip parameters without a gradient."""
-        for parameter, start in zip(self.parameters, self.start, strict=True):
-            if parameter.grad is not None:
-                parameter.grad.add_(parameter - start, alpha=self.strength)
+        every = zip(self.parameters, self.start, strict=True)
+        learning = [(p, p.grad, start) for p, start in every if p.grad is not None]
+        if not learning:
+            return
+        parameters, gradients, starts = zip(*learning, strict=True)
+        distances = torch._foreach_sub(parameters, starts)
+        torch._foreach_add_(gradients, distances, alpha=self.strength)
 
 
 #: Factor on the longest allowed gradient, above which a step is skipped.
