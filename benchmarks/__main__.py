@@ -119,7 +119,7 @@ def pretrained_command(
 
 @app.command("speed")
 def speed_command(
-    what: str = "steps,samples,pairs,noise,growth,huge,seams", rounds: int = 5
+    what: str = "steps,samples,pairs,noise,growth,huge,seams,memory", rounds: int = 5
 ) -> None:
     """Training steps, samples, mirrored pairs, noise, growth, huge images, seams."""
     speed.run(console, what.split(","), rounds)

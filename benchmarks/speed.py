@@ -39,6 +39,7 @@ from napari_cosdd.settings.prediction import PredictionConfig
 from napari_cosdd.settings.training import TrainingConfig
 from napari_cosdd.training.batches import batch_of
 from napari_cosdd.training.estimate import END
+from napari_cosdd.training.loop import train
 from napari_cosdd.training.recipe import Recipe
 from napari_cosdd.training.stepper import Stepper
 
@@ -65,11 +66,51 @@ def run(console: Console, what: list[str], rounds: int) -> None:
         "growth": growth,
         "huge": huge,
         "seams": seams,
+        "memory": memory,
     }
     for name in what:
         result = parts[name](rounds)
         console.print(name, result)
         save("speed", {name: result})
+
+
+#: Trainings whose memory is estimated: preset, crop, crops at a time, spatial axes.
+ESTIMATED = (
+    ("quick", 64, 8, 2),
+    ("quick", 64, 8, 3),
+    ("quick", 64, 16, 3),
+    ("standard", 128, 4, 2),
+    ("small", 128, 2, 2),
+)
+
+
+def memory(rounds: int) -> dict[str, Any]:
+    """Compare the estimated memory of trainings with its measured peak, GiB."""
+    return {
+        f"{preset} {n} × {crop}, {ndim}-D": _alone(
+            _estimated_and_peak, preset, crop, n, ndim
+        )
+        for preset, crop, n, ndim in ESTIMATED
+    }
+
+
+def _estimated_and_peak(preset: str, crop: int, n: int, ndim: int) -> dict[str, Any]:
+    shape = (24, 300, 300) if ndim == 3 else (3, 600, 600)
+    noisy = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    training = {"crop_size": crop, "batch_size": n, "micro_batch": n, "device": "cpu"}
+    training |= {"max_steps": 2, "validation_every": 1, "pretrained": False}
+    settings = {"noise_axis": "x", "receptive_field": 9}
+    recipe = Recipe.preset("cosdd", preset).changed(settings, training)
+    images = [api.Image(noisy, "ZYX" if ndim == 3 else "TYX")]
+    run = api.prepare_run(images, recipe, ndim=ndim).start()
+    for _ in train(run):
+        pass
+    estimate, peak = run.fit.memory / 2**30, _peak()
+    return {
+        "estimated": round(estimate, 2),
+        "measured": peak,
+        "ratio": round(estimate / peak, 2),
+    }
 
 
 def network(size: str, stem_stride: int = 1) -> COSDD:

@@ -6,6 +6,7 @@ import pytest
 from helpers import build
 from napari_cosdd import api
 from napari_cosdd.errors import NotEnoughMemoryError
+from napari_cosdd.training import memory
 from napari_cosdd.training.memory import (
     BASE,
     SHARE,
@@ -19,8 +20,9 @@ def test_memory_grows_with_crop_and_micro_batch():
     method = build("cosdd")
     small, large = (measure_memory(method, (side, side)) for side in (64, 128))
     assert large.crop > 3 * small.crop
-    assert small.of(4) - small.of(2) == 2 * small.crop
+    assert large.of(32) - large.of(16) == 16 * large.crop
     assert small.fixed > BASE
+    assert small.of(1) == small.fixed + small.validation  # of larger images
 
 
 def test_quick_trains_in_under_two_gigabytes():
@@ -41,6 +43,12 @@ def test_an_estimate_leaves_nothing_behind():
     assert weight() is None
 
 
+@pytest.fixture
+def small_validation(monkeypatch):
+    """Validation crops are no larger than training crops."""
+    monkeypatch.setattr(memory, "validation_size", tuple)
+
+
 def fitted(free, **given):
     """What is chosen for a batch of 16 crops of 64 pixels in so much memory."""
     return fit_to_memory(build("cosdd", n_channels=16), (64, 64), 16, free, **given)
@@ -53,7 +61,7 @@ def needs(micro_batch, *, saving):
     return int(measure_memory(method, (64, 64)).of(micro_batch) / SHARE) + 1
 
 
-def test_as_many_crops_as_fit_are_computed_at_a_time():
+def test_as_many_crops_as_fit_are_computed_at_a_time(small_validation):
     assert fitted(1 << 40) == Fit(16, False, fitted(1 << 40).memory)
     for n in (16, 8, 4, 2, 1):
         fit = fitted(needs(n, saving=False))
@@ -61,18 +69,18 @@ def test_as_many_crops_as_fit_are_computed_at_a_time():
         assert fit.memory <= SHARE * needs(n, saving=False)
 
 
-def test_features_are_computed_twice_before_a_training_is_refused():
+def test_features_are_computed_twice_before_a_training_is_refused(small_validation):
     fit = fitted(needs(1, saving=True))
     assert (fit.micro_batch, fit.checkpointing) == (1, True)
     with pytest.raises(NotEnoughMemoryError, match="a single crop of 64 pixels needs"):
         fitted(needs(1, saving=True) - (1 << 20))
 
 
-def test_what_would_fit_instead_is_said():
+def test_what_would_fit_instead_is_said(small_validation):
     method = build("cosdd", n_channels=16)
     method.use_checkpointing(True)
-    memory = measure_memory(method, (32, 32))
-    free = int((memory.fixed + 1.1 * memory.crop) / SHARE)
+    needed = measure_memory(method, (32, 32))
+    free = int((needed.fixed + 1.1 * needed.crop) / SHARE)
     with pytest.raises(NotEnoughMemoryError, match="a crop size of 32 fits"):
         fitted(free)
     with pytest.raises(NotEnoughMemoryError, match="use a smaller preset"):

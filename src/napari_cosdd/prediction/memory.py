@@ -35,7 +35,7 @@ def sample_bytes(method: Method[Any], device: torch.device) -> float:
     if len(size) == 3:
         size[0] = method.tile_multiple()[0]
     x = torch.zeros(1, method.spec.n_channels, *size, device=device)
-    with torch.inference_mode(), _PeakMemory() as memory:
+    with torch.inference_mode(), PeakMemory() as memory:
         if isinstance(method, SamplesSignal):
             noise = PositionNoise([0], size, device)
             method.sample_posterior(method.encode(x), noise)
@@ -57,7 +57,7 @@ def room_for(method: Method[Any], device: torch.device) -> int:
     return int(SHARE * free_bytes(device) / (BESIDE * _KNOWN[method]))
 
 
-class _PeakMemory(TorchDispatchMode):
+class PeakMemory(TorchDispatchMode):
     """Measures the peak of the memory of all live tensors, bytes."""
 
     def __init__(self) -> None:

@@ -1,5 +1,6 @@
 """The memory of a training: how much it takes, and how to make it fit, beforehand."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -7,16 +8,22 @@ from typing import Any
 import torch
 
 from napari_cosdd._formatting import memory
+from napari_cosdd.datasets.crops import LARGER, LARGEST
 from napari_cosdd.errors import NotEnoughMemoryError
 from napari_cosdd.methods.base import Method
 from napari_cosdd.methods.values import Batch
+from napari_cosdd.prediction.margin import WINDOW
+from napari_cosdd.prediction.memory import PeakMemory
 
 #: Memory of the interpreter with torch and its allocators' reserves, bytes.
-BASE = 400 << 20
+BASE = 450 << 20
 #: Largest share of the free memory that a training may be estimated to take.
 SHARE = 0.85
 #: What the backward pass takes beside the features that it was left, relative to them.
 BACKWARD = 1.3
+#: What convolutions take for themselves, by spatial axes: factors on the memory of
+#: steps and of validation, as `python -m benchmarks speed --what memory` shows.
+SCRATCH = {3: (1.3, 2.0)}
 #: Smallest side of a crop that is proposed instead of one that does not fit, pixels.
 SMALLEST = 32
 
@@ -32,14 +39,18 @@ class Memory:
         and snapshots.
     crop : int
         That of each crop that is computed at a time.
+    validation : int
+        That of the largest image computed without gradients: a validation crop, or
+        the piece on which the margin of tiles is measured.
     """
 
     fixed: int
     crop: int
+    validation: int = 0
 
     def of(self, micro_batch: int) -> int:
-        """Return the bytes of a step with so many crops at a time."""
-        return self.fixed + micro_batch * self.crop
+        """Return the bytes of a training with so many crops at a time."""
+        return self.fixed + max(micro_batch * self.crop, self.validation)
 
 
 @dataclass(frozen=True)
@@ -64,8 +75,8 @@ class Fit:
 def measure_memory(method: Method[Any], crop: Sequence[int]) -> Memory:
     """Measure the memory of a step on a small crop, and scale it.
 
-    One forward pass is run, and the sizes of the tensors that it keeps for the backward
-    pass are summed.
+    A forward pass is run, and the sizes of the tensors that it keeps for the backward
+    pass are summed; another without gradients gives the peak of validation.
 
     Parameters
     ----------
@@ -93,9 +104,24 @@ def measure_memory(method: Method[Any], crop: Sequence[int]) -> Memory:
     del losses
     for (c, _), s in zip(_sizes(method, crop), small, strict=True):
         features *= c / s
+    with torch.no_grad(), PeakMemory() as peak:
+        method.losses(Batch(x, target), generator)
+    largest = validation_size(crop)
+    validation = peak.most * math.prod(largest) / math.prod(small)
     weights = sum(p.numel() * 4 for p in method.parameters())
     # weights, gradients, two moments, average; two snapshots for roll-back and best
-    return Memory(BASE + 10 * weights, int(BACKWARD * features))
+    in_steps, in_validation = SCRATCH.get(method.spec.ndim, (1.0, 1.0))
+    return Memory(
+        BASE + 10 * weights,
+        int(in_steps * BACKWARD * features),
+        int(in_validation * validation),
+    )
+
+
+def validation_size(crop: Sequence[int]) -> tuple[int, ...]:
+    """Return the size of the largest image that a training computes at once, pixels."""
+    wide = [max(WINDOW, s, min(LARGER * s, LARGEST)) for s in crop[-2:]]
+    return (*crop[:-2], *wide)
 
 
 def fit_to_memory(
