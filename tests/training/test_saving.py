@@ -45,13 +45,25 @@ def test_without_a_best_model_there_is_a_state_alone(path):
 
 
 def test_only_what_this_training_wrote_is_deleted(path, model):
-    path.write_bytes(b"another model")
     saver = Saver(path, 1.0)
-    saver.delete_model()
-    assert path.exists()
     saver.save({"identity": {}}, model)
+    assert path.exists()
     saver.delete_model()
     assert not path.exists()
+
+
+def test_the_model_of_another_training_stays_until_this_one_has_a_model(path, model):
+    path.write_bytes(b"another model")
+    saver = Saver(path, 1.0)
+    saver.save({"identity": {}}, model)
+    saver.delete_model()  # this training collapsed
+    assert path.read_bytes() == b"another model"
+    again = Saver(path, 1.0)
+    again.restore({})
+    again.save({"identity": {}}, model)
+    assert path.read_bytes() == b"another model"
+    again.finish(model, can_go_on=False)
+    assert TrainedModel.load(path).name == model.name
 
 
 @pytest.mark.parametrize("can_go_on", [True, False])

@@ -45,6 +45,9 @@ class Saver:
         self.writes = writes and path is not None
         #: Whether this training wrote the model file, so that it may delete it.
         self.wrote_model = False
+        #: Whether the model of another training is at `path`. It stays until this
+        #: training ends with a model; the resume state holds the best one until then.
+        self.replaces = path is not None and path.exists()
         self._last = time.monotonic()
 
     @property
@@ -55,6 +58,8 @@ class Saver:
 
     def save(self, state: Mapping[str, Any], best: TrainedModel | None) -> None:
         """Write the resume state, and the best model so far if there is one.
+
+        A model of another training is not replaced before this one ends.
 
         Raises
         ------
@@ -70,7 +75,7 @@ class Saver:
                 torch.save(content, temporary)
         except (RuntimeError, OSError) as error:  # torch's writer raises RuntimeError
             raise SavingError(f"the state could not be saved: {error}") from error
-        if best is not None:
+        if best is not None and not self.replaces:
             best.save(self.path)
             self.wrote_model = True
 
@@ -99,6 +104,7 @@ class Saver:
                 "with other first weights; give the same ones, or do not resume"
             )
         self.wrote_model = bool(state["wrote_model"])
+        self.replaces = self.replaces and not self.wrote_model
         return state
 
     def keep_best(self, model: TrainedModel) -> bool:
