@@ -1,3 +1,4 @@
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -272,3 +273,82 @@ def test_imagejs_interval_is_read(tmp_path, data):
     said = {"axes": "TYX", "finterval": 40.0, "tunit": "ms"}
     tifffile.imwrite(tmp_path / "a.tif", data[0], imagej=True, metadata=said)
     assert read_image(tmp_path / "a.tif").interval == pytest.approx(0.04)
+
+
+@pytest.mark.parametrize("n", [2, 3, 4, 5])
+@pytest.mark.parametrize("kind", ["u1", "u2", "i2", "f4"])
+def test_a_few_planes_are_a_stack(tmp_path, n, kind):
+    """tifffile tags three or four planes as color; stated axes always win."""
+    path, planes = tmp_path / "planes.tif", np.arange(n * 60).reshape(n, 6, 10)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        tifffile.imwrite(path, planes.astype(kind))
+    for axes in ("TYX", "CYX", "ZYX"):
+        image = read_image(path, axes)
+        assert (image.axes, image.axes_from) == (axes, "user")
+        np.testing.assert_array_equal(image.data, planes.astype(kind))
+        np.testing.assert_array_equal(
+            np.asarray(read_image(path, axes, lazy=True).data), planes.astype(kind)
+        )
+    if n in (3, 4) and kind == "u1":
+        with pytest.raises(BadInputError, match=r"give the axes \(TYX, ZYX, CYX\)"):
+            read_image(path)
+    else:
+        image = read_image(path)
+        assert (image.axes, image.axes_from) == ("TYX", "guess")
+
+
+@pytest.mark.parametrize("axes", ["TYX", "ZYX", "CYX"])
+def test_axes_in_the_metadata_outweigh_the_tag_for_color(tmp_path, axes):
+    path, planes = tmp_path / "planes.tif", np.ones((3, 6, 10), np.uint8)
+    tifffile.imwrite(path, planes, metadata={"axes": axes}, photometric="rgb")
+    assert read_image(path).axes == axes
+
+
+def test_color_pictures_are_refused(tmp_path):
+    path = tmp_path / "color.tif"
+    tifffile.imwrite(path, np.ones((6, 10, 3), np.uint8), photometric="rgb")
+    with pytest.raises(BadInputError, match="color"):
+        read_image(path)
+
+
+def test_samples_of_grey_pixels_are_channels(tmp_path):
+    path = tmp_path / "planar.tif"
+    pixels = np.arange(120, dtype=np.uint16).reshape(2, 6, 10)
+    tifffile.imwrite(path, pixels, photometric="minisblack", planarconfig="separate")
+    image = read_image(path)
+    assert image.axes == "CYX"
+    np.testing.assert_array_equal(image.data, pixels)
+
+
+def test_indices_of_a_look_up_table_are_grey_levels(tmp_path):
+    path, table = tmp_path / "green.tif", np.zeros((3, 256), np.uint16)
+    table[1] = np.arange(256) * 257
+    pixels = np.arange(60, dtype=np.uint8).reshape(6, 10)
+    tifffile.imwrite(path, pixels, photometric="palette", colormap=table)
+    np.testing.assert_array_equal(read_image(path).data, pixels)
+
+
+def test_a_reduced_preview_before_the_image_is_passed_over(tmp_path):
+    path, pixels = tmp_path / "preview.tif", np.arange(2400.0).reshape(40, 60)
+    with tifffile.TiffWriter(path) as writer:
+        known = {"contiguous": False, "metadata": None}
+        writer.write(pixels[::8, ::8].copy(), subfiletype=1, **known)
+        writer.write(pixels, **known)
+    for lazy in (False, True):
+        np.testing.assert_array_equal(
+            np.asarray(read_image(path, lazy=lazy).data), pixels
+        )
+
+
+@pytest.mark.parametrize(
+    ("unit", "per_unit"), [("CENTIMETER", 1e5), (4, 1e4), (5, 10.0)]
+)
+def test_the_resolution_tags_give_the_pixel_size(tmp_path, unit, per_unit):
+    path = tmp_path / "scaled.tif"
+    tifffile.imwrite(
+        path, np.ones((6, 10)), resolution=(per_unit, per_unit), resolutionunit=unit
+    )
+    image = read_image(path)
+    assert image.unit == "um"
+    assert image.pixel_size == pytest.approx({"X": 0.1, "Y": 0.1})

@@ -82,7 +82,7 @@ def read_image(path: Path, axes: str | None = None, *, lazy: bool = False) -> Im
     suffix = path.suffix.lower()
     try:
         if suffix in TIFF_SUFFIXES:
-            image = read_tiff(path, stem(path), lazy)
+            image = read_tiff(path, stem(path), lazy, axes is not None)
         elif suffix == ".zarr" or _is_zarr(path):
             image = read_zarr(path, stem(path))
         elif suffix == ".npy":

@@ -3,7 +3,7 @@
 import json
 import logging
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -28,27 +28,38 @@ PACKED = 5000
 COMPLAINTS = 1000
 
 
-def read_tiff(path: Path, name: str, lazy: bool) -> Image:
-    """Read the first series of a file; refuse color pictures."""
+def read_tiff(path: Path, name: str, lazy: bool, axes_are_given: bool) -> Image:
+    """Read the first series of a file that is no preview.
+
+    Parameters
+    ----------
+    path, name : Path, str
+        The file, and the name of its image.
+    lazy : bool
+        Read pixels on demand, even if the file is small.
+    axes_are_given : bool
+        Whether the user names the axes: then nothing is taken for a color picture.
+
+    Raises
+    ------
+    BadInputError
+        If the file is damaged or a color picture.
+    """
     with _patience(path), tifffile.TiffFile(path) as tiff:
         ome = _ome(path, tiff)  # first: refuses links to other folders
-        series = tiff.series[0]
-        grey = series.keyframe.photometric in GREY
-        if not grey or series.axes.endswith("S"):  # tifffile's S: color samples
-            raise BadInputError(
-                f"{path.name} is a color (RGB) picture; expected grey levels: split "
-                "its channels, and save one as a TIFF of its own"
-            )
+        index = _first_full(tiff.series)
+        series = tiff.series[index]
+        known = series.axes if axes_are_given else _without_samples(path, series)
         if ome is None or not ome.files:  # else pixels are elsewhere
             _check_size(path, series)
-        axes, origin = _letters(series.axes, series.shape)
+        axes, origin = _letters(known, series.shape)
         pixel_size, unit = (ome.pixel_size, ome.unit) if ome else _resolution(tiff)
         interval = ome.interval if ome else _interval(tiff)
         others = len(tiff.series) - 1
         if series.nbytes <= EAGER_LIMIT and not lazy:
             data: ArrayLike = series.asarray()
         else:
-            data = _lazy_tiff(path)
+            data = _lazy_tiff(path, index)
     note = f"{path.name} holds {others} more series, which are not read"
     return Image(
         data,
@@ -109,9 +120,9 @@ def _check_size(path: Path, series: Any) -> None:
         )
 
 
-def _lazy_tiff(path: Path) -> ArrayLike:
+def _lazy_tiff(path: Path, series: int) -> ArrayLike:
     """Open a TIFF for reading on demand; it is closed when the array is deleted."""
-    store = tifffile.imread(path, aszarr=True)
+    store = tifffile.imread(path, aszarr=True, series=series)
     opened: Any = zarr.open(store, mode="r")
     array = opened if isinstance(opened, zarr.Array) else opened["0"]
     weakref.finalize(array, store.close)
@@ -128,23 +139,71 @@ def _letters(axes: str, shape: tuple[int, ...]) -> tuple[str, str]:
     return guess_axes(shape), "guess"
 
 
-GREY = (tifffile.PHOTOMETRIC.MINISBLACK, tifffile.PHOTOMETRIC.MINISWHITE)
+#: Meanings of pixel values that are one number each. Those of a palette are indices,
+#: which are grey levels where a look-up table colors a grey image.
+GREY = (
+    tifffile.PHOTOMETRIC.MINISBLACK,
+    tifffile.PHOTOMETRIC.MINISWHITE,
+    tifffile.PHOTOMETRIC.PALETTE,
+)
+
+
+def _first_full(series: Sequence[Any]) -> int:
+    """Return the index of the first series that is no reduced preview; else 0."""
+    full = (i for i, s in enumerate(series) if not s.keyframe.is_reduced)
+    return next(full, 0)
+
+
+def _without_samples(path: Path, series: Any) -> str:
+    """Return tifffile's axes of a grey-level image, without its S for color samples.
+
+    Samples of grey pixels are channels. `tifffile.imwrite(name, stack)` tags three or
+    four planes as color: planes apart that are no bytes are a stack.
+
+    Raises
+    ------
+    BadInputError
+        If the series is a color picture.
+    """
+    page, axes = series.keyframe, str(series.axes)
+    if "S" not in axes and page.photometric in (*GREY, tifffile.PHOTOMETRIC.RGB):
+        return axes  # the metadata name the axes, whatever the tag says
+    apart = page.planarconfig == tifffile.PLANARCONFIG.SEPARATE
+    pixels_of_bytes = page.dtype == "u1" and page.samplesperpixel in (3, 4)
+    if page.photometric in GREY and (apart or not pixels_of_bytes):
+        return axes.replace("S", "C") if "C" not in axes else axes
+    if page.photometric == tifffile.PHOTOMETRIC.RGB and apart and not pixels_of_bytes:
+        return axes.replace("S", "Q")
+    remedy = "split its channels, and save one as a TIFF of its own"
+    if apart:
+        remedy = "if these are planes or channels, give the axes (TYX, ZYX, CYX)"
+    raise BadInputError(
+        f"{path.name} is a color (RGB) picture; expected grey levels: {remedy}"
+    )
 
 
 def _resolution(tiff: tifffile.TiffFile) -> tuple[dict[str, float], str]:
-    """Return the pixel size that ImageJ wrote."""
+    """Return the pixel size that ImageJ wrote, or that the tags give."""
     size: dict[str, tuple[float, str]] = {}
     metadata: dict[str, Any] = tiff.imagej_metadata or {}
     unit = str(metadata.get("unit", ""))
     units = {a: str(metadata.get(f"{a.lower()}unit", unit)) for a in "YZ"}
     tags = tiff.pages.first.tags
+    scale = 1.0
+    if not unit and (in_micrometres := UNITS.get(tags.valueof("ResolutionUnit"))):
+        scale, unit, units = in_micrometres, "µm", {}
     for letter, name in (("X", "XResolution"), ("Y", "YResolution")):
         value = tags.valueof(name)
         if value and value[0]:
-            size[letter] = value[1] / value[0], units.get(letter, unit)
+            size[letter] = scale * value[1] / value[0], units.get(letter, unit)
     if "spacing" in metadata:
-        size["Z"] = float(metadata["spacing"]), units["Z"]
+        size["Z"] = float(metadata["spacing"]), units.get("Z", unit)
     return in_one_unit(size)
+
+
+#: Micrometres in the units of the tag ResolutionUnit: centimetre, and by custom
+#: millimetre and micrometre. The inch is left out: most writers mean nothing by it.
+UNITS = {3: 1e4, 4: 1e3, 5: 1.0}
 
 
 def _interval(tiff: tifffile.TiffFile) -> float | None:
