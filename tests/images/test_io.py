@@ -1,6 +1,7 @@
 import warnings
 from pathlib import Path
 
+import dask.array as da
 import numpy as np
 import pytest
 import tifffile
@@ -10,7 +11,9 @@ from napari_cosdd.errors import BadInputError
 from napari_cosdd.images.files import atomic, check_output
 from napari_cosdd.images.formats.any import find_images, read_image, stem, write_image
 from napari_cosdd.images.formats.ome_zarr import write_zarr
+from napari_cosdd.images.formats.tiff import _letters
 from napari_cosdd.images.image import Image
+from napari_cosdd.images.inputs import as_images
 from napari_cosdd.images.normalization import as_type
 
 SIZES = {"X": 0.11, "Y": 0.22, "Z": 0.5}
@@ -352,3 +355,37 @@ def test_the_resolution_tags_give_the_pixel_size(tmp_path, unit, per_unit):
     image = read_image(path)
     assert image.unit == "um"
     assert image.pixel_size == pytest.approx({"X": 0.1, "Y": 0.1})
+
+
+@pytest.mark.parametrize(
+    ("axes", "expected"),
+    [
+        ("TRZCYX", "TSZCYX"),  # Micro-Manager's positions
+        ("QYX", "TYX"),
+        ("IYX", "TYX"),
+        ("RTYX", "STYX"),
+        ("ZQYX", "ZTYX"),
+        ("YXR", "TYX"),  # by the shape alone
+    ],
+)
+def test_letters_without_a_meaning_leave_the_others_theirs(axes, expected):
+    assert _letters(axes, (2,) * len(axes)) == (expected, "guess")
+
+
+@pytest.mark.parametrize("lost", [20_000, 100_000, 250_000])
+def test_an_imagej_stack_that_is_cut_short_is_refused(tmp_path, lost):
+    path, frames = tmp_path / "stack.tif", np.ones((10, 128, 128), np.uint16)
+    tifffile.imwrite(path, frames, imagej=True, metadata={"axes": "TYX"})
+    assert read_image(path).data.shape == (10, 128, 128)
+    path.write_bytes(path.read_bytes()[:-lost])
+    whole = 10 - -(-lost // (2 * 128**2))
+    words = f"says 10 planes, and the file has room for {whole}"
+    with pytest.raises(BadInputError, match=words):
+        read_image(path)
+
+
+def test_a_dask_array_of_unknown_length_is_refused_in_words():
+    pixels = da.ones((96, 96), chunks=48)
+    chosen = pixels[da.ones(96, dtype=bool, chunks=48)]
+    with pytest.raises(BadInputError, match=r"compute_chunk_sizes\(\)"):
+        as_images(chosen, "YX")

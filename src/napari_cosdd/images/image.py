@@ -78,6 +78,8 @@ class Image:
 def check_pixels(image: Image) -> None:
     """Refuse arrays that are no grey-level images: complex, boolean, empty, RGB.
 
+    An array of unknown length is refused, too.
+
     Raises
     ------
     BadInputError
@@ -87,6 +89,11 @@ def check_pixels(image: Image) -> None:
     if kind not in "uif":
         raise BadInputError(
             f"{image.name}: expected whole or real numbers, got {image.data.dtype}"
+        )
+    if any(n != n for n in image.data.shape):  # dask's NaN
+        raise BadInputError(
+            f"{image.name} is a dask array of unknown length, shape "
+            f"{image.data.shape}: call its compute_chunk_sizes() first"
         )
     if 0 in image.data.shape:
         raise BadInputError(f"{image.name} is empty: shape {image.data.shape}")

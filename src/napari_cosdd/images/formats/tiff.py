@@ -52,6 +52,7 @@ def read_tiff(path: Path, name: str, lazy: bool, axes_are_given: bool) -> Image:
         known = series.axes if axes_are_given else _without_samples(path, series)
         if ome is None or not ome.files:  # else pixels are elsewhere
             _check_size(path, series)
+        _check_promise(path, tiff, series)
         axes, origin = _letters(known, series.shape)
         pixel_size, unit = (ome.pixel_size, ome.unit) if ome else _resolution(tiff)
         interval = ome.interval if ome else _interval(tiff)
@@ -120,6 +121,18 @@ def _check_size(path: Path, series: Any) -> None:
         )
 
 
+def _check_promise(path: Path, tiff: tifffile.TiffFile, series: Any) -> None:
+    """Refuse an ImageJ stack of which the end is missing: one plane would be read."""
+    promised = int((tiff.imagej_metadata or {}).get("images", 1))
+    planes = series.size // max(1, series.keyframe.size)
+    if promised > planes:
+        whole = (path.stat().st_size - series.dataoffset) // series.keyframe.nbytes
+        raise BadInputError(
+            f"{path.name} is cut short: its description says {promised} planes, and "
+            f"the file has room for {whole}; copy or export it again"
+        )
+
+
 def _lazy_tiff(path: Path, series: int) -> ArrayLike:
     """Open a TIFF for reading on demand; it is closed when the array is deleted."""
     store = tifffile.imread(path, aszarr=True, series=series)
@@ -133,10 +146,14 @@ def _letters(axes: str, shape: tuple[int, ...]) -> tuple[str, str]:
     """Return our letters for tifffile's axes, and whether they are a guess."""
     if set(axes) <= set(LETTERS) and "X" in axes:
         return axes, "file"
-    known = axes.replace("I", "T").replace("Q", "T") if axes.endswith("YX") else ""
-    if len(set(known)) == len(known) > 0 and set(known) <= set(LETTERS):
-        return known, "guess"
-    return guess_axes(shape), "guess"
+    if not axes.endswith("YX"):
+        return guess_axes(shape), "guess"
+    free = [letter for letter in "TSZC" if letter not in axes]
+    known = [a for a in axes if a in LETTERS]
+    if len(set(known)) < len(known) or len(axes) - len(known) > len(free):
+        return guess_axes(shape), "guess"
+    # those without a meaning of ours, such as positions (R), become time or samples
+    return "".join(a if a in LETTERS else free.pop(0) for a in axes), "guess"
 
 
 #: Meanings of pixel values that are one number each. Those of a palette are indices,
