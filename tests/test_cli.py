@@ -1,5 +1,8 @@
 import json
+import os
 import re
+import signal
+import sys
 from contextlib import contextmanager
 
 import numpy as np
@@ -8,6 +11,7 @@ from typer.testing import CliRunner
 
 from helpers import TINY, TRAINING
 from napari_cosdd import __version__, api, cli
+from napari_cosdd.cli._app import stoppable
 from napari_cosdd.errors import BadInputError
 from napari_cosdd.events import Written
 from napari_cosdd.images.formats.any import read_image, write_image
@@ -229,11 +233,23 @@ def test_a_full_disk_is_said_and_leaves_nothing(
     assert list(out.iterdir()) == []
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="needs signals of POSIX")
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_every_signal_to_end_stops_in_good_order(name, capsys):
+    number = getattr(signal, name)
+    before = signal.getsignal(number)
+    with stoppable() as stop:
+        assert not stop()
+        os.kill(os.getpid(), number)
+        assert stop()
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), number)
+    assert signal.getsignal(number) is before
+
+
 def test_ctrl_c_saves_and_can_be_resumed(image, tmp_path):
     """The real signal, in the real process."""
-    import signal
     import subprocess
-    import sys
 
     path = tmp_path / "m.safetensors"
     args = ["train", str(image), "--output", str(path), *map(str, options())]

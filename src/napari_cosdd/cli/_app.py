@@ -3,7 +3,7 @@
 import signal
 import types
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -54,9 +54,16 @@ def options(
         raise typer.Exit
 
 
+#: Signals that ask a program to end.
+ENDING = ("SIGINT", "SIGTERM", "SIGHUP")
+
+
 @contextmanager
 def stoppable() -> Iterator[Callable[[], bool]]:
-    """Yield a predicate that is true after Ctrl-C; a second Ctrl-C interrupts."""
+    """Yield a predicate that is true after Ctrl-C; a second Ctrl-C interrupts.
+
+    The signals by which a cluster or a closed terminal ends a program count, too.
+    """
     pressed = False
 
     def press(number: int, frame: types.FrameType | None) -> None:
@@ -64,12 +71,16 @@ def stoppable() -> Iterator[Callable[[], bool]]:
         if pressed:
             raise KeyboardInterrupt
         pressed = True
-        console.print(
-            "\nstopping in good order; Ctrl-C again to end at once", style="yellow"
-        )
+        with suppress(OSError):  # the terminal may be gone
+            console.print(
+                "\nstopping in good order; Ctrl-C again to end at once", style="yellow"
+            )
 
-    before = signal.signal(signal.SIGINT, press)
+    names = [name for name in ENDING if hasattr(signal, name)]  # Windows lacks SIGHUP
+    numbers = [getattr(signal, name) for name in names]
+    before = [signal.signal(number, press) for number in numbers]
     try:
         yield lambda: pressed
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
