@@ -245,3 +245,17 @@ def test_gradients_may_be_off_around_a_training(noisy):
 def test_only_one_two_and_three_dimensions_there_are(noisy):
     with pytest.raises(BadInputError, match="4 spatial axes: expected 1, 2 or 3"):
         api.fit(noisy, ndim=4)
+
+
+@pytest.mark.parametrize("kind", ["tif", "zarr"])
+def test_results_in_a_folder_are_no_images_to_learn_from(tmp_path, noisy, kind):
+    source = api.Image(noisy, "YX", "a")
+    write_image(tmp_path / "a.tif", source)
+    made_by = {"napari_cosdd": "0.1.0", "source": "a", "part": "mean"}
+    write_image(tmp_path / f"a-mean.{kind}", source, made_by)
+    images = api.as_images(tmp_path)
+    assert [image.name for image in images] == ["a"]
+    assert "1 earlier results of a denoising in the folder are left out" in (
+        images[0].doubts
+    )
+    assert api.as_images(tmp_path / f"a-mean.{kind}")[0].is_result

@@ -9,6 +9,9 @@ import numpy as np
 from napari_cosdd.errors import BadInputError
 from napari_cosdd.images.stack import ArrayLike
 
+#: Keys of the provenance that results of a denoising carry.
+RESULT_KEYS = ("napari_cosdd", "source", "part")
+
 
 @dataclass(frozen=True)
 class Image:
@@ -36,6 +39,8 @@ class Image:
         The file that the image was read from.
     note : str
         A warning about the reading, for the user; may be empty.
+    is_result : bool
+        Whether the file says that it is a result of this package's denoising.
     """
 
     data: ArrayLike
@@ -48,6 +53,7 @@ class Image:
     path: Path | None = None
     note: str = ""
     interval: float | None = None
+    is_result: bool = False
 
     @property
     def doubts(self) -> tuple[str, ...]:

@@ -1,6 +1,7 @@
 """Conversion of user input (arrays, paths, folders) into Images."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,8 @@ def as_images(
 ) -> list[Image]:
     """Turn arrays, paths, folders and Images into Images.
 
-    Masked pixels of numpy's masked arrays become NaN.
+    Masked pixels of numpy's masked arrays become NaN. Of a folder, earlier results of a
+    denoising are left out, which the note of the first image says.
 
     Raises
     ------
@@ -35,7 +37,7 @@ def as_images(
     if isinstance(images, (str, Path)):
         paths = find_images(Path(images))
         lazy = sum(p.stat().st_size for p in paths) > EAGER_TOTAL
-        return [read_image(p, axes, lazy=lazy) for p in paths]
+        return _sources([read_image(p, axes, lazy=lazy) for p in paths])
     if isinstance(images, Iterator):
         images = list(images)
     if isinstance(images, (list, tuple)) and images and not _is_number(images[0]):
@@ -53,6 +55,17 @@ def as_images(
     image = Image(data, letters, axes_from="user" if axes else "guess")
     check_pixels(image)
     return [image]
+
+
+def _sources(images: list[Image]) -> list[Image]:
+    """Leave out earlier results, unless they alone are given."""
+    sources = [image for image in images if not image.is_result]
+    n = len(images) - len(sources)
+    if not n or not sources:
+        return images
+    left_out = f"{n} earlier results of a denoising in the folder are left out"
+    note = f"{sources[0].note}; {left_out}" if sources[0].note else left_out
+    return [replace(sources[0], note=note), *sources[1:]]
 
 
 def _is_number(value: Any) -> bool:

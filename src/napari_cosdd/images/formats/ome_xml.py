@@ -6,6 +6,7 @@ from typing import NamedTuple
 from xml.etree import ElementTree
 
 from napari_cosdd.errors import BadInputError
+from napari_cosdd.images.image import RESULT_KEYS
 from napari_cosdd.images.units import in_one_unit, in_seconds
 
 
@@ -24,6 +25,8 @@ class OmeMetadata(NamedTuple):
         Seconds between time points.
     files : frozenset of str
         Names of other files that hold pixels; empty if this file holds them all.
+    is_result : bool
+        Whether this package wrote the image as a result of a denoising.
     """
 
     pixel_size: dict[str, float]
@@ -31,6 +34,7 @@ class OmeMetadata(NamedTuple):
     channels: tuple[str, ...]
     interval: float | None
     files: frozenset[str]
+    is_result: bool = False
 
     @classmethod
     def parse(cls, text: str, file_name: str) -> "OmeMetadata":
@@ -52,7 +56,14 @@ class OmeMetadata(NamedTuple):
         names = [n.attrib.get("Name") for n in pixels if n.tag.endswith("Channel")]
         channels = tuple(name for name in names if name)
         interval = _interval(pixels.attrib)
-        return cls(*_pixel_size(pixels.attrib), channels, interval, files)
+        is_result = all(f'"{key}": ' in _description(root) for key in RESULT_KEYS)
+        return cls(*_pixel_size(pixels.attrib), channels, interval, files, is_result)
+
+
+def _description(root: ElementTree.Element) -> str:
+    """Return the description of the first image, where results have provenance."""
+    nodes = (n.text for n in root.iter() if n.tag.endswith("Description"))
+    return next(nodes, None) or ""
 
 
 def _root(text: str, file_name: str) -> ElementTree.Element | None:

@@ -13,7 +13,7 @@ import zarr
 from napari_cosdd.errors import BadInputError
 from napari_cosdd.images.axes import check_axes, guess_axes
 from napari_cosdd.images.files import beside
-from napari_cosdd.images.image import Image
+from napari_cosdd.images.image import RESULT_KEYS, Image
 from napari_cosdd.images.units import in_one_unit, in_seconds, zarr_name
 
 #: Largest chunk or shard that is accepted, bytes: one pixel loads all of it.
@@ -50,7 +50,10 @@ def read_zarr(path: Path, name: str) -> Image:
     units = {a: d.get("unit") for a, d in zip(axes, axis_entries, strict=True)}
     channels = _channels(attributes.get("ome", attributes), axes, array.shape)
     image = Image(array, axes, name, "file", *_pixel_size(step, units), channels, path)
-    return replace(image, interval=in_seconds(step.get("T", 0), str(units.get("T"))))
+    interval = in_seconds(step.get("T", 0), str(units.get("T")))
+    provenance = attributes.get("napari_cosdd", {})
+    is_result = isinstance(provenance, dict) and set(RESULT_KEYS) <= provenance.keys()
+    return replace(image, interval=interval, is_result=is_result)
 
 
 def _first_series(path: Path, name: str, n: int) -> Image:

@@ -73,6 +73,7 @@ def read_tiff(path: Path, name: str, lazy: bool, axes_are_given: bool) -> Image:
         path=path,
         note=note if others else "",
         interval=interval,
+        is_result=bool(ome and ome.is_result),
     )
 
 
