@@ -9,6 +9,7 @@ from napari_cosdd.errors import BadInputError
 from napari_cosdd.images.stack import Stack
 from napari_cosdd.noise_analysis.autocorrelation import autocorrelation
 from napari_cosdd.noise_analysis.facts import facts_of
+from napari_cosdd.noise_analysis.outliers import without_outliers
 from napari_cosdd.noise_analysis.report import report
 from napari_cosdd.noise_analysis.signal_dependence import (
     variance_of_image,
@@ -228,3 +229,38 @@ def test_neighbouring_differences_share_a_frame():
         seen.append(found.along_x[1:6])
         stated.append(found.standard_error)
     assert np.std(seen) == pytest.approx(np.mean(stated), rel=0.15)
+
+
+@pytest.mark.parametrize("height", [0, 100, 1000, 3000, 20_000, -400])
+def test_a_hot_pixel_does_not_turn_the_advice_around(height):
+    rng = np.random.default_rng(9)
+    image = 500 + 8 * ar1((256, 256), 0.6, rng)
+    image[100, 77] += height
+    found = report(Stack(image, "YX", 2))
+    assert found.facts.axis == "x"
+    assert found.correlation.along_x[1] == pytest.approx(0.6, abs=0.05)
+    assert found.n_outliers == (abs(height) > 100)
+    assert ("1 pixel sticks out" in found.left_out) == (abs(height) > 100)
+
+
+def test_noise_of_bright_places_photons_and_small_signal_is_no_outlier():
+    rng = np.random.default_rng(0)
+    bright = rng.normal(size=(128, 128)) * np.where(np.arange(128) < 64, 1, 30)
+    photons = rng.poisson(0.05, (128, 128)).astype(float)
+    y, x = np.mgrid[:128, :128]
+    spot = 300 * np.exp(-((y - 60) ** 2 + (x - 60) ** 2) / 2) + rng.normal(size=y.shape)
+    for plane in (bright, photons, spot):
+        same, n = without_outliers(plane)
+        assert n == 0
+        assert same is plane
+
+
+def test_hot_and_dead_pixels_of_all_planes_are_replaced_by_their_neighbours():
+    rng = np.random.default_rng(0)
+    planes = rng.normal(100, 3, (2, 3, 64, 64)).astype(np.float32)
+    clean = planes.copy()
+    planes[0, 0, 5, 5], planes[1, 2, 60, 3:5] = 4000, 0
+    found, n = without_outliers(planes)
+    assert n == 3
+    assert np.abs(found - clean).max() < 20
+    assert (planes != found).sum() == 3

@@ -66,7 +66,7 @@ def analyze(
             fill_missing=fill_missing,
         )
         console.print(f"{name} ({report.source})", style="bold")
-        console.print(advise(report.facts))
+        console.print(f"{advise(report.facts)} {report.left_out}".rstrip())
         error = report.correlation.standard_error
         for line, profile in (
             ("rows   ", report.correlation.along_x),

@@ -246,7 +246,8 @@ class NoiseWidget(Dock):
             if found.dependence.grows
             else "The noise is about the same at every brightness."
         )
-        self.sentence.setText(f"{advise(found.facts)} {grows}")
+        parts = (advise(found.facts), grows, found.left_out)
+        self.sentence.setText(" ".join(filter(None, parts)))
         enable(self.use, True)
 
     def _show_bar(self) -> None:

@@ -17,6 +17,7 @@ from napari_cosdd.noise_analysis.autocorrelation import (
     autocorrelation,
 )
 from napari_cosdd.noise_analysis.facts import NoiseFacts, facts_of, facts_of_residual
+from napari_cosdd.noise_analysis.outliers import without_outliers
 from napari_cosdd.noise_analysis.signal_dependence import (
     SignalDependence,
     variance_of_image,
@@ -47,12 +48,28 @@ class NoiseReport:
         Axis, reach, receptive field in pixels, and a sentence.
     dependence : SignalDependence
         Variance, grey levels squared, against signal, grey levels.
+    n_outliers : int
+        Number of hot or dead pixels and cosmic rays, which were left out.
     """
 
     source: Source
     correlation: Autocorrelation
     facts: NoiseFacts
     dependence: SignalDependence
+    n_outliers: int = 0
+
+    @property
+    def left_out(self) -> str:
+        """A sentence on the pixels that were left out; empty if there are none."""
+        if not self.n_outliers:
+            return ""
+        n = self.n_outliers
+        found = f"{n} pixels stick out" if n > 1 else "1 pixel sticks out"
+        were = "were" if n > 1 else "was"
+        return (
+            f"{found} (hot or dead pixels, cosmic rays or points of signal) and "
+            f"{were} left out of this."
+        )
 
     @property
     def advice(self) -> NoiseFacts:
@@ -100,7 +117,7 @@ def report(
     BadInputError
         If the image is too small or holds no noise.
     """
-    planes = _planes(stack, region, consecutive=frames)
+    planes, n_outliers = without_outliers(_planes(stack, region, consecutive=frames))
     if estimate is not None:
         return _of_residual(planes, _planes(estimate, region, frames))
     if region is not None:
@@ -114,9 +131,11 @@ def report(
         correlation = _of_flat_patches(planes)
     facts = facts_of(correlation)
     axis = None if facts.axis == "none" else facts.axis
-    whole = planes if region is None else _planes(stack, None)
-    dependence = variance_of_image(whole[0][0], axis)
-    return NoiseReport(source, correlation, facts, dependence)
+    first = planes[0][0]
+    if region is not None:
+        first = without_outliers(_planes(stack, None)[0][0])[0]
+    dependence = variance_of_image(first, axis)
+    return NoiseReport(source, correlation, facts, dependence, n_outliers)
 
 
 def _of_residual(planes: NDArray[Any], estimates: NDArray[Any]) -> NoiseReport:
