@@ -310,7 +310,10 @@ def scenes(n: int, side: int, generator: torch.Generator) -> Tensor:
 def _of_kinds(draw: Draw) -> Tensor:
     """Draw each image of a kind of its own: about as many of each."""
     parts = torch.tensor_split(torch.arange(draw.n), len(KINDS))
-    shift = int(torch.randint(len(KINDS), (), generator=_host(draw.generator)))
+    drawn = torch.randint(
+        len(KINDS), (1,), generator=draw.generator, device=draw.device
+    )
+    shift = int(drawn)
     images = [
         KINDS[(i + shift) % len(KINDS)](Draw(len(part), draw.side, draw.generator))
         for i, part in enumerate(parts)
@@ -318,8 +321,3 @@ def _of_kinds(draw: Draw) -> Tensor:
     ]
     order = torch.randperm(draw.n, generator=draw.generator, device=draw.device)
     return torch.cat(images)[order]
-
-
-def _host(generator: torch.Generator) -> torch.Generator | None:
-    """Return the generator if its numbers are on the CPU, else None."""
-    return generator if generator.device.type == "cpu" else None
