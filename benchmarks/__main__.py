@@ -7,7 +7,9 @@ import typer
 from rich.console import Console
 
 from benchmarks import (
+    advice,
     faults,
+    fmd,
     gpu,
     limit,
     pretrained,
@@ -96,6 +98,28 @@ def receptive_field_command(
 def real_command(minutes: Minutes = 5.0, what: str = "nuclei,twophoton,tirf") -> None:
     """Real images: repeats of a static scene, and the bundled nuclei."""
     real.run(console, minutes, what.split(","))
+
+
+@app.command("advice")
+def advice_command() -> None:
+    """Compare the advice on the noise with the truth, simulated and real."""
+    advice.run(console)
+
+
+@app.command("fmd")
+def fmd_command(
+    kinds: Annotated[str, typer.Option(help="Comma-separated.")] = ",".join(fmd.KINDS),
+    methods: Annotated[
+        str,
+        typer.Option(help="Comma-separated: filters, axes of COSDD, or n2v."),
+    ] = ",".join(fmd.METHODS),
+    minutes: Annotated[
+        float, typer.Option(help="Training time of each; 0: as long as the preset.")
+    ] = 0.0,
+    seed: Seed = 0,
+) -> None:
+    """Score published images with repeats (FMD) by the PSNR as published."""
+    fmd.run(console, kinds.split(","), methods.split(","), minutes, seed)
 
 
 @app.command("gui")

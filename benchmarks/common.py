@@ -132,19 +132,24 @@ def best_bm3d(task: Problem) -> tuple[float, float]:
     its scale is tuned with the truth. (Mäkinen, Azzari & Foi, "Collaborative filtering
     of correlated noise", IEEE Trans. Image Process. 29, 2020; package bm3d.)
     """
-    if not hasattr(np, "trapz"):  # bm3d 4.0.3 uses a name that numpy 2.4 dropped
-        setattr(np, "trapz", np.trapezoid)  # noqa: B010 - for mypy
-    from bm3d import bm3d
-
     wide = tuple(slice(s.start - BM3D_CONTEXT, s.stop + BM3D_CONTEXT) for s in JUDGED)
     noise = (task.noisy - task.clean)[(slice(None), *wide)].astype(np.float64)
     power = np.mean(np.abs(np.fft.fft2(noise)) ** 2, axis=0)
     inner = (slice(BM3D_CONTEXT, -BM3D_CONTEXT),) * 2
     tried = []
     for scale in BM3D_SCALES:
-        found = bm3d(task.noisy[0][wide].astype(np.float64), scale * power)
+        found = bm3d(task.noisy[0][wide], scale * power)
         tried.append((task.score(found[inner]), scale))
     return max(tried)
+
+
+def bm3d(image: NDArray[Any], sigma_or_power: Any) -> NDArray[Any]:
+    """Denoise (y, x) given a standard deviation of white noise or a power spectrum."""
+    if not hasattr(np, "trapz"):  # bm3d 4.0.3 uses a name that numpy 2.4 dropped
+        setattr(np, "trapz", np.trapezoid)  # noqa: B010 - for mypy
+    import bm3d as package
+
+    return np.asarray(package.bm3d(image.astype(np.float64), sigma_or_power))
 
 
 def machine() -> dict[str, Any]:

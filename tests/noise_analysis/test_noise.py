@@ -1,5 +1,8 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from helpers import SHARED
 from napari_cosdd import api
@@ -7,7 +10,8 @@ from napari_cosdd.datasets.samples import nuclei
 from napari_cosdd.datasets.simulate import ar1, cells, gaussian_field, stripes
 from napari_cosdd.errors import BadInputError
 from napari_cosdd.images.stack import Stack
-from napari_cosdd.noise_analysis.autocorrelation import autocorrelation
+from napari_cosdd.methods.advice import advise
+from napari_cosdd.noise_analysis.autocorrelation import Autocorrelation, autocorrelation
 from napari_cosdd.noise_analysis.facts import facts_of
 from napari_cosdd.noise_analysis.outliers import without_outliers
 from napari_cosdd.noise_analysis.report import report
@@ -184,7 +188,37 @@ def test_too_few_pixels_tell_nothing():
     assert found.standard_error > 0.075
     facts = facts_of(found)
     assert not facts.is_clear
-    assert "Too few pixels" in facts.sentence
+    assert "cannot be told" in facts.sentence
+
+
+@pytest.mark.parametrize("size", [48, 96, 192, 256])
+def test_a_smoothed_image_is_never_said_to_have_one_axis(size):
+    """Noise that smoothing or registration correlated along both axes."""
+    for one in _rngs(10):
+        noise = ndimage.gaussian_filter(one.normal(size=(size, size)), 1.2)
+        facts = api.analyze(1000 + 100 * noise).facts
+        assert not facts.is_clear
+        assert facts.safe_axis == "none"
+        assert "COSDD fits" not in advise(facts)
+
+
+def test_axes_that_differ_by_less_than_the_error_cannot_be_told_apart():
+    values = np.zeros((11, 11))
+    values[5, 5], values[5, 6], values[6, 5] = 1, 0.5, 0.2
+    sure = Autocorrelation(values, 40_000)
+    assert facts_of(sure).pattern == "one axis"
+    unsure = replace(sure, n_pixels=120)
+    assert facts_of(unsure).pattern == "unclear"
+    assert facts_of(unsure).safe_axis == "none"
+
+
+def test_the_sentence_shows_the_lags_that_decide():
+    """Noise of lag 3 alone: lag 1 would show nothing."""
+    values = np.zeros((17, 17))
+    values[8, 8], values[8, 11] = 1, 0.31
+    facts = facts_of(Autocorrelation(values, 40_000))
+    assert facts.axis == "x"
+    assert "0.00, 0.00, 0.31, 0.00, 0.00 at 1 to 5 px" in facts.sentence
 
 
 def test_a_residual_with_signal_in_it_is_not_called_fine():

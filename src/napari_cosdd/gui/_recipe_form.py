@@ -19,6 +19,13 @@ AXES = {
     "along z": "z",
     "independent pixels": "none",
 }
+#: What "automatic" stands for, by the pattern of the noise.
+FOUND = {
+    "one axis": "along {}",
+    "independent": "independent",
+    "both axes": "both directions: none",
+    "unclear": "cannot be told: none",
+}
 #: Settings of the training that the form shows first.
 LENGTH = {"max_steps", "time_limit"}
 
@@ -131,8 +138,7 @@ class RecipeForm(QWidget):
         """Show the axis that "automatic" stands for in this image."""
         text = AUTOMATIC
         if found is not None:
-            axis = found.facts.axis
-            text += f" – found {'independent' if axis == 'none' else 'along ' + axis}"
+            text += f" – found {FOUND[found.facts.pattern].format(found.facts.axis)}"
         chosen = self.noise.currentIndex()
         fill(self.noise, [text, *AXES])
         self.noise.setCurrentIndex(chosen)

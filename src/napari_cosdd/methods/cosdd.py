@@ -121,7 +121,11 @@ class COSDD(LadderMethod[COSDDConfig], NoiseAxisMethod[COSDDConfig]):
         if facts.pattern == "independent":
             return Suitability(2, "COSDD fits without a noise axis.")
         if facts.pattern == "both axes":
-            return Suitability(0, "COSDD assumes one axis and does not fit.")
+            return Suitability(
+                0,
+                "COSDD models noise along one axis and does not fit: it "
+                "would leave the noise of the other axis in the image.",
+            )
         return Suitability(1, "COSDD needs to know the noise axis.")
 
     # Training -------------------------------------------------------------------

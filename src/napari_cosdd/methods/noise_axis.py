@@ -45,9 +45,9 @@ class NoiseAxisConfig(MethodConfig):
         """Return a copy with open axis and receptive field set from the noise."""
         axis, reach = self.noise_axis, self.receptive_field
         if axis == "auto" and facts is not None:
-            axis = facts.axis
+            axis = facts.safe_axis
         if reach is None:
-            measured = facts is not None and facts.axis == axis
+            measured = facts is not None and facts.safe_axis == axis
             reach = facts.receptive_field if measured and facts else USUAL_REACH
             reach = 0 if axis == "none" else reach
         return self.model_copy(update={"noise_axis": axis, "receptive_field": reach})

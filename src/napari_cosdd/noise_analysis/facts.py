@@ -11,12 +11,18 @@ from numpy.typing import NDArray
 
 from napari_cosdd.noise_analysis.autocorrelation import Autocorrelation
 
-#: Smallest correlation that counts, even if smaller ones are significant.
-MATTERS = 0.05
+#: Smallest correlation that counts, even if smaller ones are significant: along the axis
+#: of the strongest one, and across it, where structure shows first.
+WEAKEST, MATTERS = 0.03, 0.05
 #: Number of standard errors above which a correlation is significant.
 SIGNIFICANT = 4.0
 #: Ratio of the weaker to the stronger axis above which both count as correlated.
 BOTH = 0.5
+#: Number of standard errors by which two axes must differ to be told apart: 2 for each,
+#: in quadrature.
+APART = 2 * 2**0.5
+#: Lags whose correlations decide, pixels: 1 to this one.
+DECIDING = 5
 #: Correlation that the measurement must be able to detect; if its error is too large
 #: for that, the noise is called unclear.
 OVERLOOKED = 0.3
@@ -25,8 +31,8 @@ OVERLOOKED = 0.3
 SHORTEST, LONGEST, USUAL, FAR = 5, 120, 40, 20
 
 Pattern = Literal["one axis", "independent", "both axes", "unclear"]
-#: Name of the lines along an axis, and of the lines across them.
-LINES = {"x": ("rows", "columns"), "y": ("columns", "rows")}
+#: Name of the lines along an axis.
+LINES = {"x": "rows", "y": "columns"}
 
 
 @dataclass(frozen=True)
@@ -37,7 +43,7 @@ class NoiseFacts:
     ----------
     pattern : {"one axis", "independent", "both axes", "unclear"}
         Directions in which the noise is correlated; "unclear" if too few pixels show
-        noise alone.
+        noise alone, or the axes do not differ by more than the error.
     axis : {"x", "y", "none"}
         Axis of the strongest correlation.
     reach : int
@@ -63,6 +69,11 @@ class NoiseFacts:
         return self.pattern in ("one axis", "independent")
 
     @property
+    def safe_axis(self) -> Literal["x", "y", "none"]:
+        """The axis to train along: none if the noise does not clearly run along one."""
+        return self.axis if self.pattern == "one axis" else "none"
+
+    @property
     def fits(self) -> bool:
         """Former name of `is_clear`."""
         return self.is_clear
@@ -70,34 +81,56 @@ class NoiseFacts:
 
 def facts_of(correlation: Autocorrelation) -> NoiseFacts:
     """Return the axis and the reach of noise with this autocorrelation."""
-    threshold = max(MATTERS, SIGNIFICANT * correlation.standard_error)
+    significant = SIGNIFICANT * correlation.standard_error
+    threshold, weakest = max(MATTERS, significant), max(WEAKEST, significant)
     profiles = {"x": correlation.along_x, "y": correlation.along_y}
-    strength = {a: float(np.abs(p[1:6]).max()) for a, p in profiles.items()}
+    strength = {a: float(np.abs(deciding(p)).max()) for a, p in profiles.items()}
     axis: Literal["x", "y"] = "x" if strength["x"] >= strength["y"] else "y"
     weak = "y" if axis == "x" else "x"
-    if strength[axis] < threshold:
+    if strength[axis] < weakest:
         if threshold < OVERLOOKED:
             sentence = _independent(correlation)
             return NoiseFacts("independent", "none", 0, 0, True, sentence)
         return NoiseFacts("unclear", "none", 0, 0, True, _unclear(correlation))
-    profile, across = profiles[axis], profiles[weak]
-    reach = _reach(profile, threshold)
+    reach = _reach(profiles[axis], min(threshold, strength[axis]))
     field = int(np.clip(2 * reach + 3, SHORTEST, USUAL if reach < FAR else LONGEST))
-    along, other = LINES[axis]
     clean = strength[weak] < threshold and strength[axis] < 1
+    apart = strength[axis] - strength[weak] > APART * correlation.standard_error
     if strength[weak] > max(threshold, BOTH * strength[axis]):
         sentence = (
-            f"The noise is correlated in both directions ({along}: "
-            f"r(1) = {profile[1]:.2f}, {other}: {across[1]:.2f}). Look for signal, "
-            "flicker or compression in the region measured, or measure a dark image."
+            f"The noise is correlated in both directions ({_both(correlation)}). Look "
+            "for signal, flicker or compression in the region measured, or measure a "
+            "dark image."
         )
         return NoiseFacts("both axes", axis, reach, field, clean, sentence)
+    if not apart:
+        sentence = _unclear(correlation)
+        return NoiseFacts("unclear", axis, reach, field, False, sentence)
     far = "at least " if reach == correlation.max_lag else ""
     sentence = (
-        f"The noise runs along {along} (axis {axis}): r(1) = {profile[1]:.2f}, "
-        f"still visible {far}{reach} px away; across them {across[1]:.2f}."
+        f"The noise runs along {LINES[axis]} (axis {axis}): r = "
+        f"{_in_numbers(profiles[axis])} at 1 to {DECIDING} px, still visible {far}"
+        f"{reach} px away; across them {_in_numbers(profiles[weak])}."
     )
     return NoiseFacts("one axis", axis, reach, field, clean, sentence)
+
+
+def deciding(profile: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the correlations of a profile that decide about its axis."""
+    return profile[1 : DECIDING + 1]
+
+
+def _in_numbers(profile: NDArray[np.float64]) -> str:
+    """Return the deciding correlations, as in "0.56, 0.21, 0.04, 0.00, -0.01"."""
+    return ", ".join(f"{r + 0.0:.2f}" for r in deciding(profile).round(2))
+
+
+def _both(correlation: Autocorrelation) -> str:
+    """Return the deciding correlations of both axes."""
+    return (
+        f"along rows r = {_in_numbers(correlation.along_x)} at 1 to {DECIDING} px, "
+        f"along columns {_in_numbers(correlation.along_y)}"
+    )
 
 
 def _reach(profile: NDArray[np.float64], threshold: float) -> int:
@@ -108,20 +141,16 @@ def _reach(profile: NDArray[np.float64], threshold: float) -> int:
 
 
 def _independent(correlation: Autocorrelation) -> str:
-    x, y = correlation.along_x[1], correlation.along_y[1]
-    return (
-        "The noise is independent from pixel to pixel (neighbours in a row: "
-        f"{x:.2f}, in a column: {y:.2f})."
-    )
+    return f"The noise is independent from pixel to pixel ({_both(correlation)})."
 
 
 def _unclear(correlation: Autocorrelation) -> str:
-    x, y = correlation.along_x[1], correlation.along_y[1]
     return (
-        "Too few pixels show noise alone to tell whether it is correlated (neighbours "
-        f"in a row: {x:.2f}, in a column: {y:.2f}, each ± "
-        f"{correlation.standard_error:.2f}). Draw a region without structure, use "
-        "repeated frames or a larger image, or choose the noise axis yourself."
+        "It cannot be told here along which axis the noise is correlated "
+        f"({_both(correlation)}, each ± {correlation.standard_error:.2f}): too few "
+        "pixels show noise without structure. A dark region or image, repeated frames "
+        "(Frames, --frames) or a larger image would tell. Until then training without "
+        "a noise axis is safe."
     )
 
 
@@ -133,9 +162,9 @@ def facts_of_residual(correlation: Autocorrelation) -> NoiseFacts:
         return replace(facts, sentence=sentence)
     profile = correlation.along(facts.axis)
     across = correlation.along("y" if facts.axis == "x" else "x")
-    worst = float(across[1:6][np.abs(across[1:6]).argmax()])
+    worst = float(deciding(across)[np.abs(deciding(across)).argmax()])
     sentence = (
-        f"What was removed runs along {LINES[facts.axis][0]} (axis {facts.axis}): "
+        f"What was removed runs along {LINES[facts.axis]} (axis {facts.axis}): "
         f"r(1) = {profile[1]:.2f}; across them at most {worst:.2f}"
     )
     if facts.clean:
