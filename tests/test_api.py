@@ -109,7 +109,7 @@ def test_nan_is_counted_and_can_be_masked(noisy):
     settings = TINY["cosdd"] | TRAINING
     with pytest.raises(BadInputError, match="165 of 12288 pixels"):
         api.fit(holed, axes="YX", **settings)
-    model = api.fit(holed, axes="YX", fill_missing=True, **settings)
+    model = api.fit(holed, axes="YX", fill="missing", **settings)
     assert np.isfinite(model.history["loss"]).all()
 
 
@@ -202,6 +202,17 @@ def test_one_image_is_asked_for_and_not_the_first_of_several(model, noisy, tmp_p
     ):
         with pytest.raises(BadInputError, match="expected one image, got 2: a, b"):
             ask(tmp_path)
+
+
+def test_outliers_are_filled_in_training_and_then_in_denoising(noisy):
+    hot = noisy.copy()
+    hot[40, 40] = 1e5
+    model = api.fit(hot, axes="YX", fill="outliers", **TINY["cosdd"], **TRAINING)
+    assert model.trained_on.fill == "outliers"
+    filled = api.denoise(hot, model, axes="YX", n_samples=2).mean
+    assert np.abs(filled - noisy.mean()).max() < 10 * noisy.std()
+    kept = api.denoise(hot, model, axes="YX", n_samples=2, fill="nothing").mean
+    assert np.abs(kept - filled)[36:45, 36:45].max() > 0.5 * filled.std()
 
 
 def test_lists_of_names_generators_and_masks_are_taken(noisy, tmp_path):

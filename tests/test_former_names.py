@@ -19,12 +19,12 @@ def run(*arguments, code=0):
 def test_arguments_of_the_python_interface(noisy, model):
     holed = noisy.copy()
     holed[3, 4] = np.nan
-    with pytest.warns(FutureWarning, match="'mask' is called 'fill_missing' now"):
+    with pytest.warns(FutureWarning, match="'mask' is called 'fill' now"):
         result = api.denoise(holed, model, axes="YX", mask=True, n_samples=2)
     assert np.isfinite(result.mean).all()
     with pytest.warns(FutureWarning, match="'start' is called 'init_model' now"):
         api.fit(noisy, axes="YX", start=model, **TRAINING | {"max_steps": 2})
-    with pytest.warns(FutureWarning, match="'fill_missing' now"):
+    with pytest.warns(FutureWarning, match="'fill' now"):
         api.analyze(holed, axes="YX", mask=True)
     with pytest.warns(FutureWarning, match="'fine_tuning_rate' now"):
         api.fit(noisy, axes="YX", adapting_rate=0.2, **FEW)
@@ -54,7 +54,7 @@ def test_options_of_the_command_line(noisy, model, tmp_path):
     np.save(tmp_path / "x.npy", noisy)
     model.save(tmp_path / "m.safetensors")
     said = run("analyze", tmp_path / "x.npy", "--axes", "YX", "--mask")
-    assert "--mask is called --fill-missing now" in said
+    assert "--mask is called --fill=missing now" in said
     out = ["--output", tmp_path / "out", "--format", "zarr", "--n-samples", 2]
     said = run(
         *("denoise", tmp_path / "m.safetensors", tmp_path / "x.npy", *out),

@@ -16,6 +16,7 @@ from napari_cosdd.checks.gather import gather
 from napari_cosdd.errors import BadInputError
 from napari_cosdd.events import Denoised, Event, Finished
 from napari_cosdd.exchange.export import export_bioimageio
+from napari_cosdd.images.filling import Fill
 from napari_cosdd.images.formats.any import find_images
 from napari_cosdd.images.image import Image
 from napari_cosdd.images.inputs import (
@@ -47,7 +48,7 @@ from napari_cosdd.training.recipe import Recipe, check_init_model
 #: Number of samples in the mean that a residual is computed with.
 RESIDUAL_SAMPLES = 20
 #: Present names of arguments, by their former names.
-FILL = {"mask": "fill_missing"}
+FILL = {"mask": "fill", "fill_missing": "fill"}
 START = {"start": "init_model"}
 
 
@@ -58,7 +59,7 @@ def analyze(
     region: tuple[slice, slice] | None = None,
     frames: bool = False,
     model: TrainedModel | Path | str | None = None,
-    fill_missing: bool = False,
+    fill: Fill | None = None,
     **former: Any,
 ) -> NoiseReport:
     """Measure how the noise of an image is correlated.
@@ -76,8 +77,9 @@ def analyze(
         The images are repeats of a static scene: use their differences.
     model : TrainedModel or path, optional
         Measure the residual: the image minus this model's estimate.
-    fill_missing : bool
-        Fill pixels that are not finite.
+    fill : {"nothing", "missing", "outliers"}, optional
+        Pixels to fill: those that are not finite, or outliers (hot and dead pixels,
+        cosmic rays) as well. Default: nothing, or as in the model's training.
 
     Returns
     -------
@@ -99,7 +101,7 @@ def analyze(
     >>> analyze(rng.normal(size=(256, 256))).facts.axis
     'none'
     """
-    fill_missing = take_former(former, FILL).get("fill_missing", fill_missing)
+    fill = _filling(former, fill)
     _refuse_unknown("analyze", former)
     opened = as_frames(as_images(image, axes)) if frames else one_image(image, axes)
     if frames and "Z" in opened.axes:
@@ -109,9 +111,9 @@ def analyze(
     estimate = None
     if model is not None:
         n = RESIDUAL_SAMPLES
-        result = denoise(opened, model, fill_missing=fill_missing, n_samples=n)
+        result = denoise(opened, model, fill=fill, n_samples=n)
         estimate = Stack(result.mean, opened.axes, 2)
-    planes = stack_of(opened, 2, fill_missing)
+    planes = stack_of(opened, 2, fill or "nothing")
     return report(planes, region=region, frames=frames, estimate=estimate)
 
 
@@ -192,7 +194,7 @@ def fit(
     method: str = DEFAULT,
     preset: str | None = None,
     ndim: int = 2,
-    fill_missing: bool = False,
+    fill: Fill | None = None,
     noise_model: NoiseModel | Path | str | None = None,
     init_model: TrainedModel | Path | str | None = None,
     output: Path | str | None = None,
@@ -215,8 +217,9 @@ def fit(
         device.
     ndim : {1, 2, 3}
         3 treats Z as space, 2 as separate planes.
-    fill_missing : bool
-        Fill pixels that are not finite; they do not count in the training.
+    fill : {"nothing", "missing", "outliers"}
+        Pixels to fill: those that are not finite, or outliers as well; they do not
+        count in the training.
     noise_model : NoiseModel or path, optional
         For methods that need one; from `calibrate`.
     init_model : TrainedModel or path, optional
@@ -241,8 +244,8 @@ def fit(
     TrainingDivergedError, PosteriorCollapseError, NotEnoughMemoryError
         If training fails after all attempts to recover.
     """
-    former = take_former(settings, FILL | START)
-    fill_missing = former.get("fill_missing", fill_missing)
+    former = take_former(settings, START)
+    fill = _filling(settings, fill) or "nothing"
     init = opened_model(former.get("init_model", init_model))
     if init is not None:
         check_init_model(init, None, settings)
@@ -254,7 +257,7 @@ def fit(
         targets=() if targets is None else as_images(targets, axes),
         assets=opened_assets(noise_model),
         ndim=ndim,
-        fill_missing=fill_missing,
+        fill=fill,
         init_model=init,
     )
     for event in job.run(output=None if output is None else Path(output)):
@@ -271,7 +274,7 @@ def denoise(
     model: TrainedModel | Path | str,
     *,
     axes: str | None = None,
-    fill_missing: bool = False,
+    fill: Fill | None = None,
     on_event: Callable[[Event], object] | None = None,
     **settings: Any,
 ) -> Prediction:
@@ -285,8 +288,9 @@ def denoise(
         From `fit` or `load`.
     axes : str, optional
         Letters of "STCZYX".
-    fill_missing : bool
-        Fill pixels that are not finite.
+    fill : {"nothing", "missing", "outliers"}, optional
+        Pixels to fill: those that are not finite, or outliers (hot and dead pixels,
+        cosmic rays) as well. Default: nothing, or as in the model's training.
     on_event : callable, optional
         Called with each event.
     **settings
@@ -303,11 +307,11 @@ def denoise(
     BadInputError
         If the image or a setting is invalid.
     """
-    fill_missing = take_former(settings, FILL).get("fill_missing", fill_missing)
+    fill = _filling(settings, fill)
     trained = opened_model(model)
     config = PredictionConfig.from_values(settings)
     opened = one_image(image, axes)
-    for event in denoising(trained, opened, config, fill_missing=fill_missing):
+    for event in denoising(trained, opened, config, fill=fill):
         if on_event is not None:
             on_event(event)
         if isinstance(event, Denoised):
@@ -322,7 +326,7 @@ def check(
     *,
     axes: str | None = None,
     reference: ImageLike | None = None,
-    fill_missing: bool = False,
+    fill: Fill | None = None,
     device: str = "auto",
     stop: Callable[[], bool] = lambda: False,
     **former: Any,
@@ -339,8 +343,9 @@ def check(
         Letters of "STCZYX".
     reference : array, path or Image, optional
         Clean image of the same scene, in the same grey levels.
-    fill_missing : bool
-        Fill pixels that are not finite.
+    fill : {"nothing", "missing", "outliers"}, optional
+        Pixels to fill: those that are not finite, or outliers (hot and dead pixels,
+        cosmic rays) as well. Default: nothing, or as in the model's training.
     device : str
         Where to compute.
     stop : callable
@@ -358,14 +363,14 @@ def check(
     StoppedError
         Once `stop` returns True.
     """
-    fill_missing = take_former(former, FILL).get("fill_missing", fill_missing)
+    fill = _filling(former, fill)
     _refuse_unknown("check", former)
     truth = None if reference is None else one_image(reference, axes)
     evidence = gather(
         opened_model(model),
         one_image(image, axes),
         reference=truth,
-        fill_missing=fill_missing,
+        fill=fill,
         device=device,
         stop=stop,
     )
@@ -390,6 +395,12 @@ def opened_assets(noise_model: NoiseModel | Path | str | None) -> Assets:
     return Assets(noise_model)
 
 
+def _filling(values: dict[str, Any], fill: Fill | None) -> Fill | None:
+    """Return what to fill; of the former switch, True meant missing pixels."""
+    former = take_former(values, FILL).get("fill")
+    return fill if former is None else "missing" if former else "nothing"
+
+
 def _refuse_unknown(function: str, values: dict[str, Any]) -> None:
     if values:
         names = ", ".join(values)
@@ -404,8 +415,9 @@ def prepare_training(
 ) -> TrainingJob:
     """Call `prepare_run`, the present name of this function."""
     renamed("prepare_training", "prepare_run")
-    by_present_name = take_former(former, FILL | START)
-    return prepare_run(images, recipe, **former, **by_present_name)
+    fill = _filling(former, former.pop("fill", None)) or "nothing"
+    by_present_name = take_former(former, START)
+    return prepare_run(images, recipe, fill=fill, **former, **by_present_name)
 
 
 def with_settings(recipe: Recipe[Any], settings: dict[str, Any]) -> Recipe[Any]:

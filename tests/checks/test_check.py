@@ -57,7 +57,7 @@ def test_a_good_model_passes(good, scene):
 def test_missing_pixels_are_no_other_camera(good, scene):
     noisy = camera(scene)
     noisy[:8, :8] = np.nan
-    found = api.check(noisy, good, axes="YX", fill_missing=True, device="cpu")
+    found = api.check(noisy, good, axes="YX", fill="missing", device="cpu")
     assert "likeness" not in [f.name for f in found.failed]
 
 

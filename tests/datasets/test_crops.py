@@ -7,9 +7,10 @@ from napari_cosdd.datasets.pairs import Pair, pairs_of
 from napari_cosdd.datasets.spec import DataSpec
 from napari_cosdd.datasets.split import split
 from napari_cosdd.errors import BadInputError
+from napari_cosdd.images.filling import FilledStack
 from napari_cosdd.images.image import Image
 from napari_cosdd.images.normalization import Normalization
-from napari_cosdd.images.stack import FilledStack, Stack
+from napari_cosdd.images.stack import Stack
 from napari_cosdd.training.batches import CutOnDevice, CutOnHost
 
 SPEC = DataSpec(ndim=2, n_channels=1, normalization=Normalization(mean=(0,), std=(1,)))
@@ -134,7 +135,7 @@ def test_targets_are_cut_and_flipped_with_their_images():
 def test_filled_pixels_have_no_weight():
     data = np.arange(64.0 * 64).reshape(64, 64)
     data[10:20, 30:40] = np.nan
-    crops = sampler([FilledStack(data, "YX", 2)], crop=32)
+    crops = sampler([FilledStack(data, "YX", 2, "missing")], crop=32)
     batch = crops.batch(30, np.random.default_rng(0))
     assert np.isfinite(batch.noisy).all()
     assert batch.weight is not None
@@ -147,7 +148,7 @@ def test_filled_pixels_have_no_weight():
 def test_a_filled_target_has_no_weight_either():
     images, hole = stacks((64, 64)), np.ones((64, 64))
     hole[:, 20:30] = np.nan
-    crops = sampler(images, [FilledStack(hole, "YX", 2)], crop=32)
+    crops = sampler(images, [FilledStack(hole, "YX", 2, "missing")], crop=32)
     batch = crops.batch(10, np.random.default_rng(0))
     assert (batch.weight == 0).any()
 
@@ -168,7 +169,7 @@ def test_a_filled_target_has_no_weight_either():
 )
 def test_targets_that_do_not_fit_are_refused(kind, targets, words):
     with pytest.raises(BadInputError, match=words):
-        pairs_of([Image(np.ones((9, 9)), "YX", "a")], targets, kind, 2, False)
+        pairs_of([Image(np.ones((9, 9)), "YX", "a")], targets, kind, 2, "nothing")
 
 
 @pytest.mark.parametrize("symmetries", [(), (0,), (0, 1)])
@@ -178,7 +179,7 @@ def test_crops_cut_on_a_device_are_those_cut_on_the_host(symmetries, masked):
     images, targets = stacks((80, 96), (2, 64, 48)), stacks((80, 96), (2, 64, 48))
     if masked:
         images[0].data[5:9, 20:30] = np.nan
-        images[0] = FilledStack(images[0].data, "YX", 2)
+        images[0] = FilledStack(images[0].data, "YX", 2, "missing")
     crops = sampler(images, targets, symmetries=symmetries)
     cpu = torch.device("cpu")
     for seed in range(5):

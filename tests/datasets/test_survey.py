@@ -3,13 +3,14 @@ import pytest
 
 from napari_cosdd.datasets import survey
 from napari_cosdd.errors import BadInputError, StoppedError
+from napari_cosdd.images.normalization import Normalization
 from napari_cosdd.images.stack import Stack
 
 
 def test_pixels_that_are_not_finite_are_counted():
     data = np.ones((4, 20, 20))
     data[1, 3, 4], data[2, :2, 0] = np.nan, np.inf
-    with pytest.raises(BadInputError, match=r"3 of 1600 pixels.*--fill-missing"):
+    with pytest.raises(BadInputError, match=r"3 of 1600 pixels.*--fill missing"):
         survey.check_finite([Stack(data, "TYX", 2)])
 
 
@@ -60,3 +61,29 @@ def test_images_with_other_channels_are_named():
     stacks = [Stack(np.ones((2, 9, 9)), "CYX", 2), Stack(np.ones((9, 9)), "YX", 2)]
     with pytest.raises(BadInputError, match="a has 2, b has 1"):
         survey.check_channels(stacks, ["a", "b"])
+
+
+def test_hot_pixels_do_not_set_the_scale():
+    rng = np.random.default_rng(0)
+    data = rng.normal(500, 30, (256, 256))
+    hot = data.copy()
+    hot[[10, 99, 200], [7, 120, 250]] = 65535
+    found, _, parts = surveyed(hot)
+    assert Normalization.fit(parts).std[0] == pytest.approx(30, rel=0.15)
+    assert "3 pixels are far beyond all others" in found.outliers()
+    found, _, parts = surveyed(data)
+    assert found.outliers() is None
+    np.testing.assert_array_equal(parts[0][0], data)
+
+
+def test_few_bright_spots_are_signal():
+    data = np.random.default_rng(0).normal(100, 3, (256, 256))
+    data[40:46, 40:46] += 5000
+    assert surveyed(data)[0].outliers() is None
+
+
+def test_marks_of_missing_pixels_are_refused():
+    data = np.random.default_rng(0).normal(100, 3, (64, 64)).astype(np.float32)
+    data[:20, :20] = -3.4e38
+    with pytest.raises(BadInputError, match="look like marks of missing pixels"):
+        surveyed(data)

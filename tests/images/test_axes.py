@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from napari_cosdd.errors import BadInputError
 from napari_cosdd.images.axes import check_axes, guess_axes
-from napari_cosdd.images.stack import FilledStack, Stack
+from napari_cosdd.images.filling import FilledStack
+from napari_cosdd.images.stack import Stack
 
 LENGTHS = {"S": 2, "T": 3, "C": 4, "Z": 5, "Y": 6, "X": 7}
 
@@ -77,7 +78,7 @@ def test_guesses_end_in_yx():
 def test_filled_stack_takes_the_nearest_finite_value():
     data = np.arange(12.0).reshape(3, 4)
     data[1, 1], data[2, 3] = np.nan, np.inf
-    filled = FilledStack(data, "YX", 2).read(0)[0]
+    filled = FilledStack(data, "YX", 2, "missing").read(0)[0]
     assert np.isfinite(filled).all()
     assert filled[1, 1] in {1.0, 4.0, 6.0, 9.0}
     good = np.isfinite(data)
@@ -88,7 +89,7 @@ def test_holes_are_filled_alike_by_tiles_that_overlap():
     rng = np.random.default_rng(0)
     data = rng.normal(size=(64, 64))
     data[20:24, 30:36] = np.nan
-    stack = FilledStack(data, "YX", 2)
+    stack = FilledStack(data, "YX", 2, "missing")
     whole = stack.read(0)[0]
     box = (slice(22, 60), slice(32, 64))
     np.testing.assert_array_equal(stack.read(0, box)[0], whole[box])
@@ -101,11 +102,11 @@ def test_nothing_near_takes_the_median_of_the_channel():
     data = np.full((2, 80, 80), np.nan)
     data[0, 70:, 70:] = 5.0
     data[1] = 100.0
-    filled = FilledStack(data, "CYX", 2).read(0, (slice(0, 8), slice(0, 8)))
+    filled = FilledStack(data, "CYX", 2, "missing").read(0, (slice(0, 8), slice(0, 8)))
     assert (filled[0] == 5.0).all()
     assert (filled[1] == 100.0).all()
     every_eighth = np.ones((16, 16))
     every_eighth[::8] = np.nan
-    assert (FilledStack(every_eighth, "YX", 2).read(0) == 1.0).all()
+    assert (FilledStack(every_eighth, "YX", 2, "missing").read(0) == 1.0).all()
     with pytest.raises(BadInputError, match="no finite pixel"):
-        FilledStack(np.full((4, 4), np.nan), "YX", 2).read(0)
+        FilledStack(np.full((4, 4), np.nan), "YX", 2, "missing").read(0)

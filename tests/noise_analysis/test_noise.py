@@ -9,11 +9,11 @@ from napari_cosdd import api
 from napari_cosdd.datasets.samples import nuclei
 from napari_cosdd.datasets.simulate import ar1, cells, gaussian_field, stripes
 from napari_cosdd.errors import BadInputError
+from napari_cosdd.images.outliers import without_outliers
 from napari_cosdd.images.stack import Stack
 from napari_cosdd.methods.advice import advise
 from napari_cosdd.noise_analysis.autocorrelation import Autocorrelation, autocorrelation
 from napari_cosdd.noise_analysis.facts import facts_of
-from napari_cosdd.noise_analysis.outliers import without_outliers
 from napari_cosdd.noise_analysis.report import report
 from napari_cosdd.noise_analysis.signal_dependence import (
     variance_of_image,

@@ -96,7 +96,7 @@ def test_what_the_model_is_not_for_is_refused(model, noisy):
     with pytest.raises(BadInputError, match="1 of 12288 pixels are not finite"):
         api.denoise(holed, model)
     assert np.isfinite(
-        api.denoise(holed, model, fill_missing=True, n_samples=2).mean
+        api.denoise(holed, model, fill="missing", n_samples=2).mean
     ).all()
     with pytest.raises(BadInputError, match="n_samples"):
         api.denoise(noisy, model, n_samples=0)

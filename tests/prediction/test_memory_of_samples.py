@@ -94,7 +94,7 @@ def test_short_memory_is_told_and_changes_nothing(noisy, model, free):
 def test_tiles_are_cut_until_they_fit_with_their_margins(
     noisy, model, room, margin, read
 ):
-    source = stack_of(*api.as_images(noisy, "YX"), 2, False)
+    source = stack_of(*api.as_images(noisy, "YX"), 2, "nothing")
     config = PredictionConfig(margin=margin)
     (tile,) = tiles_for(model, source, config)
     pieces = list(pieces_of(tile, model, config, room))

@@ -192,7 +192,7 @@ def test_a_partial_result_of_other_settings_is_refused_and_kept(run, movie, tmp_
         {"config": CONFIG.model_copy(update={"seed": 1})},
         {"image": movie.with_data(movie.data[:1], "movie")},
         {"image": movie.with_data(movie.data + 1, "movie")},
-        {"dtype": "same", "fill_missing": True},
+        {"dtype": "same", "fill": "missing"},
     ):
         with pytest.raises(BadInputError, match="partial result of another"):
             run(**change)

@@ -12,6 +12,7 @@ from napari_cosdd.checks.measures import Floats
 from napari_cosdd.devices import choose_device, on_device
 from napari_cosdd.errors import BadInputError, StoppedError
 from napari_cosdd.events import Denoised
+from napari_cosdd.images.filling import Fill
 from napari_cosdd.images.image import Image
 from napari_cosdd.images.inputs import stack_of
 from napari_cosdd.images.stack import Stack
@@ -41,7 +42,7 @@ def gather(
     image: Image,
     *,
     reference: Image | None = None,
-    fill_missing: bool = False,
+    fill: Fill | None = None,
     device: str = "auto",
     stop: Callable[[], bool] = lambda: False,
 ) -> Evidence:
@@ -51,7 +52,7 @@ def gather(
     ----------
     model, image
         Trained model, and image to judge it on.
-    reference, fill_missing, device, stop
+    reference, fill, device, stop
         As in `napari_cosdd.api.check`.
 
     Raises
@@ -67,18 +68,17 @@ def gather(
     method, spec = model.method, model.spec
     if spec.ndim == 1:
         raise BadInputError("the check looks at planes of y and x, not at single lines")
-    source = stack_of(image, spec.ndim, fill_missing)
+    fill = model.filling(fill)
+    source = stack_of(image, spec.ndim, fill)
     check_compatible(model, source)
-    where = _busiest(source, stack_of(image, spec.ndim, False))
+    where = _busiest(source, stack_of(image, spec.ndim, "nothing"))
     part = where.cut(source)
     truth = None
     if reference is not None:
         _check_same_shape(reference, image)
-        truth = _planes(
-            model, where.cut(stack_of(reference, spec.ndim, fill_missing)).data
-        )
+        truth = _planes(model, where.cut(stack_of(reference, spec.ndim, fill)).data)
         _check_says_something(truth)
-    raw = report(stack_of(image, 2, fill_missing))
+    raw = report(stack_of(image, 2, fill))
     supervised = method.needs.target != "none"
     n_samples = SAMPLES if reference is None else SAMPLES_CALIBRATED
     solutions = _solutions(model, part, n_samples, device, stop)

@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 
 from napari_cosdd._version import __version__
+from napari_cosdd.images.filling import Fill
 
 app = typer.Typer(
     help="Remove noise that runs along rows or columns, from noisy images alone "
@@ -34,8 +35,14 @@ AxesOption = Annotated[
     ),
 ]
 FillOption = Annotated[
-    bool,
-    typer.Option("--fill-missing", help="Fill pixels that are not finite (NaN)."),
+    Fill | None,
+    typer.Option(
+        "--fill",
+        help="Pixels to fill from their neighbours: missing (NaN) ones, or outliers "
+        "(hot and dead pixels, cosmic rays) as well. Default: nothing, or as in the "
+        "model's training.",
+        show_default=False,
+    ),
 ]
 OverwriteOption = Annotated[
     bool, typer.Option("--overwrite", help="Write over files that exist.")

@@ -54,7 +54,7 @@ def run_demo(
     if prediction is None:
         return
     console.print("3/3 writing", style="bold")
-    made_by = made_with(model_path.name, model, config)
+    made_by = made_with(model_path.name, model, config, "nothing")
     paths = result_paths(folder, image.name, tuple(prediction.outputs), "tif", True)
     write_prediction(paths, prediction, made_by)
     write_image(folder / "nuclei-noisy.tif", image)

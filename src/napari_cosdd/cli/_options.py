@@ -16,7 +16,8 @@ from napari_cosdd.settings.fields import default_of, unit_of
 Function = Callable[..., None]
 #: Present name of each renamed option; former names work for one release.
 FORMER = {
-    "--mask": "--fill-missing",
+    "--mask": "--fill=missing",
+    "--fill-missing": "--fill=missing",
     "--part": "--share",
     "--start-from": "--init-model",
     "--views": "--test-time-views",

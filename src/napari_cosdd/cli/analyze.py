@@ -34,7 +34,7 @@ def analyze(
     model: Annotated[
         Path | None, typer.Option(help="Analyze the residual of this model instead.")
     ] = None,
-    fill_missing: FillOption = False,
+    fill: FillOption = None,
     output: Annotated[
         Path | None, typer.Option(help="Write the numbers (.json) or a picture (.png).")
     ] = None,
@@ -63,7 +63,7 @@ def analyze(
             region=box,
             frames=frames,
             model=model,
-            fill_missing=fill_missing,
+            fill=fill,
         )
         console.print(f"{name} ({report.source})", style="bold")
         console.print(f"{advise(report.facts)} {report.left_out}".rstrip())

@@ -31,7 +31,7 @@ def check(
             "lies in the posterior's intervals."
         ),
     ] = None,
-    fill_missing: FillOption = False,
+    fill: FillOption = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     output: Annotated[
         Path | None,
@@ -56,7 +56,7 @@ def check(
             opened,
             trained,
             reference=truth,
-            fill_missing=fill_missing,
+            fill=fill,
             device=device,
             stop=stop,
         )

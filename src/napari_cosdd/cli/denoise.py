@@ -41,7 +41,7 @@ def denoise(
     file_format: Annotated[
         str, typer.Option("--format", help="tif, zarr or npy.")
     ] = "tif",
-    fill_missing: FillOption = False,
+    fill: FillOption = None,
     share: Annotated[
         str | None,
         typer.Option(
@@ -81,7 +81,7 @@ def denoise(
     paths = [p for given in images for p in api.find_images(given)]
     names = api.distinct_names(paths)
     outputs = outputs_of(trained.method, config)
-    made_by = made_with(model.name, trained, config)
+    made_by = made_with(model.name, trained, config, trained.filling(fill))
     work = []
     for path, name in zip(paths, names, strict=True):
         # Existing zarr results may be of an interrupted run; they are compared below.
@@ -89,9 +89,7 @@ def denoise(
         # Absolute paths, since cluster workers may have other working directories.
         places = result_paths(output.absolute(), name, outputs, file_format, replace)
         source = Source(model.absolute(), path.absolute(), axes, name)
-        work.append(
-            (source, DenoiseRequest(places, config, made_by, dtype, fill_missing))
-        )
+        work.append((source, DenoiseRequest(places, config, made_by, dtype, fill)))
     done = set()
     if file_format == "zarr" and not overwrite:
         done = {s.name for s, o in work if written_before(trained, s.open, o)}
@@ -168,7 +166,7 @@ def _in_memory(
         _opened(source),
         request.config,
         dtype=request.dtype,
-        fill_missing=request.fill_missing,
+        fill=request.fill,
         stop=stop,
     )
     prediction = show_denoising(console, source.name, events)

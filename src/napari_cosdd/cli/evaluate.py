@@ -66,6 +66,6 @@ def _planes(path: Path) -> NDArray[np.float64]:
     from napari_cosdd import api
     from napari_cosdd.images.inputs import stack_of
 
-    stack = stack_of(api.one_image(path), 2, False)
+    stack = stack_of(api.one_image(path), 2, "nothing")
     planes = [stack.read(n) for n in range(stack.n_images)]
     return np.stack(planes).astype(np.float64)

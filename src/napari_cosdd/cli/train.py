@@ -66,7 +66,7 @@ def train(
             help="2: planes one by one; 3: stacks with z; 1: lines.", min=1, max=3
         ),
     ] = 2,
-    fill_missing: FillOption = False,
+    fill: FillOption = None,
     resume: Annotated[
         bool,
         typer.Option(
@@ -117,7 +117,7 @@ def train(
             targets=[] if targets is None else api.as_images(targets, axes),
             assets=assets,
             ndim=ndim,
-            fill_missing=fill_missing,
+            fill=fill or "nothing",
             init_model=init or first_model,
             stop=stop,
         )

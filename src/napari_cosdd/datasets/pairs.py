@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from napari_cosdd.errors import BadInputError
+from napari_cosdd.images.filling import Fill
 from napari_cosdd.images.image import Image
 from napari_cosdd.images.inputs import stack_of
 from napari_cosdd.images.stack import Stack
@@ -34,7 +35,7 @@ def pairs_of(
     targets: Sequence[Image],
     kind: Literal["none", "clean", "noisy"],
     ndim: int,
-    fill_missing: bool,
+    fill: Fill,
 ) -> list[Pair]:
     """Pair each image with its target.
 
@@ -48,15 +49,16 @@ def pairs_of(
         The kind of target that the method needs.
     ndim : {1, 2, 3}
         Number of spatial axes.
-    fill_missing : bool
-        Fill pixels that are not finite; filled pixels have no weight in training.
+    fill : {"nothing", "missing", "outliers"}
+        Pixels to fill: those that are not finite, or outliers as well; filled pixels
+        have no weight in training.
 
     Raises
     ------
     BadInputError
         If targets are missing, not used by the method, or do not fit their images.
     """
-    noisy = [stack_of(image, ndim, fill_missing) for image in images]
+    noisy = [stack_of(image, ndim, fill) for image in images]
     names = [image.name for image in images]
     if kind == "none":
         if targets:
@@ -78,5 +80,5 @@ def pairs_of(
                 f"{tuple(target.data.shape)}, but its image {name} has {image.axes} "
                 f"{tuple(image.data.shape)}; both must be equal"
             )
-        pairs.append(Pair(name, stack, stack_of(target, ndim, fill_missing)))
+        pairs.append(Pair(name, stack, stack_of(target, ndim, fill)))
     return pairs

@@ -4,6 +4,8 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from napari_cosdd.images.filling import Fill
+
 
 class NoiseSummary(BaseModel):
     """Key numbers of the raw noise.
@@ -55,6 +57,8 @@ class TrainedOn(BaseModel):
         Origin of the first weights.
     noise : NoiseSummary or None
         Key numbers of their noise.
+    fill : {"nothing", "missing", "outliers"}
+        Pixels that were filled.
     """
 
     model_config = ConfigDict(frozen=True, extra="allow")
@@ -67,3 +71,4 @@ class TrainedOn(BaseModel):
     sha256: str = ""
     start: str = ""
     noise: NoiseSummary | None = None
+    fill: Fill = "nothing"

@@ -17,6 +17,14 @@ from napari_cosdd.images.stack import Stack
 BOX = {1: 1 << 22, 2: 2048, 3: 160}
 #: Share of pixels at the highest grey level above which a saturation warning is given.
 SATURATED = 0.001
+#: Pixels of a box that its span is measured on.
+SAMPLE = 1 << 18
+#: Quantiles that span the grey levels of a box, and the number of spans beyond them
+#: from which a pixel would set the scale alone.
+SPAN, FAR = (0.0005, 0.9995), 10.0
+#: Ratio of the span of nearly all pixels to that of the middle half, from which the far
+#: ones are no grey levels but marks of missing pixels.
+MARKS = 1e6
 
 
 def boxes(stack: Stack) -> Iterator[tuple[int, Region]]:
@@ -39,6 +47,15 @@ def pixels(stacks: Sequence[Stack]) -> Iterator[NDArray[Any]]:
     for stack in stacks:
         for n, region in boxes(stack):
             yield stack.read(n, region)
+
+
+def _known_pixels(
+    stacks: Sequence[Stack],
+) -> Iterator[tuple[NDArray[Any], NDArray[np.bool_] | None]]:
+    """Yield the pixels of all stacks box by box, and the mask of those not filled."""
+    for stack in stacks:
+        for n, region in boxes(stack):
+            yield stack.read_known(n, region)
 
 
 def check_finite(stacks: Sequence[Stack]) -> None:
@@ -78,7 +95,7 @@ class Survey:
     """
 
     def __init__(self) -> None:
-        self.n_pixels = self.not_finite = 0
+        self.n_pixels = self.not_finite = self.n_far = self.n_filled = 0
         self._top, self._at_top = -math.inf, 0
         self._digest = hashlib.sha256()
         self._some: list[NDArray[Any]] = []
@@ -88,26 +105,31 @@ class Survey:
     ) -> Iterator[NDArray[Any]]:
         """Survey all pixels, and yield them box by box, (c, *spatial).
 
+        In what is yielded, single pixels far beyond all others are brought to the end
+        of the others' range, since they would set the scale alone.
+
         Raises
         ------
         BadInputError
-            At the end, if pixels are not finite.
+            At the end, if pixels are not finite, or are marks of missing ones.
         StoppedError
             Once `stop` returns True.
         """
-        for part in pixels(stacks):
+        for part, known in _known_pixels(stacks):
             if stop():
                 raise StoppedError("stopped while the images were being read")
+            self.n_filled += 0 if known is None else int(np.count_nonzero(~known))
             bad = int(np.count_nonzero(~np.isfinite(part)))
             self.n_pixels += part.size
             self.not_finite += bad
             if not bad:
-                self._take(part)
-                yield part
+                yield self._take(part)
         if self.not_finite:
             raise not_finite(self.not_finite, self.n_pixels)
+        self._check_marks()
 
-    def _take(self, part: NDArray[Any]) -> None:
+    def _take(self, part: NDArray[Any]) -> NDArray[Any]:
+        """Survey a box; return it without pixels far beyond all others."""
         highest = float(part.max())
         if highest > self._top:
             self._top, self._at_top = highest, 0
@@ -115,6 +137,40 @@ class Survey:
             self._at_top += int(np.count_nonzero(part == highest))
         self._digest.update(np.ascontiguousarray(part).data)
         self._some.append(part.reshape(-1)[:: max(1, part.size // 4096)].copy())
+        low, high = np.quantile(part.reshape(-1)[:: 1 + part.size // SAMPLE], SPAN)
+        far = FAR * (float(high) - float(low))
+        if not far > 0 or (part.min() >= low - far and part.max() <= high + far):
+            return part
+        near = np.clip(part.astype(np.float64), low - far, high + far)
+        self.n_far += int(np.count_nonzero(near != part))
+        return near
+
+    def _check_marks(self) -> None:
+        """Refuse values that are no grey levels, such as -3.4e38 for missing pixels."""
+        some = np.concatenate(self._some).astype(np.float64)
+        low, first, third, high = np.quantile(some, [0.001, 0.25, 0.75, 0.999])
+        if third > first and high - low > MARKS * (third - first):
+            raise BadInputError(
+                f"grey levels from {low:g} to {high:g}, half of them from {first:g} to "
+                f"{third:g}: these look like marks of missing pixels; replace them by "
+                "NaN and fill them (--fill missing, fill='missing')"
+            )
+
+    def outliers(self) -> str | None:
+        """Return a warning if single pixels are far beyond all others."""
+        if not self.n_far:
+            return None
+        return (
+            f"{self.n_far} pixels are far beyond all others (hot pixels, cosmic rays?) "
+            "and are left out of the scale; --fill outliers (Advanced, Fill) replaces "
+            "them before training and denoising"
+        )
+
+    def filled(self) -> str | None:
+        """Return a sentence on the pixels that were filled."""
+        if not self.n_filled:
+            return None
+        return f"{self.n_filled} of {self.n_pixels} pixels were filled"
 
     def saturation(self) -> str | None:
         """Return a warning if many pixels share the highest grey level."""
@@ -143,6 +199,6 @@ class Survey:
 def not_finite(bad: int, total: int) -> BadInputError:
     """Return the error that refuses pixels that are not finite."""
     return BadInputError(
-        f"{bad} of {total} pixels are not finite (NaN or infinite); --fill-missing "
-        "(fill_missing=True) fills each with its nearest neighbour"
+        f"{bad} of {total} pixels are not finite (NaN or infinite); --fill missing "
+        "(fill='missing') fills each with its nearest neighbour"
     )

@@ -16,7 +16,7 @@ from napari_cosdd.errors import CosddError
 from napari_cosdd.events import Checked, Event
 from napari_cosdd.gui._jobs import Job
 from napari_cosdd.gui._layers import data_of, image_of, pixels_key
-from napari_cosdd.gui._models import ModelEntry
+from napari_cosdd.gui._models import ModelEntry, filling
 from napari_cosdd.gui._plots import CoveragePlot
 from napari_cosdd.gui._session import CheckKey, Session
 from napari_cosdd.gui._widgets import (
@@ -133,7 +133,7 @@ class TrustView(QWidget):
         def work(stop: Callable[[], bool]) -> Iterator[Event]:
             model = entry.load()
             yield Checked(
-                check(image, model, reference=reference, fill_missing=True, stop=stop)
+                check(image, model, reference=reference, fill=filling(model), stop=stop)
             )
 
         # The key holds id(pixels); Python may reuse it once these pixels are freed.

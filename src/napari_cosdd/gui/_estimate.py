@@ -85,7 +85,7 @@ class EstimateLine(Sentence):
                 targets=[_middle(target, side) for target in trial.targets],
                 assets=api.opened_assets(trial.noise_model),
                 ndim=trial.ndim,
-                fill_missing=True,
+                fill="missing",
                 init_model=trial.init_model(),
                 stop=stop,
             )

@@ -9,6 +9,7 @@ from platformdirs import user_data_path
 
 from napari_cosdd.api import load
 from napari_cosdd.gui._suffixes import SUFFIX
+from napari_cosdd.images.filling import Fill
 from napari_cosdd.training.saving import reserve
 
 PLUGIN = "napari-cosdd"
@@ -91,3 +92,9 @@ def new_model_path(image: str, preset: str) -> Path:
     while path.exists() or not reserve(path):
         path, n = folder / f"{name}-{n}{SUFFIX}", n + 1
     return path
+
+
+def filling(model: Any) -> Fill:
+    """Return which pixels of a layer to fill for a model: missing ones at least."""
+    fill: Fill = model.trained_on.fill
+    return "missing" if fill == "nothing" else fill

@@ -8,6 +8,7 @@ from qtpy.QtWidgets import QCheckBox, QVBoxLayout, QWidget
 from napari_cosdd import api
 from napari_cosdd.gui._forms import ConfigForm
 from napari_cosdd.gui._widgets import Dock, choice, enable, field, fill, folded
+from napari_cosdd.images.filling import Fill
 from napari_cosdd.methods.registry import DEFAULT, all_methods, get_method
 from napari_cosdd.methods.values import Needs
 from napari_cosdd.models.shipped import usual_preset
@@ -25,6 +26,12 @@ FOUND = {
     "independent": "independent",
     "both axes": "both directions: none",
     "unclear": "cannot be told: none",
+}
+#: Pixels to fill, in words.
+FILLED: dict[str, Fill] = {
+    "nothing": "nothing",
+    "missing pixels (NaN)": "missing",
+    "missing and hot pixels": "outliers",
 }
 #: Settings of the training that the form shows first.
 LENGTH = {"max_steps", "time_limit"}
@@ -59,7 +66,7 @@ class RecipeForm(QWidget):
         self.preset.setCurrentText(shown(DEFAULT, usual_preset(DEFAULT)))
         self.noise = choice(AUTOMATIC, *AXES)
         self.volume = QCheckBox("3-D: learn from whole z-stacks")
-        self.fill_missing = QCheckBox("fill missing pixels (NaN)")
+        self.filled = choice(*FILLED)
         self.advanced, self.settings = folded("Advanced"), Dock()
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
@@ -72,13 +79,22 @@ class RecipeForm(QWidget):
         column.addWidget(self.advanced)
         self.settings.setFixedHeight(280)
         self.advanced.addWidget(self.settings)
-        for box in (self.volume, self.fill_missing):
-            self.settings.rows.addWidget(box)
+        self.settings.rows.addWidget(self.volume)
+        tip = (
+            "Pixels that are replaced from their neighbours before training and "
+            "denoising. Hot pixels: single ones far from all around them"
+        )
+        self.settings.rows.addWidget(field("Fill", self.filled, tip=tip))
         self._make_forms()
         self.preset.currentTextChanged.connect(lambda _text: self._make_forms())
         self.volume.toggled.connect(lambda _on: self.changed.emit())
         for box in (self.preset, self.noise):
             box.currentTextChanged.connect(lambda _text: self.changed.emit())
+
+    @property
+    def filling(self) -> Fill:
+        """Which pixels to fill."""
+        return FILLED[self.filled.currentText()]
 
     def recipe(self, found: api.NoiseReport | None) -> "api.Recipe[Any]":
         """Return the validated recipe of the form.

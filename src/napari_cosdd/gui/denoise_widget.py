@@ -23,7 +23,7 @@ from napari_cosdd.gui._layers import (
     key_of,
     layer_with,
 )
-from napari_cosdd.gui._models import ModelEntry
+from napari_cosdd.gui._models import ModelEntry, filling
 from napari_cosdd.gui._records import DenoisingRecord
 from napari_cosdd.gui._results import ResultLayers
 from napari_cosdd.gui._saving import SaveAll
@@ -171,7 +171,7 @@ class DenoiseWidget(Dock):
             offset = [s.start or 0 for s in plane]
             image = image.with_data(image.data[plane], image.name)
         name = entry.name if entry.path is None else entry.path.name
-        made_by = made_with(name, model, config)
+        made_by = made_with(name, model, config, filling(model))
         results = ResultLayers(
             self.viewer,
             layer,
@@ -181,7 +181,7 @@ class DenoiseWidget(Dock):
         )
 
         def work(stop: Callable[[], bool]) -> Iterator[Event]:
-            yield from denoising(model, image, config, fill_missing=True, stop=stop)
+            yield from denoising(model, image, config, fill=filling(model), stop=stop)
 
         record = DenoisingRecord(image.name, made_by)
         self.session.denoise(Job(f"denoising {image.name}", work), record, results)

@@ -136,7 +136,7 @@ class NoiseWidget(Dock):
         frames = self.where.currentText() == FRAMES
 
         def work(stop: Callable[[], bool]) -> Iterator[Event]:
-            found = analyze(image, region=region, frames=frames, fill_missing=True)
+            found = analyze(image, region=region, frames=frames, fill="missing")
             yield Analyzed(found)
 
         self.sentence.setText(f"Analyzing the noise of {layer.name} …")

@@ -162,7 +162,7 @@ class TrainWidget(Dock):
             return
         form, start = self.form, self._start_from()
         noise_model = self.needs.chosen_noise_model
-        ndim, fill_missing = form.ndim, form.fill_missing.isChecked()
+        ndim, filling = form.ndim, form.filling
 
         def work(stop: Callable[[], bool]) -> Iterator[Event]:
             given = images if folder is None else api.as_images(folder, axes)
@@ -172,7 +172,7 @@ class TrainWidget(Dock):
                 targets=targets(),
                 assets=api.opened_assets(noise_model),
                 ndim=ndim,
-                fill_missing=fill_missing,
+                fill=filling,
                 init_model=start(),
                 stop=stop,
             )

@@ -10,9 +10,10 @@ from numpy.typing import ArrayLike
 
 from napari_cosdd.errors import BadInputError
 from napari_cosdd.images.axes import check_axes, guess_axes
+from napari_cosdd.images.filling import FILLS, Fill, FilledStack
 from napari_cosdd.images.formats.any import find_images, read_image, stem
 from napari_cosdd.images.image import Image, check_pixels
-from napari_cosdd.images.stack import FilledStack, Stack
+from napari_cosdd.images.stack import Stack
 
 ImageLike = ArrayLike | Path | str | Image
 #: Total size of a folder's images above which they are read on demand, bytes.
@@ -109,9 +110,19 @@ def as_frames(images: Sequence[Image]) -> Image:
     return first.with_data(frames, f"{len(images)} frames", "T" + first.axes)
 
 
-def stack_of(image: Image, ndim: int, fill_missing: bool) -> Stack:
-    """Return an image as a stack that fills pixels that are not finite if asked."""
-    return (FilledStack if fill_missing else Stack)(image.data, image.axes, ndim)
+def stack_of(image: Image, ndim: int, fill: Fill) -> Stack:
+    """Return an image as a stack that fills pixels if asked.
+
+    Raises
+    ------
+    BadInputError
+        If `fill` is unknown, or is "outliers" for lines.
+    """
+    if fill not in FILLS:
+        raise BadInputError(f"fill {fill!r}: expected one of {', '.join(FILLS)}")
+    if fill == "nothing":
+        return Stack(image.data, image.axes, ndim)
+    return FilledStack(image.data, image.axes, ndim, fill)
 
 
 def distinct_names(paths: Sequence[Path]) -> list[str]:

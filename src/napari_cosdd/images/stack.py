@@ -10,13 +10,9 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from napari_cosdd.errors import BadInputError
 from napari_cosdd.images.axes import SPATIAL, Region, check_axes
-
-#: Width of the border around a region that may supply values for its holes, pixels.
-AROUND = 16
 
 
 class ArrayLike(Protocol):
@@ -139,66 +135,3 @@ class Stack:
         if "C" not in order:
             part, order = part[None], ["C", *order]
         return part.transpose([order.index(a) for a in "C" + self.spatial])
-
-
-class FilledStack(Stack):
-    """A stack that replaces pixels that are not finite by the nearest finite value.
-
-    Values may come from up to `AROUND` pixels beyond the region that is read, so that
-    overlapping tiles agree. If none there is finite, the channel's median is used.
-    """
-
-    def __init__(self, data: ArrayLike, axes: str, ndim: int) -> None:
-        super().__init__(data, axes, ndim)
-        self._medians: dict[tuple[int, int], float] = {}
-
-    def read(self, n: int, region: Region | None = None) -> NDArray[Any]:
-        """Return image `n` in a region, every pixel finite."""
-        return self.read_known(n, region)[0]
-
-    def read_known(
-        self, n: int, region: Region | None = None
-    ) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
-        """Return a region of image `n`, and the mask of its unfilled pixels."""
-        pixels = super().read(n, region)
-        known = np.isfinite(pixels) if pixels.dtype.kind == "f" else None
-        if known is None or known.all():
-            return pixels, None
-        whole = (slice(None),) * len(self.size)
-        inside = [
-            slice(*r.indices(size)[:2])
-            for r, size in zip(region or whole, self.size, strict=True)
-        ]
-        wide = tuple(
-            slice(max(0, r.start - AROUND), min(r.stop + AROUND, size))
-            for r, size in zip(inside, self.size, strict=True)
-        )
-        inner = tuple(
-            slice(r.start - w.start, r.stop - w.start)
-            for r, w in zip(inside, wide, strict=True)
-        )
-        channels = [
-            self._filled(n, c, around) for c, around in enumerate(super().read(n, wide))
-        ]
-        return np.stack([channel[inner] for channel in channels]), known
-
-    def _filled(self, n: int, c: int, channel: NDArray[Any]) -> NDArray[Any]:
-        bad = ~np.isfinite(channel)
-        if bad.all():
-            return np.full_like(channel, self._median(n, c))
-        nearest = ndimage.distance_transform_edt(
-            bad, return_distances=False, return_indices=True
-        )
-        return np.asarray(channel[tuple(nearest)])
-
-    def _median(self, n: int, c: int) -> float:
-        """Return the median of the finite pixels of a channel of image `n`."""
-        if (n, c) not in self._medians:
-            channel = super().read(n)[c]
-            finite = channel[np.isfinite(channel)]
-            if not len(finite):
-                raise BadInputError(
-                    f"image {n} has no finite pixel to fill channel {c} with"
-                )
-            self._medians[n, c] = float(np.median(finite))
-        return self._medians[n, c]

@@ -16,6 +16,7 @@ from napari_cosdd.datasets.spec import DataSpec
 from napari_cosdd.datasets.summary import TrainedOn
 from napari_cosdd.errors import BadInputError, BadModelFileError, SavingError
 from napari_cosdd.images.files import beside
+from napari_cosdd.images.filling import Fill
 from napari_cosdd.methods.base import Method
 from napari_cosdd.methods.registry import METHODS, get_method
 from napari_cosdd.methods.values import Assets
@@ -82,6 +83,10 @@ class TrainedModel:
     def spec(self) -> DataSpec:
         """Shape and scale of the training data."""
         return self.method.spec
+
+    def filling(self, fill: Fill | None) -> Fill:
+        """Return which pixels of an image to fill; None: those of the training."""
+        return self.trained_on.fill if fill is None else fill
 
     @property
     def tile_margin(self) -> tuple[int, ...]:

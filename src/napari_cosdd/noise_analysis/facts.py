@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from napari_cosdd.noise_analysis.autocorrelation import Autocorrelation
 
-#: Smallest correlation that counts, even if smaller ones are significant: along the axis
-#: of the strongest one, and across it, where structure shows first.
+#: Smallest correlation that counts, even if smaller ones are significant: along the
+#: axis of the strongest one, and across it, where structure shows first.
 WEAKEST, MATTERS = 0.03, 0.05
 #: Number of standard errors above which a correlation is significant.
 SIGNIFICANT = 4.0

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from napari_cosdd.datasets.summary import NoiseSummary
 from napari_cosdd.errors import BadInputError
 from napari_cosdd.images.axes import Region
+from napari_cosdd.images.outliers import without_outliers
 from napari_cosdd.images.stack import Stack
 from napari_cosdd.noise_analysis.autocorrelation import (
     MAX_LAG,
@@ -17,7 +18,6 @@ from napari_cosdd.noise_analysis.autocorrelation import (
     autocorrelation,
 )
 from napari_cosdd.noise_analysis.facts import NoiseFacts, facts_of, facts_of_residual
-from napari_cosdd.noise_analysis.outliers import without_outliers
 from napari_cosdd.noise_analysis.signal_dependence import (
     SignalDependence,
     variance_of_image,
@@ -205,7 +205,7 @@ def _planes(
     if not np.isfinite(planes).all():
         raise BadInputError(
             "the image has pixels that are not finite (NaN or infinite); fill them "
-            "(--fill-missing, fill_missing=True) or choose another region"
+            "(--fill missing, fill='missing') or choose another region"
         )
     return planes
 

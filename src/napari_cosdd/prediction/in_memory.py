@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from napari_cosdd.datasets.survey import check_finite
 from napari_cosdd.errors import BadInputError
 from napari_cosdd.events import Allocated, Denoised, Event, Warned
+from napari_cosdd.images.filling import Fill
 from napari_cosdd.images.image import Image
 from napari_cosdd.images.inputs import stack_of
 from napari_cosdd.images.stack import Stack
@@ -65,7 +66,7 @@ def denoising(
     config: PredictionConfig,
     *,
     dtype: str = "float32",
-    fill_missing: bool = False,
+    fill: Fill | None = None,
     stop: Callable[[], bool] = lambda: False,
 ) -> Iterator[Event]:
     """Denoise as a stream of events; the last is Denoised, with a Prediction.
@@ -85,24 +86,25 @@ def denoising(
         Type of estimates and samples: "float32" (float64 for grey levels so large that
         float32 would show steps), or "same" for that of the source. A deviation is
         always float32.
-    fill_missing : bool
-        Fill pixels that are not finite.
+    fill : {"nothing", "missing", "outliers"}, optional
+        Pixels to fill: those that are not finite, or outliers as well.
     stop : callable
         Polled between batches of samples; True ends without Denoised.
 
     Raises
     ------
     BadInputError
-        If pixels are not finite and `fill_missing` is false, or the type is unknown.
+        If pixels are not finite and not filled, or the type is unknown.
     BadModelFileError
         If the model is for other channels or dimensions.
     NotEnoughMemoryError, DeviceLostError
         If memory runs out with a single sample, or the GPU fails.
     """
     ndim = model.spec.ndim
-    source = stack_of(image, ndim, fill_missing)
+    fill = model.filling(fill)
+    source = stack_of(image, ndim, fill)
     check_compatible(model, source, config.direct)
-    if not fill_missing:
+    if fill == "nothing":
         check_finite([source])
     prediction = _allocated(model, image, config, dtype)
     targets = {
@@ -110,7 +112,7 @@ def denoising(
         for output, array in prediction.outputs.items()
     }
     yield Allocated(prediction)
-    yield from map(Warned, differences(model, image, filled=fill_missing))
+    yield from map(Warned, differences(model, image, filled=fill != "nothing"))
     if (yield from denoise_stack(model, source, targets, config, stop=stop)):
         yield Denoised(prediction)
 

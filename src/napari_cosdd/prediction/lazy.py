@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from napari_cosdd.errors import BadInputError
 from napari_cosdd.images.axes import Region
+from napari_cosdd.images.filling import Fill
 from napari_cosdd.images.image import Image
 from napari_cosdd.images.inputs import stack_of
 from napari_cosdd.images.stack import Stack
@@ -50,7 +51,7 @@ def denoise_lazily(
     config: PredictionConfig,
     *,
     what: str | int = MEAN.name,
-    fill_missing: bool = False,
+    fill: Fill | None = None,
 ) -> da.Array:
     """Return a denoised image whose chunks are computed on demand.
 
@@ -65,8 +66,8 @@ def denoise_lazily(
     what : str or int
         Name of an output, such as "mean" or "deviation", or index of a sample that is
         not mirrored, from 0.
-    fill_missing : bool
-        Fill pixels that are not finite.
+    fill : {"nothing", "missing", "outliers"}, optional
+        Pixels to fill: those that are not finite, or outliers as well.
 
     Returns
     -------
@@ -77,7 +78,7 @@ def denoise_lazily(
     BadInputError, BadModelFileError
         If there is no such output, or the image does not fit the model.
     """
-    source = stack_of(image, model.spec.ndim, fill_missing)
+    source = stack_of(image, model.spec.ndim, model.filling(fill))
     check_compatible(model, source, config.direct)
     output = _chosen(model, config, what)
     if output.index is not None:

@@ -83,7 +83,8 @@ def denoising_on_disk(
     SavingError
         If the disk is full or cannot be written to.
     """
-    source = stack_of(image, model.spec.ndim, request.fill_missing)
+    fill = model.filling(request.fill)
+    source = stack_of(image, model.spec.ndim, fill)
     check_compatible(model, source, request.config.direct)
     tiles = tiles_for(model, source, request.config)
     work = [(n, tile) for n in range(source.n_images) for tile in tiles]
@@ -99,7 +100,7 @@ def denoising_on_disk(
         if share is not None and partial.was_published():
             yield Written(())  # the others were faster
             return
-        differ = differences(model, image, filled=request.fill_missing)
+        differ = differences(model, image, filled=fill != "nothing")
         partial.open(tiles[0])
         yield from map(Warned, differ)
         todo = [i for i in mine if not partial.is_done(i)]

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_cosdd.errors import BadInputError
+from napari_cosdd.images.filling import Fill
 from napari_cosdd.methods.outputs import Output
 from napari_cosdd.settings.prediction import PredictionConfig
 
@@ -22,7 +23,7 @@ class DenoiseRequest:
         Settings.
     provenance : mapping
         Origin of the results, for their metadata.
-    dtype, fill_missing
+    dtype, fill
         As in `denoising`.
     """
 
@@ -30,7 +31,7 @@ class DenoiseRequest:
     config: PredictionConfig
     provenance: Mapping[str, Any] = field(default_factory=dict)
     dtype: str = "float32"
-    fill_missing: bool = False
+    fill: Fill | None = None
 
 
 @dataclass(frozen=True)

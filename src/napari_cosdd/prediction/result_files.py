@@ -8,6 +8,7 @@ from typing import Any
 from napari_cosdd._version import __version__
 from napari_cosdd.errors import BadInputError
 from napari_cosdd.images.files import check_output
+from napari_cosdd.images.filling import Fill
 from napari_cosdd.images.formats.any import write_image
 from napari_cosdd.images.image import Image
 from napari_cosdd.methods.outputs import DEVIATION, MEAN, Output
@@ -77,13 +78,14 @@ def title_of(source: Image, output: Output) -> str:
 
 
 def made_with(
-    name: str, model: TrainedModel, config: PredictionConfig
+    name: str, model: TrainedModel, config: PredictionConfig, fill: Fill
 ) -> dict[str, Any]:
     """Return the model and settings that reproduce the same pixels."""
     return {
         "model": name,
         "model_hash": model.fingerprint,
         "settings": config.model_dump(),
+        "fill": fill,
     }
 
 

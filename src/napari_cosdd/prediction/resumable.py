@@ -63,7 +63,7 @@ class ResumableResult:
             "source_type": str(image.data.dtype),
             "pixels": _digest(image),
             "type": request.dtype,
-            "mask": request.fill_missing,
+            "fill": model.filling(request.fill),
         }
 
     def open(self, tile: Tile) -> None:

@@ -72,7 +72,7 @@ def read_tile(model: TrainedModel, source: Stack, image: int, tile: Tile) -> Ten
     if bad:
         raise BadInputError(
             f"image {image} has {bad} pixels that are not finite; fill them "
-            "(--fill-missing, fill_missing=True)"
+            "(--fill missing, fill='missing')"
         )
     x = model.spec.normalization.apply(pixels, model.spec.ndim)
     beyond = [(0, r.stop - i.stop) for r, i in zip(tile.read, inside, strict=True)]

@@ -14,6 +14,7 @@ from napari_cosdd.datasets.split import split
 from napari_cosdd.datasets.survey import Survey, check_channels
 from napari_cosdd.errors import BadInputError
 from napari_cosdd.images.axes import SPATIAL
+from napari_cosdd.images.filling import Fill, too_many
 from napari_cosdd.images.image import Image
 from napari_cosdd.images.inputs import stack_of
 from napari_cosdd.images.normalization import Normalization
@@ -38,7 +39,7 @@ def prepare_run(
     targets: Sequence[Image] = (),
     assets: Assets = NO_ASSETS,
     ndim: int = 2,
-    fill_missing: bool = False,
+    fill: Fill = "nothing",
     init_model: TrainedModel | None = None,
     stop: Callable[[], bool] = lambda: False,
 ) -> TrainingJob:
@@ -56,8 +57,9 @@ def prepare_run(
         Noise model, if the method needs one.
     ndim : {1, 2, 3}
         Spatial axes: lines, planes, or stacks with z.
-    fill_missing : bool
-        Fill pixels that are not finite; filled pixels have no weight in training.
+    fill : {"nothing", "missing", "outliers"}
+        Pixels to fill: those that are not finite, or outliers as well. Filled pixels
+        have no weight in training.
     init_model : TrainedModel, optional
         Start from its weights. Its method, networks, normalization and noise model
         are kept; only the training settings of the recipe apply.
@@ -82,7 +84,7 @@ def prepare_run(
         raise BadInputError(f"{ndim} spatial axes: expected 1, 2 or 3")
     kind = get_method(recipe.method)
     check_assets(kind.title, kind.needs, assets)
-    pairs = pairs_of(images, targets, kind.needs.target, ndim, fill_missing)
+    pairs = pairs_of(images, targets, kind.needs.target, ndim, fill)
     stacks = [pair.noisy for pair in pairs]
     check_channels(stacks, [pair.name for pair in pairs])
     if init_model is not None:
@@ -97,7 +99,7 @@ def prepare_run(
         spec = _spec(pairs, normalization, scale if clean else None)
     noise, settings = None, recipe.settings
     if settings.is_open:
-        noise = _measured(images[0], ndim, fill_missing)
+        noise = _measured(images[0], ndim, fill)
     settings = settings.resolved(None if noise is None else noise.facts)
     with torch.device("meta"):  # only its geometry is needed
         method = kind(settings, spec, assets)
@@ -107,14 +109,17 @@ def prepare_run(
     training = recipe.training.resolved(fine_tuning=weights is not None)
     recipe = Recipe(method=recipe.method, settings=settings, training=training)
     crops = _crops(pairs, spec, method, recipe)
-    noise_report = noise or _noise_if_seen(images[0], ndim, fill_missing)
+    noise_report = noise or _noise_if_seen(images[0], ndim, fill)
     additions = {
         "start": origin,
         "noise": noise_report.summary if noise_report else None,
+        "fill": fill,
     }
     names = [pair.name for pair in pairs]
     trained_on = survey.summary(stacks, names).model_copy(update=additions)
-    warnings = _warnings(images, survey, noise, assets, trained_on.levels_1_50_99)
+    warnings = _warnings(
+        images, stacks, survey, noise, assets, trained_on.levels_1_50_99
+    )
     return TrainingJob(
         recipe, crops, tuple(warnings), noise, trained_on, assets, weights, init_model
     )
@@ -145,6 +150,7 @@ def check_assets(title: str, needs: Needs, assets: Assets) -> None:
 
 def _warnings(
     images: Sequence[Image],
+    stacks: Sequence[Stack],
     survey: Survey,
     noise: NoiseReport | None,
     assets: Assets,
@@ -153,6 +159,7 @@ def _warnings(
     """Yield warnings for the user before the training."""
     if saturated := survey.saturation():
         yield saturated
+    yield from filter(None, (survey.filled(), survey.outliers(), too_many(stacks)))
     yield from images[0].doubts
     yield from (image.note for image in images[1:] if image.note)
     if noise is not None and not noise.facts.is_clear:
@@ -222,22 +229,22 @@ def _first_weights(
     return None, RANDOM
 
 
-def _measured(image: Image, ndim: int, fill_missing: bool) -> NoiseReport:
+def _measured(image: Image, ndim: int, fill: Fill) -> NoiseReport:
     """Measure the noise of an image, to decide open settings."""
     if ndim == 1:
         raise BadInputError(
             "for one-dimensional data the noise axis (x or none) and the receptive "
             "field must be given"
         )
-    return report(stack_of(image, 2, fill_missing))
+    return report(stack_of(image, 2, fill))
 
 
-def _noise_if_seen(image: Image, ndim: int, fill_missing: bool) -> NoiseReport | None:
+def _noise_if_seen(image: Image, ndim: int, fill: Fill) -> NoiseReport | None:
     """Measure the noise, for the model file; None if it cannot be measured."""
     if ndim == 1:
         return None
     try:
-        return report(stack_of(image, 2, fill_missing))
+        return report(stack_of(image, 2, fill))
     except BadInputError:
         return None
 

@@ -1,0 +1,89 @@
+"""Hot and dead pixels, cosmic rays: single pixels that are no noise of the detector."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+#: Distance from the neighbours' median, in local deviations, from which a pixel sticks
+#: out; side of the blocks in which the deviation is measured, pixels.
+FAR, BLOCK = 10.0, 16
+#: Largest number of pixels that stick out together: a larger group may be signal.
+TOGETHER = 2
+#: Largest share of pixels that may be outliers. More are the noise itself, such as
+#: single photons in the dark.
+RARE = 1e-3
+#: The pixels around one, itself left out.
+RING = np.array([[1, 1, 1], [1, 0, 1], [1, 1, 1]], bool)
+
+
+def outliers(plane: NDArray[Any]) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+    """Find the pixels that stick out from their neighbours.
+
+    The threshold is relative to the local deviation of the noise, so that bright places
+    with more noise have no outliers for that.
+
+    Parameters
+    ----------
+    plane : ndarray, shape (y, x)
+        Finite grey levels. If it is a part of an image, its first pixel should lie at a
+        multiple of `BLOCK`, so that overlapping parts agree.
+
+    Returns
+    -------
+    mask : ndarray of bool, shape (y, x)
+        Pixels that stick out.
+    around : ndarray, shape (y, x)
+        Median of the neighbours of every pixel.
+    """
+    values = plane.astype(np.float64)
+    around = ndimage.median_filter(values, footprint=RING, mode="mirror")
+    distance = np.abs(values - around)
+    far = distance > FAR * _local_deviation(distance)
+    if not far.any():
+        return far, around
+    groups, _ = ndimage.label(far, structure=np.ones((3, 3)))
+    small = np.bincount(groups.ravel()) <= TOGETHER
+    small[0] = False  # the background
+    return np.asarray(small[groups]), around
+
+
+def without_outliers(planes: NDArray[Any]) -> tuple[NDArray[Any], int]:
+    """Replace pixels that stick out by the median of their neighbours.
+
+    Parameters
+    ----------
+    planes : ndarray, shape (..., y, x)
+        Images, grey levels.
+
+    Returns
+    -------
+    planes : ndarray, shape (..., y, x)
+        The same array if nothing sticks out.
+    n : int
+        Number of replaced pixels.
+    """
+    replaced, n = planes, 0
+    for index in np.ndindex(planes.shape[:-2]):
+        mask, around = outliers(planes[index])
+        if not 0 < mask.mean() <= RARE:
+            continue
+        if replaced is planes:
+            replaced = planes.copy()
+        replaced[index][mask] = around[mask].astype(planes.dtype)
+        n += int(mask.sum())
+    return replaced, n
+
+
+def _local_deviation(distance: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the robust deviation in blocks, the largest of neighbouring ones."""
+    height, width = distance.shape
+    beyond = [(0, -n % BLOCK) for n in distance.shape]
+    padded = np.pad(distance, beyond, constant_values=np.nan)
+    rows, columns = (n // BLOCK for n in padded.shape)
+    blocks = padded.reshape(rows, BLOCK, columns, BLOCK)
+    medians = np.nanmedian(blocks, axis=(1, 3))
+    largest = 1.4826 * ndimage.maximum_filter(medians, 3)
+    each = np.repeat(np.repeat(largest, BLOCK, 0), BLOCK, 1)
+    return np.asarray(each[:height, :width])
