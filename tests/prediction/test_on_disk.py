@@ -17,6 +17,7 @@ from napari_cosdd.prediction.on_disk import denoising_on_disk
 from napari_cosdd.prediction.outputs import outputs_of
 from napari_cosdd.prediction.request import DenoiseRequest, Share
 from napari_cosdd.prediction.result_files import result_paths
+from napari_cosdd.prediction.shares import lock_of_share
 from napari_cosdd.prediction.resumable import WIDEST, ResumableResult, chunk_width
 from napari_cosdd.settings.prediction import PredictionConfig
 
@@ -284,3 +285,37 @@ def test_folders_of_others_are_left_alone(run, tmp_path):
 @pytest.mark.parametrize("width", [2053, 3001])
 def test_a_tile_that_is_the_whole_image_has_wide_chunks(width):
     assert chunk_width(width, alone=True) == WIDEST
+
+
+def test_lost_chunks_are_noticed_before_publishing(run, model, movie, tmp_path):
+    run(tiles=11)
+    chunks = [p for p in (tmp_path / "movie.partial").rglob("c/*/*/*") if p.is_file()]
+    chunks[0].unlink()
+    with pytest.raises(SavingError, match="1 chunks .* are lost"):
+        run()
+    _, paths = run()
+    same_as_in_memory(paths, model, movie)
+
+
+def test_the_remains_of_a_deleted_partial_result_are_no_obstacle(
+    run, model, movie, tmp_path
+):
+    (tmp_path / "movie.partial" / "done").mkdir(parents=True)
+    _, paths = run()
+    same_as_in_memory(paths, model, movie)
+
+
+def request_of(tmp_path):
+    paths = result_paths(tmp_path, "movie", [MEAN], "zarr", False)
+    return DenoiseRequest(paths, CONFIG)
+
+
+def test_two_processes_never_do_the_same_share(tmp_path):
+    request = request_of(tmp_path)
+    with lock_of_share(request, Share(1, 2)), lock_of_share(request, Share(2, 2)):
+        with pytest.raises(BadInputError, match="is being written by process"):
+            lock_of_share(request, Share(2, 2)).__enter__()
+        for other in (None, Share(2, 3)):
+            with pytest.raises(BadInputError, match="in shares of 2, not of"):
+                lock_of_share(request, other).__enter__()
+    assert list(tmp_path.iterdir()) == []

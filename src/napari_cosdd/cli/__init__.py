@@ -24,6 +24,8 @@ def main() -> None:
         _complain(str(error))
     except OSError as error:
         _complain(f"a file could not be read or written: {error}")
+    except MemoryError as error:
+        _complain(f"there is not enough memory: {error}")
     except KeyboardInterrupt:
         sys.exit(130)
 

@@ -1,6 +1,6 @@
 """`napari-cosdd denoise`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,7 +20,9 @@ from napari_cosdd.cli._progress import note, show_denoising
 from napari_cosdd.errors import BadInputError
 
 if TYPE_CHECKING:
+    from napari_cosdd.events import Event
     from napari_cosdd.images.image import Image
+    from napari_cosdd.images.locks import Lock
     from napari_cosdd.models.trained_model import TrainedModel
     from napari_cosdd.prediction.cluster import Source
     from napari_cosdd.prediction.request import DenoiseRequest, Share
@@ -143,12 +145,23 @@ def _on_disk(
 ) -> tuple[Path, ...] | None:
     """Denoise an image tile by tile; return the files, or None if stopped."""
     from napari_cosdd.prediction.on_disk import denoising_on_disk
+    from napari_cosdd.prediction.shares import lock_of_share
 
-    events = denoising_on_disk(
-        trained, _opened(source), request, share=share, stop=stop
-    )
-    paths: tuple[Path, ...] | None = show_denoising(console, source.name, events)
+    with lock_of_share(request, share) as (lock, left):
+        if left:
+            note(console, left)
+        events = denoising_on_disk(
+            trained, _opened(source), request, share=share, stop=stop
+        )
+        alive = _showing_life(lock, events)
+        paths: tuple[Path, ...] | None = show_denoising(console, source.name, alive)
     return paths
+
+
+def _showing_life(lock: "Lock", events: "Iterator[Event]") -> "Iterator[Event]":
+    for event in events:
+        lock.show_life()
+        yield event
 
 
 def _in_memory(

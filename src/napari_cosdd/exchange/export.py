@@ -137,7 +137,7 @@ def _write_content(
 
 def _example(model: TrainedModel, image: Image, tile_size: int) -> NDArray[np.float32]:
     """Return the middle of the first image as one tile, (1, c, *size), grey levels."""
-    source = Stack(image.data, image.axes, model.spec.ndim)
+    source = Stack(image.data, image.axes, model.spec.ndim, image.name)
     check_compatible(model, source)
     if len(source.size) == 1:
         raise BadInputError(

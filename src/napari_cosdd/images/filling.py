@@ -39,7 +39,7 @@ class FilledStack(Stack):
 
     Parameters
     ----------
-    data, axes, ndim
+    data, axes, ndim, name
         As of a `Stack`.
     fill : {"missing", "outliers"}
         Pixels to fill.
@@ -50,8 +50,15 @@ class FilledStack(Stack):
         If outliers are to be filled in lines.
     """
 
-    def __init__(self, data: ArrayLike, axes: str, ndim: int, fill: Fill) -> None:
-        super().__init__(data, axes, ndim)
+    def __init__(
+        self,
+        data: ArrayLike,
+        axes: str,
+        ndim: int,
+        fill: Fill,
+        name: str = "the image",
+    ) -> None:
+        super().__init__(data, axes, ndim, name)
         if fill == "outliers" and ndim == 1:
             raise BadInputError("outliers are found in planes, not in lines")
         self.fill = fill
@@ -152,7 +159,8 @@ class FilledStack(Stack):
             finite = channel[np.isfinite(channel)]
             if not len(finite):
                 raise BadInputError(
-                    f"image {n} has no finite pixel to fill channel {c} with"
+                    f"{self.name}: image {n} has no finite pixel to fill channel "
+                    f"{c} with"
                 )
             self._medians[n, c] = float(np.median(finite))
         return self._medians[n, c]

@@ -121,8 +121,8 @@ def stack_of(image: Image, ndim: int, fill: Fill) -> Stack:
     if fill not in FILLS:
         raise BadInputError(f"fill {fill!r}: expected one of {', '.join(FILLS)}")
     if fill == "nothing":
-        return Stack(image.data, image.axes, ndim)
-    return FilledStack(image.data, image.axes, ndim, fill)
+        return Stack(image.data, image.axes, ndim, image.name)
+    return FilledStack(image.data, image.axes, ndim, fill, image.name)
 
 
 def distinct_names(paths: Sequence[Path]) -> list[str]:

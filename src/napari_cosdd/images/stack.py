@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_cosdd.errors import BadInputError
+from napari_cosdd.errors import BadInputError, NotEnoughMemoryError
 from napari_cosdd.images.axes import SPATIAL, Region, check_axes
 
 
@@ -43,6 +43,8 @@ class Stack:
         One letter per axis of `data`.
     ndim : int
         Spatial axes of the method: 1 (X), 2 (YX) or 3 (ZYX).
+    name : str
+        Name of the image, for errors.
 
     Attributes
     ----------
@@ -52,8 +54,11 @@ class Stack:
         Lengths of the spatial axes.
     """
 
-    def __init__(self, data: ArrayLike, axes: str, ndim: int) -> None:
+    def __init__(
+        self, data: ArrayLike, axes: str, ndim: int, name: str = "the image"
+    ) -> None:
         self.data = data
+        self.name = name
         self.axes = check_axes(axes, data.shape)
         missing = [a for a in SPATIAL[ndim] if a not in self.axes]
         if missing:
@@ -80,8 +85,29 @@ class Stack:
         return (self.n_images, self.n_channels, *self.size)
 
     def read(self, n: int, region: Region | None = None) -> NDArray[Any]:
-        """Return image `n` in a spatial region, shape (c, *region)."""
-        part = np.asarray(self.data[self._index(n, region)])
+        """Return image `n` in a spatial region, shape (c, *region).
+
+        Raises
+        ------
+        BadInputError
+            If the pixels cannot be read from their file.
+        NotEnoughMemoryError
+            If they do not fit into memory.
+        """
+        try:
+            part = np.asarray(self.data[self._index(n, region)])
+        except MemoryError as error:
+            raise NotEnoughMemoryError(
+                f"a part of {self.name} does not fit into memory ({error}); save it in "
+                "smaller tiles or chunks"
+            ) from error
+        except Exception as error:
+            if isinstance(self.data, np.ndarray):
+                raise
+            raise BadInputError(
+                f"{self._place(n, region)} cannot be read; the file may be damaged, "
+                f"not finished or changed ({type(error).__name__}: {error})"
+            ) from error
         return self._channels_first(part)
 
     def read_known(
@@ -121,6 +147,14 @@ class Stack:
             values, canonical = values[0], self.spatial
         values = values.transpose([canonical.index(a) for a in order])
         self.data[self._index(n, region)] = values  # type: ignore[index]
+
+    def _place(self, n: int, region: Region | None) -> str:
+        """Describe a region of image `n`, for errors."""
+        images = np.unravel_index(n, self.image_shape) if self.image_shape else ()
+        words = [f"{a} {i}" for a, i in zip(self.image_axes, images, strict=True)]
+        for letter, part in zip(self.spatial, region or (), strict=False):
+            words.append(f"{letter} {part.start}:{part.stop}")
+        return " ".join([self.name, *([f"({', '.join(words)})"] if words else [])])
 
     def _index(self, n: int, region: Region | None) -> tuple[int | slice, ...]:
         region = region or (slice(None),) * len(self.spatial)

@@ -120,7 +120,7 @@ def redraw_noise(
     method, spec = model.method, model.spec
     if not isinstance(method, DrawsNoise):
         raise _draws_nothing(model)
-    source = Stack(image.data, image.axes, spec.ndim)
+    source = Stack(image.data, image.axes, spec.ndim, image.name)
     check_compatible(model, source)
     check_finite([source])
     result = np.zeros((n, *image.data.shape), np.float32)

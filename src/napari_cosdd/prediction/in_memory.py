@@ -1,15 +1,19 @@
 """A prediction in memory: the source and its outputs, filled tile by tile."""
 
+import errno
+import os
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_cosdd.datasets.survey import check_finite
-from napari_cosdd.errors import BadInputError
+from napari_cosdd.errors import BadInputError, SavingError
 from napari_cosdd.events import Allocated, Denoised, Event, Warned
 from napari_cosdd.images.filling import Fill
 from napari_cosdd.images.image import Image
@@ -99,6 +103,8 @@ def denoising(
         If the model is for other channels or dimensions.
     NotEnoughMemoryError, DeviceLostError
         If memory runs out with a single sample, or the GPU fails.
+    SavingError
+        If the results are too large for memory, and for the temporary folder.
     """
     ndim = model.spec.ndim
     fill = model.filling(fill)
@@ -162,8 +168,27 @@ def result_type(model: TrainedModel, image: Image, dtype: str) -> np.dtype[Any]:
 
 
 def _zeros(shape: tuple[int, ...], kind: np.dtype[Any]) -> NDArray[Any]:
-    """Return zeros, in a temporary file if they exceed `IN_MEMORY_LIMIT`."""
-    if int(np.prod(shape)) * kind.itemsize <= IN_MEMORY_LIMIT:
+    """Return zeros, in a temporary file if they exceed `IN_MEMORY_LIMIT`.
+
+    The file gets its space on disk at once: access to a part of a map that finds the
+    disk full ends the program.
+    """
+    size = int(np.prod(shape)) * kind.itemsize
+    if size <= IN_MEMORY_LIMIT:
         return np.zeros(shape, kind)
-    with tempfile.TemporaryFile() as file:  # the map keeps it open
-        return np.memmap(file, kind, "w+", shape=shape)
+    folder = Path(tempfile.gettempdir())
+    free = shutil.disk_usage(folder).free
+    try:
+        if size > free:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        with tempfile.TemporaryFile() as file:  # the map keeps it open
+            if hasattr(os, "posix_fallocate"):  # macOS and Windows lack it
+                os.posix_fallocate(file.fileno(), 0, size)
+            return np.memmap(file, kind, "w+", shape=shape)
+    except OSError as error:
+        raise SavingError(
+            f"the results take {size / 2**30:.1f} GB, and the temporary folder "
+            f"{folder} has {free / 2**30:.1f} GB free ({error.strerror}): keep fewer "
+            "samples, write OME-Zarr (--format zarr), or set TMPDIR to a folder with "
+            "more space"
+        ) from error

@@ -7,7 +7,7 @@ from typing import Any
 
 from napari_cosdd.errors import BadInputError
 from napari_cosdd.images.filling import Fill
-from napari_cosdd.methods.outputs import Output
+from napari_cosdd.methods.outputs import MEAN, Output
 from napari_cosdd.settings.prediction import PredictionConfig
 
 
@@ -32,6 +32,12 @@ class DenoiseRequest:
     provenance: Mapping[str, Any] = field(default_factory=dict)
     dtype: str = "float32"
     fill: Fill | None = None
+
+    @property
+    def partial(self) -> Path:
+        """Folder of the unfinished images, if they are written tile by tile."""
+        mean = self.paths[MEAN]
+        return mean.with_name(mean.name.removesuffix(f"-{MEAN.name}.zarr") + ".partial")
 
 
 @dataclass(frozen=True)

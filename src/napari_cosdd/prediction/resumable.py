@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import zarr
 
-from napari_cosdd.errors import BadInputError
+from napari_cosdd.errors import BadInputError, SavingError
 from napari_cosdd.images.files import beside, write_json
 from napari_cosdd.images.formats.ome_zarr import create_zarr, replace_folder
 from napari_cosdd.images.image import Image
 from napari_cosdd.images.stack import Stack
-from napari_cosdd.methods.outputs import MEAN, Output
+from napari_cosdd.methods.outputs import Output
 from napari_cosdd.models.trained_model import TrainedModel
 from napari_cosdd.prediction.in_memory import output_type
 from napari_cosdd.prediction.request import DenoiseRequest
@@ -48,10 +48,8 @@ class ResumableResult:
     ) -> None:
         self.request, self.image, self.ndim = request, image, model.spec.ndim
         self.paths = request.paths
-        mean = self.paths[MEAN]
-        name = mean.name.removesuffix(f"-{MEAN.name}.zarr")
-        self.path = mean.with_name(f"{name}.partial")
-        self.finished = mean.with_name(f"{name}.finished")
+        self.path = request.partial
+        self.finished = self.path.with_suffix(".finished")
         self.kinds = {
             output: output_type(model, image, request.dtype, output)
             for output in self.paths
@@ -68,6 +66,8 @@ class ResumableResult:
 
     def open(self, tile: Tile) -> None:
         """Create the folder with empty images, or validate an existing one."""
+        if self.path.exists() and not (self.path / "job.json").exists():
+            shutil.rmtree(self.path, ignore_errors=True)  # the remains of a deletion
         if not self.path.exists():
             self._make(tile)
         self._check(self.path)
@@ -130,12 +130,32 @@ class ResumableResult:
         return all(self.is_done(i) for i in range(n))
 
     def finish(self) -> tuple[Path, ...]:
-        """Give the images their names; return them, or none if another process does."""
+        """Give the images their names; return them, or none if another process does.
+
+        Raises
+        ------
+        SavingError
+            If chunks are missing that were written; the tiles are to be done again.
+        """
+        self._check_chunks()
         try:
             self.path.rename(self.finished)
         except FileNotFoundError:
             return ()
         return self.publish()
+
+    def _check_chunks(self) -> None:
+        """Refuse images with missing chunks, which would be read as zeros."""
+        with suppress(FileNotFoundError, KeyError):  # another process finishes
+            arrays = [self._array(path) for path in self.paths.values()]
+            lost = sum(array.nchunks - array.nchunks_initialized for array in arrays)
+            if lost:
+                shutil.rmtree(self.path / "done", ignore_errors=True)
+                (self.path / "done").mkdir(exist_ok=True)
+                raise SavingError(
+                    f"{lost} chunks of {self.path} are lost, though they were written; "
+                    "run the same command again"
+                )
 
     def was_finishing(self) -> bool:
         """Whether an earlier run left images to rename; delete its other remains."""
@@ -181,7 +201,7 @@ def chunk_width(width: int, *, alone: bool) -> int:
 
 def _digest(image: Image) -> str:
     """Return a hash of a sample of the pixels, to identify the image."""
-    source = Stack(image.data, image.axes, 2 if "Y" in image.axes else 1)
+    source = Stack(image.data, image.axes, 2 if "Y" in image.axes else 1, image.name)
     digest = hashlib.sha256()
     for n, box in source.boxes(LOOKED_AT, LOOKED_AT, BOX):
         digest.update(np.ascontiguousarray(source.read(n, box)).tobytes())

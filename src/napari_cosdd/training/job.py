@@ -10,8 +10,9 @@ from torch import Tensor
 from napari_cosdd.datasets.crops import CropSampler
 from napari_cosdd.datasets.summary import TrainedOn
 from napari_cosdd.devices import choose_device
-from napari_cosdd.events import Event
+from napari_cosdd.events import Event, Warned
 from napari_cosdd.images.files import check_writable
+from napari_cosdd.images.locks import locked
 from napari_cosdd.methods.base import Method
 from napari_cosdd.methods.registry import get_method
 from napari_cosdd.methods.values import Assets
@@ -113,12 +114,22 @@ class TrainingJob:
         SavingError
             If `output` cannot be written to. Raised before the training, or at its
             end; then the message names the file that holds the model instead.
+        BadInputError
+            If another process trains the model of this file.
         BadModelFileError
             If there is nothing to resume, or it belongs to another training.
         TrainingDivergedError, PosteriorCollapseError, NotEnoughMemoryError,
         DeviceLostError
             If training fails finally; earlier results are in the files.
         """
-        if output is not None:
-            check_writable(output)
-        yield from train(self.start(output), resume=resume, stop=stop)
+        run = self.start(output)
+        if output is None or not run.saver.writes:
+            yield from train(run, resume=resume, stop=stop)
+            return
+        check_writable(output)
+        with locked(output) as (lock, note):
+            if note:
+                yield Warned(note)
+            for event in train(run, resume=resume, stop=stop):
+                lock.show_life()
+                yield event

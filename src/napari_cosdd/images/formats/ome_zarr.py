@@ -161,7 +161,13 @@ def create_zarr(
     chunks = tuple(
         min(n, spatial.get(a, 1)) for a, n in zip(image.axes, shape, strict=True)
     )
-    array = group.create_array("0", shape=shape, dtype=dtype, chunks=chunks)
+    array = group.create_array(
+        "0",
+        shape=shape,
+        dtype=dtype,
+        chunks=chunks,
+        config={"write_empty_chunks": True},  # so that a missing one is a lost one
+    )
     kinds = {"T": "time", "C": "channel", "S": "other"}
     axes = [{"name": a.lower(), "type": kinds.get(a, "space")} for a in image.axes]
     if image.pixel_size:
