@@ -17,7 +17,7 @@ from napari_cosdd.errors import BadInputError
 from napari_cosdd.events import Denoised, Event, Finished
 from napari_cosdd.exchange.export import export_bioimageio
 from napari_cosdd.images.filling import Fill
-from napari_cosdd.images.formats.any import find_images
+from napari_cosdd.images.formats.search import find_images
 from napari_cosdd.images.image import Image
 from napari_cosdd.images.inputs import (
     ImageLike,
@@ -60,6 +60,7 @@ def analyze(
     frames: bool = False,
     model: TrainedModel | Path | str | None = None,
     fill: Fill | None = None,
+    salvage: bool = False,
     **former: Any,
 ) -> NoiseReport:
     """Measure how the noise of an image is correlated.
@@ -80,6 +81,8 @@ def analyze(
     fill : {"nothing", "missing", "outliers"}, optional
         Pixels to fill: those that are not finite, or outliers (hot and dead pixels,
         cosmic rays) as well. Default: nothing, or as in the model's training.
+    salvage : bool
+        Read what is whole of files that are cut short.
 
     Returns
     -------
@@ -103,7 +106,8 @@ def analyze(
     """
     fill = _filling(former, fill)
     _refuse_unknown("analyze", former)
-    opened = as_frames(as_images(image, axes)) if frames else one_image(image, axes)
+    given = as_images(image, axes, salvage=salvage)
+    opened = as_frames(given) if frames else one_image(given)
     if frames and "Z" in opened.axes:
         raise BadInputError(
             f"axes {opened.axes}: planes at different depths are no repeats of a scene"

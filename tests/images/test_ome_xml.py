@@ -43,4 +43,4 @@ def test_names_and_files_are_those_of_the_first_image():
     )
     found = of(inside=inside)
     assert found.channels == ("DAPI & GFP",)
-    assert found.files == {"b.ome.tif"}
+    assert found.images == ({"a.ome.tif", "b.ome.tif"}, {"a.ome.tif"})

@@ -298,3 +298,15 @@ def test_hot_and_dead_pixels_of_all_planes_are_replaced_by_their_neighbours():
     assert n == 3
     assert np.abs(found - clean).max() < 20
     assert (planes != found).sum() == 3
+
+
+def test_a_weak_correlation_is_named_but_not_modelled():
+    values = np.zeros((17, 17))
+    values[8, 8], values[8, 9], values[8, 7] = 1, 0.06, 0.06
+    facts = facts_of(Autocorrelation(values, 10**6))
+    assert (facts.pattern, facts.axis, facts.weak) == ("one axis", "x", True)
+    assert facts.safe_axis == "none"
+    assert "fits without a noise axis" in advise(facts)
+    values[8, 10:13] = 0.06  # as weak, but far
+    far = facts_of(Autocorrelation(values, 10**6))
+    assert (far.weak, far.safe_axis) == (False, "x")

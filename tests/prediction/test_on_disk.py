@@ -17,8 +17,8 @@ from napari_cosdd.prediction.on_disk import denoising_on_disk
 from napari_cosdd.prediction.outputs import outputs_of
 from napari_cosdd.prediction.request import DenoiseRequest, Share
 from napari_cosdd.prediction.result_files import result_paths
-from napari_cosdd.prediction.shares import lock_of_share
 from napari_cosdd.prediction.resumable import WIDEST, ResumableResult, chunk_width
+from napari_cosdd.prediction.shares import lock_of_share
 from napari_cosdd.settings.prediction import PredictionConfig
 
 CONFIG = PredictionConfig(n_samples=3, n_kept=1, tile_size=32, margin=8, batch_size=2)
@@ -291,7 +291,7 @@ def test_lost_chunks_are_noticed_before_publishing(run, model, movie, tmp_path):
     run(tiles=11)
     chunks = [p for p in (tmp_path / "movie.partial").rglob("c/*/*/*") if p.is_file()]
     chunks[0].unlink()
-    with pytest.raises(SavingError, match="1 chunks .* are lost"):
+    with pytest.raises(SavingError, match=r"1 chunks .* are lost"):
         run()
     _, paths = run()
     same_as_in_memory(paths, model, movie)

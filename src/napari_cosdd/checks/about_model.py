@@ -87,7 +87,8 @@ def axis(e: Evidence) -> Judgement:
         return None, why, remedy
     first = e.raw.correlation.along("y" if facts.axis == "y" else "x")[1]
     found = f"image: {WORDS[facts.axis]} (r(1) = {first:.2f}); model: {WORDS[e.axis]}"
-    return facts.axis in (e.axis, "none"), found, remedy
+    fits = facts.axis in (e.axis, "none") or (facts.weak and e.axis == "none")
+    return fits, found, remedy
 
 
 def training(e: Evidence) -> Judgement:
@@ -99,12 +100,14 @@ def training(e: Evidence) -> Judgement:
     losses = e.history.get("loss", [])
     known = [(s, v) for s, v in zip(steps, losses, strict=False) if v is not None]
     found = f"{steps[-1]:.0f} steps"
+    if steps[-1] < STEPS:
+        return False, f"{found}; {STEPS} are the least", remedy
     if len(known) <= 3:  # too few validations to see a fall
-        return steps[-1] >= STEPS, found, remedy
+        return True, found, remedy
     s, v = np.array(known).T
     fall = float(np.interp(0.75 * s[-1], s, v) - v[-1])
     found += f"; the loss fell by {fall:.3f} in the last quarter"
-    return steps[-1] >= STEPS and fall < FALLING, found, remedy
+    return fall < FALLING, found, remedy
 
 
 def reach(e: Evidence) -> Judgement:

@@ -25,13 +25,27 @@ app = typer.Typer(
 console = Console(markup=False, highlight=False)
 
 ImagesArgument = Annotated[
-    list[Path], typer.Argument(help="Images (TIFF, zarr, npy) or folders of them.")
+    list[Path],
+    typer.Argument(
+        help="Images (TIFF, zarr, npy), FILE/N for one series of a file, or folders."
+    ),
 ]
 AxesOption = Annotated[
     str | None,
     typer.Option(
         help="A letter per axis: S samples, T time, C channels, Z, Y, X. "
         "Default: as the file says, else guessed."
+    ),
+]
+RecursiveOption = Annotated[
+    bool, typer.Option("--recursive", help="Search folders in folders, too.")
+]
+SalvageOption = Annotated[
+    bool,
+    typer.Option(
+        "--salvage",
+        help="Use what is whole of files that are cut short, or of sets of which files "
+        "are missing.",
     ),
 ]
 FillOption = Annotated[

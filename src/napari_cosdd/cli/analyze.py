@@ -10,6 +10,8 @@ from napari_cosdd.cli._app import (
     FillOption,
     ImagesArgument,
     OverwriteOption,
+    RecursiveOption,
+    SalvageOption,
     app,
     console,
 )
@@ -35,6 +37,8 @@ def analyze(
         Path | None, typer.Option(help="Analyze the residual of this model instead.")
     ] = None,
     fill: FillOption = None,
+    salvage: SalvageOption = False,
+    recursive: RecursiveOption = False,
     output: Annotated[
         Path | None, typer.Option(help="Write the numbers (.json) or a picture (.png).")
     ] = None,
@@ -43,10 +47,11 @@ def analyze(
     """Tell whether the noise runs along rows, columns or not at all."""
     from napari_cosdd import api
     from napari_cosdd.cli import _pictures
+    from napari_cosdd.cli._images import found
     from napari_cosdd.methods.advice import advise
 
     box = _region(region)
-    paths = [p for given in images for p in api.find_images(given)]
+    paths = found(images, recursive)
     names = api.distinct_names(paths)
     looks: list[tuple[str, list[Path]]] = [
         (name, [path]) for name, path in zip(names, paths, strict=True)
@@ -64,6 +69,7 @@ def analyze(
             frames=frames,
             model=model,
             fill=fill,
+            salvage=salvage,
         )
         console.print(f"{name} ({report.source})", style="bold")
         console.print(f"{advise(report.facts)} {report.left_out}".rstrip())

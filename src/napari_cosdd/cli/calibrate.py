@@ -44,7 +44,7 @@ def calibrate(
     if output.suffix != ".safetensors":
         raise BadInputError(f"{output}: expected a name that ends in .safetensors")
     check_output(output, overwrite)
-    opened = [i for path in images for i in api.as_images(path, axes)]
+    opened = api.as_images(images, axes)
     truth = None if clean is None else api.one_image(clean, axes)
     model = api.calibrate(opened, clean=truth, kind=kind, seed=seed, output=output)
     low, high = model.signal_range

@@ -11,6 +11,8 @@ from napari_cosdd.cli._app import (
     FillOption,
     ImagesArgument,
     OverwriteOption,
+    RecursiveOption,
+    SalvageOption,
     app,
     console,
     stoppable,
@@ -44,6 +46,8 @@ def denoise(
         str, typer.Option("--format", help="tif, zarr or npy.")
     ] = "tif",
     fill: FillOption = None,
+    salvage: SalvageOption = False,
+    recursive: RecursiveOption = False,
     share: Annotated[
         str | None,
         typer.Option(
@@ -67,6 +71,7 @@ def denoise(
     goes on with the same command.
     """
     from napari_cosdd import api
+    from napari_cosdd.cli._images import found
     from napari_cosdd.prediction.cluster import Source
     from napari_cosdd.prediction.on_disk import written_before
     from napari_cosdd.prediction.outputs import outputs_of
@@ -80,7 +85,7 @@ def denoise(
         )
     trained = api.load(model)
     config = api.PredictionConfig.from_values(settings)
-    paths = [p for given in images for p in api.find_images(given)]
+    paths = found(images, recursive)
     names = api.distinct_names(paths)
     outputs = outputs_of(trained.method, config)
     made_by = made_with(model.name, trained, config, trained.filling(fill))
@@ -90,7 +95,7 @@ def denoise(
         replace = overwrite or file_format == "zarr"
         # Absolute paths, since cluster workers may have other working directories.
         places = result_paths(output.absolute(), name, outputs, file_format, replace)
-        source = Source(model.absolute(), path.absolute(), axes, name)
+        source = Source(model.absolute(), path.absolute(), axes, name, salvage)
         work.append((source, DenoiseRequest(places, config, made_by, dtype, fill)))
     done = set()
     if file_format == "zarr" and not overwrite:

@@ -10,6 +10,8 @@ from napari_cosdd.cli._app import (
     FillOption,
     ImagesArgument,
     OverwriteOption,
+    RecursiveOption,
+    SalvageOption,
     app,
     console,
     stoppable,
@@ -67,6 +69,8 @@ def train(
         ),
     ] = 2,
     fill: FillOption = None,
+    salvage: SalvageOption = False,
+    recursive: RecursiveOption = False,
     resume: Annotated[
         bool,
         typer.Option(
@@ -87,6 +91,7 @@ def train(
     On several GPUs or machines: torchrun --nproc-per-node 4 -m napari_cosdd train …
     """
     from napari_cosdd import api
+    from napari_cosdd.cli._images import found
     from napari_cosdd.errors import BadInputError
     from napari_cosdd.images.files import check_output
     from napari_cosdd.training.distributed import joined_processes
@@ -112,7 +117,7 @@ def train(
     with joined_processes() as processes, stoppable() as stop:
         console.quiet = not processes.is_main
         job = api.prepare_run(
-            [i for path in images for i in api.as_images(path, axes)],
+            api.as_images(found(images, recursive), axes, salvage=salvage),
             selected,
             targets=[] if targets is None else api.as_images(targets, axes),
             assets=assets,

@@ -154,7 +154,9 @@ class RecipeForm(QWidget):
         """Show the axis that "automatic" stands for in this image."""
         text = AUTOMATIC
         if found is not None:
-            text += f" – found {FOUND[found.facts.pattern].format(found.facts.axis)}"
+            facts = found.facts
+            text += f" – found {FOUND[facts.pattern].format(facts.axis)}"
+            text += ", weak: none" if facts.weak else ""
         chosen = self.noise.currentIndex()
         fill(self.noise, [text, *AXES])
         self.noise.setCurrentIndex(chosen)

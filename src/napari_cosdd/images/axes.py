@@ -14,6 +14,8 @@ SPATIAL = {1: "X", 2: "YX", 3: "ZYX"}
 
 Region = tuple[slice, ...]
 NoiseAxis = Literal["auto", "x", "y", "z", "none"]
+#: Origin of the axes of an image.
+AxesFrom = Literal["file", "user", "guess"]
 
 
 def check_axes(axes: str, shape: Sequence[int]) -> str:
@@ -51,3 +53,54 @@ def guess_axes(shape: Sequence[int]) -> str:
             f"expected an image of 1 to 6 axes, got {len(shape)}: {tuple(shape)}"
         )
     return guesses[len(shape)]
+
+
+#: Letters of names that files give to axes, beside the letters themselves.
+NAMES = {
+    "T": ("time", "frame", "frames", "timepoint"),
+    "C": ("channel", "channels", "ch", "band", "wavelength"),
+    "Z": ("slice", "slices", "depth", "plane"),
+    "Y": ("row", "rows", "height", "lat"),
+    "X": ("col", "column", "columns", "width", "lon"),
+    "S": ("sample", "scene", "series", "position"),
+}
+
+
+def letters_of(names: Sequence[str], shape: Sequence[int]) -> tuple[str, AxesFrom]:
+    """Return a letter for each axis that a file names, and where they are from.
+
+    Axes without a meaning of ours, such as angles or positions (R), become time,
+    samples or what else is free.
+
+    Parameters
+    ----------
+    names : sequence of str
+        One for each axis: a letter, or a word such as "time".
+    shape : sequence of int
+        Length of each axis.
+
+    Returns
+    -------
+    axes : str
+        One letter of "STCZYX" per axis.
+    origin : {"file", "guess"}
+        Whether the file says them all.
+    """
+    letters = [_letter(name) for name in names]
+    known = [letter for letter in letters if letter]
+    free = [letter for letter in "TSZC" if letter not in known]
+    unclear = len(set(known)) < len(known) or len(letters) - len(known) > len(free)
+    if len(names) != len(shape) or unclear or "X" not in known:
+        return guess_axes(shape), "guess"
+    if len(known) == len(letters):
+        return "".join(known), "file"
+    if letters[-2:] != ["Y", "X"]:
+        return guess_axes(shape), "guess"
+    return "".join(letter or free.pop(0) for letter in letters), "guess"
+
+
+def _letter(name: str) -> str:
+    """Return the letter that a name stands for, or nothing."""
+    if name.upper() in LETTERS and len(name) == 1:
+        return name.upper()
+    return next((a for a, words in NAMES.items() if name.lower() in words), "")

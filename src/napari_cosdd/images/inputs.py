@@ -11,7 +11,8 @@ from numpy.typing import ArrayLike
 from napari_cosdd.errors import BadInputError
 from napari_cosdd.images.axes import check_axes, guess_axes
 from napari_cosdd.images.filling import FILLS, Fill, FilledStack
-from napari_cosdd.images.formats.any import find_images, read_image, stem
+from napari_cosdd.images.formats.any import read_image, stem
+from napari_cosdd.images.formats.search import search
 from napari_cosdd.images.image import Image, check_pixels
 from napari_cosdd.images.stack import Stack
 
@@ -21,12 +22,24 @@ EAGER_TOTAL = 4 << 30
 
 
 def as_images(
-    images: ImageLike | Sequence[ImageLike], axes: str | None = None
+    images: ImageLike | Sequence[ImageLike],
+    axes: str | None = None,
+    *,
+    salvage: bool = False,
 ) -> list[Image]:
     """Turn arrays, paths, folders and Images into Images.
 
-    Masked pixels of numpy's masked arrays become NaN. Of a folder, earlier results of a
-    denoising are left out, which the note of the first image says.
+    Masked pixels of numpy's masked arrays become NaN. Of folders, earlier results of a
+    denoising are left out. The note of the first image says what was left out.
+
+    Parameters
+    ----------
+    images : array, path, Image, or several of these
+        A path is a file, FILE/N for its series N, a zarr group or plate, or a folder.
+    axes : str, optional
+        Letters of "STCZYX"; default: as the file says, or guessed from the shape.
+    salvage : bool
+        Read what is whole of files that are cut short, or of sets with missing files.
 
     Raises
     ------
@@ -35,14 +48,13 @@ def as_images(
     """
     if isinstance(images, Image):
         return [images]
-    if isinstance(images, (str, Path)):
-        paths = find_images(Path(images))
-        lazy = sum(p.stat().st_size for p in paths) > EAGER_TOTAL
-        return _sources([read_image(p, axes, lazy=lazy) for p in paths])
     if isinstance(images, Iterator):
         images = list(images)
-    if isinstance(images, (list, tuple)) and images and not _is_number(images[0]):
-        return [one for i in images for one in as_images(i, axes)]
+    given = [images] if isinstance(images, (str, Path)) else images
+    if isinstance(given, (list, tuple)) and given and not _is_number(given[0]):
+        if all(isinstance(one, (str, Path)) for one in given):
+            return _opened([Path(one) for one in given], axes, salvage)
+        return [one for i in given for one in as_images(i, axes, salvage=salvage)]
     data: Any = images
     if not isinstance(getattr(data, "dtype", None), np.dtype):
         data = np.asarray(data)
@@ -58,14 +70,17 @@ def as_images(
     return [image]
 
 
-def _sources(images: list[Image]) -> list[Image]:
-    """Leave out earlier results, unless they alone are given."""
-    sources = [image for image in images if not image.is_result]
-    n = len(images) - len(sources)
-    if not n or not sources:
-        return images
-    left_out = f"{n} earlier results of a denoising in the folder are left out"
-    note = f"{sources[0].note}; {left_out}" if sources[0].note else left_out
+def _opened(given: list[Path], axes: str | None, salvage: bool) -> list[Image]:
+    """Open the images at paths, without earlier results unless they are all."""
+    paths, notes = search(*given)
+    lazy = sum(p.stat().st_size for p in paths if p.is_file()) > EAGER_TOTAL
+    images = [read_image(p, axes, lazy=lazy, salvage=salvage) for p in paths]
+    sources = [image for image in images if not image.is_result] or images
+    if n := len(images) - len(sources):
+        notes += (f"{n} earlier results of a denoising in the folder are left out",)
+    if not sources:
+        raise BadInputError("; ".join(notes))
+    note = "; ".join(filter(None, (sources[0].note, *notes)))
     return [replace(sources[0], note=note), *sources[1:]]
 
 
@@ -73,7 +88,12 @@ def _is_number(value: Any) -> bool:
     return np.isscalar(value) and not isinstance(value, str)
 
 
-def one_image(image: ImageLike | Sequence[ImageLike], axes: str | None = None) -> Image:
+def one_image(
+    image: ImageLike | Sequence[ImageLike],
+    axes: str | None = None,
+    *,
+    salvage: bool = False,
+) -> Image:
     """Turn an array, a path or an Image into an Image.
 
     Raises
@@ -81,7 +101,7 @@ def one_image(image: ImageLike | Sequence[ImageLike], axes: str | None = None) -
     BadInputError
         If it is a folder or a list of several, or no grey-level image.
     """
-    opened = as_images(image, axes)
+    opened = as_images(image, axes, salvage=salvage)
     if len(opened) > 1:
         names = ", ".join(i.name for i in opened[:4]) + (" …" if opened[4:] else "")
         raise BadInputError(f"expected one image, got {len(opened)}: {names}")

@@ -112,6 +112,12 @@ class COSDD(LadderMethod[COSDDConfig], NoiseAxisMethod[COSDDConfig]):
     @classmethod
     def suits(cls, facts: NoiseFacts) -> Suitability:
         """Noise along one axis suits best, then independent noise."""
+        if facts.weak:
+            return Suitability(
+                3,
+                "COSDD fits without a noise axis: so weak a correlation is not worth "
+                "modelling.",
+            )
         if facts.pattern == "one axis":
             return Suitability(
                 3,

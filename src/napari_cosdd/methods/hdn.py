@@ -95,7 +95,7 @@ class HDN(LadderMethod[LadderConfig]):
     @classmethod
     def suits(cls, facts: NoiseFacts) -> Suitability:
         """Noise that is independent from pixel to pixel, given the signal."""
-        if facts.pattern == "independent":
+        if facts.pattern == "independent" or facts.weak:
             return Suitability(2, "HDN fits, with a noise model of the camera.")
         return Suitability(0, "HDN takes noise as independent from pixel to pixel.")
 

@@ -106,7 +106,7 @@ class Noise2Void(UNetMethod[Noise2VoidConfig], NoiseAxisMethod[Noise2VoidConfig]
     @classmethod
     def suits(cls, facts: NoiseFacts) -> Suitability:
         """Independent noise with point masks, noise along one axis with lines."""
-        if facts.pattern == "independent":
+        if facts.pattern == "independent" or facts.weak:
             return Suitability(2, "Noise2Void with point masks fits.")
         if facts.pattern == "one axis":
             return Suitability(1, "Noise2Void with line masks (SN2V) fits.")

@@ -14,6 +14,10 @@ from napari_cosdd.noise_analysis.autocorrelation import Autocorrelation
 #: Smallest correlation that counts, even if smaller ones are significant: along the
 #: axis of the strongest one, and across it, where structure shows first.
 WEAKEST, MATTERS = 0.03, 0.05
+#: Root of the sum of the squared correlations that decide, below which a correlation is
+#: not worth modelling: on published confocal and two-photon images a model without a
+#: noise axis is as good or better (docs/measurements.md, published images).
+WORTH = 0.08
 #: Number of standard errors above which a correlation is significant.
 SIGNIFICANT = 4.0
 #: Ratio of the weaker to the stronger axis above which both count as correlated.
@@ -54,6 +58,8 @@ class NoiseFacts:
         Whether the other axis shows no correlation; else signal may contribute.
     sentence : str
         These facts in plain words.
+    weak : bool
+        Whether the correlation along the axis is too weak to be worth modelling.
     """
 
     pattern: Pattern
@@ -62,6 +68,7 @@ class NoiseFacts:
     receptive_field: int
     clean: bool
     sentence: str
+    weak: bool = False
 
     @property
     def is_clear(self) -> bool:
@@ -71,7 +78,7 @@ class NoiseFacts:
     @property
     def safe_axis(self) -> Literal["x", "y", "none"]:
         """The axis to train along: none if the noise does not clearly run along one."""
-        return self.axis if self.pattern == "one axis" else "none"
+        return self.axis if self.pattern == "one axis" and not self.weak else "none"
 
     @property
     def fits(self) -> bool:
@@ -112,7 +119,8 @@ def facts_of(correlation: Autocorrelation) -> NoiseFacts:
         f"{_in_numbers(profiles[axis])} at 1 to {DECIDING} px, still visible {far}"
         f"{reach} px away; across them {_in_numbers(profiles[weak])}."
     )
-    return NoiseFacts("one axis", axis, reach, field, clean, sentence)
+    slight = float(np.sqrt((deciding(profiles[axis]) ** 2).sum())) < WORTH
+    return NoiseFacts("one axis", axis, reach, field, clean, sentence, slight)
 
 
 def deciding(profile: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -35,16 +35,21 @@ class Source:
         Axes of the image; None: as its file says.
     name : str
         Name of the image in the results.
+    salvage : bool
+        Read what is whole of a damaged file.
     """
 
     model: Path
     image: Path
     axes: str | None
     name: str
+    salvage: bool = False
 
     def open(self) -> Image:
         """Open the image."""
-        return replace(one_image(self.image, self.axes), name=self.name)
+        return replace(
+            one_image(self.image, self.axes, salvage=self.salvage), name=self.name
+        )
 
 
 def do_share(source: Source, request: DenoiseRequest, share: Share) -> tuple[Path, ...]:

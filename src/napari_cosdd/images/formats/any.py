@@ -7,90 +7,94 @@ from typing import Any
 
 import numpy as np
 
-from napari_cosdd.errors import BadInputError
+from napari_cosdd.errors import BadInputError, NotEnoughMemoryError
 from napari_cosdd.images.axes import check_axes, guess_axes
 from napari_cosdd.images.files import atomic
-from napari_cosdd.images.formats.ome_zarr import read_zarr, write_zarr
-from napari_cosdd.images.formats.tiff import EAGER_LIMIT, read_tiff, write_tiff
+from napari_cosdd.images.formats.ome_zarr import is_zarr, read_zarr, write_zarr
+from napari_cosdd.images.formats.tiff import EAGER_LIMIT, read_tiff
+from napari_cosdd.images.formats.tiff_writer import write_tiff
 from napari_cosdd.images.image import Image, check_pixels
 
-TIFF_SUFFIXES = (".tif", ".tiff", ".btf", ".tf8")
+TIFF_SUFFIXES = (".tif", ".tiff", ".btf", ".tf8", ".stk", ".lsm")
 SUFFIXES = (*TIFF_SUFFIXES, ".zarr", ".npy")
 
 
-def find_images(path: Path) -> list[Path]:
-    """Return the images at `path`: itself, or those of a folder, sorted.
-
-    Other files in a folder are ignored.
-
-    Raises
-    ------
-    BadInputError
-        If there is nothing at `path`, or no image in the folder.
-    """
-    if not path.exists():
-        raise BadInputError(f"there is no file or folder {path}")
-    if path.suffix.lower() in SUFFIXES or _is_zarr(path):
-        return [path]
-    if path.is_dir():
-        paths = sorted(
-            p
-            for p in path.iterdir()
-            if p.suffix.lower() in SUFFIXES and not p.name.startswith(".")
-        )
-        if paths:
-            return paths
-        raise BadInputError(
-            f"the folder {path} holds no image; expected {', '.join(SUFFIXES)}"
-        )
-    raise BadInputError(
-        f"{path.name} is not an image that can be read; expected {', '.join(SUFFIXES)}"
-    )
-
-
-def _is_zarr(path: Path) -> bool:
-    """Whether a folder holds zarr metadata, whatever its name."""
-    return any((path / name).is_file() for name in ("zarr.json", ".zattrs", ".zarray"))
+def series_of(path: Path) -> int | None:
+    """Return the number N of a path FILE/N to a series of a TIFF, else None."""
+    is_one = path.name.isdecimal() and path.parent.suffix.lower() in TIFF_SUFFIXES
+    return int(path.name) if is_one and path.parent.is_file() else None
 
 
 def stem(path: Path) -> str:
-    """Return the name of an image file without its (double) suffix."""
+    """Return the name of an image without its (double) suffix.
+
+    A series or a field of a plate is called after its file, as in "plate-A-1-0".
+    """
+    inside: list[str] = []
+    for outer in path.parents:
+        if outer.suffix.lower() in (*TIFF_SUFFIXES, ".zarr"):
+            inside = list(path.relative_to(outer).parts)
+            path = outer
+            break
     name = path.name
     for suffix in (".ome.tif", ".ome.tiff", ".ome.zarr", *SUFFIXES):
         if name.lower().endswith(suffix):
-            return name[: -len(suffix)]
-    return name
+            name = name[: -len(suffix)]
+            break
+    return "-".join([name, *inside])
 
 
-def read_image(path: Path, axes: str | None = None, *, lazy: bool = False) -> Image:
-    """Open one image file.
+def read_image(
+    path: Path,
+    axes: str | None = None,
+    *,
+    lazy: bool = False,
+    salvage: bool = False,
+) -> Image:
+    """Open one image.
 
     Parameters
     ----------
     path : Path
-        TIFF, zarr or npy.
+        TIFF, zarr or npy; FILE/N is the series N of a TIFF, from 0.
     axes : str, optional
         Overrides what the file says.
     lazy : bool
         Read pixels on demand, even if the file is small.
+    salvage : bool
+        Read what is whole of a TIFF that is cut short, or of a set of which files are
+        missing.
 
     Raises
     ------
     BadInputError
         If the file cannot be read, is RGB or complex, or `axes` do not fit.
     """
-    suffix = path.suffix.lower()
+    number, name = series_of(path), stem(path)
+    file = path if number is None else path.parent
+    suffix = file.suffix.lower()
     try:
         if suffix in TIFF_SUFFIXES:
-            image = read_tiff(path, stem(path), lazy, axes is not None)
-        elif suffix == ".zarr" or _is_zarr(path):
-            image = read_zarr(path, stem(path))
+            image = read_tiff(
+                file,
+                name,
+                lazy=lazy,
+                axes_are_given=axes is not None,
+                series=number,
+                salvage=salvage,
+            )
+        elif suffix == ".zarr" or is_zarr(path):
+            image = read_zarr(path, name)
         elif suffix == ".npy":
             image = _read_npy(path)
         else:
             raise BadInputError(f"{path.name}: expected {', '.join(SUFFIXES)}")
     except BadInputError:
         raise
+    except MemoryError as error:
+        raise NotEnoughMemoryError(
+            f"{path.name} does not fit into memory ({error})"
+        ) from error
     except Exception as error:
         raise BadInputError(
             f"{path.name} cannot be read as an image; it may be damaged or not "

@@ -23,8 +23,8 @@ class OmeMetadata(NamedTuple):
         Names of the channels that have one.
     interval : float or None
         Seconds between time points.
-    files : frozenset of str
-        Names of other files that hold pixels; empty if this file holds them all.
+    images : tuple of frozenset of str
+        Names of the files that hold the pixels of each image.
     is_result : bool
         Whether this package wrote the image as a result of a denoising.
     """
@@ -33,8 +33,13 @@ class OmeMetadata(NamedTuple):
     unit: str
     channels: tuple[str, ...]
     interval: float | None
-    files: frozenset[str]
+    images: tuple[frozenset[str], ...]
     is_result: bool = False
+
+    @property
+    def files(self) -> frozenset[str]:
+        """Names of all files that hold pixels."""
+        return frozenset().union(*self.images)
 
     @classmethod
     def parse(cls, text: str, file_name: str) -> "OmeMetadata":
@@ -48,16 +53,16 @@ class OmeMetadata(NamedTuple):
         """
         root = _root(text, file_name)
         if root is None:
-            return cls({}, "um", (), None, frozenset())
-        files = _files(root, file_name)
+            return cls({}, "um", (), None, ())
+        images = _images(root, file_name)
         pixels = next((n for n in root.iter() if n.tag.endswith("Pixels")), None)
         if pixels is None:
-            return cls({}, "um", (), None, files)
+            return cls({}, "um", (), None, images)
         names = [n.attrib.get("Name") for n in pixels if n.tag.endswith("Channel")]
         channels = tuple(name for name in names if name)
         interval = _interval(pixels.attrib)
         is_result = all(f'"{key}": ' in _description(root) for key in RESULT_KEYS)
-        return cls(*_pixel_size(pixels.attrib), channels, interval, files, is_result)
+        return cls(*_pixel_size(pixels.attrib), channels, interval, images, is_result)
 
 
 def _description(root: ElementTree.Element) -> str:
@@ -83,20 +88,23 @@ def _root(text: str, file_name: str) -> ElementTree.Element | None:
         return None
 
 
-def _files(root: ElementTree.Element, file_name: str) -> frozenset[str]:
-    """Return the names of other pixel files; refuse files in other folders."""
-    names = {
-        node.attrib.get("FileName", file_name)
-        for node in root.iter()
-        if node.tag.endswith("UUID")  # whatever the namespace
-    }
-    for name in names:
-        if re.search(r"[/\\]|^\.\.$|^[A-Za-z]:", name):
-            raise BadInputError(
-                f"{file_name} says that pixels are in {name!r}, outside its folder; "
-                "they are not read"
-            )
-    return frozenset(names - {file_name})
+def _images(root: ElementTree.Element, file_name: str) -> tuple[frozenset[str], ...]:
+    """Return the names of the files of each image; refuse files in other folders."""
+    images = []
+    for pixels in (n for n in root.iter() if n.tag.endswith("Pixels")):
+        names = {
+            node.attrib.get("FileName", file_name)
+            for node in pixels.iter()
+            if node.tag.endswith("UUID")  # whatever the namespace
+        }
+        for name in names:
+            if re.search(r"[/\\]|^\.\.$|^[A-Za-z]:", name):
+                raise BadInputError(
+                    f"{file_name} says that pixels are in {name!r}, outside its "
+                    "folder; they are not read"
+                )
+        images.append(frozenset(names or {file_name}))
+    return tuple(images)
 
 
 def _pixel_size(attributes: dict[str, str]) -> tuple[dict[str, float], str]:

@@ -11,62 +11,146 @@ import numpy as np
 import zarr
 
 from napari_cosdd.errors import BadInputError
-from napari_cosdd.images.axes import check_axes, guess_axes
+from napari_cosdd.images.axes import guess_axes, letters_of
 from napari_cosdd.images.files import beside
 from napari_cosdd.images.image import RESULT_KEYS, Image
 from napari_cosdd.images.units import in_one_unit, in_seconds, zarr_name
 
 #: Largest chunk or shard that is accepted, bytes: one pixel loads all of it.
 LARGEST_CHUNK = 4 << 30
+#: Files of which a zarr folder has one.
+METADATA = ("zarr.json", ".zattrs", ".zarray", ".zgroup")
+
+
+def is_zarr(path: Path) -> bool:
+    """Whether a folder holds zarr metadata, whatever its name."""
+    return any((path / name).is_file() for name in METADATA)
+
+
+def zarr_images(path: Path) -> list[Path]:
+    """Return the images of a zarr folder: the fields of a plate or well, or itself.
+
+    Raises
+    ------
+    BadInputError
+        If a field or series that it lists is not there.
+    """
+    try:
+        node = zarr.open(path, mode="r")
+    except Exception:  # noqa: BLE001 - reading it says what is wrong
+        return [path]
+    if isinstance(node, zarr.Array):
+        return [path]
+    ome = _ome_of(node)
+    if "plate" in ome:
+        inner = [str(well["path"]) for well in ome["plate"].get("wells", [])]
+    elif "well" in ome:
+        inner = [str(image["path"]) for image in ome["well"].get("images", [])]
+    elif "bioformats2raw.layout" in ome:
+        inner = sorted((k for k in node if k.isdecimal()), key=int)
+    elif "multiscales" not in ome and (arrays := dict(node.arrays())):
+        if len(arrays) > 1:
+            listed = ", ".join(f"{path.name}/{name}" for name in sorted(arrays)[:5])
+            raise BadInputError(f"{path.name} holds several arrays; choose {listed}")
+        inner = list(arrays)
+    else:
+        return [path]
+    found = []
+    for name in inner:
+        part = path / name
+        _check_inside(path, part, name)
+        if part.resolve() == path.resolve() or not is_zarr(part):
+            raise BadInputError(f"{path.name} lists {name!r}, which is no image there")
+        found += zarr_images(part)
+    if not found:
+        raise BadInputError(f"{path.name} holds no image")
+    return found
+
+
+def _ome_of(group: Any) -> Any:
+    """Return the OME metadata of a group, of version 0.4 or 0.5 and later."""
+    attributes = group.attrs.asdict()
+    ome = attributes.get("ome", attributes)
+    return ome if isinstance(ome, dict) else {}
+
+
+def _check_inside(path: Path, part: Path, name: str) -> None:
+    """Refuse names and links that lead out of the folder."""
+    is_inside = part.resolve().is_relative_to(path.resolve())  # links checked
+    if ".." in Path(name).parts or not is_inside:
+        raise BadInputError(f"{path.name} points outside itself: {name!r}")
 
 
 def read_zarr(path: Path, name: str) -> Image:
-    """Open the highest resolution of an image without loading pixels."""
+    """Open the highest resolution of an image without loading pixels.
+
+    Raises
+    ------
+    BadInputError
+        If there is no image, more than one, or one with too large chunks.
+    """
+    images = zarr_images(path)
+    if images != [path]:
+        if len(images) > 1:
+            first = images[0].relative_to(path)
+            raise BadInputError(
+                f"{path.name} holds {len(images)} images; give one of them, such as "
+                f"{path.name}/{first}"
+            )
+        return replace(read_zarr(images[0], name), path=path)
     node = zarr.open(path, mode="r")
     if isinstance(node, zarr.Array):
         _check_chunks(path, node)
-        return Image(node, guess_axes(node.shape), name, "guess", path=path)
-    attributes: Any = node.attrs.asdict()
-    if "bioformats2raw.layout" in attributes.get("ome", attributes):
-        return _first_series(path, name, sum(key.isdecimal() for key in node))
-    scales = attributes.get("ome", attributes).get("multiscales")
+        names = _dimension_names(node)
+        axes, origin = (
+            letters_of(names, node.shape)
+            if names
+            else (guess_axes(node.shape), "guess")
+        )
+        return Image(node, axes, name, origin, path=path)
+    ome = _ome_of(node)
+    scales = ome.get("multiscales")
     if not scales:
         raise BadInputError(f"{path.name} is a zarr group without an OME-Zarr image")
     level = scales[0]["datasets"][0]
     inner = str(level["path"])
-    is_inside = (path / inner).resolve().is_relative_to(path.resolve())  # links checked
-    if ".." in Path(inner).parts or not is_inside:
-        raise BadInputError(f"{path.name} points outside itself: {inner!r}")
+    _check_inside(path, path / inner, inner)
     array: Any = node[inner]
     _check_chunks(path, array)
-    axes_metadata = scales[0].get("axes")
-    if not axes_metadata:
+    entries = [
+        a if isinstance(a, dict) else {"name": a} for a in _axes_of(scales[0])
+    ]  # letters alone in version 0.3
+    if not entries:
         return Image(array, guess_axes(array.shape), name, "guess", path=path)
-    axis_entries = [
-        a if isinstance(a, dict) else {"name": a} for a in axes_metadata
-    ]  # 0.3
-    axes = check_axes("".join(a["name"] for a in axis_entries), array.shape)
+    axes, origin = letters_of([_name_of(entry) for entry in entries], array.shape)
     step = _steps([scales[0], level], axes)
-    units = {a: d.get("unit") for a, d in zip(axes, axis_entries, strict=True)}
-    channels = _channels(attributes.get("ome", attributes), axes, array.shape)
-    image = Image(array, axes, name, "file", *_pixel_size(step, units), channels, path)
+    units = {a: d.get("unit") for a, d in zip(axes, entries, strict=True)}
+    channels = _channels(ome, axes, array.shape)
+    image = Image(array, axes, name, origin, *_pixel_size(step, units), channels, path)
     interval = in_seconds(step.get("T", 0), str(units.get("T")))
-    provenance = attributes.get("napari_cosdd", {})
+    provenance = node.attrs.asdict().get("napari_cosdd", {})
     is_result = isinstance(provenance, dict) and set(RESULT_KEYS) <= provenance.keys()
     return replace(image, interval=interval, is_result=is_result)
 
 
-def _first_series(path: Path, name: str, n: int) -> Image:
-    """Open the first of the images that bioformats2raw puts into one folder."""
-    first = path / "0"
-    error = BadInputError(f"{path.name} holds no image in its first series")
-    if not first.resolve().is_relative_to(path.resolve()):  # no link out
-        raise error
-    attributes: Any = zarr.open_group(first, mode="r").attrs.asdict()
-    if "bioformats2raw.layout" in attributes.get("ome", attributes):
-        raise error
-    note = f"{name}: the first of {n} series is read" if n > 1 else ""
-    return replace(read_zarr(first, name), path=path, note=note)
+def _axes_of(scale: Any) -> list[Any]:
+    """Return the axes of an image; version 0.6 has them in coordinate systems."""
+    systems = scale.get("coordinateSystems") or [{}]
+    return scale.get("axes") or systems[0].get("axes") or []
+
+
+def _name_of(entry: Mapping[str, Any]) -> str:
+    """Return a name that stands for a letter: its own, else its type's."""
+    name, kind = str(entry["name"]), str(entry.get("type"))
+    known = letters_of([name, "x"], (1, 1))[1] == "file"
+    return kind if not known and kind in ("time", "channel") else name
+
+
+def _dimension_names(array: Any) -> list[str]:
+    """Return the names of the axes of a plain array, as xarray writes them."""
+    names = getattr(array.metadata, "dimension_names", None)
+    names = names or array.attrs.asdict().get("_ARRAY_DIMENSIONS") or []
+    return [str(name) for name in names]
 
 
 def _steps(scaled: Sequence[Any], axes: str) -> dict[str, float]:
@@ -76,8 +160,10 @@ def _steps(scaled: Sequence[Any], axes: str) -> dict[str, float]:
     """
     size: dict[str, float] = {}
     for one in scaled:
-        for transform in one.get("coordinateTransformations", []):
-            if transform["type"] == "scale":
+        listed = one.get("coordinateTransformations", [])
+        steps = [t for o in listed for t in o.get("transformations", [o])]  # sequences
+        for transform in steps:
+            if transform.get("type") == "scale":
                 for a, scale in zip(axes, transform["scale"], strict=True):
                     size[a] = size.get(a, 1.0) * float(scale)
     return size

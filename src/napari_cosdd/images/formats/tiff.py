@@ -1,35 +1,51 @@
 """TIFF, OME-TIFF and BigTIFF, with axes and pixel size."""
 
-import json
 import logging
-import weakref
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tifffile
-import zarr
 from numpy.typing import NDArray
 
 from napari_cosdd.errors import BadInputError
-from napari_cosdd.images.axes import LETTERS, guess_axes
+from napari_cosdd.images.axes import letters_of
 from napari_cosdd.images.formats.ome_xml import OmeMetadata
+from napari_cosdd.images.formats.tiff_planes import (
+    imagej_planes,
+    lazy_block,
+    lazy_series,
+    names_missing,
+    pages_of,
+    whole_planes,
+    without_broken,
+)
 from napari_cosdd.images.image import Image
 from napari_cosdd.images.stack import ArrayLike
-from napari_cosdd.images.units import in_one_unit, in_seconds, ome_name
+from napari_cosdd.images.units import in_one_unit, in_seconds
 
 #: Largest file that is read at once, bytes; larger ones are read on demand.
 EAGER_LIMIT = 1 << 30
 #: Largest plausible compression ratio; a higher one marks a damaged file.
 PACKED = 5000
+#: Largest plausible number of planes of a file of which some are missing.
+MOST_PLANES = 10**6
 #: Number of read errors after which a file is refused as damaged.
 COMPLAINTS = 1000
 
 
-def read_tiff(path: Path, name: str, lazy: bool, axes_are_given: bool) -> Image:
-    """Read the first series of a file that is no preview.
+def read_tiff(
+    path: Path,
+    name: str,
+    *,
+    lazy: bool = False,
+    axes_are_given: bool = False,
+    series: int | None = None,
+    salvage: bool = False,
+) -> Image:
+    """Read a series of a file; default: the first of its own that is no preview.
 
     Parameters
     ----------
@@ -39,29 +55,44 @@ def read_tiff(path: Path, name: str, lazy: bool, axes_are_given: bool) -> Image:
         Read pixels on demand, even if the file is small.
     axes_are_given : bool
         Whether the user names the axes: then nothing is taken for a color picture.
+    series : int, optional
+        Number of the series, from 0.
+    salvage : bool
+        Read what is whole of a series that is not, instead of refusing it.
 
     Raises
     ------
     BadInputError
-        If the file is damaged or a color picture.
+        If the file is damaged, a color picture or one of a set of which files are
+        missing, or has no such series.
     """
     with _patience(path), tifffile.TiffFile(path) as tiff:
         ome = _ome(path, tiff)  # first: refuses links to other folders
-        index = _first_full(tiff.series)
-        series = tiff.series[index]
-        known = series.axes if axes_are_given else _without_samples(path, series)
-        if ome is None or not ome.files:  # else pixels are elsewhere
-            _check_size(path, series)
-        _check_promise(path, tiff, series)
-        axes, origin = _letters(known, series.shape)
+        index = _index(path, tiff, ome, series)
+        chosen = tiff.series[index]
+        known = chosen.axes if axes_are_given else _without_samples(path, chosen)
+        axes, origin = letters_of(known, chosen.shape)
         pixel_size, unit = (ome.pixel_size, ome.unit) if ome else _resolution(tiff)
         interval = ome.interval if ome else _interval(tiff)
-        others = len(tiff.series) - 1
-        if series.nbytes <= EAGER_LIMIT and not lazy:
-            data: ArrayLike = series.asarray()
+        notes = []
+        broken = _what_is_missing(path, tiff, chosen, ome, index)
+        if broken and not salvage:
+            raise BadInputError(
+                f"{path.name} is not whole: {broken}; copy or export it again, or read "
+                "what is whole with --salvage (salvage=True)"
+            )
+        if broken:
+            data, axes, note = _salvaged(path, tiff, chosen, axes)
+            notes.append(f"{path.name}: {broken}; {note}")
+        elif chosen.nbytes <= EAGER_LIMIT and not lazy:
+            data = chosen.asarray()
         else:
-            data = _lazy_tiff(path, index)
-    note = f"{path.name} holds {others} more series, which are not read"
+            data = lazy_series(path, chosen, index)
+        if others := len(tiff.series) - 1 if series is None and not ome else 0:
+            notes.append(
+                f"{path.name} holds {others} more series, which are not read; "
+                f"{path.name}/1 is the second"
+            )
     return Image(
         data,
         axes,
@@ -69,12 +100,125 @@ def read_tiff(path: Path, name: str, lazy: bool, axes_are_given: bool) -> Image:
         axes_from=origin,
         pixel_size=pixel_size,
         unit=unit,
-        channels=_channels(ome, axes, series.shape),
+        channels=_channels(ome, axes, data.shape),
         path=path,
-        note=note if others else "",
+        note="; ".join(notes),
         interval=interval,
         is_result=bool(ome and ome.is_result),
     )
+
+
+def ome_images(path: Path) -> tuple[frozenset[str], ...]:
+    """Return the files of each image of an OME-TIFF; empty for other files.
+
+    Only the first page is read. Damaged files are none: reading them says more.
+    """
+    try:
+        with _patience(path), tifffile.TiffFile(path) as tiff:
+            ome = _ome(path, tiff)
+    except Exception:  # noqa: BLE001 - reading it says what is wrong
+        return ()
+    return ome.images if ome else ()
+
+
+def _index(
+    path: Path, tiff: tifffile.TiffFile, ome: OmeMetadata | None, series: int | None
+) -> int:
+    """Return the number of the series to read."""
+    n = len(tiff.series)
+    if series is not None:
+        if series >= n:
+            raise BadInputError(
+                f"{path.name} has {n} series, the last is {path.name}/{n - 1}; got "
+                f"{series}"
+            )
+        return series
+    own: Sequence[int] = range(n)
+    if ome and len(ome.images) > 1:  # each file of a set has images of its own
+        by_file = [i for i, names in enumerate(ome.images) if path.name in names]
+        by_page = [i for i in own if tiff.series[i].keyframe.parent is tiff]
+        own = by_file if len(ome.images) == n else by_page or own
+    full = (i for i in own if not tiff.series[i].keyframe.is_reduced)
+    return next(full, 0)
+
+
+def _what_is_missing(
+    path: Path,
+    tiff: tifffile.TiffFile,
+    series: Any,
+    ome: OmeMetadata | None,
+    index: int,
+) -> str:
+    """Describe what a series promises and the file has not; empty if it is whole."""
+    if ome:
+        absent = names_missing(path.parent, _files(path, tiff, ome, index))
+        if absent:
+            listed = ", ".join(absent[:5]) + (" …" if absent[5:] else "")
+            return f"{len(absent)} files of its set are missing ({listed})"
+    if not ome:
+        _check_size(path, series)
+    said = tiff.imagej_metadata or {}
+    promised = int(said.get("images", 1))
+    page = series.keyframe
+    if promised > series.size // max(1, page.size):
+        room = (path.stat().st_size - page.dataoffsets[0]) // page.nbytes
+        return (
+            f"its description says {promised} planes, and the file has room for {room}"
+        )
+    whole = whole_planes(path, series)
+    if whole.all():
+        return ""
+    return f"{int(whole.sum())} of {whole.size} planes are there"
+
+
+def _files(
+    path: Path, tiff: tifffile.TiffFile, ome: OmeMetadata, index: int
+) -> list[str]:
+    """Return the names of the files that hold a series."""
+    if len(ome.images) == len(tiff.series):
+        return sorted(ome.images[index])
+    # Images whose files are missing are no series: it is one of this file.
+    return sorted(next((names for names in ome.images if path.name in names), ()))
+
+
+def _salvaged(
+    path: Path, tiff: tifffile.TiffFile, series: Any, axes: str
+) -> tuple[ArrayLike, str, str]:
+    """Return what is whole of a series: pixels, axes, and a sentence."""
+    page = series.keyframe
+    if (tiff.imagej_metadata or {}).get("images", 1) > series.size // page.size:
+        known, pixels = imagej_planes(path, tiff)
+        axes = letters_of(known, pixels.shape)[0]
+        axis, n = 0, len(pixels)
+    else:
+        whole = whole_planes(path, series)
+        if not whole.ndim or not whole.any():
+            raise BadInputError(f"{path.name}: no plane of it is whole")
+        pixels, axis, n = without_broken(_readable(path, tiff, series, whole), whole)
+    if not n:
+        raise BadInputError(f"{path.name}: nothing of it is whole along any axis")
+    words = {"T": "time points", "Z": "slices", "C": "channels"}
+    return pixels, axes, f"{n} {words.get(axes[axis], 'planes')} are used"
+
+
+def _readable(
+    path: Path, tiff: tifffile.TiffFile, series: Any, whole: NDArray[np.bool_]
+) -> NDArray[Any]:
+    """Read the whole planes of a series; the others are zeros."""
+    pixels = np.zeros(series.shape, series.dtype)
+    flat = pixels.reshape(-1, *series.keyframe.shape)
+    if series.dataoffset is None:
+        pages = pages_of(series)
+        if any(page is not None and page.parent is not tiff for page in pages):
+            return np.asarray(series.asarray())  # opens the other files again
+        for i in np.flatnonzero(whole.ravel()):
+            flat[i] = pages[int(i)].asarray()
+        return pixels
+    planes = lazy_block(path, series)
+    for at in np.ndindex(*whole.shape):
+        if whole[at]:
+            pixels[at] = planes[at]
+    return pixels
 
 
 class _Complaints(logging.Handler):
@@ -115,46 +259,13 @@ def _check_size(path: Path, series: Any) -> None:
     page = series.keyframe
     packed = page.compression != tifffile.COMPRESSION.NONE
     size, claimed = path.stat().st_size, series.size * page.bitspersample // 8
-    if claimed > size * (PACKED if packed else 1):
+    planes = series.size // max(1, page.size)
+    some = not packed and 1 < planes < MOST_PLANES and page.nbytes < size
+    if claimed > size * (PACKED if packed or some else 1):
         raise BadInputError(
             f"{path.name} is truncated or damaged: its header says {claimed:,} bytes "
             f"of pixels, and the file has {size:,} bytes"
         )
-
-
-def _check_promise(path: Path, tiff: tifffile.TiffFile, series: Any) -> None:
-    """Refuse an ImageJ stack of which the end is missing: one plane would be read."""
-    promised = int((tiff.imagej_metadata or {}).get("images", 1))
-    planes = series.size // max(1, series.keyframe.size)
-    if promised > planes:
-        whole = (path.stat().st_size - series.dataoffset) // series.keyframe.nbytes
-        raise BadInputError(
-            f"{path.name} is cut short: its description says {promised} planes, and "
-            f"the file has room for {whole}; copy or export it again"
-        )
-
-
-def _lazy_tiff(path: Path, series: int) -> ArrayLike:
-    """Open a TIFF for reading on demand; it is closed when the array is deleted."""
-    store = tifffile.imread(path, aszarr=True, series=series)
-    opened: Any = zarr.open(store, mode="r")
-    array = opened if isinstance(opened, zarr.Array) else opened["0"]
-    weakref.finalize(array, store.close)
-    return array
-
-
-def _letters(axes: str, shape: tuple[int, ...]) -> tuple[str, str]:
-    """Return our letters for tifffile's axes, and whether they are a guess."""
-    if set(axes) <= set(LETTERS) and "X" in axes:
-        return axes, "file"
-    if not axes.endswith("YX"):
-        return guess_axes(shape), "guess"
-    free = [letter for letter in "TSZC" if letter not in axes]
-    known = [a for a in axes if a in LETTERS]
-    if len(set(known)) < len(known) or len(axes) - len(known) > len(free):
-        return guess_axes(shape), "guess"
-    # those without a meaning of ours, such as positions (R), become time or samples
-    return "".join(a if a in LETTERS else free.pop(0) for a in axes), "guess"
 
 
 #: Meanings of pixel values that are one number each. Those of a palette are indices,
@@ -164,12 +275,6 @@ GREY = (
     tifffile.PHOTOMETRIC.MINISWHITE,
     tifffile.PHOTOMETRIC.PALETTE,
 )
-
-
-def _first_full(series: Sequence[Any]) -> int:
-    """Return the index of the first series that is no reduced preview; else 0."""
-    full = (i for i, s in enumerate(series) if not s.keyframe.is_reduced)
-    return next(full, 0)
 
 
 def _without_samples(path: Path, series: Any) -> str:
@@ -238,49 +343,3 @@ def _channels(
     names = ome.channels if ome else ()
     expected = shape[axes.index("C")] if "C" in axes and len(axes) == len(shape) else 1
     return names if len(names) == expected else ()
-
-
-def _ome_order(data: NDArray[Any], axes: str) -> tuple[NDArray[Any], str]:
-    """Reorder axes as OME needs them: Y and X last, samples as time points."""
-    if "Y" not in axes:
-        data, axes = data[..., None], axes + "Y"
-    order = [a for a in axes if a not in "STYX"]
-    order = [a for a in "ST" if a in axes] + order if "S" in axes else order
-    if "S" not in axes and "T" in axes:
-        order = [a for a in axes if a not in "YX"]
-    order += ["Y", "X"]
-    data = data.transpose([axes.index(a) for a in order])
-    letters = "".join(order)
-    if letters.startswith("ST"):
-        data, letters = data.reshape(-1, *data.shape[2:]), letters[1:]
-    return data, letters.replace("S", "T")
-
-
-def write_tiff(path: Path, image: Image, extra: Mapping[str, Any]) -> None:
-    """Write an OME-TIFF; `extra` goes into its description as JSON."""
-    data, axes = _ome_order(np.asarray(image.data), image.axes)
-    kind = OME_TYPES.get(data.dtype.name)
-    data = data.astype(kind) if kind else data
-    metadata: dict[str, Any] = {"axes": axes, "Name": image.name}
-    if image.channels:
-        metadata["Channel"] = {"Name": list(image.channels)}
-    if extra:
-        metadata["Description"] = json.dumps(dict(extra))
-    for letter, size in image.pixel_size.items():
-        metadata[f"PhysicalSize{letter}"] = size
-        metadata[f"PhysicalSize{letter}Unit"] = ome_name(image.unit)
-    if image.interval and "T" in image.axes:
-        metadata |= {"TimeIncrement": image.interval, "TimeIncrementUnit": "s"}
-    tifffile.imwrite(
-        path,
-        data,
-        ome=True,
-        bigtiff=data.nbytes > 3 << 30,
-        photometric="minisblack",
-        metadata=metadata,
-        compression="zlib",
-    )
-
-
-#: Substitute for each pixel type that OME lacks.
-OME_TYPES = {"int64": "float64", "uint64": "float64", "float16": "float32"}

@@ -1,0 +1,134 @@
+"""Finding images: in folders, file sets, and files or plates that hold several."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from napari_cosdd.errors import BadInputError
+from napari_cosdd.images.formats.any import SUFFIXES, TIFF_SUFFIXES, series_of
+from napari_cosdd.images.formats.ome_zarr import is_zarr, zarr_images
+from napari_cosdd.images.formats.tiff import ome_images
+
+
+class Found(NamedTuple):
+    """Images, and notes on what was left out.
+
+    Attributes
+    ----------
+    paths : list of Path
+        A file, a zarr group, or FILE/N for the series N of a file.
+    notes : tuple of str
+        Sentences for the user.
+    """
+
+    paths: list[Path]
+    notes: tuple[str, ...]
+
+
+def search(*paths: Path, recursive: bool = False) -> Found:
+    """Return the images at paths: files, folders of them, plates, FILE/N.
+
+    The files of an OME-TIFF set that make up one image are given once, by the first of
+    them; an OME-TIFF or plate with several images gives each. Other files in a folder
+    are ignored.
+
+    Parameters
+    ----------
+    *paths : Path
+        In this order; the images of a folder are sorted.
+    recursive : bool
+        Search folders in folders, too.
+
+    Raises
+    ------
+    BadInputError
+        If there is nothing at a path, it is no image, or a folder holds none.
+    """
+    finder = _Finder(recursive)
+    found = [image for path in paths for image in finder.at(path)]
+    return Found(found, tuple(finder.notes))
+
+
+def find_images(path: Path) -> list[Path]:
+    """Return the images at a path; see `search`."""
+    return search(path).paths
+
+
+class _Finder:
+    """Remembers which images of file sets were given."""
+
+    def __init__(self, recursive: bool) -> None:
+        self.recursive = recursive
+        self.notes: list[str] = []
+        self._given: set[tuple[Path, frozenset[str], int]] = set()
+
+    def at(self, path: Path) -> Iterator[Path]:
+        """Yield the images at a path that the user gave."""
+        if series_of(path) is not None:
+            yield path
+            return
+        if problem := _unusable(path):
+            raise BadInputError(problem)
+        if is_zarr(path) or path.suffix.lower() == ".zarr":
+            yield from zarr_images(path)
+        elif path.is_dir():
+            found = list(self._in_folder(path))
+            if not found and not self.notes:
+                raise BadInputError(
+                    f"the folder {path} holds no image; expected {', '.join(SUFFIXES)}"
+                )
+            yield from found
+        elif path.suffix.lower() in TIFF_SUFFIXES:
+            yield from self._in_tiff(path)
+        elif path.suffix.lower() in SUFFIXES:
+            yield path
+        else:
+            raise BadInputError(
+                f"{path.name} is not an image that can be read; expected "
+                f"{', '.join(SUFFIXES)}"
+            )
+
+    def _in_folder(self, folder: Path) -> Iterator[Path]:
+        for path in sorted(folder.iterdir()):
+            if path.name.startswith("."):
+                continue
+            named_so = path.suffix.lower() in SUFFIXES
+            if named_so and (problem := _unusable(path)):
+                self.notes.append(f"{problem}; it is left out")
+            elif path.is_dir() and (is_zarr(path) or path.suffix.lower() == ".zarr"):
+                yield from zarr_images(path)
+            elif path.is_dir():
+                if named_so:
+                    self.notes.append(f"{path} is a folder, no image; it is left out")
+                if self.recursive:
+                    yield from self._in_folder(path)
+            elif path.suffix.lower() in TIFF_SUFFIXES:
+                yield from self._in_tiff(path)
+            elif named_so:
+                yield path
+
+    def _in_tiff(self, path: Path) -> Iterator[Path]:
+        """Yield the images of a TIFF that no earlier file of its set gave."""
+        images = ome_images(path)
+        every = frozenset().union(*images)
+        own = [i for i, names in enumerate(images) if path.name in names]
+        keys = {i: (path.parent.resolve(), every, i) for i in own}
+        new = [i for i in own if keys[i] not in self._given]
+        self._given.update(keys.values())
+        if len(own) <= 1:
+            if new or not own:
+                yield path
+            return
+        for i in new:
+            yield path / str(i)
+
+
+def _unusable(path: Path) -> str:
+    """Say why there is nothing to read at a path; empty if there may be."""
+    if path.is_symlink() and not path.exists():
+        return f"{path} is a broken link"
+    if not path.exists():
+        return f"there is no file or folder {path}"
+    if not path.is_file() and not path.is_dir():
+        return f"{path} is no regular file, but a pipe, socket or device"
+    return ""
