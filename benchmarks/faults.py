@@ -31,7 +31,8 @@ from napari_cosdd.datasets.simulate import cells, stripes
 from napari_cosdd.errors import CosddError
 from napari_cosdd.images.formats.any import read_image
 from napari_cosdd.models.trained_model import TrainedModel
-from napari_cosdd.training.saving import load_state, resume_path
+from napari_cosdd.training.resume_file import load_state
+from napari_cosdd.training.saving import resume_path
 
 #: Networks and steps that take a moment each.
 TINY = [

@@ -16,6 +16,7 @@ from napari_cosdd.errors import BadInputError
 from napari_cosdd.events import Written
 from napari_cosdd.images.formats.any import read_image, write_image
 from napari_cosdd.images.image import Image
+from napari_cosdd.images.locks import locked
 from napari_cosdd.methods.cosdd_settings import COSDDConfig
 from napari_cosdd.metrics import score
 from napari_cosdd.prediction import cluster
@@ -199,6 +200,7 @@ def test_errors_are_one_sentence_and_exit_code_1(
     before = sorted(tmp_path.iterdir())
     for args, words in [
         (("train", tmp_path / "no.tif"), "there is no file or folder"),
+        (("train", "https://a.org/b.tif"), "is an address; download"),
         (("train", image, "--output", trained), "exists already"),
         (("train", image, "--axes", "TYX"), "name 3 axes"),
         (("train", tmp_path / "nan.tif"), "1 of 4096 pixels are not finite"),
@@ -265,6 +267,47 @@ def test_ctrl_c_saves_and_can_be_resumed(image, tmp_path):
     assert "stopping in good order" in rest
     assert path.exists()
     assert path.with_name("m.safetensors.resume").exists()
+
+
+def test_a_reader_of_the_output_that_leaves_ends_it_in_good_order(image, tmp_path):
+    """As in `napari-cosdd train … | head -n 3`."""
+    import subprocess
+
+    path = tmp_path / "m.safetensors"
+    args = ["train", str(image), "--output", str(path), *map(str, options())]
+    args += ["--max-steps", "100000", "--validation-every", "20"]
+    command = [sys.executable, "-u", "-m", "napari_cosdd", *args]
+    pipe = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, **pipe) as process:
+        for line in process.stdout:
+            if "validation" in line:
+                break
+        process.stdout.close()
+        assert process.wait(60) == 130
+        assert process.stderr.read() == ""
+    assert path.exists()
+    assert path.with_name("m.safetensors.resume").exists()
+
+
+def test_a_second_training_of_the_same_model_is_refused(image, tmp_path):
+    path = tmp_path / "m.safetensors"
+    with locked(path), refused("is being written by process"):
+        run("train", image, "--output", path, *options())
+    run("train", image, "--output", path, *options())
+
+
+def test_names_that_are_no_text_or_too_long_are_told_before_the_work(
+    image, trained, tmp_path
+):
+    long = tmp_path / ("m" * 240 + ".safetensors")
+    with refused("cannot be called"):
+        run("train", image, "--output", long, *options())
+    name = os.fsencode(tmp_path) + b"/caf\xe9\x1b[31m.tif"
+    os.rename(image, name)
+    said = run("denoise", trained, os.fsdecode(name), "--output", tmp_path / "out")
+    assert "\x1b" not in said
+    (mean,) = (tmp_path / "out").glob("caf*-mean.tif")
+    assert mean.name == "caf\ufffd\ufffd[31m-mean.tif"
 
 
 def test_images_of_one_name_do_not_overwrite_each_other(

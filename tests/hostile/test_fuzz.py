@@ -22,12 +22,16 @@ import torch
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
+from helpers import tiny_recipe
+from napari_cosdd import api
 from napari_cosdd.errors import BadInputError, CosddError
+from napari_cosdd.events import StepDone
 from napari_cosdd.images.formats.any import read_image, write_image
 from napari_cosdd.images.image import Image
 from napari_cosdd.models.trained_model import TrainedModel
-from napari_cosdd.training.recipe import Recipe
-from napari_cosdd.training.saving import load_state
+from napari_cosdd.training.recipe import Recipe, resumed
+from napari_cosdd.training.resume_file import load_state
+from napari_cosdd.training.saving import resume_path
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 #: Mutations of each file; more with FUZZ_CASES=5000.
@@ -136,6 +140,53 @@ def test_damaged_models_are_read_or_refused(name, tmp_path):
         event(outcome(lambda: TrainedModel.load(path)))
 
     run()
+
+
+@pytest.fixture(scope="module")
+def unfinished(tmp_path_factory):
+    """An image and the state of a training on it, stopped at its second step."""
+    folder = tmp_path_factory.mktemp("unfinished")
+    image = Image(np.random.default_rng(0).normal(size=(96, 128)), "YX")
+    path, steps = folder / "m.safetensors", []
+    job = api.prepare_run([image], tiny_recipe(max_steps=4, validation_every=1))
+    for happened in job.run(output=path, stop=lambda: len(steps) >= 2):
+        if isinstance(happened, StepDone):
+            steps.append(happened)
+    return image, path
+
+
+@given(st.data())
+@settings(fuzz, max_examples=max(60, CASES // 3))
+def test_states_of_other_releases_are_resumed_or_refused(unfinished, data):
+    """A field is missing, renamed, of another type or out of bounds."""
+    image, path = unfinished
+    source = resume_path(path)
+    whole = source.read_bytes()
+    state = torch.load(source, weights_only=True)
+    part, key = state, data.draw(st.sampled_from(sorted(state)))
+    while isinstance(part[key], dict) and part[key] and data.draw(st.booleans()):
+        part = part[key]
+        key = data.draw(st.sampled_from(sorted(part, key=str)))
+    change = data.draw(st.sampled_from(["drop", "rename", "replace"]))
+    value = part.pop(key)
+    if change == "rename":
+        part["other"] = value
+    elif change == "replace":
+        values = [None, -1, 10**30, "x", [], {}, float("nan"), True, torch.ones(2, 3)]
+        part[key] = data.draw(st.sampled_from(values))
+
+    def resume():
+        recipe, _, _ = resumed(path)
+        job = api.prepare_run([image], recipe)
+        for _ in job.run(output=path, resume=True):
+            pass
+
+    torch.save(state, source)
+    try:
+        event(outcome(resume))
+    finally:
+        source.write_bytes(whole)
+        path.unlink(missing_ok=True)
 
 
 def test_damaged_recipes_are_read_or_refused(tmp_path):

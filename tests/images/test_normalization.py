@@ -28,5 +28,24 @@ def test_a_deviation_has_a_scale_and_no_offset():
 def test_a_constant_channel_is_named():
     image = np.random.default_rng(0).normal(size=(2, 4, 4))
     image[1] = 5
-    with pytest.raises(BadInputError, match="channel 1 is constant"):
+    with pytest.raises(BadInputError, match=r"channel 1 is constant"):
         Normalization.fit([image])
+
+
+def test_small_deviations_on_large_offsets_are_no_constant():
+    noise = np.random.default_rng(0).normal(0, 0.5, (1, 64, 64))
+    fitted = Normalization.fit([1e9 + noise])
+    assert fitted.std[0] == pytest.approx(0.5, rel=0.05)
+
+
+def test_grey_levels_beyond_double_precision_are_told():
+    levels = np.full((1, 8, 8), 2**63, np.uint64)
+    levels[0, ::2] += 3
+    with pytest.raises(BadInputError, match="subtract an offset first"):
+        Normalization.fit([levels])
+
+
+def test_one_constant_channel_of_several_can_be_left_out():
+    images = np.stack([np.random.default_rng(0).normal(size=(8, 8)), np.ones((8, 8))])
+    with pytest.raises(BadInputError, match=r"channel 1 is constant .* leave it out"):
+        Normalization.fit([images])

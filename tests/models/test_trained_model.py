@@ -64,9 +64,12 @@ def test_foreign_and_damaged_files_are_refused(path, tmp_path):
     with pytest.raises(BadModelFileError, match="not written by napari-cosdd"):
         TrainedModel.load(foreign)
     bomb = struct.pack("<Q", 2**62) + b"{"
+    torch.save({"a": torch.zeros(2)}, foreign)
+    with pytest.raises(BadModelFileError, match="is a zip archive"):
+        TrainedModel.load(foreign)
     for content in (b"", b"PK\x03\x04", whole[:200], whole[:-50], bomb):
         foreign.write_bytes(content)
         with pytest.raises(BadModelFileError):
             TrainedModel.load(foreign)
-    with pytest.raises(BadModelFileError, match="no model file"):
+    with pytest.raises(BadModelFileError, match="does not exist"):
         TrainedModel.load(tmp_path / "nowhere")

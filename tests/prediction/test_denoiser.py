@@ -1,5 +1,6 @@
 from copy import deepcopy
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,11 +11,13 @@ from helpers import build
 from napari_cosdd import api
 from napari_cosdd.errors import BadInputError, BadModelFileError
 from napari_cosdd.events import Denoised, SampleDone, TileDone
-from napari_cosdd.images.image import Image
+from napari_cosdd.images.image import Image, check_pixels
+from napari_cosdd.images.stack import Stack
 from napari_cosdd.methods.cosdd import COSDD
 from napari_cosdd.models.trained_model import TrainedModel
 from napari_cosdd.prediction import sampling
 from napari_cosdd.prediction.generate import generate_images, redraw_noise
+from napari_cosdd.prediction.tiles import tiles_for
 from napari_cosdd.settings.prediction import PredictionConfig
 
 
@@ -199,3 +202,24 @@ def test_a_view_taken_back_is_the_image_but_for_its_last_pixels(model, reversibl
 
 def true_mean(model, part):
     return api.denoise(part, model, n_samples=200, seed=3).mean
+
+
+def test_results_that_are_not_finite_are_refused(model, noisy):
+    """The weights are finite, and what they give is not."""
+    wild = deepcopy(model)
+    with torch.no_grad():
+        for weights in wild.method.parameters():
+            weights.mul_(1e6)
+    with pytest.raises(BadModelFileError, match="values that are not finite"):
+        api.denoise(noisy, wild, axes="YX", n_samples=2)
+
+
+def test_what_is_too_large_is_told_before_any_list_is_made(model):
+    for shape in [(1 << 22, 1 << 22), (1 << 40, 64, 64)]:
+        pixels = SimpleNamespace(shape=shape, dtype=np.dtype("u2"))
+        endless = Image(pixels, "TYX"[-len(shape) :])
+        with pytest.raises(BadInputError, match="are the most"):
+            check_pixels(endless)
+    many = SimpleNamespace(shape=(1 << 28, 64, 64), dtype=np.dtype("u2"))
+    with pytest.raises(BadInputError, match="would be denoised in 268,435,456 tiles"):
+        tiles_for(model, Stack(many, "TYX", 2, "movie"), PredictionConfig(tile_size=64))

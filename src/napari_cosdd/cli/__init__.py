@@ -3,7 +3,6 @@
 import sys
 from typing import NoReturn
 
-from rich.console import Console
 from rich.text import Text
 
 # The order of imports sets the order of commands in `napari-cosdd --help`.
@@ -11,6 +10,7 @@ from napari_cosdd.cli import analyze, calibrate, train, denoise, generate  # iso
 from napari_cosdd.cli import check, cite, evaluate  # isort: skip  # noqa: F401
 from napari_cosdd.cli import export, demo  # isort: skip  # noqa: F401
 from napari_cosdd.cli._app import app
+from napari_cosdd.cli._console import PlainConsole
 from napari_cosdd.errors import CosddError, StoppedError
 
 
@@ -31,6 +31,6 @@ def main() -> None:
 
 
 def _complain(text: str) -> NoReturn:
-    console = Console(stderr=True, highlight=False)
+    console = PlainConsole(stderr=True, highlight=False)
     console.print(Text.assemble(("Error: ", "red"), text))
     sys.exit(1)

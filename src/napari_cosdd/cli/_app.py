@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from napari_cosdd._version import __version__
+from napari_cosdd.cli._console import PlainConsole
 from napari_cosdd.images.filling import Fill
 
 app = typer.Typer(
@@ -21,8 +21,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-#: Markup is off, since file names and messages may contain brackets.
-console = Console(markup=False, highlight=False)
+#: Where commands print.
+console = PlainConsole(markup=False, highlight=False)
 
 ImagesArgument = Annotated[
     list[Path],
@@ -83,7 +83,8 @@ ENDING = ("SIGINT", "SIGTERM", "SIGHUP")
 def stoppable() -> Iterator[Callable[[], bool]]:
     """Yield a predicate that is true after Ctrl-C; a second Ctrl-C interrupts.
 
-    The signals by which a cluster or a closed terminal ends a program count, too.
+    The signals by which a cluster or a closed terminal ends a program count, too, and
+    so does a reader of the output that is gone.
     """
     pressed = False
 
@@ -101,7 +102,7 @@ def stoppable() -> Iterator[Callable[[], bool]]:
     numbers = [getattr(signal, name) for name in names]
     before = [signal.signal(number, press) for number in numbers]
     try:
-        yield lambda: pressed
+        yield lambda: pressed or console.is_cut_off
     finally:
         for number, handler in zip(numbers, before, strict=True):
             signal.signal(number, handler)

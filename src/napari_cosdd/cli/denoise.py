@@ -72,6 +72,7 @@ def denoise(
     """
     from napari_cosdd import api
     from napari_cosdd.cli._images import found
+    from napari_cosdd.images.files import check_writable
     from napari_cosdd.prediction.cluster import Source
     from napari_cosdd.prediction.on_disk import written_before
     from napari_cosdd.prediction.outputs import outputs_of
@@ -100,7 +101,8 @@ def denoise(
     done = set()
     if file_format == "zarr" and not overwrite:
         done = {s.name for s, o in work if written_before(trained, s.open, o)}
-    output.mkdir(parents=True, exist_ok=True)
+    for _, request in work:
+        check_writable(*request.paths.values())
     with stoppable() as stop:
         for source, request in work:
             name = source.name

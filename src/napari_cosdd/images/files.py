@@ -25,21 +25,30 @@ def check_output(path: Path, overwrite: bool) -> None:
         )
 
 
-def check_writable(path: Path) -> None:
-    """Create the folder of `path` and test that it can be written to.
+def check_writable(*paths: Path) -> None:
+    """Create the folders of files and test that the files can be written.
 
     Raises
     ------
     SavingError
-        If the folder cannot be written to.
+        If a folder cannot be written to, or the name of a file is not allowed there.
     """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        probe = beside(path)
-        probe.touch(exist_ok=False)
-        probe.unlink()
-    except OSError as error:
-        raise SavingError(f"{path.parent} cannot be written to: {error}") from error
+    for path in paths:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            probe = beside(path)
+            probe.touch(exist_ok=False)
+            probe.unlink()
+        except OSError as error:
+            raise SavingError(f"{path.parent} cannot be written to: {error}") from error
+        try:
+            with suppress(FileExistsError):
+                path.touch(exist_ok=False)
+                path.unlink()
+        except (OSError, ValueError) as error:
+            raise SavingError(
+                f"a file cannot be called {path.name}: {error}; choose another name"
+            ) from error
 
 
 class atomic:

@@ -1,5 +1,6 @@
 """An image and its metadata."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,6 +12,9 @@ from napari_cosdd.images.stack import ArrayLike
 
 #: Keys of the provenance that results of a denoising carry.
 RESULT_KEYS = ("napari_cosdd", "source", "part")
+
+#: Largest plausible number of pixels: eight terabytes of 16 bits.
+MOST_PIXELS = 1 << 42
 
 
 @dataclass(frozen=True)
@@ -103,6 +107,11 @@ def check_pixels(image: Image) -> None:
         )
     if 0 in image.data.shape:
         raise BadInputError(f"{image.name} is empty: shape {image.data.shape}")
+    if math.prod(image.data.shape) > MOST_PIXELS:
+        raise BadInputError(
+            f"{image.name} says that its shape is {tuple(image.data.shape)}, which is "
+            f"{math.prod(image.data.shape):.1e} pixels; {MOST_PIXELS:.1e} are the most"
+        )
     looks_rgb = image.data.shape[-1] in (3, 4) and image.axes_from == "guess"
     if looks_rgb and len(image.data.shape) == 3:
         raise BadInputError(

@@ -10,6 +10,10 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from napari_cosdd.errors import BadInputError
 
+#: Smallest deviation in units of the mean for which double precision leaves a thousand
+#: steps.
+LEAST = 1e-12
+
 
 class Normalization(BaseModel):
     """Mean and standard deviation of each channel of the training data.
@@ -40,8 +44,11 @@ class Normalization(BaseModel):
             If a channel is constant: there is nothing to learn from.
         """
         count, mean, m2 = 0, np.zeros(1), np.zeros(1)
+        differ = np.zeros(1, bool)
         for image in images:
-            flat = image.reshape(len(image), -1).astype(np.float64)
+            levels = image.reshape(len(image), -1)
+            differ = differ | (levels != levels[:, :1]).any(1)
+            flat = levels.astype(np.float64)
             n, part = flat.shape[1], flat.mean(1)
             delta = part - mean
             total = count + n
@@ -51,11 +58,18 @@ class Normalization(BaseModel):
             count = total
         std = np.sqrt(m2 / max(count, 1))
         for channel, (m, s) in enumerate(zip(mean, std, strict=True)):
-            if not s > 1e-9 * abs(m):
+            if s > LEAST * abs(m):
+                continue
+            if differ[channel]:
                 raise BadInputError(
-                    f"channel {channel} is constant (every pixel is {m:g}); "
-                    "expected an image with signal and noise"
+                    f"the grey levels of channel {channel} are near {m:g} and differ "
+                    "by less than can be computed with; subtract an offset first"
                 )
+            others = "; leave it out" if len(std) > 1 else ""
+            raise BadInputError(
+                f"channel {channel} is constant (every pixel is {m:g}); "
+                f"expected an image with signal and noise{others}"
+            )
         return cls(mean=tuple(mean.tolist()), std=tuple(std.tolist()))
 
     def apply(self, x: NDArray[Any], ndim: int) -> NDArray[np.float32]:

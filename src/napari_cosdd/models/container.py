@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
+from zipfile import is_zipfile
 
 import torch
 from pydantic import BaseModel
@@ -134,7 +135,13 @@ def open_container(path: Path, content: Content) -> Iterator[Container]:
         hold `content`.
     """
     if not path.is_file():
-        raise BadModelFileError(f"there is no model file {path}")
+        kind = "is no regular file" if path.exists() else "does not exist"
+        raise BadModelFileError(f"the model file {path} {kind}")
+    if is_zipfile(path):
+        raise BadModelFileError(
+            f"{path.name} is a zip archive, as PyTorch and bioimage.io write them; "
+            "expected a model file of napari-cosdd (.safetensors)"
+        )
     try:
         with safe_open(path, framework="pt") as file:
             metadata = _metadata(path, file.metadata() or {})
@@ -156,7 +163,7 @@ def _metadata(path: Path, texts: Mapping[str, str]) -> Mapping[str, Any]:
         raise BadModelFileError(f"{path.name}: its settings are implausibly large")
     try:
         metadata = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BadModelFileError(f"{path.name}: its settings are damaged") from error
     if not isinstance(metadata, dict):
         raise BadModelFileError(f"{path.name}: its settings are damaged")

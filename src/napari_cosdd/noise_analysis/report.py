@@ -30,6 +30,8 @@ Source = Literal["flat patches", "region", "frame differences", "residual"]
 PLANES, SIDE = 12, 2048
 #: Sides of flat patches, pixels, in the order in which they are tried.
 SIZES = (64, 32, 24)
+#: Smallest side of an image in which noise is measured, pixels.
+SMALLEST = 12
 #: Standard error below which the first clean size is taken.
 SURE = 0.02
 
@@ -197,6 +199,11 @@ def _planes(
     chosen = range(min(stack.n_images, PLANES)) if consecutive else np.unique(spread)
     if region is not None:
         _check_inside(region, stack)
+    elif min(stack.size) < SMALLEST:
+        raise BadInputError(
+            f"{stack.name} has {' × '.join(map(str, stack.size))} pixels (y, x); the "
+            f"noise is measured in images of {SMALLEST} × {SMALLEST} at least"
+        )
     region = region or tuple(
         slice(max(0, (s - SIDE) // 2), max(0, (s - SIDE) // 2) + min(s, SIDE))
         for s in stack.size

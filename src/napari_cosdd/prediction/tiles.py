@@ -1,5 +1,6 @@
 """The tiles of an image for a model: cutting, reading and writing."""
 
+import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -8,7 +9,7 @@ import torch
 from torch import Tensor
 
 from napari_cosdd.datasets.spec import DataSpec
-from napari_cosdd.errors import BadInputError
+from napari_cosdd.errors import BadInputError, BadModelFileError
 from napari_cosdd.images.normalization import as_type
 from napari_cosdd.images.stack import Stack
 from napari_cosdd.methods.outputs import Output
@@ -19,16 +20,32 @@ from napari_cosdd.settings.prediction import PredictionConfig
 
 #: Depth of a volume's tile, in units of the network's stride along z.
 DEEP = 32
+#: Largest number of tiles of a prediction; a second each takes weeks.
+MOST_TILES = 5_000_000
 
 
 def tiles_for(
     model: TrainedModel, source: Stack, config: PredictionConfig
 ) -> list[Tile]:
-    """Return the tiles of an image for a model and settings."""
+    """Return the tiles of an image for a model and settings.
+
+    Raises
+    ------
+    BadInputError
+        If there are too many of them.
+    """
     multiple = model.method.tile_multiple()
     size = [config.tile_size] * len(multiple)
     if len(size) == 3:
         size[0] = DEEP * multiple[0]
+    least = source.n_images * math.prod(
+        n // s for n, s in zip(source.size, size, strict=True)
+    )
+    if least > MOST_TILES:
+        raise BadInputError(
+            f"{source.name} would be denoised in {least:,} tiles; at most "
+            f"{MOST_TILES:,} can be kept account of: give a part of it"
+        )
     return tile_grid(source.size, size, _margin(model, config), multiple)
 
 
@@ -88,11 +105,23 @@ class TileTarget(NamedTuple):
     tile: Tile
 
     def write(self, targets: Targets, output: Output, values: Tensor) -> None:
-        """Write an output of the tile, (c, *read), if it has a target."""
+        """Write an output of the tile, (c, *read), if it has a target.
+
+        Raises
+        ------
+        BadModelFileError
+            If a value is not finite.
+        """
         target = targets.get(output)
         if target is None:
             return
         pixels = values[(slice(None), *self.tile.inner)].cpu().numpy()
+        if not np.isfinite(pixels).all():
+            raise BadModelFileError(
+                f"the model gives {output.name} values that are not finite (NaN or "
+                f"infinite) in image {self.image}: its weights or its scale are "
+                "damaged, or the image is far outside what it was trained on"
+            )
         if output.units == "levels":
             pixels = self.spec.results.invert(pixels, self.spec.ndim)
         elif output.units == "scale":

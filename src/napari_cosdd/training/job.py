@@ -12,7 +12,7 @@ from napari_cosdd.datasets.summary import TrainedOn
 from napari_cosdd.devices import choose_device
 from napari_cosdd.events import Event, Warned
 from napari_cosdd.images.files import check_writable
-from napari_cosdd.images.locks import locked
+from napari_cosdd.images.locks import lock_file, locked
 from napari_cosdd.methods.base import Method
 from napari_cosdd.methods.registry import get_method
 from napari_cosdd.methods.values import Assets
@@ -22,6 +22,7 @@ from napari_cosdd.training.estimate import TrainingEstimate, estimate_training
 from napari_cosdd.training.loop import train
 from napari_cosdd.training.recipe import Recipe
 from napari_cosdd.training.run import TrainingRun
+from napari_cosdd.training.saving import resume_path
 
 
 @dataclass(frozen=True)
@@ -126,7 +127,7 @@ class TrainingJob:
         if output is None or not run.saver.writes:
             yield from train(run, resume=resume, stop=stop)
             return
-        check_writable(output)
+        check_writable(output, resume_path(output), lock_file(output))
         with locked(output) as (lock, note):
             if note:
                 yield Warned(note)

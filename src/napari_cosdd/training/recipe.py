@@ -12,7 +12,7 @@ from pydantic import (
     model_validator,
 )
 
-from napari_cosdd.errors import BadInputError, BadModelFileError, in_words
+from napari_cosdd.errors import BadInputError, in_words
 from napari_cosdd.images.files import atomic
 from napari_cosdd.methods.base import MethodConfig
 from napari_cosdd.methods.registry import DEFAULT, get_method
@@ -21,7 +21,8 @@ from napari_cosdd.models.noise_model_file import from_plain
 from napari_cosdd.models.shipped import usual_preset
 from napari_cosdd.models.trained_model import TrainedModel
 from napari_cosdd.settings.training import TrainingConfig
-from napari_cosdd.training.saving import load_state, resume_path
+from napari_cosdd.training.resume_file import load_state, unusable
+from napari_cosdd.training.saving import resume_path
 
 ConfigT = TypeVar("ConfigT", bound=MethodConfig)
 
@@ -156,7 +157,7 @@ def resumed(model: Path) -> tuple[Recipe[Any], TrainedModel | None, Assets]:
     """
     path = resume_path(model)
     state = load_state(path)
-    try:
+    with unusable(path):
         recipe: Recipe[Any] = Recipe.model_validate(state["recipe"])
         init, noise = state.get("init_model"), state.get("noise_model")
         return (
@@ -164,10 +165,6 @@ def resumed(model: Path) -> tuple[Recipe[Any], TrainedModel | None, Assets]:
             None if init is None else TrainedModel.from_plain(init),
             Assets(None if noise is None else from_plain(noise)),
         )
-    except (KeyError, ValueError, RuntimeError) as error:
-        raise BadModelFileError(
-            f"{path.name} cannot be resumed from: its settings are damaged"
-        ) from error
 
 
 def check_init_model(

@@ -20,6 +20,7 @@ from napari_cosdd.training.distributed import Processes
 from napari_cosdd.training.memory import Fit, fit_to_memory
 from napari_cosdd.training.recipe import Recipe
 from napari_cosdd.training.recovery import Recovery
+from napari_cosdd.training.resume_file import unusable
 from napari_cosdd.training.saving import (
     Saver,
     plain_generator_state,
@@ -142,19 +143,22 @@ class TrainingRun:
         Raises
         ------
         BadModelFileError
-            If there is no state, or it belongs to another training.
+            If there is no state, or it is damaged or belongs to another training.
         """
         saved = self.saver.restore(self._identity())
-        self.stepper.restore(saved["stepper"])
-        self.recovery = Recovery(**saved["recovery"])
-        set_generator_state(self.rng, saved["crops"])
-        state = dict(saved["state"])
-        best, reference = state.pop("best"), state.pop("reference")
-        self.state = TrainingState(
-            best=BestWeights(**best),
-            reference=None if reference is None else Reference(**reference),
-            **state,
-        )
+        with unusable(self.saver.state_path):
+            state = dict(saved["state"])
+            best, reference = state.pop("best"), state.pop("reference")
+            self.state = TrainingState(
+                best=BestWeights(**best),
+                reference=None if reference is None else Reference(**reference),
+                **state,
+            )
+            self.best_model()  # whether its weights fit is seen here, not at the end
+            self.stepper.restore(self.state.sound)  # likewise
+            self.stepper.restore(saved["stepper"])
+            self.recovery = Recovery(**saved["recovery"])
+            set_generator_state(self.rng, saved["crops"])
 
     def snapshot(self) -> dict[str, Any]:
         """Return the state that `restore` needs, as plain values and tensors."""

@@ -15,10 +15,7 @@ import torch
 from napari_cosdd.errors import BadModelFileError, SavingError
 from napari_cosdd.images.files import atomic
 from napari_cosdd.models.trained_model import TrainedModel
-from napari_cosdd.training.resume_0_1 import converted
-
-#: Version of the resume state. Files of 0.1.0 have none; they are converted.
-FORMAT_VERSION = 2
+from napari_cosdd.training.resume_file import FORMAT_VERSION, load_state
 
 
 def resume_path(model: Path) -> Path:
@@ -49,6 +46,21 @@ class Saver:
         #: training ends with a model; the resume state holds the best one until then.
         self.replaces = path is not None and path.exists()
         self._last = time.monotonic()
+
+    @property
+    def state_path(self) -> Path:
+        """Path of the resume state.
+
+        Raises
+        ------
+        BadModelFileError
+            If there is no model file.
+        """
+        if self.path is None:
+            raise BadModelFileError(
+                "to resume, give the model file of the interrupted training"
+            )
+        return resume_path(self.path)
 
     @property
     def due(self) -> bool:
@@ -92,11 +104,7 @@ class Saver:
         BadModelFileError
             If there is no state, or it belongs to another training.
         """
-        if self.path is None:
-            raise BadModelFileError(
-                "to resume, give the model file of the interrupted training"
-            )
-        path = resume_path(self.path)
+        path = self.state_path
         state = load_state(path)
         if state.get("identity") != identity:
             raise BadModelFileError(
@@ -139,29 +147,6 @@ class Saver:
         if not can_go_on:
             forget_state(self.path)
         return self.path
-
-
-def load_state(path: Path) -> dict[str, Any]:
-    """Read a resume state without unpickling objects.
-
-    Raises
-    ------
-    BadModelFileError
-        If the file is missing or damaged.
-    """
-    if not path.exists():
-        model = path.name.removesuffix(".resume")
-        raise BadModelFileError(
-            f"there is nothing to resume beside {model}: its training was completed "
-            "or never started; --init-model starts a new one from its weights"
-        )
-    try:
-        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        return state if "version" in state else converted(state)
-    except Exception as error:
-        raise BadModelFileError(
-            f"{path.name} cannot be resumed from: {type(error).__name__}"
-        ) from error
 
 
 def reserve(model: Path) -> bool:

@@ -329,8 +329,17 @@ class Stepper:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Restore a state."""
+        """Restore a state.
+
+        Raises
+        ------
+        ValueError, RuntimeError, KeyError, TypeError
+            If it is not the state of such a stepper.
+        """
         self.recorded.forget()
+        shapes = [a.shape for a in self.average.average]
+        if [a.shape for a in state["average"]] != shapes:
+            raise ValueError("the averaged weights are of other networks")
         self.method.load_state_dict(state["weights"])
         with torch.no_grad():
             torch._foreach_copy_(

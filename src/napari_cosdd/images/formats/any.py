@@ -1,5 +1,6 @@
 """Reading and writing TIFF, OME-TIFF, BigTIFF, Zarr, OME-Zarr and npy."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from napari_cosdd.errors import BadInputError, NotEnoughMemoryError
+from napari_cosdd.errors import BadInputError, NotEnoughMemoryError, SavingError
 from napari_cosdd.images.axes import check_axes, guess_axes
 from napari_cosdd.images.files import atomic
 from napari_cosdd.images.formats.ome_zarr import is_zarr, read_zarr, write_zarr
@@ -41,7 +42,8 @@ def stem(path: Path) -> str:
         if name.lower().endswith(suffix):
             name = name[: -len(suffix)]
             break
-    return "-".join([name, *inside])
+    # Bytes that are no text would fail later, where names are written or shown.
+    return re.sub("[\ud800-\udfff\x00-\x1f\x7f]", "\ufffd", "-".join([name, *inside]))
 
 
 def read_image(
@@ -131,12 +133,20 @@ def write_image(
         Axes and pixel size go into the metadata.
     extra : mapping, optional
         Provenance, put into the description as JSON.
+
+    Raises
+    ------
+    SavingError
+        If it cannot be written; nothing is left behind.
     """
-    if path.suffix == ".zarr":
-        write_zarr(path, image, extra or {})
-        return
-    with atomic(path) as temporary:
-        if path.suffix == ".npy":
-            np.save(temporary, np.asarray(image.data))
-        else:
-            write_tiff(temporary, image, extra or {})
+    try:
+        if path.suffix == ".zarr":
+            write_zarr(path, image, extra or {})
+            return
+        with atomic(path) as temporary:
+            if path.suffix == ".npy":
+                np.save(temporary, np.asarray(image.data))
+            else:
+                write_tiff(temporary, image, extra or {})
+    except OSError as error:
+        raise SavingError(f"{path} could not be written: {error}") from error

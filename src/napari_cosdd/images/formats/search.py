@@ -1,5 +1,6 @@
 """Finding images: in folders, file sets, and files or plates that hold several."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -125,6 +126,8 @@ class _Finder:
 
 def _unusable(path: Path) -> str:
     """Say why there is nothing to read at a path; empty if there may be."""
+    if re.match(r"[a-z0-9+]+:/", str(path)):
+        return f"{path} is an address; download the image and give the file"
     if path.is_symlink() and not path.exists():
         return f"{path} is a broken link"
     if not path.exists():
