@@ -12,6 +12,7 @@ from benchmarks import (
     fmd,
     gpu,
     limit,
+    movie,
     pretrained,
     quality,
     real,
@@ -120,6 +121,17 @@ def fmd_command(
 ) -> None:
     """Score published images with repeats (FMD) by the PSNR as published."""
     fmd.run(console, kinds.split(","), methods.split(","), minutes, seed)
+
+
+@app.command("movie")
+def movie_command(
+    minutes: Annotated[
+        float, typer.Option(help="Training time; 0: as long as the preset.")
+    ] = 0.0,
+    seed: Seed = 0,
+) -> None:
+    """Measure brightness and amplitudes of a simulated calcium movie."""
+    movie.run(console, minutes, seed)
 
 
 @app.command("gui")

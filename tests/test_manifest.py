@@ -28,7 +28,8 @@ def test_every_command_can_be_imported(manifest):
 def test_every_contribution_names_a_declared_command(manifest):
     declared = {c.id for c in manifest.contributions.commands}
     contributions = manifest.contributions
-    named = [*contributions.sample_data, *contributions.widgets, *contributions.readers]
+    named = [*contributions.sample_data, *contributions.widgets]
+    named += [*contributions.readers, *contributions.writers]
     named += [item for items in contributions.menus.values() for item in items]
     assert {contribution.command for contribution in named} == declared
 
