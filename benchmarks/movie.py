@@ -35,7 +35,7 @@ def run(console: Console, minutes: float, seed: int) -> None:
         )
     job = api.prepare_run([api.Image(noisy, "TYX")], recipe)
     last: Any = list(job.run())[-1]
-    settings = {"axes": "TYX", "n_samples": 16, "device": "cpu"}
+    settings: dict[str, Any] = {"axes": "TYX", "n_samples": 16, "device": "cpu"}
     whole = api.denoise(noisy, last.result, tile_size=SIDE, **settings).mean
     tiled = api.denoise(noisy, last.result, tile_size=TILE, **settings).mean
     found = {

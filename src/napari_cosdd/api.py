@@ -27,6 +27,7 @@ from napari_cosdd.images.inputs import (
     one_image,
     stack_of,
 )
+from napari_cosdd.images.selection import Selected
 from napari_cosdd.images.stack import Stack
 from napari_cosdd.methods.advice import Recommendation
 from napari_cosdd.methods.advice import recommend as recommend_for
@@ -199,6 +200,7 @@ def fit(
     preset: str | None = None,
     ndim: int = 2,
     fill: Fill | None = None,
+    region: Selected | None = None,
     noise_model: NoiseModel | Path | str | None = None,
     init_model: TrainedModel | Path | str | None = None,
     output: Path | str | None = None,
@@ -224,6 +226,9 @@ def fit(
     fill : {"nothing", "missing", "outliers"}
         Pixels to fill: those that are not finite, or outliers as well; they do not
         count in the training.
+    region : rectangle, mask or file, optional
+        The part of every image to learn from: slices of y and x, a mask (y, x), its
+        file, or "y0:y1,x0:x1".
     noise_model : NoiseModel or path, optional
         For methods that need one; from `calibrate`.
     init_model : TrainedModel or path, optional
@@ -262,6 +267,7 @@ def fit(
         assets=opened_assets(noise_model),
         ndim=ndim,
         fill=fill,
+        region=region,
         init_model=init,
     )
     for event in job.run(output=None if output is None else Path(output)):
@@ -279,6 +285,7 @@ def denoise(
     *,
     axes: str | None = None,
     fill: Fill | None = None,
+    region: Selected | None = None,
     on_event: Callable[[Event], object] | None = None,
     **settings: Any,
 ) -> Prediction:
@@ -295,6 +302,8 @@ def denoise(
     fill : {"nothing", "missing", "outliers"}, optional
         Pixels to fill: those that are not finite, or outliers (hot and dead pixels,
         cosmic rays) as well. Default: nothing, or as in the model's training.
+    region : rectangle, mask or file, optional
+        The part to denoise, as in `fit`; elsewhere the image stays as it is.
     on_event : callable, optional
         Called with each event.
     **settings
@@ -315,7 +324,7 @@ def denoise(
     trained = opened_model(model)
     config = PredictionConfig.from_values(settings)
     opened = one_image(image, axes)
-    for event in denoising(trained, opened, config, fill=fill):
+    for event in denoising(trained, opened, config, fill=fill, region=region):
         if on_event is not None:
             on_event(event)
         if isinstance(event, Denoised):

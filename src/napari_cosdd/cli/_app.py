@@ -48,6 +48,13 @@ SalvageOption = Annotated[
         "are missing.",
     ),
 ]
+RegionOption = Annotated[
+    str | None,
+    typer.Option(
+        help="The part to use: y0:y1,x0:x1 in pixels, or a mask file of the same size, "
+        "not zero where the image is to be used.",
+    ),
+]
 FillOption = Annotated[
     Fill | None,
     typer.Option(

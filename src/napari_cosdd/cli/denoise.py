@@ -12,6 +12,7 @@ from napari_cosdd.cli._app import (
     ImagesArgument,
     OverwriteOption,
     RecursiveOption,
+    RegionOption,
     SalvageOption,
     app,
     console,
@@ -46,6 +47,7 @@ def denoise(
         str, typer.Option("--format", help="tif, zarr or npy.")
     ] = "tif",
     fill: FillOption = None,
+    region: RegionOption = None,
     salvage: SalvageOption = False,
     recursive: RecursiveOption = False,
     share: Annotated[
@@ -84,12 +86,17 @@ def denoise(
         raise BadInputError(
             "--share and --scheduler need --format zarr: machines share images on disk"
         )
+    if region and file_format == "zarr":
+        raise BadInputError(
+            "--region goes with --format tif or npy: with zarr the whole image is done"
+        )
     trained = api.load(model)
     config = api.PredictionConfig.from_values(settings)
     paths = found(images, recursive)
     names = api.distinct_names(paths)
     outputs = outputs_of(trained.method, config)
     made_by = made_with(model.name, trained, config, trained.filling(fill))
+    made_by |= {"region": region} if region else {}
     work = []
     for path, name in zip(paths, names, strict=True):
         # Existing zarr results may be of an interrupted run; they are compared below.
@@ -97,7 +104,9 @@ def denoise(
         # Absolute paths, since cluster workers may have other working directories.
         places = result_paths(output.absolute(), name, outputs, file_format, replace)
         source = Source(model.absolute(), path.absolute(), axes, name, salvage)
-        work.append((source, DenoiseRequest(places, config, made_by, dtype, fill)))
+        work.append(
+            (source, DenoiseRequest(places, config, made_by, dtype, fill, region))
+        )
     done = set()
     if file_format == "zarr" and not overwrite:
         done = {s.name for s, o in work if written_before(trained, s.open, o)}
@@ -187,6 +196,7 @@ def _in_memory(
         request.config,
         dtype=request.dtype,
         fill=request.fill,
+        region=request.region,
         stop=stop,
     )
     prediction = show_denoising(console, source.name, events)

@@ -11,6 +11,7 @@ from napari_cosdd.cli._app import (
     ImagesArgument,
     OverwriteOption,
     RecursiveOption,
+    RegionOption,
     SalvageOption,
     app,
     console,
@@ -69,6 +70,7 @@ def train(
         ),
     ] = 2,
     fill: FillOption = None,
+    region: RegionOption = None,
     salvage: SalvageOption = False,
     recursive: RecursiveOption = False,
     resume: Annotated[
@@ -123,6 +125,7 @@ def train(
             assets=assets,
             ndim=ndim,
             fill=fill or "nothing",
+            region=region,
             init_model=init or first_model,
             stop=stop,
         )

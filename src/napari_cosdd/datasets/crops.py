@@ -18,6 +18,9 @@ from napari_cosdd.images.axes import Region
 #: only, which all have borders near, may fail inside large images.
 VALIDATION_CROPS, LARGER, LARGEST = 4, 4, 512
 
+#: Share of a crop that should be selected, and number of places that are tried for it.
+ENOUGH, TRIES = 0.25, 10
+
 Floats = NDArray[np.float32]
 Known = NDArray[np.bool_] | None
 
@@ -134,7 +137,7 @@ class CropSampler:
         """Return the places of `n` random training crops."""
         chosen = rng.choice(len(self.parts.train), size=n, p=self._weights)
         blocks = [self.parts.train[i] for i in chosen]
-        starts = [_start(block, self.crop, rng) for block in blocks]
+        starts = [self._start(block, self.crop, rng) for block in blocks]
         flips = [
             tuple(a for a in self.symmetries if rng.random() < 0.5) for _ in blocks
         ]
@@ -185,8 +188,26 @@ class CropSampler:
         n = len(blocks)
         order = [int(i) for i in rng.permutation(n)]
         chosen = [order[i % n] for i in range(VALIDATION_CROPS)]
-        places = [Place(blocks[i], _start(blocks[i], size, rng), ()) for i in chosen]
+        places = [
+            Place(blocks[i], self._start(blocks[i], size, rng), ()) for i in chosen
+        ]
         return Crops.stacked([self._cut(place, size) for place in places])
+
+    def _start(
+        self, block: Block, size: tuple[int, ...], rng: np.random.Generator
+    ) -> tuple[int, ...]:
+        """Return the first pixel of a random crop with enough selected pixels."""
+        stack, tried = self.pairs[block.stack].noisy, []
+        for _ in range(TRIES):
+            start = _start(block, size, rng)
+            region = tuple(slice(a, a + s) for a, s in zip(start, size, strict=True))
+            selected = stack.selected(region)
+            if selected is None:
+                return start
+            tried.append((float(selected.mean()), start))
+            if tried[-1][0] >= ENOUGH:
+                return start
+        return max(tried)[1]
 
     def _cut(self, place: Place, size: tuple[int, ...]) -> Crops:
         """Return one crop, (c, *spatial)."""
@@ -195,11 +216,11 @@ class CropSampler:
             slice(a, a + s) for a, s in zip(place.start, size, strict=True)
         )
         pair, spec = self.pairs[block.stack], self.spec
-        pixels, known = pair.noisy.read_known(block.image, region)
+        pixels, known = pair.noisy.read_counted(block.image, region)
         noisy = spec.normalization.apply(pixels, spec.ndim)
         target = None
         if pair.target is not None:
-            pixels, also_known = pair.target.read_known(block.image, region)
+            pixels, also_known = pair.target.read_counted(block.image, region)
             target = spec.results.apply(pixels, spec.ndim)
             known = _both(known, also_known)
         weight = None if known is None else known.astype(np.float32)

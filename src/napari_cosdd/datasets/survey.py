@@ -49,13 +49,23 @@ def pixels(stacks: Sequence[Stack]) -> Iterator[NDArray[Any]]:
             yield stack.read(n, region)
 
 
-def _known_pixels(
+def _selected_pixels(
     stacks: Sequence[Stack],
 ) -> Iterator[tuple[NDArray[Any], NDArray[np.bool_] | None]]:
-    """Yield the pixels of all stacks box by box, and the mask of those not filled."""
+    """Yield the pixels to use box by box, and the mask of those not filled.
+
+    Where only some pixels of a box are used, these come in a line, (c, n).
+    """
     for stack in stacks:
         for n, region in boxes(stack):
-            yield stack.read_known(n, region)
+            part, known = stack.read_known(n, region)
+            selected = stack.selected(region)
+            if selected is None:
+                yield part, known
+            elif selected.any():
+                chosen = (slice(None), ..., selected)
+                line = None if known is None else known[chosen].reshape(len(part), -1)
+                yield part[chosen].reshape(len(part), -1), line
 
 
 def check_finite(stacks: Sequence[Stack]) -> None:
@@ -115,7 +125,7 @@ class Survey:
         StoppedError
             Once `stop` returns True.
         """
-        for part, known in _known_pixels(stacks):
+        for part, known in _selected_pixels(stacks):
             if stop():
                 raise StoppedError("stopped while the images were being read")
             self.n_filled += 0 if known is None else int(np.count_nonzero(~known))

@@ -39,7 +39,7 @@ class FilledStack(Stack):
 
     Parameters
     ----------
-    data, axes, ndim, name
+    data, axes, ndim, name, selection
         As of a `Stack`.
     fill : {"missing", "outliers"}
         Pixels to fill.
@@ -57,8 +57,9 @@ class FilledStack(Stack):
         ndim: int,
         fill: Fill,
         name: str = "the image",
+        selection: NDArray[np.bool_] | None = None,
     ) -> None:
-        super().__init__(data, axes, ndim, name)
+        super().__init__(data, axes, ndim, name, selection)
         if fill == "outliers" and ndim == 1:
             raise BadInputError("outliers are found in planes, not in lines")
         self.fill = fill

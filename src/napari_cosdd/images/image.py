@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_cosdd.errors import BadInputError
 from napari_cosdd.images.stack import ArrayLike
@@ -45,6 +46,8 @@ class Image:
         A warning about the reading, for the user; may be empty.
     is_result : bool
         Whether the file says that it is a result of this package's denoising.
+    selection : ndarray of bool, shape (y, x), or None
+        Pixels to use; None: all.
     """
 
     data: ArrayLike
@@ -58,6 +61,7 @@ class Image:
     note: str = ""
     interval: float | None = None
     is_result: bool = False
+    selection: NDArray[np.bool_] | None = None
 
     @property
     def doubts(self) -> tuple[str, ...]:
@@ -82,6 +86,7 @@ class Image:
             channels=self.channels if len(self.channels) == n else (),
             path=None,
             note="",
+            selection=None,
         )
 
 

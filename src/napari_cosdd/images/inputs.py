@@ -141,8 +141,8 @@ def stack_of(image: Image, ndim: int, fill: Fill) -> Stack:
     if fill not in FILLS:
         raise BadInputError(f"fill {fill!r}: expected one of {', '.join(FILLS)}")
     if fill == "nothing":
-        return Stack(image.data, image.axes, ndim, image.name)
-    return FilledStack(image.data, image.axes, ndim, fill, image.name)
+        return Stack(image.data, image.axes, ndim, image.name, image.selection)
+    return FilledStack(image.data, image.axes, ndim, fill, image.name, image.selection)
 
 
 def distinct_names(paths: Sequence[Path]) -> list[str]:

@@ -45,6 +45,8 @@ class Stack:
         Spatial axes of the method: 1 (X), 2 (YX) or 3 (ZYX).
     name : str
         Name of the image, for errors.
+    selection : ndarray of bool, shape (y, x), optional
+        Pixels to use; default: all.
 
     Attributes
     ----------
@@ -55,10 +57,16 @@ class Stack:
     """
 
     def __init__(
-        self, data: ArrayLike, axes: str, ndim: int, name: str = "the image"
+        self,
+        data: ArrayLike,
+        axes: str,
+        ndim: int,
+        name: str = "the image",
+        selection: NDArray[np.bool_] | None = None,
     ) -> None:
         self.data = data
         self.name = name
+        self.selection = selection
         self.axes = check_axes(axes, data.shape)
         missing = [a for a in SPATIAL[ndim] if a not in self.axes]
         if missing:
@@ -118,6 +126,27 @@ class Stack:
         The mask is None if all pixels are measured.
         """
         return self.read(n, region), None
+
+    def selected(self, region: Region | None = None) -> NDArray[np.bool_] | None:
+        """Return which pixels of a region to use, (y, x); None: all."""
+        if self.selection is None:
+            return None
+        part = self.selection if region is None else self.selection[region[-2:]]
+        return None if part.all() else part
+
+    def read_counted(
+        self, n: int, region: Region | None = None
+    ) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
+        """Return a region of image `n`, and the mask of measured pixels to use.
+
+        The mask is None if it includes all pixels.
+        """
+        pixels, known = self.read_known(n, region)
+        selected = self.selected(region)
+        if selected is None:
+            return pixels, known
+        used = np.broadcast_to(selected, pixels.shape)
+        return pixels, used if known is None else known & used
 
     def boxes(
         self, n_images: int, per_axis: int, side: int

@@ -130,10 +130,10 @@ def report(
         correlation = _of_frames(planes)
     else:
         source = "flat patches"
-        correlation = _of_flat_patches(planes)
+        correlation = _of_flat_patches(_where_selected(planes, stack))
     facts = facts_of(correlation)
     axis = None if facts.axis == "none" else facts.axis
-    first = planes[0][0]
+    first = _where_selected(planes, stack)[0][0]
     if region is not None:
         first = without_outliers(_planes(stack, None)[0][0])[0]
     dependence = variance_of_image(first, axis)
@@ -204,10 +204,7 @@ def _planes(
             f"{stack.name} has {' × '.join(map(str, stack.size))} pixels (y, x); the "
             f"noise is measured in images of {SMALLEST} × {SMALLEST} at least"
         )
-    region = region or tuple(
-        slice(max(0, (s - SIDE) // 2), max(0, (s - SIDE) // 2) + min(s, SIDE))
-        for s in stack.size
-    )
+    region = region or _middle(stack)
     planes = np.stack([stack.read(int(n), region) for n in chosen], 1)
     if not np.isfinite(planes).all():
         raise BadInputError(
@@ -215,6 +212,19 @@ def _planes(
             "(--fill missing, fill='missing') or choose another region"
         )
     return planes
+
+
+def _middle(stack: Stack) -> Region:
+    """Return the middle of the planes, `SIDE` pixels wide at most."""
+    starts = [max(0, (s - SIDE) // 2) for s in stack.size]
+    sizes = zip(starts, stack.size, strict=True)
+    return tuple(slice(a, a + min(s, SIDE)) for a, s in sizes)
+
+
+def _where_selected(planes: NDArray[Any], stack: Stack) -> NDArray[Any]:
+    """Return the middle of the planes (c, n, y, x) with NaN where not selected."""
+    selected = stack.selected(_middle(stack))
+    return planes if selected is None else np.where(selected, planes, np.nan)
 
 
 def _check_inside(region: Region, stack: Stack) -> None:

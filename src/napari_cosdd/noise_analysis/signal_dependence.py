@@ -49,12 +49,13 @@ def variance_of_image(
     Parameters
     ----------
     plane : ndarray, shape (y, x)
-        Image.
+        Image; NaN where it is not to be used.
     axis : {"x", "y", None}
         Axis along which the noise is correlated.
     """
     values = plane.astype(np.float64)
-    step = 1.0 if (values == np.rint(values)).all() else 0.0
+    whole = (values == np.rint(values)) | np.isnan(values)
+    step = 1.0 if whole.all() else 0.0
     if step:  # dithered: differences of integers are too coarse for a median
         values += np.random.default_rng(0).uniform(-step / 2, step / 2, values.shape)
     if axis == "y":
@@ -74,6 +75,8 @@ def _binned(
     median_factor: float | None = None,
     added: float = 0.0,
 ) -> SignalDependence:
+    there = np.isfinite(signal) & np.isfinite(squares)
+    signal, squares = signal[there], squares[there]
     low, high = np.quantile(signal, [0.005, 0.995])
     edges = np.linspace(low, high, n_bins + 1)
     index = np.digitize(signal, edges) - 1

@@ -25,7 +25,7 @@ def flat_patches(
     Parameters
     ----------
     planes : ndarray, shape (n, y, x)
-        Images.
+        Images; NaN where they are not to be used.
     size : int
         Side of a patch, pixels; at most the size of the image.
 
@@ -39,13 +39,12 @@ def flat_patches(
     size = min(size, *planes.shape[1:])
     candidates = []
     for n, plane in enumerate(planes.astype(np.float64)):
-        coarse = ndimage.gaussian_filter(plane, 4)
-        fine = plane - ndimage.gaussian_filter(plane, 1.5)
+        coarse, fine = _smooth(plane, 4), plane - _smooth(plane, 1.5)
         for y in range(0, plane.shape[0] - size + 1, size):
             for x in range(0, plane.shape[1] - size + 1, size):
                 box = (slice(y, y + size), slice(x, x + size))
                 noise = fine[box].var()
-                if noise > 0:
+                if noise > 0:  # not so if a pixel is NaN
                     candidates.append((detrended(coarse[box]).var() / noise, n, y, x))
     if not candidates:
         raise BadInputError("the image is constant everywhere: it holds no noise")
@@ -57,6 +56,16 @@ def flat_patches(
         for n, y, x in corners
     ]
     return patches, corners
+
+
+def _smooth(plane: NDArray[np.float64], width: float) -> NDArray[np.float64]:
+    """Return a plane after a Gaussian blur that passes over NaN."""
+    there = np.isfinite(plane)
+    if there.all():
+        return np.asarray(ndimage.gaussian_filter(plane, width))
+    weight = ndimage.gaussian_filter(there.astype(float), width)
+    total = ndimage.gaussian_filter(np.where(there, plane, 0), width)
+    return np.asarray(np.where(there, total / np.maximum(weight, 1e-9), np.nan))
 
 
 def frame_differences(frames: NDArray[Any]) -> NDArray[np.float64]:

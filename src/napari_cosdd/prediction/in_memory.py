@@ -18,6 +18,7 @@ from napari_cosdd.events import Allocated, Denoised, Event, Warned
 from napari_cosdd.images.filling import Fill
 from napari_cosdd.images.image import Image
 from napari_cosdd.images.inputs import stack_of
+from napari_cosdd.images.selection import Part, Selected, part_of
 from napari_cosdd.images.stack import Stack
 from napari_cosdd.methods.outputs import DEVIATION, MEAN, Output
 from napari_cosdd.models.compatibility import check_compatible, differences
@@ -71,6 +72,7 @@ def denoising(
     *,
     dtype: str = "float32",
     fill: Fill | None = None,
+    region: Selected | None = None,
     stop: Callable[[], bool] = lambda: False,
 ) -> Iterator[Event]:
     """Denoise as a stream of events; the last is Denoised, with a Prediction.
@@ -92,6 +94,9 @@ def denoising(
         always float32.
     fill : {"nothing", "missing", "outliers"}, optional
         Pixels to fill: those that are not finite, or outliers as well.
+    region : rectangle, mask or file, optional
+        The part to denoise, as in a training. Elsewhere estimates and samples are the
+        pixels of the image, and a spread is zero.
     stop : callable
         Polled between batches of samples; True ends without Denoised.
 
@@ -108,19 +113,48 @@ def denoising(
     """
     ndim = model.spec.ndim
     fill = model.filling(fill)
-    source = stack_of(image, ndim, fill)
+    whole = tuple(slice(0, n) for n in image.data.shape)
+    part = Part(image, whole) if region is None else part_of(image, region)
+    source = stack_of(part.image, ndim, fill)
     check_compatible(model, source, config.direct)
     if fill == "nothing":
         check_finite([source])
     prediction = _allocated(model, image, config, dtype)
+    if region is not None:
+        _put_back(prediction, part)
     targets = {
-        output: Stack(array, image.axes, ndim)
+        output: Stack(array[part.box], image.axes, ndim)
         for output, array in prediction.outputs.items()
     }
     yield Allocated(prediction)
-    yield from map(Warned, differences(model, image, filled=fill != "nothing"))
+    differ = differences(model, part.image, filled=fill != "nothing")
+    yield from map(Warned, differ)
     if (yield from denoise_stack(model, source, targets, config, stop=stop)):
+        if region is not None:
+            _put_back(prediction, part)
         yield Denoised(prediction)
+
+
+def _put_back(prediction: Prediction, part: Part) -> None:
+    """Set everything outside the selected part to the pixels of the image."""
+    image = prediction.source
+    inside = np.zeros(image.data.shape, bool)
+    inside[part.box] = _broadcast(part)
+    pixels = np.asarray(image.data)
+    for output, array in prediction.outputs.items():
+        is_spread = output.role not in ("estimate", "sample")
+        array[~inside] = 0 if is_spread else pixels[~inside]
+
+
+def _broadcast(part: Part) -> NDArray[np.bool_]:
+    """Return which pixels of the box are selected, in the order of its axes."""
+    axes, mask = part.image.axes, part.image.selection
+    shape = [s.stop - s.start for s in part.box]
+    if mask is None:
+        return np.ones(shape, bool)
+    mask = mask if axes.index("Y") < axes.index("X") else mask.T
+    wide = [n if a in "YX" else 1 for a, n in zip(axes, shape, strict=True)]
+    return np.broadcast_to(mask.reshape(wide), shape)
 
 
 def _allocated(

@@ -23,7 +23,7 @@ class DenoiseRequest:
         Settings.
     provenance : mapping
         Origin of the results, for their metadata.
-    dtype, fill
+    dtype, fill, region
         As in `denoising`.
     """
 
@@ -32,6 +32,7 @@ class DenoiseRequest:
     provenance: Mapping[str, Any] = field(default_factory=dict)
     dtype: str = "float32"
     fill: Fill | None = None
+    region: str | None = None
 
     @property
     def partial(self) -> Path:

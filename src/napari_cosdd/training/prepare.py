@@ -18,6 +18,7 @@ from napari_cosdd.images.filling import Fill, too_many
 from napari_cosdd.images.image import Image
 from napari_cosdd.images.inputs import stack_of
 from napari_cosdd.images.normalization import Normalization
+from napari_cosdd.images.selection import Selected, part_of
 from napari_cosdd.images.stack import Stack
 from napari_cosdd.methods.base import Method
 from napari_cosdd.methods.registry import get_method
@@ -40,6 +41,7 @@ def prepare_run(
     assets: Assets = NO_ASSETS,
     ndim: int = 2,
     fill: Fill = "nothing",
+    region: Selected | None = None,
     init_model: TrainedModel | None = None,
     stop: Callable[[], bool] = lambda: False,
 ) -> TrainingJob:
@@ -60,6 +62,9 @@ def prepare_run(
     fill : {"nothing", "missing", "outliers"}
         Pixels to fill: those that are not finite, or outliers as well. Filled pixels
         have no weight in training.
+    region : rectangle, mask or file, optional
+        The part of every image to learn from: slices of y and x, a mask (y, x), its
+        file, or "y0:y1,x0:x1".
     init_model : TrainedModel, optional
         Start from its weights. Its method, networks, normalization and noise model
         are kept; only the training settings of the recipe apply.
@@ -84,6 +89,9 @@ def prepare_run(
         raise BadInputError(f"{ndim} spatial axes: expected 1, 2 or 3")
     kind = get_method(recipe.method)
     check_assets(kind.title, kind.needs, assets)
+    if region is not None:
+        images = [part_of(image, region).image for image in images]
+        targets = [part_of(target, region).image for target in targets]
     pairs = pairs_of(images, targets, kind.needs.target, ndim, fill)
     stacks = [pair.noisy for pair in pairs]
     check_channels(stacks, [pair.name for pair in pairs])

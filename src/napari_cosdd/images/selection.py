@@ -1,0 +1,117 @@
+"""The part of an image to use: a rectangle or a mask in the plane (y, x)."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_cosdd.errors import BadInputError
+from napari_cosdd.images.formats.any import read_image
+from napari_cosdd.images.image import Image
+from napari_cosdd.images.stack import ArrayLike
+
+#: A rectangle (slices of y and x), a mask (y, x), its file, or "y0:y1,x0:x1".
+Selected = tuple[slice, slice] | NDArray[Any] | Path | str
+
+
+class Part(NamedTuple):
+    """The selected part of an image.
+
+    Attributes
+    ----------
+    image : Image
+        Cut to the box around what is selected; its `selection` is the mask in the box,
+        or None if all of the box is selected.
+    box : tuple of slice
+        Index of the box in the whole array, a slice for each axis.
+    """
+
+    image: Image
+    box: tuple[slice, ...]
+
+
+def part_of(image: Image, selected: Selected) -> Part:
+    """Return the selected part of an image.
+
+    Raises
+    ------
+    BadInputError
+        If the image has no plane, nothing is selected, or the selection does not fit.
+    """
+    if not {"Y", "X"} <= set(image.axes):
+        raise BadInputError(f"a region needs axes Y and X; {image.name} has no Y")
+    at = [image.axes.index(a) for a in "YX"]
+    mask = _mask(selected, tuple(image.data.shape[i] for i in at), image.name)
+    rows, columns = (np.flatnonzero(mask.any(1 - axis)) for axis in (0, 1))
+    if not len(rows):
+        raise BadInputError(f"nothing of {image.name} is in the region")
+    inner = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+    box = [slice(0, n) for n in image.data.shape]
+    for i, bounds in zip(at, inner, strict=True):
+        box[i] = slice(int(bounds.start), int(bounds.stop))
+    inside = mask[inner]
+    pixels: Any = image.data
+    cut = pixels[tuple(box)] if isinstance(pixels, np.ndarray) else Window(pixels, box)
+    chosen = None if inside.all() else inside
+    return Part(replace(image, data=cut, selection=chosen), tuple(box))
+
+
+def _mask(selected: Selected, size: tuple[int, ...], name: str) -> NDArray[np.bool_]:
+    """Return the selection as a mask of the plane."""
+    if isinstance(selected, str) and (rectangle := _parsed(selected)):
+        selected = rectangle
+    if isinstance(selected, (str, Path)):
+        selected = np.squeeze(np.asarray(read_image(Path(selected)).data))
+    if isinstance(selected, tuple):
+        ends = [(s.start or 0, s.stop) for s in selected]
+        stops = [n if b is None else b for (_, b), n in zip(ends, size, strict=True)]
+        starts = [a for a, _ in ends]
+        fits = all(0 <= a < b <= n for a, b, n in zip(starts, stops, size, strict=True))
+        if not fits:
+            raise BadInputError(
+                f"the region {', '.join(f'{a}:{b}' for a, b in ends)} (y, x) is not "
+                f"inside {name}, which has {' × '.join(map(str, size))} pixels"
+            )
+        mask = np.zeros(size, bool)
+        mask[starts[0] : stops[0], starts[1] : stops[1]] = True
+        return mask
+    if selected.shape != size:
+        raise BadInputError(
+            f"the mask has {' × '.join(map(str, selected.shape))} pixels, and "
+            f"{name} {' × '.join(map(str, size))} (y, x)"
+        )
+    return selected != 0
+
+
+def _parsed(text: str) -> tuple[slice, slice] | None:
+    """Read "y0:y1,x0:x1"; None if it is no rectangle."""
+    try:
+        y, x = (slice(*map(int, part.split(":"))) for part in text.split(","))
+    except (ValueError, TypeError):
+        return None
+    return y, x
+
+
+class Window:
+    """A box of an array that is read on demand."""
+
+    def __init__(self, data: ArrayLike, box: Sequence[slice]) -> None:
+        self.data, self.box = data, tuple(box)
+        self.dtype = data.dtype
+        self.shape = tuple(s.stop - s.start for s in self.box)
+
+    def __getitem__(self, index: Any) -> Any:
+        """Return a part, at whole numbers and slices of step 1."""
+        index = index if isinstance(index, tuple) else (index,)
+        index = (*index, *(slice(None),) * (len(self.shape) - len(index)))
+        moved: list[int | slice] = []
+        for i, inside, n in zip(index, self.box, self.shape, strict=True):
+            if isinstance(i, slice):
+                start, stop, _ = i.indices(n)
+                moved.append(slice(inside.start + start, inside.start + stop))
+            else:
+                moved.append(inside.start + int(range(n)[i]))
+        return self.data[tuple(moved)]

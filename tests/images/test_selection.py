@@ -1,0 +1,92 @@
+import numpy as np
+import pytest
+import tifffile
+import zarr
+
+from helpers import TINY, TRAINING, tiny_recipe
+from napari_cosdd import api
+from napari_cosdd.datasets.crops import ENOUGH
+from napari_cosdd.errors import BadInputError
+from napari_cosdd.images.image import Image
+from napari_cosdd.images.selection import Window, part_of
+
+
+@pytest.fixture
+def disc():
+    y, x = np.mgrid[:96, :128]
+    return np.hypot(y - 45, x - 60) < 42
+
+
+@pytest.mark.parametrize("given", ["10:74,20:120", (slice(10, 74), slice(20, 120))])
+def test_a_rectangle_is_cut_out(noisy, given):
+    part = part_of(Image(np.stack([noisy, -noisy]), "TYX"), given)
+    assert part.image.selection is None
+    np.testing.assert_array_equal(part.image.data[1], -noisy[10:74, 20:120])
+    assert part.box == (slice(0, 2), slice(10, 74), slice(20, 120))
+
+
+@pytest.mark.parametrize("suffix", [".tif", ".npy"])
+def test_a_mask_is_read_from_a_file(noisy, disc, tmp_path, suffix):
+    path = tmp_path / f"mask{suffix}"
+    if suffix == ".npy":
+        np.save(path, disc.astype(np.uint8))
+    else:
+        tifffile.imwrite(path, disc.astype(np.uint8) * 255)
+    part = part_of(Image(noisy, "YX"), str(path))
+    assert part.image.data.shape == part.image.selection.shape
+    assert part.image.selection.sum() == disc.sum()
+    np.testing.assert_array_equal(part.image.data[part.image.selection], noisy[disc])
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ("0:97,0:128", r"0:97, 0:128 \(y, x\) is not inside a, which has 96 × 128"),
+        ("20:10,0:5", "is not inside"),
+        (np.ones((5, 5)), "the mask has 5 × 5 pixels, and a 96 × 128"),
+        (np.zeros((96, 128)), "nothing of a is in the region"),
+        ("nowhere.tif", "nowhere.tif"),
+    ],
+)
+def test_what_does_not_fit_is_refused(noisy, given, words):
+    with pytest.raises(BadInputError, match=words):
+        part_of(Image(noisy, "YX", "a"), given)
+
+
+def test_a_window_reads_what_is_inside(tmp_path):
+    data = np.arange(3 * 40 * 50).reshape(3, 40, 50)
+    array = zarr.create_array(tmp_path / "a.zarr", data=data)
+    cut, box = data[:, 5:30, 7:49], (slice(0, 3), slice(5, 30), slice(7, 49))
+    window = Window(array, box)
+    assert window.shape == cut.shape
+    for index in [(1,), (-1, slice(2, 9)), (slice(0, 2), 3, slice(None, -2))]:
+        np.testing.assert_array_equal(window[index], cut[index])
+
+
+def test_what_is_outside_a_mask_is_not_learned_from(noisy, disc):
+    """A bar of text and an empty border change neither scale nor noise nor weights."""
+    spoiled = np.where(disc, noisy, 5e4)
+    recipe = tiny_recipe().changed({"noise_axis": "auto", "receptive_field": None})
+    jobs = [
+        api.prepare_run([Image(image, "YX")], recipe, region=disc)
+        for image in (noisy, spoiled)
+    ]
+    assert jobs[0].crops.spec == jobs[1].crops.spec
+    inside = noisy[disc].astype(float)
+    assert jobs[0].crops.spec.normalization.mean[0] == pytest.approx(inside.mean())
+    assert jobs[0].recipe == jobs[1].recipe
+    assert jobs[0].recipe.settings.noise_axis == "x"
+    crops = jobs[0].crops.batch(40, np.random.default_rng(0))
+    shares = crops.weight.mean((1, 2, 3))
+    assert shares.min() >= ENOUGH
+    assert shares.mean() < 1
+
+
+def test_a_region_is_denoised_and_the_rest_stays(noisy, disc):
+    model = api.fit(noisy, axes="YX", region=disc, **TINY["cosdd"], **TRAINING)
+    result = api.denoise(noisy, model, axes="YX", n_samples=2, n_kept=1, region=disc)
+    for array in (result.mean, result.samples[0]):
+        np.testing.assert_array_equal(array[~disc], noisy[~disc])
+        assert np.abs(array - noisy)[disc].mean() > 0.05 * noisy.std()
+    assert (result.deviation[~disc] == 0).all()
+    assert (result.deviation[disc] > 0).all()
