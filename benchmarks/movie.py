@@ -42,6 +42,7 @@ def run(console: Console, minutes: float, seed: int) -> None:
         "steps": last.step,
         **amplitudes(masks, traces, whole),
         **brightness(clean, whole),
+        "raw": brightness(clean, noisy) | amplitudes(masks, traces, noisy),
         **seams(clean, tiled),
     }
     console.print(found, highlight=False)
@@ -81,10 +82,10 @@ def amplitudes(
 ) -> dict[str, Any]:
     """Return the slope of measured on true traces; 1 is a movie true to amplitude."""
     slopes = []
-    for mask, trace in zip(masks, traces, strict=True):
+    for i, (mask, trace) in enumerate(zip(masks, traces, strict=True)):
         inside = mask > 0.9
-        others = np.delete(masks, [i for i, m in enumerate(masks) if m is mask], 0)
-        if (others[:, inside].max() if len(others) else 0) > 0.05 or trace.std() < 20:
+        others = np.delete(masks, i, 0).sum(0)
+        if others[inside].max() > 0.02 or trace.std() < 20:
             continue  # neighbours overlap, or it never flashed
         measured = movie[:, inside].mean(1)
         slopes.append(np.polyfit(trace * mask[inside].mean(), measured, 1)[0])

@@ -157,9 +157,14 @@ def _of_frames(planes: NDArray[Any]) -> Autocorrelation:
 
 def _of_flat_patches(planes: NDArray[Any]) -> Autocorrelation:
     """Measure the largest flat patches that give a clean result, for long lags."""
-    correlations = []
+    correlations: list[Autocorrelation] = []
     for size in SIZES:
-        channels = [flat_patches(channel, size)[0] for channel in planes]
+        try:
+            channels = [flat_patches(channel, size)[0] for channel in planes]
+        except BadInputError:
+            if size == SIZES[-1] and not correlations:
+                raise
+            continue  # none so large is selected as a whole
         correlations.append(_measure(channels, remove_signal=True))
         if facts_of(correlations[-1]).clean and correlations[-1].standard_error < SURE:
             return correlations[-1]

@@ -47,7 +47,11 @@ def flat_patches(
                 if noise > 0:  # not so if a pixel is NaN
                     candidates.append((detrended(coarse[box]).var() / noise, n, y, x))
     if not candidates:
-        raise BadInputError("the image is constant everywhere: it holds no noise")
+        raise BadInputError(
+            "the image is constant everywhere: it holds no noise"
+            if np.isfinite(planes).all()
+            else f"no place of {size} × {size} pixels in the region shows noise"
+        )
     candidates.sort()
     wanted = int(np.clip(SHARE * len(candidates), FEWEST, MOST))
     corners = [(n, y, x) for _, n, y, x in candidates[:wanted]]
