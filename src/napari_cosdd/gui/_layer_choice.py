@@ -21,6 +21,7 @@ class LayerChoice(QComboBox):
 
     chosen = Signal()
     emptied = Signal()
+    listed = Signal()
 
     def __init__(self, viewer: Any, *, none: str = "") -> None:
         super().__init__()
@@ -104,6 +105,7 @@ class LayerChoice(QComboBox):
             self.addItem(name, key)
         self.setCurrentIndex(max(self.findData(before), 0 if entries else -1))
         self.blockSignals(False)
+        self.listed.emit()
         if self.currentData() != before:
             self.chosen.emit()
 

@@ -25,6 +25,7 @@ from napari_cosdd.gui._layers import (
 )
 from napari_cosdd.gui._models import ModelEntry, filling
 from napari_cosdd.gui._records import DenoisingRecord
+from napari_cosdd.gui._region import RegionRow
 from napari_cosdd.gui._results import ResultLayers
 from napari_cosdd.gui._saving import SaveAll
 from napari_cosdd.gui._session import session_of
@@ -64,6 +65,8 @@ class DenoiseWidget(Dock):
         self.model = choice()
         self.open = button("Open…", "Open a model file", self._open)
         self.image = LayerChoice(viewer)
+        tip = "Shapes or labels that mark what to denoise; the rest stays as it is"
+        self.region = RegionRow(viewer, tip)
         self.n_samples, self.n_kept = QSpinBox(), QSpinBox()
         for spin in (self.n_samples, self.n_kept):
             spin.setMinimumWidth(60)
@@ -111,6 +114,7 @@ class DenoiseWidget(Dock):
         for widget in (
             field("Model", self.model, self.open, tip="A trained model"),
             field("Image", self.image, tip="Noisy image to denoise"),
+            self.region,
             field(
                 "Mean of",
                 self.n_samples,
@@ -157,6 +161,7 @@ class DenoiseWidget(Dock):
         try:
             model = entry.load()
             image, offset = self._to_denoise(), None
+            region = self.region.mask(layer)
             numbers = {"n_samples": self.n_samples, "n_kept": self.n_kept}
             config = PredictionConfig.from_values(
                 {k: spin.value() for k, spin in numbers.items()} | self.form.changes()
@@ -181,7 +186,14 @@ class DenoiseWidget(Dock):
         )
 
         def work(stop: Callable[[], bool]) -> Iterator[Event]:
-            yield from denoising(model, image, config, fill=filling(model), stop=stop)
+            yield from denoising(
+                model,
+                image,
+                config,
+                fill=filling(model),
+                region=region,
+                stop=stop,
+            )
 
         record = DenoisingRecord(image.name, made_by)
         self.session.denoise(Job(f"denoising {image.name}", work), record, results)

@@ -18,6 +18,7 @@ from napari_cosdd.gui._needs import NeedsForm
 from napari_cosdd.gui._preview import show_preview
 from napari_cosdd.gui._recipe_form import RecipeForm
 from napari_cosdd.gui._records import TrainingRecord
+from napari_cosdd.gui._region import RegionRow
 from napari_cosdd.gui._session import open_dock, session_of
 from napari_cosdd.gui._training_view import TrainingView
 from napari_cosdd.gui._widgets import (
@@ -55,6 +56,7 @@ class TrainWidget(Dock):
         self.axes = QLineEdit()
         self.axes.setMaximumWidth(70)
         self.shape = Sentence()
+        self.region = RegionRow(viewer, "Shapes or labels that mark where to learn")
         self.start, self.form = choice(FRESH), RecipeForm()
         self.needs = NeedsForm(viewer)
         self.estimate = EstimateLine(self._to_try)
@@ -84,6 +86,7 @@ class TrainWidget(Dock):
                 self.shape,
                 tip="A letter for each axis: S samples, T time, C channels, Z, Y, X",
             ),
+            self.region,
             field(
                 "Start", self.start, tip="A new model, or a trained one to start from"
             ),
@@ -148,6 +151,8 @@ class TrainWidget(Dock):
             folder, axes = self.folder, self.axes.text().strip() or None
             name = folder.name if folder is not None else self.image.currentText()
             images = [] if folder is not None else self.images()
+            layer = self.image.layer
+            region = self.region.mask(layer) if images and layer else None
             targets = self.needs.targets(self.axes.text().strip())
             source = "" if folder is not None else key_of(self.image.layer)
             if images and images[0].axes != axes_of(self.image.layer):
@@ -173,6 +178,7 @@ class TrainWidget(Dock):
                 assets=api.opened_assets(noise_model),
                 ndim=ndim,
                 fill=filling,
+                region=region,
                 init_model=start(),
                 stop=stop,
             )
