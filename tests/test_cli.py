@@ -296,6 +296,34 @@ def test_a_second_training_of_the_same_model_is_refused(image, tmp_path):
     run("train", image, "--output", path, *options())
 
 
+def test_each_channel_gets_a_model_of_its_own(noisy, tmp_path):
+    both = Image(np.stack([noisy, 100 + 9 * noisy]), "CYX", channels=("a", "b"))
+    path, model = tmp_path / "two.tif", tmp_path / "m.safetensors"
+    write_image(path, both)
+    run("train", path, "--channel", 1, "--output", model, *options())
+    assert api.load(model).spec.n_channels == 1
+    with refused("channels"):
+        run("denoise", model, path, "--output", tmp_path)
+    run("denoise", model, path, "--channel", 1, "--output", tmp_path, "--n-samples", 2)
+    mean = read_image(tmp_path / "two-c1-mean.tif")
+    assert mean.channels == ("b",)
+    assert np.asarray(mean.data).mean() == pytest.approx((100 + 9 * noisy).mean(), 0.2)
+    with refused("has 2 channels, numbered from 0; got 2"):
+        run("denoise", model, path, "--channel", 2, "--output", tmp_path)
+
+
+def test_a_part_is_learned_from_and_denoised(image, noisy, tmp_path):
+    model, out = tmp_path / "m.safetensors", tmp_path / "out"
+    part = ("--region", "0:80,0:128")
+    run("train", image, *part, "--output", model, *options())
+    run("denoise", model, image, *part, "--output", out, "--n-samples", 2)
+    mean = np.asarray(read_image(out / "cells-mean.tif").data)
+    np.testing.assert_array_equal(mean[80:], noisy[80:])
+    assert (mean[:80] != noisy[:80]).all()
+    with refused("--region goes with --format tif"):
+        run("denoise", model, image, *part, "--format", "zarr", "--output", out)
+
+
 def test_names_that_are_no_text_or_too_long_are_told_before_the_work(
     image, trained, tmp_path
 ):

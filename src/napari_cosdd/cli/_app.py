@@ -48,6 +48,13 @@ SalvageOption = Annotated[
         "are missing.",
     ),
 ]
+ChannelOption = Annotated[
+    int | None,
+    typer.Option(
+        help="Use this channel alone, from 0, so that each gets a model of its own.",
+        min=0,
+    ),
+]
 RegionOption = Annotated[
     str | None,
     typer.Option(

@@ -8,6 +8,7 @@ import typer
 
 from napari_cosdd.cli._app import (
     AxesOption,
+    ChannelOption,
     FillOption,
     ImagesArgument,
     OverwriteOption,
@@ -48,6 +49,7 @@ def denoise(
     ] = "tif",
     fill: FillOption = None,
     region: RegionOption = None,
+    channel: ChannelOption = None,
     salvage: SalvageOption = False,
     recursive: RecursiveOption = False,
     share: Annotated[
@@ -94,6 +96,8 @@ def denoise(
     config = api.PredictionConfig.from_values(settings)
     paths = found(images, recursive)
     names = api.distinct_names(paths)
+    if channel is not None:
+        names = [f"{name}-c{channel}" for name in names]
     outputs = outputs_of(trained.method, config)
     made_by = made_with(model.name, trained, config, trained.filling(fill))
     made_by |= {"region": region} if region else {}
@@ -103,7 +107,7 @@ def denoise(
         replace = overwrite or file_format == "zarr"
         # Absolute paths, since cluster workers may have other working directories.
         places = result_paths(output.absolute(), name, outputs, file_format, replace)
-        source = Source(model.absolute(), path.absolute(), axes, name, salvage)
+        source = Source(model.absolute(), path.absolute(), axes, name, salvage, channel)
         work.append(
             (source, DenoiseRequest(places, config, made_by, dtype, fill, region))
         )

@@ -7,6 +7,7 @@ import typer
 
 from napari_cosdd.cli._app import (
     AxesOption,
+    ChannelOption,
     FillOption,
     ImagesArgument,
     OverwriteOption,
@@ -71,6 +72,7 @@ def train(
     ] = 2,
     fill: FillOption = None,
     region: RegionOption = None,
+    channel: ChannelOption = None,
     salvage: SalvageOption = False,
     recursive: RecursiveOption = False,
     resume: Annotated[
@@ -96,6 +98,7 @@ def train(
     from napari_cosdd.cli._images import found
     from napari_cosdd.errors import BadInputError
     from napari_cosdd.images.files import check_output
+    from napari_cosdd.images.selection import channel_of
     from napari_cosdd.training.distributed import joined_processes
 
     if output.suffix != ".safetensors":
@@ -118,10 +121,14 @@ def train(
         assets = api.opened_assets(noise_model)
     with joined_processes() as processes, stoppable() as stop:
         console.quiet = not processes.is_main
+        opened = api.as_images(found(images, recursive), axes, salvage=salvage)
         job = api.prepare_run(
-            api.as_images(found(images, recursive), axes, salvage=salvage),
+            [channel_of(image, channel) for image in opened],
             selected,
-            targets=[] if targets is None else api.as_images(targets, axes),
+            targets=[
+                channel_of(target, channel)
+                for target in ([] if targets is None else api.as_images(targets, axes))
+            ],
             assets=assets,
             ndim=ndim,
             fill=fill or "nothing",

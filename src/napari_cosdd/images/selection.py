@@ -59,6 +59,31 @@ def part_of(image: Image, selected: Selected) -> Part:
     return Part(replace(image, data=cut, selection=chosen), tuple(box))
 
 
+def channel_of(image: Image, number: int | None) -> Image:
+    """Return one channel of an image, counted from 0; None: the image itself.
+
+    Raises
+    ------
+    BadInputError
+        If the image has no such channel.
+    """
+    if number is None:
+        return image
+    at = image.axes.find("C")
+    n = image.data.shape[at] if at >= 0 else 1
+    if not 0 <= number < n:
+        raise BadInputError(
+            f"{image.name} has {n} channels, numbered from 0; got {number}"
+        )
+    if at < 0:
+        return image
+    box = [slice(0, length) for length in image.data.shape]
+    box[at] = slice(number, number + 1)
+    pixels: Any = image.data
+    cut = pixels[tuple(box)] if isinstance(pixels, np.ndarray) else Window(pixels, box)
+    return replace(image, data=cut, channels=image.channels[number : number + 1])
+
+
 def _mask(selected: Selected, size: tuple[int, ...], name: str) -> NDArray[np.bool_]:
     """Return the selection as a mask of the plane."""
     if isinstance(selected, str) and (rectangle := _parsed(selected)):

@@ -13,6 +13,7 @@ from napari_cosdd.errors import BadInputError, SavingError
 from napari_cosdd.events import Event, TileDone, Written
 from napari_cosdd.images.image import Image
 from napari_cosdd.images.inputs import one_image
+from napari_cosdd.images.selection import channel_of
 from napari_cosdd.models.load import load
 from napari_cosdd.prediction.on_disk import denoising_on_disk
 from napari_cosdd.prediction.request import DenoiseRequest, Share
@@ -37,6 +38,8 @@ class Source:
         Name of the image in the results.
     salvage : bool
         Read what is whole of a damaged file.
+    channel : int or None
+        The channel to denoise, from 0; None: all.
     """
 
     model: Path
@@ -44,12 +47,12 @@ class Source:
     axes: str | None
     name: str
     salvage: bool = False
+    channel: int | None = None
 
     def open(self) -> Image:
         """Open the image."""
-        return replace(
-            one_image(self.image, self.axes, salvage=self.salvage), name=self.name
-        )
+        image = one_image(self.image, self.axes, salvage=self.salvage)
+        return replace(channel_of(image, self.channel), name=self.name)
 
 
 def do_share(source: Source, request: DenoiseRequest, share: Share) -> tuple[Path, ...]:
