@@ -2,10 +2,13 @@
 
 import io
 
+import numpy as np
 import pytest
-from benchmarks import gpu
+from benchmarks import gpu, movie
 from benchmarks.common import SHARED
 from rich.console import Console
+
+from napari_cosdd import api
 
 
 def dry_run(parts, tasks, monkeypatch):
@@ -36,3 +39,37 @@ def test_trainings_are_scored(monkeypatch):
     result = saved["quality/w2s/stripes/quick"]
     assert result["steps"] == 2
     assert result["psnr"] > 25  # the pretrained start
+
+
+@pytest.fixture(scope="module")
+def calcium():
+    rng = np.random.default_rng(0)
+    masks, traces, clean = movie.calcium_movie(rng, 24, side=96, n_neurons=6)
+    return masks, traces, clean, movie.with_noise(clean, rng)
+
+
+def test_a_clean_movie_has_its_amplitudes_and_its_brightness(calcium):
+    masks, traces, clean, _ = calcium
+    found = movie.amplitudes(masks, traces, clean + 100)
+    assert found["neurons"] >= 1
+    assert found["amplitude"] == pytest.approx(1, abs=0.01)
+    half = movie.amplitudes(masks, traces, 0.5 * clean)
+    assert half["amplitude"] == pytest.approx(0.5, abs=0.01)
+    assert movie.brightness(clean, clean + 100)["brightness_jump_largest"] == 0
+    flicker = (clean + 100) * np.where(np.arange(24) == 7, 1.02, 1)[:, None, None]
+    jump = movie.brightness(clean, flicker)["brightness_jump_largest"]
+    assert jump == pytest.approx(0.02, rel=0.01)
+
+
+def test_a_denoised_movie_keeps_its_brightness_from_frame_to_frame(calcium):
+    """The mean of a frame is that of the noisy frame; there are no jumps of its own."""
+    _, _, clean, noisy = calcium
+    settings = {"max_steps": 20, "batch_size": 4, "device": "cpu"}
+    model = api.fit(noisy, axes="TYX", noise_axis="x", receptive_field=9, **settings)
+    result = api.denoise(noisy, model, axes="TYX", n_samples=4, device="cpu").mean
+    change = result.mean((1, 2)) / noisy.mean((1, 2)) - 1
+    assert np.abs(np.diff(change)).max() < 0.01
+    assert np.abs(change).max() < 0.02
+    assert (
+        np.abs(result - clean - 100).mean() < 0.5 * np.abs(noisy - clean - 100).mean()
+    )
