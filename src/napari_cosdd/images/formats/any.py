@@ -11,18 +11,21 @@ import numpy as np
 from napari_cosdd.errors import BadInputError, NotEnoughMemoryError, SavingError
 from napari_cosdd.images.axes import check_axes, guess_axes
 from napari_cosdd.images.files import atomic
+from napari_cosdd.images.formats.em import READERS, read_em
 from napari_cosdd.images.formats.ome_zarr import is_zarr, read_zarr, write_zarr
 from napari_cosdd.images.formats.tiff import EAGER_LIMIT, read_tiff
 from napari_cosdd.images.formats.tiff_writer import write_tiff
 from napari_cosdd.images.image import Image, check_pixels
 
 TIFF_SUFFIXES = (".tif", ".tiff", ".btf", ".tf8", ".stk", ".lsm")
-SUFFIXES = (*TIFF_SUFFIXES, ".zarr", ".npy")
+#: Suffixes of files that may hold several images.
+HOLDERS = (*TIFF_SUFFIXES, *READERS)
+SUFFIXES = (*HOLDERS, ".zarr", ".npy")
 
 
 def series_of(path: Path) -> int | None:
-    """Return the number N of a path FILE/N to a series of a TIFF, else None."""
-    is_one = path.name.isdecimal() and path.parent.suffix.lower() in TIFF_SUFFIXES
+    """Return the number N of a path FILE/N to a series of a file, else None."""
+    is_one = path.name.isdecimal() and path.parent.suffix.lower() in HOLDERS
     return int(path.name) if is_one and path.parent.is_file() else None
 
 
@@ -33,7 +36,7 @@ def stem(path: Path) -> str:
     """
     inside: list[str] = []
     for outer in path.parents:
-        if outer.suffix.lower() in (*TIFF_SUFFIXES, ".zarr"):
+        if outer.suffix.lower() in (*HOLDERS, ".zarr"):
             inside = list(path.relative_to(outer).parts)
             path = outer
             break
@@ -58,7 +61,8 @@ def read_image(
     Parameters
     ----------
     path : Path
-        TIFF, zarr or npy; FILE/N is the series N of a TIFF, from 0.
+        TIFF, zarr, npy, or a file of an electron microscope; FILE/N is the series N
+        of a file, from 0.
     axes : str, optional
         Overrides what the file says.
     lazy : bool
@@ -87,6 +91,8 @@ def read_image(
             )
         elif suffix == ".zarr" or is_zarr(path):
             image = read_zarr(path, name)
+        elif suffix in READERS:
+            image = read_em(file, name, number)
         elif suffix == ".npy":
             image = _read_npy(path)
         else:

@@ -1,0 +1,58 @@
+"""Files of electron microscopes; the MRC file is written here by its specification."""
+
+import struct
+import sys
+
+import numpy as np
+import pytest
+
+from napari_cosdd.errors import BadInputError
+from napari_cosdd.images.formats.any import read_image
+from napari_cosdd.images.formats.search import search
+
+# RosettaSciIO leaves files to Python to be closed.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+
+def write_mrc(path, data, angstrom):
+    """Write (z, y, x) of whole numbers as MRC2014."""
+    n = data.shape[::-1]
+    size = [k * angstrom for k in n]
+    header = struct.pack("<10i", *n, 1, 0, 0, 0, *n) + struct.pack("<3f", *size)
+    header += struct.pack("<3f3i", 90, 90, 90, 1, 2, 3)
+    header = header.ljust(208, b"\0") + b"MAP " + bytes([0x44, 0x44, 0, 0])
+    path.write_bytes(header.ljust(1024, b"\0") + data.astype("<i2").tobytes())
+
+
+def test_a_stack_of_an_electron_microscope_is_read(tmp_path):
+    pytest.importorskip("rsciio")
+    data = np.random.default_rng(0).integers(-99, 999, (3, 20, 30)).astype(np.int16)
+    write_mrc(tmp_path / "a.mrc", data, 2.5)
+    image = read_image(tmp_path / "a.mrc")
+    np.testing.assert_array_equal(image.data, data)
+    assert (image.axes, image.axes_from, image.unit) == ("ZYX", "file", "nm")
+    assert dict(image.pixel_size) == pytest.approx({"Y": 0.25, "X": 0.25})
+    assert search(tmp_path).paths == [tmp_path / "a.mrc"]
+    np.testing.assert_array_equal(read_image(tmp_path / "a.mrc" / "0").data, data)
+    with pytest.raises(BadInputError, match=r"has 1 images, the last is a.mrc/0"):
+        read_image(tmp_path / "a.mrc" / "4")
+
+
+@pytest.mark.parametrize("suffix", [".mrc", ".dm4", ".ser", ".emd"])
+def test_what_is_no_such_file_is_refused(tmp_path, suffix):
+    pytest.importorskip("rsciio")
+    path = tmp_path / f"a{suffix}"
+    path.write_bytes(bytes(range(256)) * 8)
+    with pytest.raises(BadInputError, match=rf"a\{suffix}"):
+        read_image(path)
+
+
+def test_without_the_extra_it_is_named(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "rsciio", None)
+    monkeypatch.delitem(sys.modules, "rsciio.mrc", raising=False)
+    (tmp_path / "a.mrc").write_bytes(b"nothing")
+    with pytest.raises(BadInputError, match="pip install rosettasciio"):
+        read_image(tmp_path / "a.mrc")
