@@ -26,11 +26,13 @@ KINDS = (
     "TwoPhoton_MICE",
     "WideField_BPAE_R",
 )
-METHODS = ("blur", "bm3d", "auto", "x", "none", "n2v")
+METHODS = ("blur", "bm3d", "auto", "x", "none", "grid", "n2v", "n2v square")
 PEAK = 255.0
 #: Widths of the blur along each axis, pixels, of which the best for the truth counts.
 WIDTHS = (0, 0.5, 0.75, 1, 1.5, 2, 2.5, 3, 4)
 N_SAMPLES = 50
+#: Half-length of the square masks, pixels: the best of 1, 2, 4 and 6 on wide-field.
+SQUARE = 2
 Frames = NDArray[np.float32]
 
 
@@ -63,19 +65,26 @@ def _score(
         return _mean([p for p, _ in best]) | {"widths_yx": [w for _, w in best]}
     if method == "bm3d":
         return _bm3d(frames, truth)
-    name, settings = "n2v", {"noise_axis": "none"}
-    if method != "n2v":
-        name, settings = "cosdd", {"noise_axis": method}
     training: dict[str, Any] = {"seed": seed, "device": "cpu"}
+    settings: dict[str, Any] = {"noise_axis": method}
+    name = "cosdd"
+    if method == "grid":
+        settings["noise_axis"] = "none"
+        training["grid"] = api.analyze(frames, axes="SYX").facts.grid
+    elif method.startswith("n2v"):
+        name, settings = "n2v", {"noise_axis": "none"}
+        if method.endswith("square"):
+            settings |= {"mask": "square", "receptive_field": SQUARE}
     if minutes:
         training |= {"time_limit": minutes, "max_steps": 10**7}
     recipe = Recipe.preset(name).changed(settings, training)
     job = api.prepare_run([api.Image(frames, "SYX")], recipe)
     last: Any = list(job.run())[-1]
     result = api.denoise(frames, last.result, axes="SYX", n_samples=N_SAMPLES)
+    grid = last.result.spec.grid or 1
     axis = getattr(last.result.method.config, "noise_axis", "none")
     found = _mean([psnr(f, truth, PEAK) for f in result.mean])
-    return found | {"steps": last.step, "axis": axis}
+    return found | {"steps": last.step, "axis": axis, "grid": grid}
 
 
 def _mean(scores: list[float]) -> dict[str, Any]:

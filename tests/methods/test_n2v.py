@@ -1,3 +1,5 @@
+import itertools
+
 import pytest
 import torch
 
@@ -19,6 +21,27 @@ def test_line_masks_hide_neighbours_along_the_axis_only(axis, dim):
         if 0 <= where[dim] < 64:
             assert hidden[tuple(where)]
     assert 6 <= int(hidden.sum()) / int(targets.sum()) <= 7.01
+
+
+@pytest.mark.parametrize(
+    ("mask", "n_hidden"), [("square", 25), ("cross", 9), ("line", 1)]
+)
+def test_crosses_and_squares_hide_along_both_axes(mask, n_hidden):
+    method = build("n2v", noise_axis="none", mask=mask, receptive_field=2)
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(1, 1, 64, 64, generator=generator)
+    targets, hidden = method._mask(x, generator)
+    alone = torch.zeros(1, 1, 64, 64)
+    for _, _, i, j in targets.nonzero().tolist():
+        for k, m in itertools.product(range(-2, 3), repeat=2):
+            inside = {"square": True, "cross": k == 0 or m == 0}
+            if inside.get(mask, k == m == 0) and 0 <= i + k < 64 and 0 <= j + m < 64:
+                alone[0, 0, i + k, j + m] = 1
+    assert torch.equal(hidden, alone > 0)
+    assert hidden.sum() > (n_hidden - 1) * targets.sum() / 2
+    steps = method._steps()
+    if mask != "line":  # past the other end of what is hidden
+        assert all(max(map(abs, step)) == 5 for step in steps)
 
 
 def test_point_masks_hide_the_target_only():

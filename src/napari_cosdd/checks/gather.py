@@ -18,7 +18,11 @@ from napari_cosdd.images.inputs import stack_of
 from napari_cosdd.images.stack import Stack
 from napari_cosdd.methods.capabilities import DrawsNoise
 from napari_cosdd.methods.values import Batch
-from napari_cosdd.models.compatibility import check_compatible, unlike_training
+from napari_cosdd.models.compatibility import (
+    check_compatible,
+    refuse_grids,
+    unlike_training,
+)
 from napari_cosdd.models.trained_model import TrainedModel
 from napari_cosdd.noise_analysis.report import report
 from napari_cosdd.prediction.generate import redraw_noise
@@ -68,6 +72,7 @@ def gather(
     method, spec = model.method, model.spec
     if spec.ndim == 1:
         raise BadInputError("the check looks at planes of y and x, not at single lines")
+    refuse_grids(model, "the check of a model is not possible")
     fill = model.filling(fill)
     source = stack_of(image, spec.ndim, fill)
     check_compatible(model, source)

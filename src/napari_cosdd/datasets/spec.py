@@ -32,6 +32,14 @@ class DataSpec(BaseModel):
         "so of its results; None: that of the images",
     )
 
+    grid: int | None = Field(
+        default=None,
+        ge=2,
+        le=16,
+        description="Distance of the pixels of the grids that were learned from; None: "
+        "all pixels",
+    )
+
     @model_validator(mode="after")
     def _channels_fit(self) -> Self:
         for scale in (self.normalization, self.targets):

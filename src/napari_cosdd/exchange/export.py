@@ -25,7 +25,7 @@ from napari_cosdd.images.files import atomic
 from napari_cosdd.images.image import Image
 from napari_cosdd.images.stack import Stack
 from napari_cosdd.methods.capabilities import predicts
-from napari_cosdd.models.compatibility import check_compatible
+from napari_cosdd.models.compatibility import check_compatible, refuse_grids
 from napari_cosdd.models.load import MODEL_IN_PACKAGE
 from napari_cosdd.models.trained_model import TrainedModel
 
@@ -137,6 +137,7 @@ def _write_content(
 
 def _example(model: TrainedModel, image: Image, tile_size: int) -> NDArray[np.float32]:
     """Return the middle of the first image as one tile, (1, c, *size), grey levels."""
+    refuse_grids(model, "an export is not possible")
     source = Stack(image.data, image.axes, model.spec.ndim, image.name)
     check_compatible(model, source)
     if len(source.size) == 1:

@@ -126,11 +126,18 @@ class COSDD(LadderMethod[COSDDConfig], NoiseAxisMethod[COSDDConfig]):
             )
         if facts.pattern == "independent":
             return Suitability(2, "COSDD fits without a noise axis.")
+        if facts.pattern == "both axes" and facts.grid > 1:
+            return Suitability(
+                2,
+                "If the image was smoothed, registered or interpolated, COSDD can "
+                f"learn from grids of pixels {facts.grid} px apart, whose noise is "
+                f"independent: --grid {facts.grid} (Advanced, Grid).",
+            )
         if facts.pattern == "both axes":
             return Suitability(
                 0,
-                "COSDD models noise along one axis and does not fit: it "
-                "would leave the noise of the other axis in the image.",
+                "COSDD models noise along one axis and does not fit: it would leave "
+                "the noise of the other axis in the image.",
             )
         return Suitability(1, "COSDD needs to know the noise axis.")
 

@@ -1,12 +1,13 @@
-"""Noise2Void with point masks, and structured Noise2Void with line masks.
+"""Noise2Void with point masks, and structured Noise2Void with wider ones.
 
 Krull et al., "Noise2Void", CVPR 2019; Broaddus et al., "Removing structured noise
 with self-supervised blind-spot networks", ISBI 2020.
 """
 
+import math
 from collections.abc import Mapping
 from itertools import chain, product
-from typing import ClassVar, Self
+from typing import ClassVar, Literal, Self
 
 import torch
 from pydantic import Field
@@ -63,6 +64,12 @@ class Noise2VoidConfig(NoiseAxisConfig, UNetConfig):
         "larger than the image masks whole lines. Unused for noise axis none",
         json_schema_extra={"unit": "px", "empty": "measured"},
     )
+    mask: Literal["line", "cross", "square"] = Field(
+        default="line",
+        title="Mask",
+        description="What is hidden around a target: a line along the noise axis, a "
+        "cross or a square of that half-length for noise along both axes",
+    )
     masked: float = Field(
         default=0.02,
         gt=0,
@@ -84,7 +91,8 @@ class Noise2Void(UNetMethod[Noise2VoidConfig], NoiseAxisMethod[Noise2VoidConfig]
     """Predict pixels from their surroundings, which carry none of their noise.
 
     A point mask hides the pixel only and so assumes independent noise; a line mask
-    (SN2V) also hides the neighbours whose noise is related.
+    (SN2V) also hides the neighbours whose noise is related, a cross or a square those
+    along both axes.
     """
 
     title = "Noise2Void"
@@ -110,7 +118,9 @@ class Noise2Void(UNetMethod[Noise2VoidConfig], NoiseAxisMethod[Noise2VoidConfig]
             return Suitability(2, "Noise2Void with point masks fits.")
         if facts.pattern == "one axis":
             return Suitability(1, "Noise2Void with line masks (SN2V) fits.")
-        return Suitability(0, "Noise2Void masks points or lines and does not fit.")
+        if facts.pattern == "both axes":
+            return Suitability(1, "Noise2Void with square masks fits, though worse.")
+        return Suitability(1, "Noise2Void with point masks is safe.")
 
     def losses(
         self, batch: Batch, generator: torch.Generator, stage: Stage = TRAINED
@@ -134,6 +144,10 @@ class Noise2Void(UNetMethod[Noise2VoidConfig], NoiseAxisMethod[Noise2VoidConfig]
 
     def describe(self) -> str:
         """Name the mask."""
+        if self.config.mask != "line":
+            return (
+                f"structured Noise2Void, {self.config.mask}s of {self._width} px masked"
+            )
         if self.noise_dim is None:
             return "Noise2Void with point masks"
         return (
@@ -143,35 +157,63 @@ class Noise2Void(UNetMethod[Noise2VoidConfig], NoiseAxisMethod[Noise2VoidConfig]
 
     def papers(self) -> tuple[Paper, ...]:
         """Return the paper of the method, and that of line masks."""
-        return (POINT_MASKS,) if self.noise_dim is None else (POINT_MASKS, LINE_MASKS)
+        wide = self.noise_dim is not None or self.config.mask != "line"
+        return (POINT_MASKS, LINE_MASKS) if wide else (POINT_MASKS,)
 
     def networks_in_words(self) -> str:
         """Describe network and masks in a sentence."""
         axis = AXES_IN_WORDS.get(self.config.noise_axis)
         masks = f"lines along {axis}" if axis else "points"
+        if self.config.mask != "line":
+            masks = f"{self.config.mask}s of {self._width} pixels"
         return f"A U-Net was trained to predict masked pixels; the masks were {masks}."
+
+    @property
+    def _width(self) -> int:
+        """Width of a cross or square, pixels."""
+        return 2 * (self.config.receptive_field or 0) + 1
+
+    def _reaches(self, x: Tensor) -> list[list[int]]:
+        """Return the boxes around a target that are hidden, half-lengths per axis."""
+        config, ndim = self.config, self.spec.ndim
+        if config.mask == "line":
+            dims = [] if self.noise_dim is None else [self.noise_dim]
+            far = self.noise_reach
+        else:
+            dims, far = list(range(ndim))[-2:], config.receptive_field or 0
+        limited = [
+            min(far, n - 1) if a in dims else 0 for a, n in enumerate(x.shape[2:])
+        ]
+        if config.mask != "cross":
+            return [limited]
+        return [[r if a == d else 0 for a, r in enumerate(limited)] for d in dims]
 
     def _mask(self, x: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Return targets and hidden pixels, each (n, 1, *spatial), boolean."""
-        reach = [0] * self.spec.ndim
-        if self.noise_dim is not None:
-            length = x.shape[self.noise_dim + 2]
-            reach[self.noise_dim] = min(self.noise_reach, length - 1)
-        share = min(self.config.masked, 0.2 / (2 * max(reach) + 1))
+        boxes = self._reaches(x)
+        size = sum(math.prod(2 * r + 1 for r in box) for box in boxes)
+        share = min(self.config.masked, 0.2 / size)
         shape = (x.shape[0], 1, *x.shape[2:])
         random = torch.rand(shape, generator=generator, device=x.device)
         targets = (random < share) | (random == random.amin())  # at least one
         pool = {1: F.max_pool1d, 2: F.max_pool2d, 3: F.max_pool3d}[self.spec.ndim]
-        size = tuple(2 * r + 1 for r in reach)
-        hidden = pool(_padded(targets.float(), reach), size, stride=1) > 0
+        hidden = torch.zeros_like(targets)
+        for box in boxes:
+            width = tuple(2 * r + 1 for r in box)
+            hidden |= pool(_padded(targets.float(), box), width, stride=1) > 0
         return targets, hidden
 
     def _steps(self) -> list[tuple[int, ...]]:
         """Return where values for hidden pixels may come from, offsets per axis.
 
         Not from the line that is hidden: its noise is related to the target's. Where
-        there are lines only, from beyond what is hidden.
+        there are lines only, or a cross or square is hidden, from beyond that.
         """
+        if self.config.mask != "line":
+            far = self._width  # from one end of what is hidden past the other
+            ring = product((-far, 0, far), repeat=2)
+            before = (0,) * (self.spec.ndim - 2)
+            return [(*before, *step) for step in ring if any(step)]
         near = range(-NEIGHBOURHOOD, NEIGHBOURHOOD + 1)
         steps = [
             step

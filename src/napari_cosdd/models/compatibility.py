@@ -39,6 +39,21 @@ def check_compatible(model: TrainedModel, source: Stack, direct: bool = False) -
         )
 
 
+def refuse_grids(model: TrainedModel, work: str) -> None:
+    """Refuse a model that was trained on grids of pixels.
+
+    Raises
+    ------
+    BadInputError
+        If it is one; `work` says what cannot be done with it.
+    """
+    if model.spec.grid:
+        raise BadInputError(
+            f"this model was trained on grids of pixels {model.spec.grid} px apart; "
+            f"with it, {work}"
+        )
+
+
 def differences(model: TrainedModel, image: Image, *, filled: bool) -> list[str]:
     """Return warnings about missing pixels and differences from the training data.
 

@@ -25,6 +25,9 @@ BOTH = 0.5
 #: Number of standard errors by which two axes must differ to be told apart: 2 for each,
 #: in quadrature.
 APART = 2 * 2**0.5
+#: Largest distance of the pixels of a grid, and correlation from there on that is
+#: slight.
+LARGEST_GRID, SLIGHT = 6, 0.1
 #: Lags whose correlations decide, pixels: 1 to this one.
 DECIDING = 5
 #: Correlation that the measurement must be able to detect; if its error is too large
@@ -60,6 +63,9 @@ class NoiseFacts:
         These facts in plain words.
     weak : bool
         Whether the correlation along the axis is too weak to be worth modelling.
+    grid : int
+        Distance of pixels between which noise along both axes is independent; 1 for
+        other noise, or if it reaches too far.
     """
 
     pattern: Pattern
@@ -69,6 +75,7 @@ class NoiseFacts:
     clean: bool
     sentence: str
     weak: bool = False
+    grid: int = 1
 
     @property
     def is_clear(self) -> bool:
@@ -109,7 +116,8 @@ def facts_of(correlation: Autocorrelation) -> NoiseFacts:
             "for signal, flicker or compression in the region measured, or measure a "
             "dark image."
         )
-        return NoiseFacts("both axes", axis, reach, field, clean, sentence)
+        grid = _grid(correlation, threshold)
+        return NoiseFacts("both axes", axis, reach, field, clean, sentence, grid=grid)
     if not apart:
         sentence = _unclear(correlation)
         return NoiseFacts("unclear", axis, reach, field, False, sentence)
@@ -121,6 +129,16 @@ def facts_of(correlation: Autocorrelation) -> NoiseFacts:
     )
     slight = float(np.sqrt((deciding(profiles[axis]) ** 2).sum())) < WORTH
     return NoiseFacts("one axis", axis, reach, field, clean, sentence, slight)
+
+
+def _grid(correlation: Autocorrelation, threshold: float) -> int:
+    """Return the distance from which neither axis is correlated; 1 if there is none."""
+    worst = np.maximum(np.abs(correlation.along_x), np.abs(correlation.along_y))
+    limit = max(threshold, SLIGHT)
+    for step in range(2, LARGEST_GRID + 1):
+        if worst[step : step + 3].max() < limit:
+            return step
+    return 1
 
 
 def deciding(profile: NDArray[np.float64]) -> NDArray[np.float64]:

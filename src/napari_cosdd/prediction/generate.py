@@ -15,7 +15,7 @@ from napari_cosdd.images.axes import SPATIAL
 from napari_cosdd.images.image import Image
 from napari_cosdd.images.stack import Stack
 from napari_cosdd.methods.capabilities import DrawsNoise, SamplesPrior
-from napari_cosdd.models.compatibility import check_compatible
+from napari_cosdd.models.compatibility import check_compatible, refuse_grids
 from napari_cosdd.models.trained_model import TrainedModel
 from napari_cosdd.prediction.latent_noise import PositionNoise
 from napari_cosdd.prediction.tile_grid import Tile, tile_grid
@@ -120,6 +120,7 @@ def redraw_noise(
     method, spec = model.method, model.spec
     if not isinstance(method, DrawsNoise):
         raise _draws_nothing(model)
+    refuse_grids(model, "noise cannot be redrawn")
     source = Stack(image.data, image.axes, spec.ndim, image.name)
     check_compatible(model, source)
     check_finite([source])

@@ -16,8 +16,10 @@ from napari_cosdd.datasets.survey import check_finite
 from napari_cosdd.errors import BadInputError, SavingError
 from napari_cosdd.events import Allocated, Denoised, Event, Warned
 from napari_cosdd.images.filling import Fill
+from napari_cosdd.images.grids import join_grids, split_grids
 from napari_cosdd.images.image import Image
 from napari_cosdd.images.inputs import stack_of
+from napari_cosdd.images.normalization import as_type
 from napari_cosdd.images.selection import Part, Selected, part_of
 from napari_cosdd.images.stack import Stack
 from napari_cosdd.methods.outputs import DEVIATION, MEAN, Output
@@ -34,6 +36,8 @@ IN_MEMORY_LIMIT = 4 << 30
 FINE = 0.01
 #: Types of the results; "same" is the type of the source.
 DTYPES = ("float32", "same")
+#: Type of the estimates of grids, before they are joined.
+FINE_TYPE = np.dtype(np.float64)
 
 
 @dataclass(frozen=True)
@@ -115,24 +119,40 @@ def denoising(
     fill = model.filling(fill)
     whole = tuple(slice(0, n) for n in image.data.shape)
     part = Part(image, whole) if region is None else part_of(image, region)
-    source = stack_of(part.image, ndim, fill)
+    grid = model.spec.grid
+    image_in = split_grids(part.image, grid) if grid else part.image
+    source = stack_of(image_in, ndim, fill)
     check_compatible(model, source, config.direct)
     if fill == "nothing":
         check_finite([source])
     prediction = _allocated(model, image, config, dtype)
     if region is not None:
         _put_back(prediction, part)
-    targets = {
-        output: Stack(array[part.box], image.axes, ndim)
-        for output, array in prediction.outputs.items()
-    }
+    arrays = {o: array[part.box] for o, array in prediction.outputs.items()}
+    if grid:
+        arrays = {o: _zeros(image_in.data.shape, FINE_TYPE) for o in arrays}
+    targets = {o: Stack(a, image_in.axes, ndim) for o, a in arrays.items()}
     yield Allocated(prediction)
     differ = differences(model, part.image, filled=fill != "nothing")
     yield from map(Warned, differ)
     if (yield from denoise_stack(model, source, targets, config, stop=stop)):
+        if grid:
+            _join(prediction, part, arrays, grid)
         if region is not None:
             _put_back(prediction, part)
         yield Denoised(prediction)
+
+
+def _join(
+    prediction: Prediction,
+    part: Part,
+    arrays: Mapping[Output, NDArray[Any]],
+    grid: int,
+) -> None:
+    """Set the outputs to what the estimates of the grids make."""
+    for output, array in prediction.outputs.items():
+        joined = join_grids(arrays[output], grid, part.image)
+        array[part.box] = as_type(joined, array.dtype)
 
 
 def _put_back(prediction: Prediction, part: Part) -> None:

@@ -15,7 +15,7 @@ from napari_cosdd.images.image import Image
 from napari_cosdd.images.inputs import stack_of
 from napari_cosdd.images.stack import Stack
 from napari_cosdd.methods.outputs import MEAN, Output, sample_output
-from napari_cosdd.models.compatibility import check_compatible
+from napari_cosdd.models.compatibility import check_compatible, refuse_grids
 from napari_cosdd.models.trained_model import TrainedModel
 from napari_cosdd.prediction.denoiser import denoise
 from napari_cosdd.prediction.in_memory import output_type
@@ -78,6 +78,9 @@ def denoise_lazily(
     BadInputError, BadModelFileError
         If there is no such output, or the image does not fit the model.
     """
+    refuse_grids(
+        model, "images are denoised as a whole in memory: use --format tif or npy"
+    )
     source = stack_of(image, model.spec.ndim, model.filling(fill))
     check_compatible(model, source, config.direct)
     output = _chosen(model, config, what)

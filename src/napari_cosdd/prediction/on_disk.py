@@ -12,7 +12,11 @@ from napari_cosdd.events import Event, TileDone, Warned, Written
 from napari_cosdd.images.files import check_output
 from napari_cosdd.images.image import Image
 from napari_cosdd.images.inputs import stack_of
-from napari_cosdd.models.compatibility import check_compatible, differences
+from napari_cosdd.models.compatibility import (
+    check_compatible,
+    differences,
+    refuse_grids,
+)
 from napari_cosdd.models.trained_model import TrainedModel
 from napari_cosdd.prediction.denoiser import denoise
 from napari_cosdd.prediction.request import DenoiseRequest, Share
@@ -83,6 +87,9 @@ def denoising_on_disk(
     SavingError
         If the disk is full or cannot be written to.
     """
+    refuse_grids(
+        model, "images are denoised as a whole in memory: use --format tif or npy"
+    )
     fill = model.filling(request.fill)
     source = stack_of(image, model.spec.ndim, fill)
     check_compatible(model, source, request.config.direct)

@@ -40,6 +40,16 @@ class TrainingConfig(Settings):
         "zero by then",
         json_schema_extra={"unit": "min", "empty": "none"},
     )
+    grid: int = Field(
+        default=1,
+        ge=1,
+        le=16,
+        title="Grid",
+        description="Learn from grids of pixels so far apart, for noise along both "
+        "axes of images that were smoothed, registered or interpolated; the result is "
+        "the mean of the grids, as sharp as a blur of this width. 1: from all pixels",
+        json_schema_extra={"unit": "px"},
+    )
     crop_size: int = Field(
         default=64,
         ge=8,

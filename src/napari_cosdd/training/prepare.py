@@ -15,6 +15,7 @@ from napari_cosdd.datasets.survey import Survey, check_channels
 from napari_cosdd.errors import BadInputError
 from napari_cosdd.images.axes import SPATIAL
 from napari_cosdd.images.filling import Fill, too_many
+from napari_cosdd.images.grids import split_grids
 from napari_cosdd.images.image import Image
 from napari_cosdd.images.inputs import stack_of
 from napari_cosdd.images.normalization import Normalization
@@ -92,6 +93,10 @@ def prepare_run(
     if region is not None:
         images = [part_of(image, region).image for image in images]
         targets = [part_of(target, region).image for target in targets]
+    grid = recipe.training.grid if init_model is None else init_model.spec.grid or 1
+    if grid > 1:
+        images = [split_grids(image, grid) for image in images]
+        targets = [split_grids(target, grid) for target in targets]
     pairs = pairs_of(images, targets, kind.needs.target, ndim, fill)
     stacks = [pair.noisy for pair in pairs]
     check_channels(stacks, [pair.name for pair in pairs])
@@ -104,7 +109,7 @@ def prepare_run(
         spec = init_model.spec
     else:
         clean = kind.needs.target == "clean"
-        spec = _spec(pairs, normalization, scale if clean else None)
+        spec = _spec(pairs, normalization, scale if clean else None, grid)
     noise, settings = None, recipe.settings
     if settings.is_open:
         noise = _measured(images[0], ndim, fill)
@@ -125,9 +130,8 @@ def prepare_run(
     }
     names = [pair.name for pair in pairs]
     trained_on = survey.summary(stacks, names).model_copy(update=additions)
-    warnings = _warnings(
-        images, stacks, survey, noise, assets, trained_on.levels_1_50_99
-    )
+    levels = trained_on.levels_1_50_99
+    warnings = _warnings(images, stacks, spec.grid, survey, noise, assets, levels)
     return TrainingJob(
         recipe, crops, tuple(warnings), noise, trained_on, assets, weights, init_model
     )
@@ -159,6 +163,7 @@ def check_assets(title: str, needs: Needs, assets: Assets) -> None:
 def _warnings(
     images: Sequence[Image],
     stacks: Sequence[Stack],
+    grid: int | None,
     survey: Survey,
     noise: NoiseReport | None,
     assets: Assets,
@@ -172,6 +177,11 @@ def _warnings(
     yield from (image.note for image in images[1:] if image.note)
     if noise is not None and not noise.facts.is_clear:
         yield noise.facts.sentence
+    if grid:
+        yield (
+            f"learned from grids of pixels {grid} px apart; the result is the mean of "
+            "the grids"
+        )
     model = assets.noise_model
     if model is not None and levels and (outside := outside_range(model, levels)):
         yield outside
@@ -200,7 +210,10 @@ def _scale_of_targets(
 
 
 def _spec(
-    pairs: Sequence[Pair], normalization: Normalization, results: Normalization | None
+    pairs: Sequence[Pair],
+    normalization: Normalization,
+    results: Normalization | None,
+    grid: int,
 ) -> DataSpec:
     """Describe the data; `results` is the scale of clean targets, if there are any."""
     stack = pairs[0].noisy
@@ -210,6 +223,7 @@ def _spec(
         normalization=normalization,
         grey_step=1.0 if np.dtype(stack.data.dtype).kind in "ui" else 0.0,
         targets=results,
+        grid=grid if grid > 1 else None,
     )
 
 
