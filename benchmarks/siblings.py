@@ -24,6 +24,9 @@ METHODS: dict[str, tuple[str, str, str | None]] = {
     "n2v": ("n2v", "point", None),
     "hdn, histogram": ("hdn", "quick", "histogram"),
     "hdn, mixture": ("hdn", "quick", "mixture"),
+    "pn2v, histogram": ("pn2v", "quick", "histogram"),
+    "pn2v, mixture": ("pn2v", "quick", "mixture"),
+    "deconoising": ("deconoising", "quick", None),
     "n2n": ("n2n", "quick", None),
     "care": ("care", "quick", None),
 }

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from helpers import build
-from napari_cosdd.methods.n2v import Noise2VoidConfig, _neighbours
+from napari_cosdd.methods.blind_spot import neighbours
+from napari_cosdd.methods.n2v import Noise2VoidConfig
 from napari_cosdd.noise_analysis.facts import NoiseFacts
 
 
@@ -67,7 +68,7 @@ def test_replacements_are_near_and_not_from_the_hidden_line(ndim, noise_axis):
     x = torch.arange(float(torch.tensor(size).prod())).reshape(1, 1, *size)
     method = build("n2v", ndim, noise_axis=noise_axis, receptive_field=1)
     many = x.expand(50, *x.shape[1:])  # as many draws
-    picked = _neighbours(many, method._steps(), torch.Generator().manual_seed(0))
+    picked = neighbours(many, method._steps(), torch.Generator().manual_seed(0))
     assert (picked != x).all()
     where = torch.stack(torch.unravel_index(picked.long(), size))
     own = torch.stack(torch.unravel_index(x.long(), size))

@@ -6,7 +6,7 @@ with self-supervised blind-spot networks", ISBI 2020.
 
 import math
 from collections.abc import Mapping
-from itertools import chain, product
+from itertools import product
 from typing import ClassVar, Literal, Self
 
 import torch
@@ -14,9 +14,9 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn import functional as F
 
-from napari_cosdd.devices import constant
 from napari_cosdd.events import Curve
 from napari_cosdd.methods.base import Preset
+from napari_cosdd.methods.blind_spot import NEIGHBOURHOOD, neighbours, point_targets
 from napari_cosdd.methods.noise_axis import (
     AXES_IN_WORDS,
     NoiseAxisConfig,
@@ -44,8 +44,6 @@ LINE_MASKS = Paper(
     "Structured Noise with Self-Supervised Blind-Spot Networks, ISBI 2020.",
     "10.1109/ISBI45749.2020.9098336",
 )
-#: Largest distance of the pixel whose value replaces a masked one.
-NEIGHBOURHOOD = 2
 #: Pixels that the paper of line masks hides on each side.
 PAPER_REACH = 4
 
@@ -128,7 +126,7 @@ class Noise2Void(UNetMethod[Noise2VoidConfig], NoiseAxisMethod[Noise2VoidConfig]
         """Return the squared error at the targets, whose line is hidden."""
         x = batch.x
         targets, hidden = self._mask(x, generator)
-        blind = torch.where(hidden, _neighbours(x, self._steps(), generator), x)
+        blind = torch.where(hidden, neighbours(x, self._steps(), generator), x)
         error = (self.net(blind).float() - x).square()
         if batch.weight is None:
             count = (targets.sum() * x.shape[1]).clamp(min=1)
@@ -193,9 +191,7 @@ class Noise2Void(UNetMethod[Noise2VoidConfig], NoiseAxisMethod[Noise2VoidConfig]
         boxes = self._reaches(x)
         size = sum(math.prod(2 * r + 1 for r in box) for box in boxes)
         share = min(self.config.masked, 0.2 / size)
-        shape = (x.shape[0], 1, *x.shape[2:])
-        random = torch.rand(shape, generator=generator, device=x.device)
-        targets = (random < share) | (random == random.amin())  # at least one
+        targets = point_targets(x, share, generator)
         pool = {1: F.max_pool1d, 2: F.max_pool2d, 3: F.max_pool3d}[self.spec.ndim]
         hidden = torch.zeros_like(targets)
         for box in boxes:
@@ -228,25 +224,3 @@ class Noise2Void(UNetMethod[Noise2VoidConfig], NoiseAxisMethod[Noise2VoidConfig]
 
 def _padded(mask: Tensor, reach: list[int]) -> Tensor:
     return F.pad(mask, [r for side in reversed(reach) for r in (side, side)])
-
-
-def _neighbours(
-    x: Tensor, steps: list[tuple[int, ...]], generator: torch.Generator
-) -> Tensor:
-    """Return for every pixel the value of another one, one of `steps` away.
-
-    What lies beyond the image is taken from as far on the other side.
-    """
-    shape = (x.shape[0], *x.shape[2:])
-    choice = torch.randint(len(steps), shape, generator=generator, device=x.device)
-    offsets = constant(tuple(chain.from_iterable(steps)), x.device, torch.int64)
-    chosen = offsets.reshape(len(steps), -1)[choice]
-    flat = torch.zeros_like(choice)
-    for axis, length in enumerate(shape[1:]):
-        along = [-1 if a == axis else 1 for a in range(len(shape) - 1)]
-        here, step = torch.arange(length, device=x.device), chosen[..., axis]
-        at = here.reshape(along) + step
-        at = torch.where((at < 0) | (at > length - 1), at - 2 * step, at)
-        flat = flat * length + at.clamp(0, length - 1)
-    index = flat.flatten(1).unsqueeze(1).expand(-1, x.shape[1], -1)
-    return x.flatten(2).gather(2, index).reshape(x.shape)

@@ -132,13 +132,11 @@ def facts_of(correlation: Autocorrelation) -> NoiseFacts:
 
 
 def _grid(correlation: Autocorrelation, threshold: float) -> int:
-    """Return the distance from which neither axis is correlated; 1 if there is none."""
+    """Return the distance at which neither axis is correlated; 1 if there is none."""
     worst = np.maximum(np.abs(correlation.along_x), np.abs(correlation.along_y))
     limit = max(threshold, SLIGHT)
-    for step in range(2, LARGEST_GRID + 1):
-        if worst[step : step + 3].max() < limit:
-            return step
-    return 1
+    steps = range(2, min(LARGEST_GRID, correlation.max_lag) + 1)
+    return next((step for step in steps if worst[step] < limit), 1)
 
 
 def deciding(profile: NDArray[np.float64]) -> NDArray[np.float64]:
