@@ -91,3 +91,40 @@ def test_an_image_of_one_channel_keeps_channels_innermost(ndim, innermost, stem_
         net.stem(channels_last(torch.randn(1, 1, *[16] * ndim)))
     )
     assert features.is_contiguous(memory_format=innermost)
+
+
+@pytest.mark.parametrize("blind", [1, 2])
+def test_blind_levels_see_nothing_of_the_image_but_through_those_above(blind):
+    """By gradient: their features do not depend on the image."""
+    vae = ladder()
+    vae.blind_levels = blind
+    x = torch.randn(1, 1, 32, 32, requires_grad=True)
+    features = vae.encode(x)
+    for level, feature in enumerate(features):
+        if level < blind:
+            assert not feature.requires_grad or not any(
+                g is not None and g.abs().sum()
+                for g in torch.autograd.grad(feature.sum(), x, allow_unused=True)
+            )
+        else:
+            (gradient,) = torch.autograd.grad(
+                feature.square().sum(), x, retain_graph=True
+            )
+            assert gradient.abs().sum() > 0
+
+
+def test_blind_levels_draw_in_training_and_take_their_mean_in_samples():
+    vae = ladder()
+    vae.blind_levels = 2
+    features = vae.encode(torch.randn(1, 1, 32, 32))
+    drawn = []
+
+    def noise(level, shape):
+        drawn.append(level)
+        return torch.randn(shape)
+
+    vae.sample_posterior(features, noise)
+    assert drawn == [2, 1, 0]
+    drawn.clear()
+    vae.sample_posterior(features, noise, with_kl=False)
+    assert drawn == [2]

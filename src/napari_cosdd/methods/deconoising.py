@@ -34,7 +34,7 @@ from napari_cosdd.settings.training import TrainingConfig
 PAPER = Paper(
     "A. S. Goncharova, A. Honigmann, F. Jug and A. Krull, Improving Blind Spot "
     "Denoising for Microscopy, ECCV Workshops 2020.",
-    "10.1007/978-3-030-66415-2_25",
+    "10.48550/arXiv.2008.08414",
 )
 #: The image before the blur of the microscope, as the network draws it.
 DECONVOLVED = Output("deconvolved", "derived", "levels")

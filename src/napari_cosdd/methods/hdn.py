@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 import torch
+from pydantic import Field
 from torch import Tensor
 
 from napari_cosdd.datasets.spec import DataSpec
@@ -44,7 +45,21 @@ DIVNOISING = Paper(
 )
 
 
-class HDN(LadderMethod[LadderConfig]):
+class HDNConfig(LadderConfig):
+    """The ladder, and how many of its levels are blind."""
+
+    blind_levels: int = Field(
+        default=0,
+        ge=0,
+        le=16,
+        title="Blind levels",
+        description="Lowest levels that do not see the image and so cannot carry its "
+        "fine structure: short-range structured noise, and signal as fine as it. HDN36 "
+        "has 2 of 6",
+    )
+
+
+class HDN(LadderMethod[HDNConfig]):
     """Ladder VAE that decodes the signal; a noise model gives the likelihood.
 
     Objective, nats per pixel and channel: `neg_elbo` = -log p(x | s(z)) + KL. The
@@ -52,16 +67,16 @@ class HDN(LadderMethod[LadderConfig]):
     """
 
     title = "HDN"
-    Config = LadderConfig
+    Config = HDNConfig
     needs = Needs(noise_models=frozenset({"histogram", "mixture"}))
     presets: ClassVar = {
         "quick": Preset(
-            LadderConfig(signal_channels=16),
+            HDNConfig(signal_channels=16),
             TrainingConfig(batch_size=8, learning_rate=0.002),
             "a laptop, minutes",
         ),
         "paper": Preset(
-            LadderConfig(
+            HDNConfig(
                 n_levels=6,
                 n_channels=64,
                 n_latents=32,
@@ -82,8 +97,13 @@ class HDN(LadderMethod[LadderConfig]):
     }
 
     def __init__(
-        self, config: LadderConfig, spec: DataSpec, assets: Assets = NO_ASSETS
+        self, config: HDNConfig, spec: DataSpec, assets: Assets = NO_ASSETS
     ) -> None:
+        if config.blind_levels >= config.n_levels:
+            raise BadInputError(
+                f"{config.blind_levels} blind levels of {config.n_levels}: one level "
+                "at least must see the image"
+            )
         super().__init__(config, spec, assets)
         if assets.noise_model is None:
             raise BadInputError(
@@ -98,6 +118,11 @@ class HDN(LadderMethod[LadderConfig]):
         if facts.pattern == "independent" or facts.weak:
             return Suitability(2, "HDN fits, with a noise model of the camera.")
         return Suitability(0, "HDN takes noise as independent from pixel to pixel.")
+
+    @property
+    def blind_levels(self) -> int:
+        """Lowest levels whose posterior does not see the image."""
+        return self.config.blind_levels
 
     @property
     def _noise(self) -> NoiseModel:
@@ -161,7 +186,9 @@ class HDN(LadderMethod[LadderConfig]):
 
     def describe(self) -> str:
         """Name the noise model."""
-        return f"HDN with a noise model ({self._noise.title})"
+        blind = self.config.blind_levels
+        seeing = f", the lowest {blind} levels blind" if blind else ""
+        return f"HDN with a noise model ({self._noise.title}){seeing}"
 
     def papers(self) -> tuple[Paper, ...]:
         """Return the papers of the method."""

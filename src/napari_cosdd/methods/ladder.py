@@ -155,7 +155,13 @@ class LadderMethod(Method[LadderT]):
             n_blocks_up=config.n_blocks_up or config.n_blocks,
             stem_stride=config.stem_stride,
             downsample_every=config.downsample_every,
+            blind_levels=self.blind_levels,
         )
+
+    @property
+    def blind_levels(self) -> int:
+        """Lowest levels whose posterior does not see the image."""
+        return 0
 
     def build_signal_decoder(self) -> SignalDecoder:
         """Return a new signal decoder of the configured size."""

@@ -114,6 +114,8 @@ class LadderVAE(nn.Module):
         2 keeps the lowest level at half resolution: four times cheaper.
     downsample_every : int
         Levels between two halvings; 2 is "every other level".
+    blind_levels : int
+        Lowest levels whose posterior does not see the image (HDN36).
     """
 
     def __init__(
@@ -129,9 +131,10 @@ class LadderVAE(nn.Module):
         n_blocks_up: int,
         stem_stride: int,
         downsample_every: int,
+        blind_levels: int = 0,
     ) -> None:
         super().__init__()
-        self.ndim = ndim
+        self.ndim, self.blind_levels = ndim, blind_levels
         #: Compute hidden features again in the backward pass instead of keeping them.
         self.checkpointing = False
         self.stem = conv(ndim, n_image_channels, n_channels, 5, stem_stride)
@@ -176,7 +179,8 @@ class LadderVAE(nn.Module):
         for i, blocks in enumerate(self.bottom_up):
             h = self._run(blocks, h)
             level: Any = self.levels[i]
-            features.append(level.seen(h))
+            unseen = i < self.blind_levels
+            features.append(level.seen(torch.zeros_like(h) if unseen else h))
             if i < len(self.down):
                 h = self.down[i](h)
         return features
@@ -186,7 +190,8 @@ class LadderVAE(nn.Module):
     ) -> Latents:
         """Top-down pass with z ~ q(z | x), `features` from `encode`.
 
-        Without the KL the prior is not computed: samples do not need it.
+        Without the KL the prior is not computed: samples do not need it. Then blind
+        levels take their mean, since what they draw is no signal.
         """
         state = self.top.expand_as(features[-1])
         kl: list[Tensor] = []
@@ -195,7 +200,8 @@ class LadderVAE(nn.Module):
             q = level.q(state, features[i])
             if with_kl:
                 kl.insert(0, q.kl(level.p(state)).flatten(1).sum(1))
-            z = q.rsample(noise(i, q.loc.shape))
+            is_mean = i < self.blind_levels and not with_kl
+            z = q.loc if is_mean else q.rsample(noise(i, q.loc.shape))
             state = self._below(i, self._run(level, state, z))
         return Latents(self.code(state), kl)
 
