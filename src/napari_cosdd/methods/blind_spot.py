@@ -18,6 +18,16 @@ def point_targets(x: Tensor, share: float, generator: torch.Generator) -> Tensor
     return (random < share) | (random == random.amin())
 
 
+def some_points(x: Tensor, share: float, generator: torch.Generator) -> Tensor:
+    """Return flat positions of random target pixels, (n, m), one at least per image.
+
+    Their number is fixed, so that only targets need to be computed with.
+    """
+    pixels = x[0, 0].numel()
+    random = torch.rand(x.shape[0], pixels, generator=generator, device=x.device)
+    return random.topk(max(1, round(share * pixels)), dim=1).indices
+
+
 def steps_around(ndim: int) -> list[tuple[int, ...]]:
     """Return the offsets of the pixels near a target, itself left out."""
     near = range(-NEIGHBOURHOOD, NEIGHBOURHOOD + 1)

@@ -16,7 +16,7 @@ from napari_cosdd.datasets.spec import DataSpec
 from napari_cosdd.errors import BadInputError
 from napari_cosdd.events import Curve
 from napari_cosdd.methods.base import Method, Preset
-from napari_cosdd.methods.blind_spot import neighbours, point_targets, steps_around
+from napari_cosdd.methods.blind_spot import neighbours, some_points, steps_around
 from napari_cosdd.methods.outputs import DEVIATION, MEAN, Output
 from napari_cosdd.methods.unet_method import UNetConfig
 from napari_cosdd.methods.values import (
@@ -29,6 +29,7 @@ from napari_cosdd.methods.values import (
     Paper,
     Stage,
     Suitability,
+    weighted_mean,
 )
 from napari_cosdd.nets.unet import UNet
 from napari_cosdd.noise_analysis.facts import NoiseFacts
@@ -43,14 +44,14 @@ PAPER = Paper(
 #: Mean of the predicted signals, which the pixel itself has no part in.
 PRIOR_MEAN = Output("prior mean", "derived", "levels")
 #: First range of the predicted signals, from -SPREAD to it, deviations of the image.
-SPREAD = 2.0
+SPREAD = 0.7
 
 
 class PN2VConfig(UNetConfig):
     """The U-Net, the number of signals, and the share of targets."""
 
     n_signals: int = Field(
-        default=100,
+        default=40,
         ge=2,
         le=2000,
         title="Signals",
@@ -58,7 +59,7 @@ class PN2VConfig(UNetConfig):
         "given its surroundings",
     )
     masked: float = Field(
-        default=0.02,
+        default=0.06,
         gt=0,
         le=0.2,
         title="Targets",
@@ -145,15 +146,18 @@ class PN2V(Method[PN2VConfig]):
     ) -> Losses:
         """Return the negative log-likelihood of hidden pixels."""
         x = batch.x
-        targets = point_targets(x, self.config.masked, generator)
+        points = some_points(x, self.config.masked, generator)
+        targets = torch.zeros_like(x[:, 0]).flatten(1).scatter(1, points, 1.0) > 0
         around = neighbours(x, steps_around(self.spec.ndim), generator)
-        signals = self.signals(torch.where(targets, around, x))
-        log_prob = torch.logsumexp(self._log_prob(x, signals), 1)
+        blind = torch.where(targets.reshape(x[:, :1].shape), around, x)
+        signals = _at(self.signals(blind), points)
+        seen = _at(x.unsqueeze(1), points).squeeze(1)
+        log_prob = torch.logsumexp(self._log_prob(seen, signals), 1)
         log_prob = log_prob - math.log(self.config.n_signals)
-        weight = targets.expand_as(x).float()
-        weight = weight if batch.weight is None else weight * batch.weight
-        nll = -(log_prob * weight).sum() / weight.sum().clamp(min=1)
-        return Losses({"nll": nll}, {})
+        weight = batch.weight
+        if weight is not None:
+            weight = _at(weight.expand_as(x).unsqueeze(1), points).squeeze(1)
+        return Losses({"nll": -weighted_mean(log_prob, weight)}, {})
 
     @property
     def curves(self) -> tuple[Curve, ...]:
@@ -161,7 +165,10 @@ class PN2V(Method[PN2VConfig]):
         return (Curve("nll", "masked pixels", "Loss", "nats per pixel"),)
 
     def _log_prob(self, x: Tensor, signals: Tensor) -> Tensor:
-        """Return log p(x | s^k), (n, k, c, *spatial), nats per normalized unit."""
+        """Return log p(x | s^k), (n, k, c, *spatial), nats per normalized unit.
+
+        Instead of spatial axes there may be as many of any length.
+        """
         grey = self.spec.to_grey(signals.flatten(0, 1)).reshape(signals.shape)
         seen = self.spec.to_grey(x).unsqueeze(1)
         log_prob = self._noise.log_prob(seen, grey)
@@ -211,3 +218,11 @@ class PN2V(Method[PN2VConfig]):
             f"its surroundings; a noise model ({self._noise.title}) weighed them, and "
             "their mean is the estimate (MMSE)."
         )
+
+
+def _at(images: Tensor, points: Tensor) -> Tensor:
+    """Return pixels at flat positions, (n, k, c, *ones, m), of images (n, k, c, …)."""
+    n, k, c, *size = images.shape
+    index = points[:, None, None].expand(n, k, c, -1)
+    found = images.flatten(3).gather(3, index)
+    return found.reshape(n, k, c, *(1,) * (len(size) - 1), -1)
