@@ -26,6 +26,7 @@ METHODS: dict[str, tuple[str, str, str | None]] = {
     "hdn, mixture": ("hdn", "quick", "mixture"),
     "pn2v, histogram": ("pn2v", "quick", "histogram"),
     "pn2v, mixture": ("pn2v", "quick", "mixture"),
+    "pn2v, poisson_gauss": ("pn2v", "quick", "poisson_gauss"),
     "deconoising": ("deconoising", "quick", None),
     "n2n": ("n2n", "quick", None),
     "care": ("care", "quick", None),

@@ -38,7 +38,11 @@ from napari_cosdd.models.noise_model_file import load_noise_model, save_noise_mo
 from napari_cosdd.models.trained_model import TrainedModel
 from napari_cosdd.noise_analysis.report import NoiseReport, report
 from napari_cosdd.noise_models.base import NoiseModel
-from napari_cosdd.noise_models.calibrate import calibrate_frames, calibrate_pairs
+from napari_cosdd.noise_models.calibrate import (
+    calibrate_frames,
+    calibrate_image,
+    calibrate_pairs,
+)
 from napari_cosdd.prediction.in_memory import Prediction, denoising
 from napari_cosdd.prediction.lazy import denoise_lazily
 from napari_cosdd.settings.prediction import PredictionConfig
@@ -148,10 +152,11 @@ def calibrate(
     ----------
     images : array, path or Image, or a sequence of them
         Noisy. Without `clean`, repeats of a static scene, as a time series or single
-        planes; their mean serves as the signal.
+        planes; their mean serves as the signal. For "poisson_gauss" a single plane
+        suffices, of which the variance at levels of the signal is measured.
     clean : array, path or Image, optional
         Clean image of the same scene, in the same grey levels.
-    kind : {"histogram", "mixture"}
+    kind : {"histogram", "mixture", "poisson_gauss"}
         Kind of noise model.
     axes : str, optional
         Letters of "STCZYX".
@@ -177,7 +182,11 @@ def calibrate(
         )
     else:
         series = as_frames(opened)
-        if not {"T", "S"} & set(series.axes):
+        repeats = {"T", "S"} & set(series.axes)
+        if kind == "poisson_gauss" and not repeats:
+            found = report(stack_of(series, 2, "nothing"))
+            return _kept(calibrate_image(found), opened, output)
+        if not repeats:
             raise BadInputError(
                 f"axes {series.axes}: expected repeats of a scene (T or S), or a clean "
                 "image"
@@ -185,8 +194,15 @@ def calibrate(
         letter = "T" if "T" in series.axes else "S"
         frames = np.moveaxis(np.asarray(series.data), series.axes.index(letter), 0)
         model = calibrate_frames(frames, kind, seed)
+    return _kept(model, opened, output)
+
+
+def _kept(
+    model: NoiseModel, images: Sequence[Image], output: Path | str | None
+) -> NoiseModel:
+    """Write a noise model, if there is a file for it; return it."""
     if output is not None:
-        names = [image.name for image in opened][:100]
+        names = [image.name for image in images][:100]
         save_noise_model(model, Path(output), {"images": names})
     return model
 

@@ -12,6 +12,7 @@ from napari_cosdd.noise_models.calibrate import (
     calibrate_pairs,
     outside_range,
 )
+from napari_cosdd.noise_models.poisson_gauss import PoissonGaussNoise
 from napari_cosdd.noise_models.registry import NOISE_MODELS
 
 GAIN, READ, OFFSET = 2.0, 20.0, 100.0
@@ -117,6 +118,32 @@ def test_images_outside_of_what_was_measured_are_warned_of(model):
     assert outside_range(model, (150, 1000, 2800)) is None
     assert outside_range(model, (OFFSET - 2 * READ, 3000 + 2 * deviation(3000))) is None
     assert "says nothing beyond" in outside_range(model, (150, 1000, 9000))
+
+
+def test_a_single_noisy_image_tells_photons_and_readout(tmp_path):
+    """No calibration frames: the variance at levels of the signal is measured on it."""
+    rng = np.random.default_rng(0)
+    y, x = np.mgrid[:512, :512]
+    scene = OFFSET + 1200 * (1 + np.sin(x / 60) * np.cos(y / 75))
+    noisy = camera(scene, rng)
+    path = tmp_path / "camera.safetensors"
+    model = api.calibrate(noisy, kind="poisson_gauss", axes="YX", output=path)
+    for s in (300.0, 1500.0, 2300.0):
+        found = float(model._deviation(torch.tensor(s)))
+        assert found == pytest.approx(deviation(s), rel=0.05)
+    again = api.load_noise_model(path)
+    assert again.config == model.config
+    with pytest.raises(BadInputError, match="expected repeats of a scene"):
+        api.calibrate(noisy, kind="mixture", axes="YX")
+
+
+def test_a_variance_that_falls_with_the_signal_is_that_of_no_photons():
+    signal = np.linspace(0, 1000, 20)
+    model = PoissonGaussNoise.of_curve(signal, 100 - 0.05 * signal)
+    assert model.config.gain == 0
+    assert model.config.readout == pytest.approx(75, rel=0.2)
+    with pytest.raises(BadInputError, match="fewer than two levels"):
+        PoissonGaussNoise.of_curve(signal[:1], signal[:1])
 
 
 def test_an_unknown_kind_is_refused():

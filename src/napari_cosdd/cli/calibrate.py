@@ -23,7 +23,8 @@ def calibrate(
         Path | None,
         typer.Option(
             help="Clean image of the same scene. Without it the images are repeats of "
-            "a static scene, and their mean is taken for the signal."
+            "a static scene, and their mean is taken for the signal; for poisson_gauss "
+            "a single noisy image suffices."
         ),
     ] = None,
     kind: Annotated[

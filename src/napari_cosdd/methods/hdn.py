@@ -31,6 +31,7 @@ from napari_cosdd.methods.values import (
 from napari_cosdd.nets.ladder_vae import LatentNoise, fresh_noise
 from napari_cosdd.noise_analysis.facts import NoiseFacts
 from napari_cosdd.noise_models.base import NoiseModel
+from napari_cosdd.noise_models.registry import NOISE_MODELS
 from napari_cosdd.settings.training import TrainingConfig
 
 PAPER = Paper(
@@ -68,7 +69,7 @@ class HDN(LadderMethod[HDNConfig]):
 
     title = "HDN"
     Config = HDNConfig
-    needs = Needs(noise_models=frozenset({"histogram", "mixture"}))
+    needs = Needs(noise_models=frozenset(NOISE_MODELS))
     presets: ClassVar = {
         "quick": Preset(
             HDNConfig(signal_channels=16),

@@ -8,7 +8,9 @@ import torch
 from numpy.typing import NDArray
 
 from napari_cosdd.errors import BadInputError
+from napari_cosdd.noise_analysis.report import NoiseReport
 from napari_cosdd.noise_models.base import NoiseModel
+from napari_cosdd.noise_models.poisson_gauss import PoissonGaussNoise
 from napari_cosdd.noise_models.registry import get_noise_model
 
 #: Smallest number of pairs; smallest number of frames whose mean serves as signal.
@@ -27,7 +29,7 @@ def calibrate_pairs(
     ----------
     signal, noisy : ndarray, equal shapes
         Grey levels; pairs that are not finite are left out.
-    kind : {"histogram", "mixture"}
+    kind : {"histogram", "mixture", "poisson_gauss"}
         Kind of noise model.
     seed : int
         Source of randomness.
@@ -70,6 +72,18 @@ def calibrate_frames(frames: NDArray[Any], kind: str, seed: int = 0) -> NoiseMod
         )
     signal = np.broadcast_to(frames.mean(0, dtype=np.float64), frames.shape)
     return calibrate_pairs(signal, frames, kind, seed)
+
+
+def calibrate_image(found: NoiseReport) -> NoiseModel:
+    """Estimate photons and readout from the analysis of a noisy image alone.
+
+    Parameters
+    ----------
+    found : NoiseReport
+        Holds the variance at levels of the signal.
+    """
+    curve = found.dependence
+    return PoissonGaussNoise.of_curve(curve.signal, curve.variance)
 
 
 def outside_range(model: NoiseModel, levels: Sequence[float]) -> str | None:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 NOISE_MODELS = {
     "histogram": "napari_cosdd.noise_models.histogram:HistogramNoise",
     "mixture": "napari_cosdd.noise_models.mixture:MixtureNoise",
+    "poisson_gauss": "napari_cosdd.noise_models.poisson_gauss:PoissonGaussNoise",
 }
 
 
