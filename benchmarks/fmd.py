@@ -74,7 +74,7 @@ def _score(
     elif method.startswith("n2v"):
         name, settings = "n2v", {"noise_axis": "none"}
         if method.endswith("square"):
-            settings |= {"mask": "square", "receptive_field": SQUARE}
+            settings |= {"mask_shape": "square", "receptive_field": SQUARE}
     if minutes:
         training |= {"time_limit": minutes, "max_steps": 10**7}
     recipe = Recipe.preset(name).changed(settings, training)

@@ -61,8 +61,18 @@ def test_photons_in_the_dark_are_noise_and_stay():
     photons = np.random.default_rng(0).poisson(0.02, (128, 128)).astype(np.uint16) * 90
     stack = FilledStack(photons, "YX", 2, "outliers")
     np.testing.assert_array_equal(stack.read(0)[0], photons)
+    rare = np.random.default_rng(0).poisson(0.0005, (512, 512)).astype(np.uint16)
+    stack = FilledStack(rare, "YX", 2, "outliers")
+    np.testing.assert_array_equal(stack.read(0)[0], rare)
+
+
+def test_many_pixels_that_stick_out_are_noise_and_stay():
+    image, rng = noisy((128, 128)), np.random.default_rng(1)
+    image[rng.random(image.shape) < 0.004] = 4000
+    stack = FilledStack(image, "YX", 2, "outliers")
+    np.testing.assert_array_equal(stack.read(0)[0], image)
     assert "taken for noise" in too_many([stack])
-    assert too_many([Stack(photons, "YX", 2)]) is None
+    assert too_many([Stack(image, "YX", 2)]) is None
 
 
 def test_planes_of_a_volume_are_searched_one_by_one():

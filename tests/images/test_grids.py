@@ -6,6 +6,7 @@ from helpers import TINY, TRAINING
 from napari_cosdd import api
 from napari_cosdd.datasets.simulate import cells
 from napari_cosdd.errors import BadInputError
+from napari_cosdd.events import Denoised
 from napari_cosdd.images.grids import join_grids, split_grids
 from napari_cosdd.images.image import Image
 from napari_cosdd.methods.advice import advise
@@ -87,3 +88,19 @@ def test_what_needs_whole_images_is_refused_for_a_model_of_grids(noisy, tmp_path
     ):
         with pytest.raises(BadInputError, match="on grids of pixels 2 px apart"):
             refused()
+
+
+def test_a_stopped_prediction_shows_what_there_is(noisy):
+    settings = TINY["cosdd"] | TRAINING | {"crop_size": 32}
+    model = api.fit(noisy, axes="YX", grid=2, **settings)
+    polls = []
+    config = PredictionConfig(n_samples=2)
+    events = api.denoising(
+        model,
+        Image(noisy, "YX"),
+        config,
+        stop=lambda: polls.append(1) or len(polls) > 4,
+    )
+    first, *rest = events
+    assert not any(isinstance(event, Denoised) for event in rest)
+    assert np.corrcoef(first.result.mean.ravel(), noisy.ravel())[0, 1] > 0.5

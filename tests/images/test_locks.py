@@ -7,6 +7,7 @@ import time
 import pytest
 
 from napari_cosdd.errors import BadInputError
+from napari_cosdd.images import locks
 from napari_cosdd.images.locks import STALE, Lock, lock_file, locked
 
 
@@ -31,7 +32,7 @@ def test_the_lock_of_a_killed_process_is_taken_over(tmp_path):
     subprocess.run([sys.executable, "-c", code, str(path)], check=False)
     assert lock_file(path).exists()
     with locked(path) as (_, note):
-        assert "ended without a word" in note
+        assert "was killed" in note
     assert list(tmp_path.iterdir()) == []
 
 
@@ -48,7 +49,7 @@ def test_another_computer_must_show_life(tmp_path):
     old = time.time() - STALE - 1
     os.utime(lock_file(path), (old, old))
     lock = Lock(path)
-    assert "ended without a word" in lock.acquire()
+    assert "was killed" in lock.acquire()
     lock.release()
 
 
@@ -83,3 +84,25 @@ def test_another_process_of_the_same_number_is_no_holder(tmp_path):
     lock = Lock(path)
     assert lock.acquire() is not None
     lock.release()
+
+
+def test_two_that_find_the_same_remains_do_not_both_take_over(tmp_path, monkeypatch):
+    """While one reads the lock of a dead process, another takes it over."""
+    path = tmp_path / "m.safetensors"
+    owned_by(path, host="gone", started=1.0)
+    os.utime(lock_file(path), (1.0, 1.0))
+    slow, fast = Lock(path), Lock(path)
+    holder = locks._holder
+
+    def meanwhile(found):
+        monkeypatch.setattr(locks, "_holder", holder)
+        fast.acquire()
+        return holder(found)
+
+    monkeypatch.setattr(locks, "_holder", meanwhile)
+    with pytest.raises(BadInputError, match="is being written by process"):
+        slow.acquire()
+    slow.release()  # does not hold it
+    assert lock_file(path).exists()
+    fast.release()
+    assert list(tmp_path.iterdir()) == []

@@ -253,3 +253,32 @@ def test_folders_in_folders_are_searched_on_request(tmp_path, planes):
     assert [p.name for p in search(tmp_path).paths] == ["a.tif"]
     deep = [p.name for p in search(tmp_path, recursive=True).paths]
     assert deep == ["a.tif", "b.tif", "c.zarr"]
+
+
+def test_a_file_that_was_renamed_still_knows_itself(tmp_path, planes):
+    inside = "".join(plane_xml("before.ome.tif", 0, ifd=i) for i in range(1))
+    write(tmp_path / "after.ome.tif", planes[0], pixels_xml(0, inside), own(0))
+    image = read_image(tmp_path / "after.ome.tif")
+    np.testing.assert_array_equal(np.squeeze(image.data), planes[0])
+    assert search(tmp_path).paths == [tmp_path / "after.ome.tif"]
+
+
+def test_the_numbers_of_images_stay_if_files_of_others_are_missing(tmp_path, planes):
+    """Image 0 is in a file of its own that is gone; 1 and 2 are in this one."""
+    body = pixels_xml(0, plane_xml("gone.ome.tif", 0))
+    here = str(uuid.UUID(int=9))
+    for i, ifd in ((1, 0), (2, 1)):
+        plane = plane_xml("b.ome.tif", 0, ifd=ifd).replace(own(0), here)
+        body += pixels_xml(i, plane)
+    text = f'<?xml version="1.0"?><OME {XMLNS} UUID="urn:uuid:{here}">{body}</OME>'
+    path = tmp_path / "b.ome.tif"
+    with tifffile.TiffWriter(path) as writer:
+        known = {"metadata": None, "contiguous": False}
+        writer.write(planes[1], description=text, **known)
+        writer.write(planes[2], **known)
+    found = search(path).paths
+    assert found == [path / "1", path / "2"]
+    for one, plane in zip(found, planes[1:], strict=True):
+        np.testing.assert_array_equal(np.squeeze(read_image(one).data), plane)
+    with pytest.raises(BadInputError, match="number 0 cannot be found"):
+        read_image(path / "0")

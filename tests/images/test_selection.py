@@ -8,7 +8,7 @@ from napari_cosdd import api
 from napari_cosdd.datasets.crops import ENOUGH
 from napari_cosdd.errors import BadInputError
 from napari_cosdd.images.image import Image
-from napari_cosdd.images.selection import Window, part_of
+from napari_cosdd.images.selection import Window, channel_of, part_of
 
 
 @pytest.fixture
@@ -89,3 +89,34 @@ def test_a_region_is_denoised_and_the_rest_stays(noisy, disc):
         assert np.abs(array - noisy)[disc].mean() > 0.05 * noisy.std()
     assert (result.deviation[~disc] == 0).all()
     assert (result.deviation[disc] > 0).all()
+
+
+def test_nan_outside_the_region_harms_nothing(noisy, disc):
+    spoiled = np.where(disc, noisy, np.nan)
+    spoiled[0, :40] = -3.4e38
+    model = api.fit(spoiled, axes="YX", region=disc, **TINY["cosdd"], **TRAINING)
+    assert np.isfinite(np.array(model.history["loss"], float)).all()
+
+
+def test_validation_has_its_share_of_the_region(noisy):
+    """Whatever its form: here nearly all of it is in the middle."""
+    mask = np.zeros(noisy.shape, bool)
+    mask[30:66, 4:124] = True
+    mask[0, 60] = mask[95, 60] = True
+    job = api.prepare_run([Image(noisy, "YX")], tiny_recipe(), region=mask)
+    weight = job.crops.validation().weight
+    assert weight is not None
+    assert weight.mean() > 0.1
+
+
+def test_lazy_images_can_be_cut_channel_by_channel(noisy, tmp_path):
+    both = np.stack([noisy, 2 * noisy])
+    array = zarr.create_array(tmp_path / "a.zarr", data=both)
+    image = channel_of(Image(array, "CYX"), 1)
+    part = part_of(image, "10:74,20:120").image
+    np.testing.assert_array_equal(np.asarray(part.data)[0], 2 * noisy[10:74, 20:120])
+
+
+def test_a_mask_needs_planes(noisy, disc):
+    with pytest.raises(BadInputError, match="needs planes, not lines"):
+        api.fit(noisy, axes="YX", ndim=1, region=disc, noise_axis="x", **TRAINING)

@@ -28,7 +28,7 @@ def test_line_masks_hide_neighbours_along_the_axis_only(axis, dim):
     ("mask", "n_hidden"), [("square", 25), ("cross", 9), ("line", 1)]
 )
 def test_crosses_and_squares_hide_along_both_axes(mask, n_hidden):
-    method = build("n2v", noise_axis="none", mask=mask, receptive_field=2)
+    method = build("n2v", noise_axis="none", mask_shape=mask, receptive_field=2)
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(1, 1, 64, 64, generator=generator)
     targets, hidden = method._mask(x, generator)
@@ -43,6 +43,8 @@ def test_crosses_and_squares_hide_along_both_axes(mask, n_hidden):
     steps = method._steps()
     if mask != "line":  # past the other end of what is hidden
         assert all(max(map(abs, step)) == 5 for step in steps)
+        line = build("n2v", ndim=1, noise_axis="none", mask_shape=mask)
+        assert all(len(step) == 1 and step[0] for step in line._steps())
 
 
 def test_point_masks_hide_the_target_only():

@@ -21,6 +21,10 @@ VALIDATION_CROPS, LARGER, LARGEST = 4, 4, 512
 #: Share of a crop that should be selected, and number of places that are tried for it.
 ENOUGH, TRIES = 0.25, 10
 
+#: Distance from the mean up to which pixels that do not count are left as they are,
+#: deviations.
+FARTHEST = 50.0
+
 Floats = NDArray[np.float32]
 Known = NDArray[np.bool_] | None
 
@@ -217,11 +221,12 @@ class CropSampler:
         )
         pair, spec = self.pairs[block.stack], self.spec
         pixels, known = pair.noisy.read_counted(block.image, region)
-        noisy = spec.normalization.apply(pixels, spec.ndim)
+        noisy = _harmless(spec.normalization.apply(pixels, spec.ndim), known)
         target = None
         if pair.target is not None:
             pixels, also_known = pair.target.read_counted(block.image, region)
             target = spec.results.apply(pixels, spec.ndim)
+            target = _harmless(target, also_known)
             known = _both(known, also_known)
         weight = None if known is None else known.astype(np.float32)
         crop = Crops(noisy, target, weight)
@@ -237,6 +242,16 @@ def _start(
         int(rng.integers(a, b - s + 1))
         for a, b, s in zip(block.start, block.stop, size, strict=True)
     )
+
+
+def _harmless(pixels: Floats, known: Known) -> Floats:
+    """Return normalized pixels; what does not count and is far or NaN becomes the mean.
+
+    The networks see the surroundings of what counts, and NaN would reach it.
+    """
+    if known is None:
+        return pixels
+    return np.where(known | (np.abs(pixels) < FARTHEST), pixels, np.float32(0))
 
 
 def _both(a: Known, b: Known) -> Known:

@@ -87,7 +87,10 @@ def split(
     for block in blocks:
         room = list(block.size)
         if not whole:
-            room[across] -= _strip(block, multiple[across], across, share)
+            strips = _strips(
+                block, stacks[block.stack], multiple[across], across, share
+            )
+            room[across] -= max(strips)
         if any(s < c for s, c in zip(room, crop, strict=True)):
             raise BadInputError(_too_small(block, room, crop, multiple))
     if whole:
@@ -97,13 +100,32 @@ def split(
             tuple(blocks[i] for i in order[held_out:]),
             tuple(blocks[i] for i in order[:held_out]),
         )
-    pairs = [_cut(b, multiple[across], across, share, rng) for b in blocks]
+    pairs = []
+    for block in blocks:
+        strips = _strips(block, stacks[block.stack], multiple[across], across, share)
+        pairs.append(_cut(block, strips, across, rng))
     return Split(tuple(a for a, _ in pairs), tuple(b for _, b in pairs))
 
 
-def _strip(block: Block, multiple: int, across: int, share: float) -> int:
-    """Return the width of the validation strip, pixels."""
-    return max(multiple, round(share * block.size[across]) // multiple * multiple)
+def _strips(
+    block: Block, stack: Stack, multiple: int, across: int, share: float
+) -> tuple[int, int]:
+    """Return the widths of a validation strip at the start and at the end, pixels.
+
+    Where only a part of the image is selected, a strip holds that share of it.
+    """
+    length, in_plane = block.size[across], across - len(block.size) + 2
+    if stack.selection is None or in_plane < 0:
+        strip = max(multiple, round(share * length) // multiple * multiple)
+        return strip, strip
+    selected = stack.selection.sum(1 - in_plane)
+    needed = share * selected.sum()
+    ends = (selected, selected[::-1])
+    first, last = (
+        -(-(1 + int(np.searchsorted(end.cumsum(), needed))) // multiple) * multiple
+        for end in ends
+    )
+    return first, last
 
 
 def _too_small(
@@ -123,16 +145,13 @@ def _too_small(
 
 
 def _cut(
-    block: Block,
-    multiple: int,
-    across: int,
-    share: float,
-    rng: np.random.Generator,
+    block: Block, strips: tuple[int, int], across: int, rng: np.random.Generator
 ) -> tuple[Block, Block]:
     """Cut a strip off a random end; return the rest of the block, and the strip."""
-    length, strip = block.size[across], _strip(block, multiple, across, share)
-    low, high = list(block.start), list(block.stop)
-    if rng.random() < 0.5:
+    length, low, high = block.size[across], list(block.start), list(block.stop)
+    at_start = rng.random() < 0.5
+    strip = strips[0] if at_start else strips[1]
+    if at_start:
         low[across], high[across] = strip, strip
     else:
         low[across], high[across] = length - strip, length - strip

@@ -136,10 +136,13 @@ def stack_of(image: Image, ndim: int, fill: Fill) -> Stack:
     Raises
     ------
     BadInputError
-        If `fill` is unknown, or is "outliers" for lines.
+        If `fill` is unknown, or is "outliers" for lines; if a region that is no
+        rectangle is given for lines.
     """
     if fill not in FILLS:
         raise BadInputError(f"fill {fill!r}: expected one of {', '.join(FILLS)}")
+    if ndim == 1 and image.selection is not None:
+        raise BadInputError("a region that is no rectangle needs planes, not lines")
     if fill == "nothing":
         return Stack(image.data, image.axes, ndim, image.name, image.selection)
     return FilledStack(image.data, image.axes, ndim, fill, image.name, image.selection)

@@ -4,10 +4,11 @@ import json
 import os
 import socket
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import psutil
 
@@ -36,6 +37,7 @@ class Lock:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.file = lock_file(path)
+        self.token = uuid.uuid4().hex
         self._beat = 0.0
 
     def acquire(self) -> str | None:
@@ -52,17 +54,19 @@ class Lock:
         try:
             self.file.parent.mkdir(parents=True, exist_ok=True)
             while not self._create():
-                if holder := holder_of(self.file):
+                found = _read(self.file)
+                if found is None:
+                    continue  # given back meanwhile
+                if holder := _holder(found):
                     raise BadInputError(
                         f"{self.path} is being written by {holder}; wait for it or "
                         "stop it, or choose another name"
                     )
-                note = f"a process that wrote {self.path.name} ended without a word"
-                self.file.unlink(missing_ok=True)
+                if self._remove(found):
+                    note = f"a process that wrote {self.path.name} was killed"
         except OSError as error:
-            raise SavingError(
-                f"{self.file.parent} cannot be written to: {error}"
-            ) from (error)
+            folder = self.file.parent
+            raise SavingError(f"{folder} cannot be written to: {error}") from error
         return note
 
     def _create(self) -> bool:
@@ -72,6 +76,7 @@ class Lock:
             "host": socket.gethostname(),
             "pid": me.pid,
             "started": me.create_time(),
+            "token": self.token,
         }
         try:
             with self.file.open("x", encoding="utf-8") as file:
@@ -79,6 +84,24 @@ class Lock:
         except FileExistsError:
             return False
         return True
+
+    def _remove(self, found: "_Found") -> bool:
+        """Remove the file if it is still the one that was found.
+
+        It is renamed first, which one process alone succeeds in, and put back if
+        another process was faster and its file was caught.
+        """
+        aside = self.file.with_name(f"{self.file.name}-{uuid.uuid4().hex}")
+        try:
+            self.file.rename(aside)
+        except FileNotFoundError:
+            return False
+        is_same = aside.read_text(encoding="utf-8", errors="replace") == found.text
+        if not is_same:
+            with suppress(FileExistsError):
+                os.link(aside, self.file)
+        aside.unlink()
+        return is_same
 
     def show_life(self) -> None:
         """Renew the lock's time, so that other computers see that it is held."""
@@ -89,9 +112,11 @@ class Lock:
                 os.utime(self.file)
 
     def release(self) -> None:
-        """Give the lock back."""
-        with suppress(OSError):
-            self.file.unlink()
+        """Give the lock back, if it was not taken over meanwhile."""
+        found = _read(self.file)
+        if found is not None and f'"{self.token}"' in found.text:
+            with suppress(OSError):
+                self.file.unlink()
 
 
 @contextmanager
@@ -110,24 +135,39 @@ def lock_file(path: Path) -> Path:
     return path.with_name(f".{path.name}{SUFFIX}")
 
 
-def holder_of(file: Path) -> str | None:
-    """Describe the running process that holds a lock; None if there is none."""
+class _Found(NamedTuple):
+    """The text of a lock's file, and its age in seconds."""
+
+    text: str
+    age: float
+
+
+def _read(file: Path) -> _Found | None:
+    """Read a lock's file; None if there is none."""
     try:
-        owner: Any = json.loads(file.read_text(encoding="utf-8"))
-        host, pid, started = owner["host"], int(owner["pid"]), float(owner["started"])
-        age = time.time() - file.stat().st_mtime
+        text = file.read_text(encoding="utf-8", errors="replace")
+        return _Found(text, time.time() - file.stat().st_mtime)
     except FileNotFoundError:
         return None
-    except (ValueError, TypeError, KeyError, OSError):
+
+
+def holder_of(file: Path) -> str | None:
+    """Describe the running process that holds a lock; None if there is none."""
+    found = _read(file)
+    return None if found is None else _holder(found)
+
+
+def _holder(found: _Found) -> str | None:
+    try:
+        owner: Any = json.loads(found.text)
+        host, pid, started = owner["host"], int(owner["pid"]), float(owner["started"])
+    except (ValueError, TypeError, KeyError):
         # Perhaps just being written; an old one without an owner is debris.
-        with suppress(OSError):
-            young = time.time() - file.stat().st_mtime < BEAT
-            return "another process" if young else None
-        return None
+        return "another process" if found.age < BEAT else None
     since = time.strftime("%Y-%m-%d %H:%M", time.localtime(started))
     words = f"process {pid} on {host!s:.60}, which runs since {since}"
     if host != socket.gethostname():
-        return words if age < STALE else None
+        return words if found.age < STALE else None
     return words if _runs(pid, started) else None
 
 

@@ -77,7 +77,11 @@ def without_outliers(planes: NDArray[Any]) -> tuple[NDArray[Any], int]:
 
 
 def _local_deviation(distance: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the robust deviation in blocks, the largest of neighbouring ones."""
+    """Return the robust deviation in blocks, the largest of neighbouring ones.
+
+    Where it is zero, that of the whole plane serves; if this is zero as well, as in the
+    dark of a photon counter, nothing is far.
+    """
     height, width = distance.shape
     beyond = [(0, -n % BLOCK) for n in distance.shape]
     padded = np.pad(distance, beyond, constant_values=np.nan)
@@ -85,5 +89,7 @@ def _local_deviation(distance: NDArray[np.float64]) -> NDArray[np.float64]:
     blocks = padded.reshape(rows, BLOCK, columns, BLOCK)
     medians = np.nanmedian(blocks, axis=(1, 3))
     largest = 1.4826 * ndimage.maximum_filter(medians, 3)
+    usual = 1.4826 * float(np.median(distance)) or np.inf
+    largest = np.where(largest > 0, largest, usual)
     each = np.repeat(np.repeat(largest, BLOCK, 0), BLOCK, 1)
     return np.asarray(each[:height, :width])

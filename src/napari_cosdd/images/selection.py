@@ -128,6 +128,10 @@ class Window:
         self.dtype = data.dtype
         self.shape = tuple(s.stop - s.start for s in self.box)
 
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        """Return all pixels of the box."""
+        return np.asarray(self[()], dtype)
+
     def __getitem__(self, index: Any) -> Any:
         """Return a part, at whole numbers and slices of step 1."""
         index = index if isinstance(index, tuple) else (index,)

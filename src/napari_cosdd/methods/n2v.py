@@ -62,9 +62,9 @@ class Noise2VoidConfig(NoiseAxisConfig, UNetConfig):
         "larger than the image masks whole lines. Unused for noise axis none",
         json_schema_extra={"unit": "px", "empty": "measured"},
     )
-    mask: Literal["line", "cross", "square"] = Field(
+    mask_shape: Literal["line", "cross", "square"] = Field(
         default="line",
-        title="Mask",
+        title="Mask shape",
         description="What is hidden around a target: a line along the noise axis, a "
         "cross or a square of that half-length for noise along both axes",
     )
@@ -142,10 +142,8 @@ class Noise2Void(UNetMethod[Noise2VoidConfig], NoiseAxisMethod[Noise2VoidConfig]
 
     def describe(self) -> str:
         """Name the mask."""
-        if self.config.mask != "line":
-            return (
-                f"structured Noise2Void, {self.config.mask}s of {self._width} px masked"
-            )
+        if self.config.mask_shape != "line":
+            return f"structured Noise2Void, {self._shapes} of {self._width} px masked"
         if self.noise_dim is None:
             return "Noise2Void with point masks"
         return (
@@ -155,16 +153,20 @@ class Noise2Void(UNetMethod[Noise2VoidConfig], NoiseAxisMethod[Noise2VoidConfig]
 
     def papers(self) -> tuple[Paper, ...]:
         """Return the paper of the method, and that of line masks."""
-        wide = self.noise_dim is not None or self.config.mask != "line"
+        wide = self.noise_dim is not None or self.config.mask_shape != "line"
         return (POINT_MASKS, LINE_MASKS) if wide else (POINT_MASKS,)
 
     def networks_in_words(self) -> str:
         """Describe network and masks in a sentence."""
         axis = AXES_IN_WORDS.get(self.config.noise_axis)
         masks = f"lines along {axis}" if axis else "points"
-        if self.config.mask != "line":
-            masks = f"{self.config.mask}s of {self._width} pixels"
+        if self.config.mask_shape != "line":
+            masks = f"{self._shapes} of {self._width} pixels"
         return f"A U-Net was trained to predict masked pixels; the masks were {masks}."
+
+    @property
+    def _shapes(self) -> str:
+        return {"cross": "crosses"}.get(self.config.mask_shape, "squares")
 
     @property
     def _width(self) -> int:
@@ -174,7 +176,7 @@ class Noise2Void(UNetMethod[Noise2VoidConfig], NoiseAxisMethod[Noise2VoidConfig]
     def _reaches(self, x: Tensor) -> list[list[int]]:
         """Return the boxes around a target that are hidden, half-lengths per axis."""
         config, ndim = self.config, self.spec.ndim
-        if config.mask == "line":
+        if config.mask_shape == "line":
             dims = [] if self.noise_dim is None else [self.noise_dim]
             far = self.noise_reach
         else:
@@ -182,7 +184,7 @@ class Noise2Void(UNetMethod[Noise2VoidConfig], NoiseAxisMethod[Noise2VoidConfig]
         limited = [
             min(far, n - 1) if a in dims else 0 for a, n in enumerate(x.shape[2:])
         ]
-        if config.mask != "cross":
+        if config.mask_shape != "cross":
             return [limited]
         return [[r if a == d else 0 for a, r in enumerate(limited)] for d in dims]
 
@@ -205,10 +207,10 @@ class Noise2Void(UNetMethod[Noise2VoidConfig], NoiseAxisMethod[Noise2VoidConfig]
         Not from the line that is hidden: its noise is related to the target's. Where
         there are lines only, or a cross or square is hidden, from beyond that.
         """
-        if self.config.mask != "line":
+        if self.config.mask_shape != "line":
             far = self._width  # from one end of what is hidden past the other
-            ring = product((-far, 0, far), repeat=2)
-            before = (0,) * (self.spec.ndim - 2)
+            ring = product((-far, 0, far), repeat=min(2, self.spec.ndim))
+            before = (0,) * max(0, self.spec.ndim - 2)
             return [(*before, *step) for step in ring if any(step)]
         near = range(-NEIGHBOURHOOD, NEIGHBOURHOOD + 1)
         steps = [

@@ -131,15 +131,19 @@ def denoising(
     arrays = {o: array[part.box] for o, array in prediction.outputs.items()}
     if grid:
         arrays = {o: _zeros(image_in.data.shape, FINE_TYPE) for o in arrays}
+        for output, array in arrays.items():
+            if output.role in ("estimate", "sample"):  # until its grid is denoised
+                array[...] = image_in.data
     targets = {o: Stack(a, image_in.axes, ndim) for o, a in arrays.items()}
     yield Allocated(prediction)
     differ = differences(model, part.image, filled=fill != "nothing")
     yield from map(Warned, differ)
-    if (yield from denoise_stack(model, source, targets, config, stop=stop)):
-        if grid:
-            _join(prediction, part, arrays, grid)
-        if region is not None:
-            _put_back(prediction, part)
+    done = yield from denoise_stack(model, source, targets, config, stop=stop)
+    if grid:
+        _join(prediction, part, arrays, grid)
+    if region is not None:
+        _put_back(prediction, part)
+    if done:
         yield Denoised(prediction)
 
 

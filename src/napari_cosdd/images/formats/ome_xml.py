@@ -90,10 +90,13 @@ def _root(text: str, file_name: str) -> ElementTree.Element | None:
 
 def _images(root: ElementTree.Element, file_name: str) -> tuple[frozenset[str], ...]:
     """Return the names of the files of each image; refuse files in other folders."""
-    images = []
+    images, own = [], root.attrib.get("UUID")
     for pixels in (n for n in root.iter() if n.tag.endswith("Pixels")):
         names = {
-            node.attrib.get("FileName", file_name)
+            # a file that was renamed still knows its own number
+            file_name
+            if own and node.text == own
+            else node.attrib.get("FileName", file_name)
             for node in pixels.iter()
             if node.tag.endswith("UUID")  # whatever the namespace
         }

@@ -126,6 +126,19 @@ def _index(
 ) -> int:
     """Return the number of the series to read."""
     n = len(tiff.series)
+    if series is not None and ome and len(ome.images) != n:
+        # images of which all files are missing are no series
+        there = [
+            i
+            for i, names in enumerate(ome.images)
+            if any((path.parent / name).is_file() for name in names)
+        ]
+        if series not in there or len(there) != n:
+            raise BadInputError(
+                f"{path.name} has {len(ome.images)} images, of which files are "
+                f"missing; number {series} cannot be found"
+            )
+        return there.index(series)
     if series is not None:
         if series >= n:
             raise BadInputError(
