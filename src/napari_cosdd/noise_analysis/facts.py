@@ -123,9 +123,9 @@ def facts_of(correlation: Autocorrelation) -> NoiseFacts:
         return NoiseFacts("unclear", axis, reach, field, False, sentence)
     far = "at least " if reach == correlation.max_lag else ""
     sentence = (
-        f"The noise runs along {LINES[axis]} (axis {axis}): r = "
-        f"{_in_numbers(profiles[axis])} at 1 to {DECIDING} px, still visible {far}"
-        f"{reach} px away; across them {_in_numbers(profiles[weak])}."
+        f"The noise runs along {LINES[axis]} (axis {axis}), still visible {far}{reach} "
+        f"px away (r = {_in_numbers(profiles[axis])} at 1 to {DECIDING} px; across them "
+        f"{_in_numbers(profiles[weak])})."
     )
     slight = float(np.sqrt((deciding(profiles[axis]) ** 2).sum())) < WORTH
     return NoiseFacts("one axis", axis, reach, field, clean, sentence, slight)
