@@ -123,8 +123,8 @@ def facts_of(correlation: Autocorrelation) -> NoiseFacts:
         return NoiseFacts("unclear", axis, reach, field, False, sentence)
     far = "at least " if reach == correlation.max_lag else ""
     sentence = (
-        f"The noise runs along {LINES[axis]} (axis {axis}), still visible {far}{reach} "
-        f"px away (r = {_in_numbers(profiles[axis])} at 1 to {DECIDING} px; across them "
+        f"The noise runs along {LINES[axis]} (axis {axis}), still visible {far}"
+        f"{reach} px away (r = {_in_numbers(profiles[axis])} at 1 to {DECIDING} px; across them "
         f"{_in_numbers(profiles[weak])})."
     )
     slight = float(np.sqrt((deciding(profiles[axis]) ** 2).sum())) < WORTH
