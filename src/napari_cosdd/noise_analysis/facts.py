@@ -124,8 +124,8 @@ def facts_of(correlation: Autocorrelation) -> NoiseFacts:
     far = "at least " if reach == correlation.max_lag else ""
     sentence = (
         f"The noise runs along {LINES[axis]} (axis {axis}), still visible {far}"
-        f"{reach} px away (r = {_in_numbers(profiles[axis])} at 1 to {DECIDING} px; across them "
-        f"{_in_numbers(profiles[weak])})."
+        f"{reach} px away (r = {_in_numbers(profiles[axis])} at 1 to {DECIDING} px; "
+        f"across them {_in_numbers(profiles[weak])})."
     )
     slight = float(np.sqrt((deciding(profiles[axis]) ** 2).sum())) < WORTH
     return NoiseFacts("one axis", axis, reach, field, clean, sentence, slight)
