@@ -1,0 +1,119 @@
+"""Whether a TIFF is whole, and what is whole of one that is not."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tifffile
+from numpy.typing import NDArray
+
+from napari_cosdd.errors import BadInputError
+from napari_cosdd.images.axes import letters_of
+from napari_cosdd.images.formats.ome_xml import OmeMetadata
+from napari_cosdd.images.formats.tiff_planes import (
+    imagej_planes,
+    lazy_block,
+    names_missing,
+    pages_of,
+    whole_planes,
+    without_broken,
+)
+from napari_cosdd.images.stack import ArrayLike
+
+#: Largest plausible compression ratio; a higher one marks a damaged file.
+PACKED = 5000
+#: Largest plausible number of planes of a file of which some are missing.
+MOST_PLANES = 10**6
+
+
+def what_is_missing(
+    path: Path,
+    tiff: tifffile.TiffFile,
+    series: Any,
+    ome: OmeMetadata | None,
+    index: int,
+) -> str:
+    """Describe what a series promises and the file has not; empty if it is whole."""
+    if ome:
+        absent = names_missing(path.parent, _files(path, tiff, ome, index))
+        if absent:
+            listed = ", ".join(absent[:5]) + (" …" if absent[5:] else "")
+            return f"{len(absent)} files of its set are missing ({listed})"
+    if not ome:
+        _check_size(path, series)
+    said = tiff.imagej_metadata or {}
+    promised = int(said.get("images", 1))
+    page = series.keyframe
+    if promised > series.size // max(1, page.size):
+        room = (path.stat().st_size - page.dataoffsets[0]) // page.nbytes
+        return (
+            f"its description says {promised} planes, and the file has room for {room}"
+        )
+    whole = whole_planes(path, series)
+    if whole.all():
+        return ""
+    return f"{int(whole.sum())} of {whole.size} planes are there"
+
+
+def _files(
+    path: Path, tiff: tifffile.TiffFile, ome: OmeMetadata, index: int
+) -> list[str]:
+    """Return the names of the files that hold a series."""
+    if len(ome.images) == len(tiff.series):
+        return sorted(ome.images[index])
+    # Images whose files are missing are no series: it is one of this file.
+    return sorted(next((names for names in ome.images if path.name in names), ()))
+
+
+def salvaged(
+    path: Path, tiff: tifffile.TiffFile, series: Any, axes: str
+) -> tuple[ArrayLike, str, str]:
+    """Return what is whole of a series: pixels, axes, and a sentence."""
+    page = series.keyframe
+    if (tiff.imagej_metadata or {}).get("images", 1) > series.size // page.size:
+        known, pixels = imagej_planes(path, tiff)
+        axes = letters_of(known, pixels.shape)[0]
+        axis, n = 0, len(pixels)
+    else:
+        whole = whole_planes(path, series)
+        if not whole.ndim or not whole.any():
+            raise BadInputError(f"{path.name}: no plane of it is whole")
+        pixels, axis, n = without_broken(_readable(path, tiff, series, whole), whole)
+    if not n:
+        raise BadInputError(f"{path.name}: nothing of it is whole along any axis")
+    words = {"T": "time points", "Z": "slices", "C": "channels"}
+    return pixels, axes, f"{n} {words.get(axes[axis], 'planes')} are used"
+
+
+def _readable(
+    path: Path, tiff: tifffile.TiffFile, series: Any, whole: NDArray[np.bool_]
+) -> NDArray[Any]:
+    """Read the whole planes of a series; the others are zeros."""
+    pixels = np.zeros(series.shape, series.dtype)
+    flat = pixels.reshape(-1, *series.keyframe.shape)
+    if series.dataoffset is None:
+        pages = pages_of(series)
+        if any(page is not None and page.parent is not tiff for page in pages):
+            return np.asarray(series.asarray())  # opens the other files again
+        for i in np.flatnonzero(whole.ravel()):
+            flat[i] = pages[int(i)].asarray()
+        return pixels
+    planes = lazy_block(path, series)
+    for at in np.ndindex(*whole.shape):
+        if whole[at]:
+            pixels[at] = planes[at]
+    return pixels
+
+
+def _check_size(path: Path, series: Any) -> None:
+    """Refuse a header that claims more pixels than the file can hold."""
+    page = series.keyframe
+    packed = page.compression != tifffile.COMPRESSION.NONE
+    size, claimed = path.stat().st_size, series.size * page.bitspersample // 8
+    planes = series.size // max(1, page.size)
+    some = not packed and 1 < planes < MOST_PLANES and page.nbytes < size
+    if claimed > size * (PACKED if packed or some else 1):
+        raise BadInputError(
+            f"{path.name} is truncated or damaged: its header says {claimed:,} bytes "
+            f"of pixels, and the file has {size:,} bytes"
+        )
