@@ -39,7 +39,7 @@ def what_is_missing(
         if absent:
             listed = ", ".join(absent[:5]) + (" …" if absent[5:] else "")
             return f"{len(absent)} files of its set are missing ({listed})"
-    if not ome:
+    if not ome or ome.files <= {path.name}:  # else pixels are elsewhere
         _check_size(path, series)
     said = tiff.imagej_metadata or {}
     promised = int(said.get("images", 1))
