@@ -84,13 +84,14 @@ def split(
         for n in range(stack.n_images)
     ]
     whole = len(blocks) >= WHOLE_IMAGES
-    for block in blocks:
+    strips = [
+        _strips(block, stacks[block.stack], multiple[across], across, share)
+        for block in blocks
+    ]
+    for block, widths in zip(blocks, strips, strict=True):
         room = list(block.size)
         if not whole:
-            strips = _strips(
-                block, stacks[block.stack], multiple[across], across, share
-            )
-            room[across] -= max(strips)
+            room[across] -= max(widths)
         if any(s < c for s, c in zip(room, crop, strict=True)):
             raise BadInputError(_too_small(block, room, crop, multiple))
     if whole:
@@ -100,10 +101,10 @@ def split(
             tuple(blocks[i] for i in order[held_out:]),
             tuple(blocks[i] for i in order[:held_out]),
         )
-    pairs = []
-    for block in blocks:
-        strips = _strips(block, stacks[block.stack], multiple[across], across, share)
-        pairs.append(_cut(block, strips, across, rng))
+    pairs = [
+        _cut(block, widths, across, rng)
+        for block, widths in zip(blocks, strips, strict=True)
+    ]
     return Split(tuple(a for a, _ in pairs), tuple(b for _, b in pairs))
 
 

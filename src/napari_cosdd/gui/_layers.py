@@ -10,24 +10,11 @@ from numpy.typing import NDArray
 
 from napari_cosdd.datasets.spec import DataSpec
 from napari_cosdd.errors import BadInputError
-from napari_cosdd.images.axes import LETTERS, check_axes, guess_axes
+from napari_cosdd.images.axes import check_axes, guess_axes, letter_of
 from napari_cosdd.images.image import Image, check_pixels
 from napari_cosdd.images.units import in_one_unit, in_seconds
 from napari_cosdd.methods.outputs import Output, Role
 
-#: Letter of an axis for each word used in axis labels.
-WORDS = {
-    "time": "T",
-    "frame": "T",
-    "channel": "C",
-    "sample": "S",
-    "depth": "Z",
-    "plane": "Z",
-    "height": "Y",
-    "row": "Y",
-    "width": "X",
-    "column": "X",
-}
 #: Key of this plugin in a layer's metadata.
 KEY = "napari_cosdd"
 
@@ -43,10 +30,10 @@ def axes_of(layer: ImageLayer) -> str:
     napari itself defines only the last two axes, as Y and X.
     """
     shape = data_of(layer).shape
-    letters = [_letter(label) for label in layer.axis_labels]
+    letters = [letter_of(label) for label in layer.axis_labels]
     if all(letters) and len(letters) == len(shape):
         try:
-            return check_axes("".join(map(str, letters)), shape)
+            return check_axes("".join(letters), shape)
         except BadInputError:
             pass  # a label occurs twice, or X is missing: ignore the labels
     return guess_axes(shape)
@@ -71,13 +58,6 @@ def axes_for(layer: ImageLayer, spec: DataSpec, given: str = "") -> str:
     if spec.ndim == 3 and "Z" not in letters:
         letters = letters.replace("T", "Z")
     return letters
-
-
-def _letter(label: str) -> str | None:
-    word = label.strip().lower()
-    if word.upper() in LETTERS and len(word) == 1:
-        return word.upper()
-    return WORDS.get(word.rstrip("s"))
 
 
 def image_of(layer: ImageLayer, axes: str) -> Image:

@@ -55,14 +55,14 @@ def guess_axes(shape: Sequence[int]) -> str:
     return guesses[len(shape)]
 
 
-#: Letters of names that files give to axes, beside the letters themselves.
+#: Names, without an s at their end, that files and layers give to axes.
 NAMES = {
-    "T": ("time", "frame", "frames", "timepoint"),
-    "C": ("channel", "channels", "ch", "band", "wavelength"),
-    "Z": ("slice", "slices", "depth", "plane"),
-    "Y": ("row", "rows", "height", "lat"),
-    "X": ("col", "column", "columns", "width", "lon"),
-    "S": ("sample", "scene", "series", "position"),
+    "T": ("time", "frame", "timepoint"),
+    "C": ("channel", "ch", "band", "wavelength"),
+    "Z": ("slice", "depth", "plane"),
+    "Y": ("row", "height"),
+    "X": ("col", "column", "width"),
+    "S": ("sample", "scene", "serie", "position"),
 }
 
 
@@ -86,7 +86,7 @@ def letters_of(names: Sequence[str], shape: Sequence[int]) -> tuple[str, AxesFro
     origin : {"file", "guess"}
         Whether the file says them all.
     """
-    letters = [_letter(name) for name in names]
+    letters = [letter_of(name) for name in names]
     known = [letter for letter in letters if letter]
     free = [letter for letter in "TSZC" if letter not in known]
     unclear = len(set(known)) < len(known) or len(letters) - len(known) > len(free)
@@ -99,8 +99,10 @@ def letters_of(names: Sequence[str], shape: Sequence[int]) -> tuple[str, AxesFro
     return "".join(letter or free.pop(0) for letter in letters), "guess"
 
 
-def _letter(name: str) -> str:
-    """Return the letter that a name stands for, or nothing."""
-    if name.upper() in LETTERS and len(name) == 1:
-        return name.upper()
-    return next((a for a, words in NAMES.items() if name.lower() in words), "")
+def letter_of(name: str) -> str:
+    """Return the letter that a name of an axis stands for, or nothing."""
+    word = name.strip().lower()
+    if len(word) == 1 and word.upper() in LETTERS:
+        return word.upper()
+    word = word.rstrip("s")
+    return next((a for a, words in NAMES.items() if word in words), "")

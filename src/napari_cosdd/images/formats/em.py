@@ -9,6 +9,7 @@ import numpy as np
 
 from napari_cosdd.errors import BadInputError
 from napari_cosdd.images.axes import letters_of
+from napari_cosdd.images.formats.tiff import EAGER_LIMIT
 from napari_cosdd.images.image import Image
 from napari_cosdd.images.units import in_one_unit
 
@@ -20,8 +21,6 @@ READERS = {
     ".ser": "tia",
     ".emd": "emd",
 }
-#: Largest data that are read at once, bytes; larger ones are read on demand.
-EAGER_LIMIT = 1 << 30
 
 
 def read_em(path: Path, name: str, number: int | None) -> Image:

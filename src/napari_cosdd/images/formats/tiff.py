@@ -74,10 +74,15 @@ def read_tiff(
             data = chosen.asarray()
         else:
             data = lazy_series(path, chosen, index)
-        if others := len(tiff.series) - 1 if series is None and not ome else 0:
+        others = [
+            i
+            for i, one in enumerate(tiff.series)
+            if i != index and not one.keyframe.is_reduced
+        ]
+        if others and series is None and not ome:
             notes.append(
-                f"{path.name} holds {others} more series, which are not read; "
-                f"{path.name}/1 is the second"
+                f"{path.name} holds {len(others)} more series, which are not read; "
+                f"{path.name}/{others[0]} is the next"
             )
     return Image(
         data,
