@@ -96,6 +96,12 @@ def test_nan_outside_the_region_harms_nothing(noisy, disc):
     spoiled[0, :40] = -3.4e38
     model = api.fit(spoiled, axes="YX", region=disc, **TINY["cosdd"], **TRAINING)
     assert np.isfinite(np.array(model.history["loss"], float)).all()
+    result = api.denoise(spoiled, model, axes="YX", n_samples=2, region=disc)
+    assert np.isfinite(result.mean[disc]).all()
+    np.testing.assert_array_equal(result.mean[~disc], spoiled[~disc].astype("f4"))
+    spoiled[40, 60] = np.nan  # inside the region
+    with pytest.raises(BadInputError, match="1 of 5521 pixels are not finite"):
+        api.denoise(spoiled, model, axes="YX", n_samples=2, region=disc)
 
 
 def test_validation_has_its_share_of_the_region(noisy):

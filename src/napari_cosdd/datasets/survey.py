@@ -69,7 +69,7 @@ def _selected_pixels(
 
 
 def check_finite(stacks: Sequence[Stack]) -> None:
-    """Refuse pixels that are not finite.
+    """Refuse pixels to use that are not finite.
 
     Raises
     ------
@@ -78,7 +78,7 @@ def check_finite(stacks: Sequence[Stack]) -> None:
     """
     bad = total = 0
     real = [stack for stack in stacks if np.dtype(stack.data.dtype).kind == "f"]
-    for part in pixels(real):
+    for part, _known in _selected_pixels(real):
         bad += int(np.count_nonzero(~np.isfinite(part)))
         total += part.size
     if bad:

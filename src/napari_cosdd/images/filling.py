@@ -13,6 +13,7 @@ from napari_cosdd.errors import BadInputError
 from napari_cosdd.images.axes import Region
 from napari_cosdd.images.outliers import BLOCK, RARE, outliers
 from napari_cosdd.images.stack import ArrayLike, Stack
+from napari_cosdd.images.stuck_lines import stuck_lines, without_stuck_lines
 
 #: Which pixels to fill: none, those that are not finite, or hot and dead ones and
 #: cosmic rays as well.
@@ -27,6 +28,9 @@ KEPT = 1 << 30
 #: Sample in which the share of outliers is measured: number of images, boxes along each
 #: axis, side of a box in pixels.
 SAMPLE = (6, 2, 512)
+#: Number of strips across all lines of an image, and their width in pixels, by which
+#: its stuck lines are found.
+STRIPS, STRIP = 4, 64
 
 
 class FilledStack(Stack):
@@ -35,7 +39,8 @@ class FilledStack(Stack):
     Values may come from up to `AROUND` pixels beyond the region that is read, so that
     overlapping tiles agree. If none there is finite, the channel's median is used.
     Outliers are replaced by the median of their neighbours in the plane (y, x), unless
-    so many pixels stick out that they are the noise itself.
+    so many pixels stick out that they are the noise itself; stuck rows and columns by
+    the mean of the lines beside them.
 
     Parameters
     ----------
@@ -65,6 +70,7 @@ class FilledStack(Stack):
         self.fill = fill
         self._medians: dict[tuple[int, int], float] = {}
         self._kept: dict[int, tuple[NDArray[Any], NDArray[np.bool_] | None]] = {}
+        self._stuck: dict[tuple[int, int], list[NDArray[np.bool_]]] = {}
         self._keeps = math.prod(data.shape) * self.dtype.itemsize <= KEPT
 
     def read(self, n: int, region: Region | None = None) -> NDArray[Any]:
@@ -108,7 +114,7 @@ class FilledStack(Stack):
         self, n: int, region: Region | None
     ) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
         pixels = super().read(n, region)
-        if not self._fills_outliers and np.isfinite(pixels).all():
+        if self.fill == "missing" and np.isfinite(pixels).all():
             return pixels, None
         inside = self._bounds(region)
         wide = tuple(
@@ -123,6 +129,8 @@ class FilledStack(Stack):
         filled = np.stack(
             [self._filled(n, c, channel) for c, channel in enumerate(around)]
         )
+        if self.fill == "outliers":
+            self._fill_stuck_lines(n, wide, filled, known)
         if self._fills_outliers:
             for index in np.ndindex(filled.shape[:-2]):
                 mask, median = outliers(filled[index])
@@ -134,6 +142,39 @@ class FilledStack(Stack):
         )
         part = (slice(None), *inner)
         return filled[part], None if known[part].all() else known[part]
+
+    def _fill_stuck_lines(
+        self, n: int, wide: Region, filled: NDArray[Any], known: NDArray[np.bool_]
+    ) -> None:
+        """Fill the stuck lines of a region of image `n`, and mark them as not known."""
+        for index in np.ndindex(filled.shape[:-2]):
+            for axis, stuck in enumerate(self._stuck_lines(n, index[0])):
+                part = stuck[wide[axis - 2]]
+                if part.any() and not part.all():
+                    filled[index] = without_stuck_lines(filled[index], part, axis)
+                    np.moveaxis(known[index], axis, 0)[part] = False
+
+    def _stuck_lines(self, n: int, c: int) -> list[NDArray[np.bool_]]:
+        """Return the stuck rows and columns of a channel, found in strips across them.
+
+        Those of a volume are found in its middle plane.
+        """
+        if (n, c) not in self._stuck:
+            outer = tuple(slice(z // 2, z // 2 + 1) for z in self.size[:-2])
+            found = []
+            for axis in (0, 1):
+                length = self.size[-1 - axis]  # of the lines
+                starts = np.linspace(0, max(0, length - STRIP), STRIPS).astype(int)
+                strips = []
+                for start in np.unique(starts):
+                    part = [slice(0, side) for side in self.size[-2:]]
+                    part[1 - axis] = slice(start, min(start + STRIP, length))
+                    pixels = super().read(n, (*outer, *part))[c]
+                    filled = self._filled(n, c, pixels)
+                    strips.append(filled.reshape(filled.shape[-2:]))
+                found.append(stuck_lines(np.concatenate(strips, 1 - axis), axis))
+            self._stuck[n, c] = found
+        return self._stuck[n, c]
 
     def _bounds(self, region: Region | None) -> Region:
         whole = (slice(None),) * len(self.size)

@@ -1,10 +1,15 @@
-"""Hot and dead pixels, cosmic rays: single pixels that are no noise of the detector."""
+"""Hot and dead pixels, cosmic rays: single pixels that are no noise of the detector.
+
+Stuck rows and columns are in `stuck_lines`.
+"""
 
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
+
+from napari_cosdd.images.stuck_lines import stuck_lines, without_stuck_lines
 
 #: Distance from the neighbours' median, in local deviations, from which a pixel sticks
 #: out; side of the blocks in which the deviation is measured, pixels.
@@ -50,7 +55,7 @@ def outliers(plane: NDArray[Any]) -> tuple[NDArray[np.bool_], NDArray[np.float64
 
 
 def without_outliers(planes: NDArray[Any]) -> tuple[NDArray[Any], int]:
-    """Replace pixels that stick out by the median of their neighbours.
+    """Replace what sticks out: pixels by the median, lines by the mean of neighbours.
 
     Parameters
     ----------
@@ -66,13 +71,22 @@ def without_outliers(planes: NDArray[Any]) -> tuple[NDArray[Any], int]:
     """
     replaced, n = planes, 0
     for index in np.ndindex(planes.shape[:-2]):
-        mask, around = outliers(planes[index])
-        if not 0 < mask.mean() <= RARE:
+        plane, bad = planes[index], np.zeros(planes.shape[-2:], bool)
+        for axis in (0, 1):
+            stuck = stuck_lines(planes[index], axis)
+            if stuck.any():
+                plane = without_stuck_lines(plane, stuck, axis)
+                np.moveaxis(bad, axis, 0)[stuck] = True
+        mask, around = outliers(plane)
+        if 0 < mask.mean() <= RARE:
+            plane = np.where(mask, around.astype(plane.dtype), plane)
+            bad |= mask
+        if not bad.any():
             continue
         if replaced is planes:
             replaced = planes.copy()
-        replaced[index][mask] = around[mask].astype(planes.dtype)
-        n += int(mask.sum())
+        replaced[index] = plane
+        n += int(bad.sum())
     return replaced, n
 
 

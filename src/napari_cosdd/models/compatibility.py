@@ -129,8 +129,12 @@ def _unlike(pixels: NDArray[Any], low: float, middle: float, high: float) -> lis
 
 
 def _some_pixels(image: Image) -> NDArray[Any]:
-    """Return a sample of pixels from all over the image."""
-    stack = Stack(image.data, image.axes, 2 if "Y" in image.axes else 1, image.name)
-    boxes = [stack.read(n, box).ravel() for n, box in stack.boxes(PLANES, BOXES, SIDE)]
+    """Return a sample of pixels from all over the image, or its selection."""
+    ndim = 2 if "Y" in image.axes else 1
+    stack = Stack(image.data, image.axes, ndim, image.name, image.selection)
+    boxes = []
+    for n, box in stack.boxes(PLANES, BOXES, SIDE):
+        pixels, selected = stack.read(n, box), stack.selected(box)
+        boxes.append((pixels if selected is None else pixels[..., selected]).ravel())
     values = np.concatenate(boxes)
     return values[:: max(1, values.size // PIXELS)].astype(np.float64)

@@ -69,8 +69,8 @@ class NoiseReport:
         found = f"{n} pixels stick out" if n > 1 else "1 pixel sticks out"
         were = "were" if n > 1 else "was"
         return (
-            f"{found} (hot or dead pixels, cosmic rays or points of signal) and "
-            f"{were} left out of this."
+            f"{found} (hot or dead pixels, stuck rows or columns, cosmic "
+            f"rays or points of signal) and {were} left out of this."
         )
 
     @property

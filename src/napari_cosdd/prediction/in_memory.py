@@ -125,6 +125,8 @@ def denoising(
     check_compatible(model, source, config.direct)
     if fill == "nothing":
         check_finite([source])
+        if image_in.selection is not None:  # the rest of its box may have holes
+            source = stack_of(image_in, ndim, "missing")
     prediction = _allocated(model, image, config, dtype)
     if region is not None:
         _put_back(prediction, part)
