@@ -13,11 +13,11 @@ from benchmarks import (
     gpu,
     limit,
     movie,
+    papers,
     pretrained,
     quality,
     real,
     receptive_field,
-    siblings,
     speed,
     table,
     views,
@@ -63,16 +63,27 @@ def quality_command(
     )
 
 
-@app.command("siblings")
-def siblings_command(
+@app.command("papers")
+def papers_command(
     minutes: Minutes = 2.0,
-    methods: Annotated[str, typer.Option(help="Separated by semicolons.")] = ";".join(
-        siblings.METHODS
+    tasks: Annotated[str, typer.Option(help="Comma-separated.")] = ",".join(
+        papers.tasks()
     ),
-    seed: Seed = 0,
+    methods: Annotated[str, typer.Option(help="Separated by semicolons.")] = ";".join(
+        papers.METHODS
+    ),
+    seeds: Annotated[str, typer.Option(help="Comma-separated.")] = "0",
+    show: Annotated[
+        bool, typer.Option("--show", help="Only print the table and draw the pictures.")
+    ] = False,
 ) -> None:
-    """Compare the sibling methods on independent noise."""
-    siblings.run(console, minutes, methods.split(";"), seed)
+    """Compare the methods of the papers, as a table and as pictures."""
+    names, chosen = tasks.split(","), methods.split(";")
+    for seed in [] if show else seeds.split(","):
+        papers.run(console, names, chosen, minutes, int(seed))
+    typer.echo(papers.markdown())
+    for name in names:
+        papers.picture(name, chosen)
 
 
 @app.command("views")

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from napari_cosdd import api
+from napari_cosdd.datasets.simulate import ar1
 from napari_cosdd.datasets.spec import DataSpec
 from napari_cosdd.images.normalization import Normalization
 from napari_cosdd.methods.registry import METHODS, get_method
@@ -36,6 +37,9 @@ def spec(ndim: int = 2, n_channels: int = 1) -> DataSpec:
 def noise_model(kind: str, high: float = 1000.0):
     """A noise model of additive noise, a tenth of the signal's range strong."""
     rng = np.random.default_rng(0)
+    if kind == "autoregressive":
+        s = np.zeros((128, 160))
+        return calibrate_pairs(s, high / 10 * ar1(s.shape, 0.6, rng), kind)
     s = rng.uniform(0, high, 20_000)
     return calibrate_pairs(s, s + rng.normal(0, high / 10, s.shape), kind)
 

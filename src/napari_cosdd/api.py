@@ -39,6 +39,7 @@ from napari_cosdd.models.trained_model import TrainedModel
 from napari_cosdd.noise_analysis.report import NoiseReport, report
 from napari_cosdd.noise_models.base import NoiseModel
 from napari_cosdd.noise_models.calibrate import (
+    calibrate_dark,
     calibrate_frames,
     calibrate_image,
     calibrate_pairs,
@@ -153,10 +154,11 @@ def calibrate(
     images : array, path or Image, or a sequence of them
         Noisy. Without `clean`, repeats of a static scene, as a time series or single
         planes; their mean serves as the signal. For "poisson_gauss" a single plane
-        suffices, of which the variance at levels of the signal is measured.
+        suffices, of which the variance at levels of the signal is measured; for
+        "autoregressive" a single dark or empty image, whose mean is the signal.
     clean : array, path or Image, optional
         Clean image of the same scene, in the same grey levels.
-    kind : {"histogram", "mixture", "poisson_gauss"}
+    kind : {"histogram", "mixture", "poisson_gauss", "autoregressive"}
         Kind of noise model.
     axes : str, optional
         Letters of "STCZYX".
@@ -186,6 +188,9 @@ def calibrate(
         if kind == "poisson_gauss" and not repeats:
             found = report(stack_of(series, 2, "nothing"))
             return _kept(calibrate_image(found), opened, output)
+        if kind == "autoregressive" and not repeats:
+            model = calibrate_dark(np.asarray(series.data), kind, seed)
+            return _kept(model, opened, output)
         if not repeats:
             raise BadInputError(
                 f"axes {series.axes}: expected repeats of a scene (T or S), or a clean "

@@ -67,16 +67,13 @@ def test_losses_are_finite_in_every_dimension(name, ndim, n_channels):
 @pytest.mark.parametrize("axis", ["x", "y", "none"])
 def test_a_step_changes_every_parameter(name, axis):
     method = awaken(build(name, noise_axis=axis))
-    before = [p.detach().clone() for p in method.parameters()]
-    optimizer = torch.optim.Adam(method.parameters(), 0.01)
+    trained = {k: p for k, p in method.named_parameters() if p.requires_grad}
+    before = {key: p.detach().clone() for key, p in trained.items()}
+    optimizer = torch.optim.Adam(trained.values(), 0.01)
     losses = losses_of(method, torch.randn(2, 1, 32, 32))
     torch.stack(list(losses.objectives.values())).sum().backward()
     optimizer.step()
-    unchanged = [
-        key
-        for (key, after), b in zip(method.named_parameters(), before, strict=True)
-        if torch.equal(after, b)
-    ]
+    unchanged = [key for key, p in trained.items() if torch.equal(p, before[key])]
     expected = (
         {"decoder.entry.conv.weight"} if axis == "none" and name == "cosdd" else set()
     )

@@ -1,9 +1,13 @@
+import numpy as np
 import pytest
 import torch
 
-from helpers import build
+from helpers import TINY, TRAINING, build, spec
+from napari_cosdd import api
 from napari_cosdd.errors import BadInputError
+from napari_cosdd.methods.registry import get_method
 from napari_cosdd.methods.values import Batch
+from napari_cosdd.noise_models.mixture import MixtureNoise
 
 
 def test_blind_levels_are_those_of_the_ladder_and_leave_one():
@@ -17,3 +21,36 @@ def test_blind_levels_are_those_of_the_ladder_and_leave_one():
     assert all(p.grad is not None for p in method.parameters() if p.requires_grad)
     with pytest.raises(BadInputError, match="2 blind levels of 2"):
         build("hdn", blind_levels=2)
+
+
+@pytest.mark.parametrize("name", ["hdn", "divnoising"])
+def test_a_noise_model_is_learned_along_if_none_is_given(name, noisy, tmp_path):
+    path = tmp_path / "model.safetensors"
+    settings = TINY[name] | TRAINING | {"max_steps": 12}
+    model = api.fit(noisy, axes="YX", method=name, output=path, **settings)
+    noise = model.method.noise_model
+    assert isinstance(noise, MixtureNoise)
+    fresh = MixtureNoise(noise.config).coefficients
+    assert not torch.equal(noise.coefficients.cpu(), fresh)
+    assert "learned along" in model.method.describe()
+    low, high = noise.signal_range
+    assert low < noisy.min() < noisy.max() < high
+    same = api.load(path)
+    assert torch.equal(same.method.noise_model.coefficients, noise.coefficients.cpu())
+    result = api.denoise(noisy, same, axes="YX", n_samples=2)
+    assert np.isfinite(result.mean).all()
+    further = api.fit(noisy, axes="YX", init_model=same, **TRAINING)
+    assert not torch.equal(
+        further.method.noise_model.coefficients.cpu(), noise.coefficients.cpu()
+    )
+
+
+def test_autonoise_needs_a_noise_model_and_takes_its_axis():
+    kind = get_method("autonoise")
+    with pytest.raises(BadInputError, match="Autonoise needs a noise model"):
+        kind(kind.Config(), spec())
+    method = build("autonoise")
+    assert (method.noise_dim, method.noise_letter) == (1, "x")
+    assert method.symmetries() == (0,)
+    assert method.noise_reach == method.noise_model.decoder.receptive_field
+    assert build("autonoise", ndim=3).noise_dim == 2

@@ -13,7 +13,7 @@ from napari_cosdd.noise_models.calibrate import (
     outside_range,
 )
 from napari_cosdd.noise_models.poisson_gauss import PoissonGaussNoise
-from napari_cosdd.noise_models.registry import NOISE_MODELS
+from napari_cosdd.noise_models.registry import INDEPENDENT
 
 GAIN, READ, OFFSET = 2.0, 20.0, 100.0
 
@@ -28,7 +28,7 @@ def deviation(s):
     return np.sqrt(GAIN * (s - OFFSET) + READ**2)
 
 
-@pytest.fixture(scope="module", params=sorted(NOISE_MODELS))
+@pytest.fixture(scope="module", params=sorted(INDEPENDENT))
 def model(request):
     rng = np.random.default_rng(0)
     s = rng.uniform(OFFSET, 3000, 400_000)

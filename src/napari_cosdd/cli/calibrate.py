@@ -24,7 +24,7 @@ def calibrate(
         typer.Option(
             help="Clean image of the same scene. Without it the images are repeats of "
             "a static scene, and their mean is taken for the signal; for poisson_gauss "
-            "a single noisy image suffices."
+            "a single noisy image suffices, for autoregressive a single dark one."
         ),
     ] = None,
     kind: Annotated[

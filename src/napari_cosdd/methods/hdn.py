@@ -31,7 +31,8 @@ from napari_cosdd.methods.values import (
 from napari_cosdd.nets.ladder_vae import LatentNoise, fresh_noise
 from napari_cosdd.noise_analysis.facts import NoiseFacts
 from napari_cosdd.noise_models.base import NoiseModel
-from napari_cosdd.noise_models.registry import NOISE_MODELS
+from napari_cosdd.noise_models.mixture import MixtureConfig, MixtureNoise
+from napari_cosdd.noise_models.registry import INDEPENDENT
 from napari_cosdd.settings.training import TrainingConfig
 
 PAPER = Paper(
@@ -44,6 +45,11 @@ DIVNOISING = Paper(
     "Convolutional Variational Autoencoders, ICLR 2021.",
     "10.48550/arXiv.2006.06072",
 )
+
+
+#: A noise model that is learned along starts with this share of the deviation of the
+#: images, and covers signals up to so many deviations below and above their mean.
+LEARNED_SCALE, COVERED = 0.5, (2.0, 10.0)
 
 
 class HDNConfig(LadderConfig):
@@ -64,12 +70,13 @@ class HDN(LadderMethod[HDNConfig]):
     """Ladder VAE that decodes the signal; a noise model gives the likelihood.
 
     Objective, nats per pixel and channel: `neg_elbo` = -log p(x | s(z)) + KL. The
-    noise model assumes that pixels are independent, given the signal.
+    noise model assumes that pixels are independent, given the signal. If none is given,
+    a mixture of Gaussians is learned along with the networks.
     """
 
     title = "HDN"
     Config = HDNConfig
-    needs = Needs(noise_models=frozenset(NOISE_MODELS))
+    needs = Needs(noise_models=INDEPENDENT, learns_noise=True)
     presets: ClassVar = {
         "quick": Preset(
             HDNConfig(signal_channels=16),
@@ -106,11 +113,10 @@ class HDN(LadderMethod[HDNConfig]):
                 "at least must see the image"
             )
         super().__init__(config, spec, assets)
-        if assets.noise_model is None:
-            raise BadInputError(
-                "HDN needs a noise model: measure one with `napari-cosdd calibrate`, "
-                "and give it with --noise-model"
-            )
+        noise = assets.noise_model or self._unlearned(spec)
+        if isinstance(noise, MixtureNoise) and noise.config.learned:
+            noise = noise.learned_along()
+        self.noise_model = noise
         self.signal = self.build_signal_decoder()
 
     @classmethod
@@ -128,8 +134,35 @@ class HDN(LadderMethod[HDNConfig]):
     @property
     def _noise(self) -> NoiseModel:
         if self.noise_model is None:
-            raise RuntimeError("HDN was built without a noise model")
+            raise RuntimeError("the method was built without a noise model")
         return self.noise_model
+
+    def _unlearned(self, spec: DataSpec) -> NoiseModel:
+        """Return a noise model to learn along, before it has learned anything.
+
+        Raises
+        ------
+        BadInputError
+            If the method needs one that was measured.
+        """
+        if not self.needs.learns_noise:
+            raise BadInputError(
+                f"{self.title} needs a noise model: measure one with `napari-cosdd "
+                "calibrate`, and give it with --noise-model"
+            )
+        below, above = COVERED
+        scale = spec.normalization
+        pairs = list(zip(scale.mean, scale.std, strict=True))
+        low = min(mean - below * std for mean, std in pairs)
+        high = max(mean + above * std for mean, std in pairs)
+        return MixtureNoise(
+            MixtureConfig(
+                signal_range=(low, high),
+                scale=LEARNED_SCALE * max(scale.std),
+                floor=max(scale.std) * max(spec.scale_floors),
+                learned=True,
+            )
+        )
 
     # Training -------------------------------------------------------------------
 
@@ -189,7 +222,7 @@ class HDN(LadderMethod[HDNConfig]):
         """Name the noise model."""
         blind = self.config.blind_levels
         seeing = f", the lowest {blind} levels blind" if blind else ""
-        return f"HDN with a noise model ({self._noise.title}){seeing}"
+        return f"{self.title} with a noise model ({self._noise.words}){seeing}"
 
     def papers(self) -> tuple[Paper, ...]:
         """Return the papers of the method."""
@@ -201,5 +234,5 @@ class HDN(LadderMethod[HDNConfig]):
         return (
             f"A hierarchical variational autoencoder with {config.n_levels} levels of "
             f"latents and {config.n_channels} channels represents the signal; the "
-            f"noise was described by a noise model ({self._noise.title})."
+            f"noise was described by a noise model ({self._noise.words})."
         )

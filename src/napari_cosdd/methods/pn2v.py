@@ -34,7 +34,7 @@ from napari_cosdd.methods.values import (
 from napari_cosdd.nets.unet import UNet
 from napari_cosdd.noise_analysis.facts import NoiseFacts
 from napari_cosdd.noise_models.base import NoiseModel
-from napari_cosdd.noise_models.registry import NOISE_MODELS
+from napari_cosdd.noise_models.registry import INDEPENDENT
 from napari_cosdd.settings.training import TrainingConfig
 
 PAPER = Paper(
@@ -78,7 +78,7 @@ class PN2V(Method[PN2VConfig]):
 
     title = "Probabilistic Noise2Void"
     Config = PN2VConfig
-    needs = Needs(noise_models=frozenset(NOISE_MODELS))
+    needs = Needs(noise_models=INDEPENDENT)
     presets: ClassVar = {
         "quick": Preset(
             PN2VConfig(), TrainingConfig(max_steps=6000), "a laptop, minutes"

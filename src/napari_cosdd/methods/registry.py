@@ -16,6 +16,8 @@ METHODS = {
     "care": "napari_cosdd.methods.care:CARE",
     "n2n": "napari_cosdd.methods.n2n:Noise2Noise",
     "hdn": "napari_cosdd.methods.hdn:HDN",
+    "divnoising": "napari_cosdd.methods.divnoising:DivNoising",
+    "autonoise": "napari_cosdd.methods.autonoise:Autonoise",
     "pn2v": "napari_cosdd.methods.pn2v:PN2V",
     "deconoising": "napari_cosdd.methods.deconoising:DecoNoising",
 }

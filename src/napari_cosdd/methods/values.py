@@ -130,15 +130,15 @@ class Needs:
         A second image of each scene: none, a clean one, or another noisy one.
     noise_models : frozenset of str
         Kinds of noise models that serve; empty: the method takes none.
-    psf : bool
-        Whether it needs the point spread function.
+    learns_noise : bool
+        Whether it can learn a noise model along if none is given.
     noise_axis : bool
         Whether its settings name the axis along which the noise is correlated.
     """
 
     target: Literal["none", "clean", "noisy"] = "none"
     noise_models: frozenset[str] = frozenset()
-    psf: bool = False
+    learns_noise: bool = False
     noise_axis: bool = False
 
 

@@ -1,4 +1,4 @@
-"""The interface of a noise model: p(x | s) of one pixel."""
+"""The interface of a noise model: p(x | s)."""
 
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar, Self
@@ -38,15 +38,18 @@ class NoiseModelConfig(Settings):
 class NoiseModel(nn.Module, ABC):
     """The distribution of a noisy pixel x, given the signal s, both in grey levels.
 
-    Grey levels make one model valid for images of any normalization. Given the signal,
-    pixels are independent of each other; all channels share one distribution. The
-    tensors are buffers: they do not change after the measurement.
+    Grey levels make one model valid for images of any normalization. All channels share
+    one distribution. The tensors do not change after the measurement.
 
     `x` and `s` are broadcast against each other.
     """
 
     kind: ClassVar[str]
     title: ClassVar[str]
+    #: Whether pixels are independent of each other, given the signal.
+    is_independent: ClassVar[bool] = True
+    #: Whether the distribution of the noise depends on the signal.
+    depends_on_signal: ClassVar[bool] = True
     Config: ClassVar[type[NoiseModelConfig]]
     config: NoiseModelConfig
 
@@ -60,7 +63,7 @@ class NoiseModel(nn.Module, ABC):
         Parameters
         ----------
         signal, noisy : ndarray, equal shapes
-            Grey levels.
+            Grey levels; images (..., y, x) for a model of dependent pixels.
         rng : numpy.random.Generator
             Source of randomness.
         """
@@ -76,6 +79,11 @@ class NoiseModel(nn.Module, ABC):
     @abstractmethod
     def cdf(self, x: Tensor, s: Tensor) -> Tensor:
         """Return P(X <= x | s)."""
+
+    @property
+    def words(self) -> str:
+        """The kind in words, and how it was obtained if not measured."""
+        return self.title
 
     @property
     def signal_range(self) -> tuple[float, float]:

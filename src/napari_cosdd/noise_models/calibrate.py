@@ -29,7 +29,7 @@ def calibrate_pairs(
     ----------
     signal, noisy : ndarray, equal shapes
         Grey levels; pairs that are not finite are left out.
-    kind : {"histogram", "mixture", "poisson_gauss"}
+    kind : {"histogram", "mixture", "poisson_gauss", "autoregressive"}
         Kind of noise model.
     seed : int
         Source of randomness.
@@ -37,7 +37,8 @@ def calibrate_pairs(
     Raises
     ------
     BadInputError
-        If the shapes differ, or there are too few pairs or no noise in them.
+        If the shapes differ, or there are too few pairs or no noise in them; if pixels
+        are not finite and the kind needs whole images.
     """
     if signal.shape != noisy.shape:
         raise BadInputError(
@@ -47,10 +48,16 @@ def calibrate_pairs(
     n = int(np.count_nonzero(good))
     if n < FEWEST:
         raise BadInputError(f"{n} pairs of pixels are too few; {FEWEST} are the least")
-    s, x = signal[good], noisy[good]
+    model = get_noise_model(kind)
+    if not model.is_independent and n < good.size:
+        raise BadInputError(
+            f"{good.size - n} pixels are not finite; a noise model of kind {kind} "
+            "needs whole images"
+        )
+    s, x = (signal[good], noisy[good]) if model.is_independent else (signal, noisy)
     if not np.any(s != x):
         raise BadInputError("signal and noisy image are equal: there is no noise")
-    return get_noise_model(kind).fit(s, x, np.random.default_rng(seed))
+    return model.fit(s, x, np.random.default_rng(seed))
 
 
 def calibrate_frames(frames: NDArray[Any], kind: str, seed: int = 0) -> NoiseModel:
@@ -72,6 +79,15 @@ def calibrate_frames(frames: NDArray[Any], kind: str, seed: int = 0) -> NoiseMod
         )
     signal = np.broadcast_to(frames.mean(0, dtype=np.float64), frames.shape)
     return calibrate_pairs(signal, frames, kind, seed)
+
+
+def calibrate_dark(image: NDArray[Any], kind: str, seed: int = 0) -> NoiseModel:
+    """Measure signal-independent noise on a dark or empty image, (..., y, x).
+
+    The mean of each plane is the signal.
+    """
+    signal = image.mean((-2, -1), keepdims=True, dtype=np.float64)
+    return calibrate_pairs(np.broadcast_to(signal, image.shape), image, kind, seed)
 
 
 def calibrate_image(found: NoiseReport) -> NoiseModel:
@@ -98,6 +114,8 @@ def outside_range(model: NoiseModel, levels: Sequence[float]) -> str | None:
     levels : sequence of float
         Lowest and highest usual grey level of the noisy images.
     """
+    if not model.depends_on_signal:
+        return None
     low, high = model.signal_range
     generator = torch.Generator().manual_seed(0)
     ends = torch.tensor([low, high]).expand(DRAWN, 2)

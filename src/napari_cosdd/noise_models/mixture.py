@@ -5,13 +5,13 @@ Prakash et al., "Leveraging Self-supervised Denoising for Image Segmentation", I
 """
 
 import math
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from pydantic import Field
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from napari_cosdd.distributions.mixture import HALF_LOG_2PI
@@ -33,6 +33,8 @@ class MixtureConfig(NoiseModelConfig):
     #: Deviation of all noise, and smallest deviation of a Gaussian, grey levels.
     scale: float = Field(gt=0)
     floor: float = Field(gt=0)
+    #: Whether it is learned along with a denoiser, and not measured beforehand.
+    learned: bool = False
 
 
 class MixtureNoise(NoiseModel):
@@ -53,10 +55,20 @@ class MixtureNoise(NoiseModel):
     def __init__(self, config: MixtureConfig) -> None:
         super().__init__()
         self.config = config
-        shape = 3, config.n_components, config.n_coefficients
+        n, n_powers = config.n_components, config.n_coefficients
         #: Polynomial coefficients of the log weights, the variances before softplus
         #: and the shifts, (3, k, powers).
-        self.register_buffer("coefficients", torch.zeros(shape))
+        self.register_buffer("coefficients", torch.zeros(3, n, n_powers))
+        spread = torch.linspace(0, 1.5, n) if n > 1 else torch.tensor([0.5])
+        self.coefficients[1, :, 0] = spread  # equal Gaussians would stay equal
+
+    def learned_along(self) -> Self:
+        """Return a copy whose coefficients are parameters of a training."""
+        copy = type(self)(self.config)
+        coefficients = self.coefficients.detach().clone()
+        del copy.coefficients
+        copy.register_parameter("coefficients", nn.Parameter(coefficients))
+        return copy
 
     @classmethod
     def fit(
@@ -76,10 +88,7 @@ class MixtureNoise(NoiseModel):
             low, high = low - scale, high + scale
         floor = max(FLOOR * scale, step / math.sqrt(12))
         model = cls(MixtureConfig(signal_range=(low, high), scale=scale, floor=floor))
-        start = torch.zeros_like(model.coefficients)
-        n = model.config.n_components
-        start[1, :, 0] = torch.linspace(0, 1.5, n) if n > 1 else 0.5
-        coefficients = start.requires_grad_()
+        coefficients = model.coefficients.clone().requires_grad_()
         optimizer = torch.optim.Adam([coefficients], RATE)
         for k in range(STEPS):
             chosen = rng.integers(0, s.size, min(BATCH, s.size))
@@ -91,6 +100,11 @@ class MixtureNoise(NoiseModel):
             optimizer.step()
         model.coefficients.copy_(coefficients.detach())
         return model
+
+    @property
+    def words(self) -> str:
+        """The kind in words, and whether it was learned along."""
+        return f"{self.title}, learned along" if self.config.learned else self.title
 
     def log_prob(self, x: Tensor, s: Tensor) -> Tensor:
         """Return log p(x | s), nats."""

@@ -13,7 +13,10 @@ NOISE_MODELS = {
     "histogram": "napari_cosdd.noise_models.histogram:HistogramNoise",
     "mixture": "napari_cosdd.noise_models.mixture:MixtureNoise",
     "poisson_gauss": "napari_cosdd.noise_models.poisson_gauss:PoissonGaussNoise",
+    "autoregressive": "napari_cosdd.noise_models.autoregressive:AutoregressiveNoise",
 }
+#: Kinds of noise models in which pixels are independent, given the signal.
+INDEPENDENT = frozenset(NOISE_MODELS) - {"autoregressive"}
 
 
 def get_noise_model(kind: str) -> "type[NoiseModel]":

@@ -151,6 +151,8 @@ def check_assets(title: str, needs: Needs, assets: Assets) -> None:
             raise BadInputError(f"{title} takes no noise model; leave it out")
         return
     kinds = " or ".join(sorted(needs.noise_models))
+    if model is None and needs.learns_noise:
+        return  # unless its settings say otherwise, which it then refuses itself
     if model is None:
         raise BadInputError(
             f"{title} needs a noise model ({kinds}): measure one with `napari-cosdd "

@@ -1,0 +1,309 @@
+"""The methods of the papers against each other: all methods on all kinds of noise.
+
+Simulated noise over clean images, and repeats of a static scene. Supervised methods
+learn from the other images, never from the judged one; noise models are measured on
+these, too, or on repeats.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+
+from benchmarks.common import (
+    JUDGED,
+    NOISES,
+    RESULTS,
+    SHARED,
+    Image,
+    Problem,
+    read,
+    save,
+)
+from benchmarks.common import SETS as IMAGES
+from benchmarks.common import best_blur as tuned_blur
+from napari_cosdd import api
+from napari_cosdd.datasets.simulate import ar1, stripes
+from napari_cosdd.methods.registry import get_method
+from napari_cosdd.methods.values import NO_ASSETS
+from napari_cosdd.metrics import psnr, score
+from napari_cosdd.noise_models.calibrate import calibrate_frames, calibrate_pairs
+
+#: Method, preset, kind of noise model, and settings, by the name shown.
+METHODS: dict[str, tuple[str, str, str | None, dict[str, Any]]] = {
+    "n2v": ("n2v", "point", None, {}),
+    "sn2v": ("n2v", "quick", None, {}),
+    "deconoising": ("deconoising", "quick", None, {}),
+    "pn2v, histogram": ("pn2v", "quick", "histogram", {}),
+    "pn2v, mixture": ("pn2v", "quick", "mixture", {}),
+    "pn2v, poisson_gauss": ("pn2v", "quick", "poisson_gauss", {}),
+    "divnoising": ("divnoising", "quick", None, {}),
+    "divnoising, mixture": ("divnoising", "quick", "mixture", {}),
+    "hdn": ("hdn", "quick", None, {}),
+    "hdn, histogram": ("hdn", "quick", "histogram", {}),
+    "hdn, mixture": ("hdn", "quick", "mixture", {}),
+    "hdn36": ("hdn", "quick", "mixture", {"n_levels": 6, "blind_levels": 2}),
+    "autonoise": ("autonoise", "quick", "autoregressive", {}),
+    "cosdd": ("cosdd", "quick", None, {}),
+    "n2n": ("n2n", "quick", None, {}),
+    "care": ("care", "quick", None, {}),
+}
+#: Independent noise: signal of one photon, and deviation of the Gaussian part, of
+#: images 0 to 1.
+WEAK = {"gain": 0.02, "gaussian": 0.05, "row": 0.0}
+STRONG = {"gain": 0.08, "gaussian": 0.1, "row": 0.0}
+REPEATS = {
+    "tirf": "scmos-acsn/TIRF_200Hz_20x256x256.tif",
+    "twophoton": "twophoton-prairie/cycle002_53x260x348.tif",
+}
+#: Pixels around the judged part that are denoised with it; posterior samples.
+CONTEXT, N_SAMPLES = 64, 100
+
+
+@dataclass(frozen=True)
+class Task:
+    """A stack to learn from, what is judged, and what else the methods may see.
+
+    Attributes
+    ----------
+    noisy : ndarray, shape (n, y, x)
+        Images to learn from; the first is judged.
+    judged : tuple of slice
+        Part of the first image.
+    truth : ndarray, shape of the judged part
+        Clean.
+    peak : float
+        Range of the signal, for the PSNR.
+    axis : str
+        Axis of the noise, or "none".
+    noise_model : callable
+        Measures a noise model of a kind.
+    pairs, clean_pairs : tuple of ndarray
+        Images and targets of Noise2Noise and of CARE; empty: the method is left out.
+    blur : float or None
+        PSNR of the Gaussian blur that was tuned with the truth.
+    """
+
+    noisy: Image
+    judged: tuple[slice, slice]
+    truth: NDArray[Any]
+    peak: float
+    axis: str
+    noise_model: Callable[[str], Any]
+    pairs: Sequence[Image] = ()
+    clean_pairs: Sequence[Image] = ()
+    blur: float | None = None
+
+
+def dark_rows(clean: Image, rng: np.random.Generator) -> Image:
+    """Add noise along rows that is the same at every signal."""
+    return (clean + 0.08 * ar1(clean.shape, 0.8, rng)).astype(np.float32)
+
+
+def tasks() -> dict[str, Callable[[], Task]]:
+    """Return the tasks by name, each loaded when called."""
+    known: dict[str, Callable[[], Task]] = {}
+    for data in IMAGES:
+        for name, levels in (("independent", WEAK), ("strong", STRONG)):
+            known[f"{data}/{name}"] = _simulated(data, name, stripes, levels, "none")
+        known[f"{data}/dark rows"] = _simulated(data, "dark rows", dark_rows, {}, "x")
+        for name, (make, settings, axis) in NOISES.items():
+            known[f"{data}/{name}"] = _simulated(data, name, make, settings, axis)
+    for name in REPEATS:
+        known[name] = lambda name=name: _repeats(name)  # type: ignore[misc]
+    return known
+
+
+def _simulated(
+    data: str, noise: str, make: Any, settings: dict[str, float], axis: str
+) -> Callable[[], Task]:
+    def load() -> Task:
+        clean, rng = read(IMAGES[data]), np.random.default_rng(0)
+        others = clean[1:]
+        if not len(others):  # a set of a single image
+            others = np.concatenate(
+                [
+                    read(f"clean-bpae/BPAE_{what}_512x512.tif")
+                    for what in ("mito", "nuclei")
+                ]
+            )
+        noisy = make(clean, rng, **settings)
+        seen, again = (make(others, rng, **settings) for _ in range(2))
+        task = Problem(f"{data}/{noise}", clean, noisy, others, axis, make)
+        return Task(
+            noisy,
+            JUDGED,
+            clean[0][JUDGED],
+            1.0,
+            axis,
+            lambda kind: calibrate_pairs(others, seen, kind),
+            (seen, again),
+            (seen, others),
+            tuned_blur(task)[0],
+        )
+
+    return load
+
+
+def _repeats(name: str) -> Task:
+    """Judge the first frame against the mean of the others."""
+    frames = np.asarray(api.one_image(SHARED / REPEATS[name], "TYX").data)
+    frames = frames.astype(np.float32)
+    truth = frames[1:].mean(0)
+    height, width = truth.shape
+    whole = slice(0, height), slice(0, width)
+    return Task(
+        frames,
+        whole,
+        truth,
+        float(np.ptp(truth)),
+        "auto",
+        lambda kind: calibrate_frames(frames, kind),
+        (frames[:-1], frames[1:]),
+    )
+
+
+def run(
+    console: Console, names: list[str], methods: list[str], minutes: float, seed: int
+) -> None:
+    """Train and score each method on each task; save the results after each."""
+    for name in names:
+        task = tasks()[name]()
+        noisy = task.noisy[0][task.judged]
+        filters = {"noisy": _scores(task, noisy), "blur": task.blur}
+        console.print(name, filters)
+        save("papers", {f"{name}/filters": filters})
+        for method in methods:
+            found = _train_and_score(task, name, method, minutes, seed)
+            if found is not None:
+                console.print(f"{name}/{method}: {found}", highlight=False)
+                key = f"{name}/{method}" + (f"/seed{seed}" if seed else "")
+                save("papers", {key: found})
+
+
+def _scores(task: Task, estimate: NDArray[Any]) -> dict[str, float]:
+    """Return PSNR, PSNR after the best gain and offset, and SSIM."""
+    found = score(estimate, task.truth, task.peak)
+    return {name: round(value, 3) for name, value in found._asdict().items()}
+
+
+def _train_and_score(
+    task: Task, name: str, shown: str, minutes: float, seed: int
+) -> dict[str, Any] | None:
+    """Return scores, steps and the time; None if the task has no pairs for it."""
+    method, preset, kind, settings = METHODS[shown]
+    if get_method(method).needs.noise_axis and shown != "n2v":
+        settings = {"noise_axis": task.axis} | settings
+    training = {"seed": seed, "device": "cpu", "time_limit": minutes}
+    training["max_steps"] = 10**7
+    recipe = api.Recipe.preset(method, preset).changed(settings, training)
+    images, targets = task.noisy, None
+    target = get_method(method).needs.target
+    if target != "none":
+        pairs = task.clean_pairs if target == "clean" else task.pairs
+        if not pairs:
+            return None
+        images, targets = pairs
+    assets = NO_ASSETS if kind is None else api.Assets(task.noise_model(kind))
+    job = api.prepare_run(
+        [api.Image(images, "SYX")],
+        recipe,
+        targets=[] if targets is None else [api.Image(targets, "SYX")],
+        assets=assets,
+    )
+    last: Any = list(job.run())[-1]
+    wide = tuple(
+        slice(max(0, s.start - CONTEXT), s.stop + CONTEXT) for s in task.judged
+    )
+    made = api.denoise(
+        task.noisy[0][wide], last.result, axes="YX", n_samples=N_SAMPLES, device="cpu"
+    )
+    inner = tuple(
+        slice(s.start - w.start, s.stop - w.start)
+        for s, w in zip(task.judged, wide, strict=True)
+    )
+    estimate = made.mean[inner]
+    _keep_picture(name, shown, task, estimate)
+    return _scores(task, estimate) | {"steps": last.step, "minutes": minutes}
+
+
+# The table and the picture ------------------------------------------------------------
+
+
+def markdown() -> str:
+    """Return the stored PSNR and SSIM, a row per method; seeds are averaged."""
+    results = json.loads((RESULTS / "papers.json").read_text())["results"]
+    names = [n for n in tasks() if f"{n}/filters" in results]
+    rows = [["", *names], ["---"] * (len(names) + 1)]
+    for label in ("noisy", "blur", *METHODS):
+        cells = [_cell(results, name, label) for name in names]
+        if any(cell != "–" for cell in cells):
+            rows.append([label, *cells])
+    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
+
+
+def _cell(results: dict[str, Any], name: str, label: str) -> str:
+    """Return "32.80 (.912)": the PSNR, and the SSIM where it was measured."""
+    filters = results[f"{name}/filters"]
+    if label in filters:
+        found = [filters[label]]
+    else:
+        keys = (f"{name}/{label}", *(f"{name}/{label}/seed{s}" for s in range(1, 10)))
+        found = [results[key] for key in keys if key in results]
+    found = [{"psnr": f} if isinstance(f, float) else f for f in found if f is not None]
+    if not found:
+        return "–"
+    text = f"{np.mean([f['psnr'] for f in found]):.2f}"
+    ssims = [f["ssim"] for f in found if "ssim" in f]
+    return f"{text} ({np.mean(ssims):.3f})" if ssims else text
+
+
+def _keep_picture(name: str, shown: str, task: Task, estimate: NDArray[Any]) -> None:
+    """Keep what the picture of a task needs, in a file that is not committed."""
+    path = _pictures(name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    known = dict(np.load(path)) if path.exists() else {}
+    known |= {"noisy": task.noisy[0][task.judged], "truth": task.truth, shown: estimate}
+    np.savez(path, **known)
+
+
+def _pictures(name: str) -> Any:
+    return RESULTS / "estimates" / f"{name.replace('/', '-').replace(' ', '-')}.npz"
+
+
+def picture(name: str, methods: Sequence[str]) -> None:
+    """Draw crops of noisy, methods and truth side by side, each with an inset."""
+    from matplotlib.figure import Figure
+
+    if not _pictures(name).exists():
+        return
+    images = dict(np.load(_pictures(name)))
+    shown = ["noisy", *(m for m in methods if m in images), "truth"]
+    columns = min(5, len(shown))
+    rows = -(-len(shown) // columns)
+    figure = Figure((2.4 * columns, 2.65 * rows), layout="constrained")
+    axes: Any = figure.subplots(rows, columns, squeeze=False)
+    truth = images["truth"]
+    low, high = np.percentile(truth, [0.5, 99.7])
+    style = {"cmap": "gray", "vmin": low, "vmax": high, "interpolation": "nearest"}
+    middle = [n // 2 for n in truth.shape]
+    crop = tuple(slice(max(0, m - 80), m + 80) for m in middle)
+    detail = tuple(slice(m - 16, m + 16) for m in middle)
+    peak = 1.0 if "/" in name else float(np.ptp(truth))
+    for axis in axes.flat:
+        axis.set_axis_off()
+    for axis, label in zip(axes.flat, shown, strict=False):
+        axis.imshow(images[label][crop], **style)
+        inset = axis.inset_axes((0.58, 0.0, 0.42, 0.42))
+        inset.imshow(images[label][detail], **style)
+        inset.set(xticks=[], yticks=[])
+        for spine in inset.spines.values():
+            spine.set_color("white")
+        quality = "" if label == "truth" else f" {psnr(images[label], truth, peak):.2f}"
+        axis.set_title(label + quality, fontsize=9)
+    path = RESULTS / f"papers-{_pictures(name).stem}.png"
+    figure.savefig(path, dpi=110)
