@@ -46,7 +46,12 @@ METHODS: dict[str, tuple[str, str, str | None, dict[str, Any]]] = {
     "hdn": ("hdn", "quick", None, {}),
     "hdn, histogram": ("hdn", "quick", "histogram", {}),
     "hdn, mixture": ("hdn", "quick", "mixture", {}),
-    "hdn36": ("hdn", "quick", "mixture", {"n_levels": 6, "blind_levels": 2}),
+    "hdn36": (
+        "hdn",
+        "quick",
+        "mixture",
+        {"n_levels": 6, "blind_levels": 2, "stem_stride": 1},
+    ),
     "autonoise": ("autonoise", "quick", "autoregressive", {}),
     "cosdd": ("cosdd", "quick", None, {}),
     "n2n": ("n2n", "quick", None, {}),
