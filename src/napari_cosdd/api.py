@@ -5,10 +5,9 @@ interface, too: `prepare_run` and `denoising` give them streams of events.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, overload
-
-import numpy as np
 
 from napari_cosdd._deprecation import renamed, take_former
 from napari_cosdd.checks.check import ModelCheck
@@ -38,12 +37,7 @@ from napari_cosdd.models.noise_model_file import load_noise_model, save_noise_mo
 from napari_cosdd.models.trained_model import TrainedModel
 from napari_cosdd.noise_analysis.report import NoiseReport, report
 from napari_cosdd.noise_models.base import NoiseModel
-from napari_cosdd.noise_models.calibrate import (
-    calibrate_dark,
-    calibrate_frames,
-    calibrate_image,
-    calibrate_pairs,
-)
+from napari_cosdd.noise_models.measure import Calibration, measure
 from napari_cosdd.prediction.in_memory import Prediction, denoising
 from napari_cosdd.prediction.lazy import denoise_lazily
 from napari_cosdd.settings.prediction import PredictionConfig
@@ -142,6 +136,7 @@ def calibrate(
     images: ImageLike | Sequence[ImageLike],
     *,
     clean: ImageLike | None = None,
+    model: TrainedModel | Path | str | None = None,
     kind: str = "histogram",
     axes: str | None = None,
     seed: int = 0,
@@ -158,6 +153,9 @@ def calibrate(
         "autoregressive" a single dark or empty image, whose mean is the signal.
     clean : array, path or Image, optional
         Clean image of the same scene, in the same grey levels.
+    model : TrainedModel or path, optional
+        Takes the place of `clean`: the mean that it makes of the image is the signal
+        (bootstrapping; Krull et al. 2020, section 3.5).
     kind : {"histogram", "mixture", "poisson_gauss", "autoregressive"}
         Kind of noise model.
     axes : str, optional
@@ -176,40 +174,44 @@ def calibrate(
     BadInputError
         If images do not fit each other, or there are too few.
     """
+    return calibration(
+        images,
+        clean=clean,
+        model=model,
+        kind=kind,
+        axes=axes,
+        seed=seed,
+        output=output,
+    ).model
+
+
+def calibration(
+    images: ImageLike | Sequence[ImageLike],
+    *,
+    clean: ImageLike | None = None,
+    model: TrainedModel | Path | str | None = None,
+    kind: str = "histogram",
+    axes: str | None = None,
+    seed: int = 0,
+    output: Path | str | None = None,
+) -> Calibration:
+    """Measure a noise model, and return it with the variance that it should have.
+
+    Parameters, errors: as of `calibrate`.
+    """
     opened = as_images(images, axes)
-    if clean is not None:
-        noisy, truth = one_image(opened), one_image(clean, axes)
-        model = calibrate_pairs(
-            np.asarray(truth.data), np.asarray(noisy.data), kind, seed
-        )
-    else:
-        series = as_frames(opened)
-        repeats = {"T", "S"} & set(series.axes)
-        if kind == "poisson_gauss" and not repeats:
-            found = report(stack_of(series, 2, "nothing"))
-            return _kept(calibrate_image(found), opened, output)
-        if kind == "autoregressive" and not repeats:
-            model = calibrate_dark(np.asarray(series.data), kind, seed)
-            return _kept(model, opened, output)
-        if not repeats:
-            raise BadInputError(
-                f"axes {series.axes}: expected repeats of a scene (T or S), or a clean "
-                "image"
-            )
-        letter = "T" if "T" in series.axes else "S"
-        frames = np.moveaxis(np.asarray(series.data), series.axes.index(letter), 0)
-        model = calibrate_frames(frames, kind, seed)
-    return _kept(model, opened, output)
-
-
-def _kept(
-    model: NoiseModel, images: Sequence[Image], output: Path | str | None
-) -> NoiseModel:
-    """Write a noise model, if there is a file for it; return it."""
+    truth = None if clean is None else one_image(clean, axes)
+    if model is not None:
+        if truth is not None:
+            raise BadInputError("give a clean image or a model, not both")
+        noisy = one_image(opened)
+        result = denoise(noisy, model, fill="missing")
+        truth = replace(noisy, data=result.mean)
+    found = measure(opened, truth, kind, seed)
     if output is not None:
-        names = [image.name for image in images][:100]
-        save_noise_model(model, Path(output), {"images": names})
-    return model
+        names = [image.name for image in opened][:100]
+        save_noise_model(found.model, Path(output), {"images": names})
+    return found
 
 
 def fit(
@@ -468,6 +470,7 @@ def inference_config(settings: dict[str, Any]) -> PredictionConfig:
 
 __all__ = [
     "Assets",
+    "Calibration",
     "Image",
     "ModelCheck",
     "NoiseModel",
@@ -480,6 +483,7 @@ __all__ = [
     "analyze",
     "as_images",
     "calibrate",
+    "calibration",
     "check",
     "check_init_model",
     "denoise",

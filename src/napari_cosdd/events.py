@@ -49,6 +49,13 @@ class Analyzed(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class Calibrated(Event):
+    """A noise model was measured; `result` is the `Calibration`."""
+
+    result: Any
+
+
+@dataclass(frozen=True, slots=True)
 class Estimated(Event):
     """A few steps were timed; `result` is the `TrainingEstimate`."""
 

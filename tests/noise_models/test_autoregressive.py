@@ -9,7 +9,7 @@ import torch
 from napari_cosdd import api
 from napari_cosdd.datasets.simulate import ar1
 from napari_cosdd.errors import BadInputError
-from napari_cosdd.noise_models.calibrate import calibrate_dark, calibrate_frames
+from napari_cosdd.noise_models.calibrate import calibrate_frames
 
 RHO, DEVIATION, DARK = 0.8, 12.0, 100.0
 
@@ -18,9 +18,13 @@ def dark(shape=(256, 256), seed=0):
     return DARK + DEVIATION * ar1(shape, RHO, np.random.default_rng(seed))
 
 
+def calibrated(image):
+    return api.calibrate(image, axes="YX", kind="autoregressive")
+
+
 @pytest.fixture(scope="module")
 def model():
-    return calibrate_dark(dark(), "autoregressive")
+    return calibrated(dark())
 
 
 def exact(noise):
@@ -47,7 +51,7 @@ def test_it_finds_axis_and_reach(model):
     assert model.config.axis == "x"
     assert 5 <= model.config.receptive_field <= 60
     assert model.config.scale == pytest.approx(DEVIATION, rel=0.05)
-    turned = calibrate_dark(dark((128, 160)).T, "autoregressive")
+    turned = calibrated(dark((128, 160)).T)
     assert turned.config.axis == "y"
     x = torch.from_numpy(dark((64, 48), seed=2).T.copy()).float()
     assert turned.log_prob(x, torch.full_like(x, DARK)).shape == (48, 64)
@@ -95,7 +99,7 @@ def test_noise_of_both_axes_and_holes_are_refused():
     rng = np.random.default_rng(0)
     both = ar1((160, 160), 0.6, rng) + ar1((160, 160), 0.6, rng).T
     with pytest.raises(BadInputError, match="for noise along one axis"):
-        calibrate_dark(both, "autoregressive")
+        calibrated(both)
     holes = np.stack([dark((64, 64), k) for k in range(8)])
     holes[3, 5, 5] = np.nan
     with pytest.raises(BadInputError, match="needs whole images"):

@@ -27,6 +27,13 @@ def calibrate(
             "a single noisy image suffices, for autoregressive a single dark one."
         ),
     ] = None,
+    model: Annotated[
+        Path | None,
+        typer.Option(
+            help="Model file: the mean that it makes of the image is taken for the "
+            "signal, in place of --clean (bootstrapping)."
+        ),
+    ] = None,
     kind: Annotated[
         str, typer.Option(help=f"{', '.join(NOISE_MODELS)}.")
     ] = "histogram",
@@ -47,7 +54,9 @@ def calibrate(
     check_output(output, overwrite)
     opened = api.as_images(images, axes)
     truth = None if clean is None else api.one_image(clean, axes)
-    model = api.calibrate(opened, clean=truth, kind=kind, seed=seed, output=output)
-    low, high = model.signal_range
-    console.print(f"{model.title}, measured at signals from {low:.4g} to {high:.4g}")
+    found = api.calibrate(
+        opened, clean=truth, model=model, kind=kind, seed=seed, output=output
+    )
+    low, high = found.signal_range
+    console.print(f"{found.title}, measured at signals from {low:.4g} to {high:.4g}")
     console.print(f"wrote {output}")

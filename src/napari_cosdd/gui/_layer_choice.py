@@ -15,16 +15,26 @@ from napari_cosdd.gui._widgets import listen
 class LayerChoice(QComboBox):
     """A combo box of the image layers that can be denoised.
 
-    It follows the active layer until the user chooses one. RGB pictures and layers made
-    by this plugin are left out.
+    It follows the active layer until the user chooses one. RGB pictures are left out.
+
+    Parameters
+    ----------
+    viewer : Viewer
+        Its layers are listed.
+    none : str
+        First entry, for no layer; then the active layer is not followed. "": there is
+        no such entry.
+    results : bool
+        List the layers made by this plugin, too.
     """
 
     chosen = Signal()
     emptied = Signal()
     listed = Signal()
 
-    def __init__(self, viewer: Any, *, none: str = "") -> None:
+    def __init__(self, viewer: Any, *, none: str = "", results: bool = False) -> None:
         super().__init__()
+        self._results = results
         self._viewer, self._none = viewer, none
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self._pinned = False
@@ -68,7 +78,7 @@ class LayerChoice(QComboBox):
     def _fits(self, layer: Any) -> bool:
         if not isinstance(layer, ImageLayer) or layer.rgb or layer.ndim < 2:
             return False
-        return not is_ours(layer)
+        return self._results or not is_ours(layer)
 
     def _entries(self) -> list[tuple[str, str]]:
         """Return the name and the key of each layer that can be chosen."""

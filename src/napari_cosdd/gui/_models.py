@@ -80,6 +80,20 @@ def plain_name(name: str) -> str:
     return plain.strip("-.")[:60] or "image"
 
 
+def new_noise_model_path(image: str, kind: str) -> Path:
+    """Return a free path for a noise model, named after its image and kind.
+
+    Its folder is one of its own, so that it is not offered as a denoiser.
+    """
+    folder = models_folder() / "noise models"
+    folder.mkdir(parents=True, exist_ok=True)
+    name = f"{plain_name(image)}-{kind}-{time.strftime('%m%d-%H%M')}"
+    path, n = folder / (name + SUFFIX), 2
+    while path.exists():
+        path, n = folder / f"{name}-{n}{SUFFIX}", n + 1
+    return path
+
+
 def new_model_path(image: str, preset: str) -> Path:
     """Return a free path for a model, named after its image, preset and time.
 

@@ -11,11 +11,13 @@ from napari_cosdd import api
 from napari_cosdd.errors import BadInputError, CosddError
 from napari_cosdd.gui._layer_choice import LayerChoice
 from napari_cosdd.gui._layers import axes_of, image_of
+from napari_cosdd.gui._session import session_of
 from napari_cosdd.gui._suffixes import SUFFIX
 from napari_cosdd.gui._widgets import Problem, Sentence, button, enable, field
 from napari_cosdd.methods.values import Needs
 
 NO_TARGET, NO_NOISE_MODEL = "choose a layer", "none chosen"
+LEARNED = "none: learned along"
 
 
 class NeedsForm(QWidget):
@@ -46,7 +48,7 @@ class NeedsForm(QWidget):
             "Camera",
             self.noise_model_name,
             button("Noise model…", "Open a noise model file", self._open),
-            tip="The camera's noise model, as `napari-cosdd calibrate` measures it",
+            tip="The camera's noise model: measure it in the Noise dock (Calibrate)",
         )
         self.problem = Problem()
         column = QVBoxLayout(self)
@@ -54,12 +56,19 @@ class NeedsForm(QWidget):
         for widget in (self.target_row, self.noise_model_row, self.problem):
             column.addWidget(widget)
         self.target.chosen.connect(self.changed)
+        session = session_of(viewer)
+        session.calibrated.connect(self.open_noise_model)
+        if session.noise_model is not None:
+            self.open_noise_model(session.noise_model)
 
     def show_needs(self, needs: Needs) -> None:
         """Show the rows that a method needs."""
         self._needs = needs
         self.target_row.setVisible(needs.target != "none")
         self.noise_model_row.setVisible(bool(needs.noise_models))
+        if self.noise_model is None:
+            text = LEARNED if needs.learns_noise else NO_NOISE_MODEL
+            self.noise_model_name.setText(text)
         self.setVisible(needs.target != "none" or bool(needs.noise_models))
 
     def targets(self, axes: str) -> Callable[[], list[api.Image]]:

@@ -205,10 +205,11 @@ class ProfilePlot(Plot):
 
 
 class VariancePlot(Plot):
-    """Variance of the noise against the signal."""
+    """Variance of the noise against the signal, and that of a noise model."""
 
     def __init__(self, theme: str) -> None:
         super().__init__("signal (grey levels)", "variance (grey levels²)", theme)
+        self._fit = self.plot([], [], pen=pen(4))
         self._points = self.plot([], [], pen=pen(2), symbol="o", symbolSize=4)
         self._points.setSymbolBrush(COLORS[2])
         self._points.setSymbolPen(None)
@@ -217,6 +218,33 @@ class VariancePlot(Plot):
         """Draw variance, grey levels squared, against signal, grey levels."""
         self._points.setData(np.asarray(signal), np.asarray(variance))
         self.setYRange(0, float(np.max(variance)), padding=0.06)
+
+    def show_fit(self, signal: ArrayLike, variance: ArrayLike) -> None:
+        """Draw the variance of a noise model as a line without points."""
+        self._fit.setData(np.asarray(signal), np.asarray(variance))
+        highest = max(float(np.max(variance)), *self._points.yData)
+        self.setYRange(0, highest, padding=0.06)
+
+
+class DensityPlot(Plot):
+    """p(x | s) of a noise model as a picture, each column scaled to its highest."""
+
+    def __init__(self, theme: str) -> None:
+        super().__init__("signal s (grey levels)", "pixel x (grey levels)", theme)
+        self._image = pg.ImageItem(axisOrder="row-major")
+        self._image.setColorMap(pg.colormap.get("viridis"))
+        self.addItem(self._image)
+        self.plot([], [])
+
+    def show_density(
+        self, density: NDArray[np.float64], signal: ArrayLike, noisy: Sequence[float]
+    ) -> None:
+        """Draw a density (x, s) over its ranges of signal and noisy pixel."""
+        low, high = np.min(signal), np.max(signal)
+        shown = density / np.maximum(density.max(0), 1e-30)
+        self._image.setImage(shown, levels=(0, 1))
+        self._image.setRect(low, noisy[0], high - low, noisy[1] - noisy[0])
+        self.setRange(xRange=(low, high), yRange=tuple(noisy), padding=0.02)
 
 
 class CorrelationMap(Plot):

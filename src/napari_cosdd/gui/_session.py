@@ -1,6 +1,7 @@
 """State that the docks of one viewer share: jobs, models, reports and checks."""
 
 import weakref
+from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from qtpy.QtCore import QObject, Signal
@@ -38,7 +39,7 @@ class Session(QObject):
     Signals: `models_changed`; `training_changed` and `denoising_changed` after each
     bundle of events; `noise_found`; `checked`. A dock that opens the next one emits
     `use_noise` with the key of a layer, or `denoise_layer` with the key of a layer and
-    the name of a model.
+    the name of a model, and a calibration `calibrated` with the noise model's file.
     """
 
     models_changed = Signal()
@@ -46,6 +47,7 @@ class Session(QObject):
     denoising_changed = Signal()
     noise_found = Signal()
     checked = Signal()
+    calibrated = Signal(Path)
     use_noise = Signal(str)
     denoise_layer = Signal(str, str)
 
@@ -60,6 +62,8 @@ class Session(QObject):
         self.denoising: Running[DenoisingRecord] | None = None
         self.checking: Running[CheckKey] | None = None
         self.checks: dict[CheckKey, ModelCheck] = {}
+        #: Noise model that was calibrated last, for the next training.
+        self.noise_model: Path | None = None
         self.replace_results = True  # as the user chose last
 
     def add_model(self, entry: ModelEntry) -> None:
@@ -86,6 +90,11 @@ class Session(QObject):
         weakref.finalize(data_of(layer), self.reports.pop, key, None)
         self.reports[key] = report
         self.noise_found.emit()
+
+    def add_noise_model(self, path: Path) -> None:
+        """Offer a noise model file to the docks."""
+        self.noise_model = path
+        self.calibrated.emit(path)
 
     def train(self, job: Job, record: TrainingRecord) -> None:
         """Run a training and record its events, even while no dock is open."""

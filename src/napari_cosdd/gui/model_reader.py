@@ -1,4 +1,7 @@
-"""A model file dropped into napari opens the Denoise dock with it."""
+"""A model file dropped into napari opens a dock with it.
+
+A denoiser opens the Denoise dock, a noise model the Train dock.
+"""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -15,18 +18,23 @@ def open_model(path: Paths) -> Callable[[Paths], list[Any]] | None:
 
 
 def _read(path: Paths) -> list[Any]:
-    """Open the Denoise dock with the model; no layer is made."""
+    """Open the dock of the model; no layer is made."""
     import napari
 
     from napari_cosdd.errors import BadModelFileError
-    from napari_cosdd.gui._session import open_dock
+    from napari_cosdd.gui._session import open_dock, session_of
+    from napari_cosdd.models.noise_model_file import is_noise_model
 
     viewer = napari.current_viewer()
     if viewer is None:
         raise BadModelFileError(
             "a model file needs an open napari window: drop it there"
         )
-    open_dock(viewer, "Denoise").open_model(_first(path))
+    if is_noise_model(_first(path)):
+        open_dock(viewer, "Train")
+        session_of(viewer).add_noise_model(_first(path))
+    else:
+        open_dock(viewer, "Denoise").open_model(_first(path))
     return [(None,)]
 
 

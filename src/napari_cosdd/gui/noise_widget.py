@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QCheckBox
 from napari_cosdd.api import NoiseReport, analyze
 from napari_cosdd.errors import BadInputError, CosddError
 from napari_cosdd.events import Analyzed, Event
+from napari_cosdd.gui._calibrate import CalibrateView
 from napari_cosdd.gui._jobs import Job
 from napari_cosdd.gui._layer_choice import LayerChoice
 from napari_cosdd.gui._layers import (
@@ -33,6 +34,7 @@ from napari_cosdd.gui._widgets import (
     choice,
     enable,
     field,
+    folded,
     listen,
     row,
 )
@@ -70,6 +72,7 @@ class NoiseWidget(Dock):
         self.use = button(
             "Use for training →", "Open the Train dock with these findings", self._use
         )
+        self.calibrate = CalibrateView(viewer, self.session, lambda: self.image.layer)
         self.main = self.use
         self._build()
         self._rest = QTimer(self, singleShot=True, interval=REST)
@@ -102,6 +105,9 @@ class NoiseWidget(Dock):
         self.rows.addWidget(Heading("Does the noise grow with the signal?"))
         self.rows.addWidget(self.variance)
         self.rows.addWidget(row(self.bar, self.use, stretch=0))
+        camera = folded("Calibrate the camera")
+        camera.addWidget(self.calibrate)
+        self.rows.addWidget(camera)
         self.rows.addStretch(1)
 
     def showEvent(self, event: Any) -> None:
@@ -282,5 +288,5 @@ class NoiseWidget(Dock):
             enable(self.use, False, "The noise could not be measured")
 
     def _theme_changed(self, event: Any = None) -> None:
-        for plot in (self.map, self.profiles, self.variance):
+        for plot in (self.map, self.profiles, self.variance, self.calibrate):
             plot.set_theme(self.viewer.theme)

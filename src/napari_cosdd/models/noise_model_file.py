@@ -80,6 +80,15 @@ def save_noise_model(
     write_container(path, header, model.state_dict())
 
 
+def is_noise_model(path: Path) -> bool:
+    """Whether a file is a noise model that can be read."""
+    try:
+        load_noise_model(path)
+    except BadModelFileError:
+        return False
+    return True
+
+
 def load_noise_model(path: Path | str) -> NoiseModel:
     """Read a noise model's file. Nothing in it is executed.
 

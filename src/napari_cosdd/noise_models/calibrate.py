@@ -8,9 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from napari_cosdd.errors import BadInputError
-from napari_cosdd.noise_analysis.report import NoiseReport
 from napari_cosdd.noise_models.base import NoiseModel
-from napari_cosdd.noise_models.poisson_gauss import PoissonGaussNoise
 from napari_cosdd.noise_models.registry import get_noise_model
 
 #: Smallest number of pairs; smallest number of frames whose mean serves as signal.
@@ -79,27 +77,6 @@ def calibrate_frames(frames: NDArray[Any], kind: str, seed: int = 0) -> NoiseMod
         )
     signal = np.broadcast_to(frames.mean(0, dtype=np.float64), frames.shape)
     return calibrate_pairs(signal, frames, kind, seed)
-
-
-def calibrate_dark(image: NDArray[Any], kind: str, seed: int = 0) -> NoiseModel:
-    """Measure signal-independent noise on a dark or empty image, (..., y, x).
-
-    The mean of each plane is the signal.
-    """
-    signal = image.mean((-2, -1), keepdims=True, dtype=np.float64)
-    return calibrate_pairs(np.broadcast_to(signal, image.shape), image, kind, seed)
-
-
-def calibrate_image(found: NoiseReport) -> NoiseModel:
-    """Estimate photons and readout from the analysis of a noisy image alone.
-
-    Parameters
-    ----------
-    found : NoiseReport
-        Holds the variance at levels of the signal.
-    """
-    curve = found.dependence
-    return PoissonGaussNoise.of_curve(curve.signal, curve.variance)
 
 
 def outside_range(model: NoiseModel, levels: Sequence[float]) -> str | None:

@@ -1,0 +1,136 @@
+"""Calibration from images: what serves as the signal, the noise model, its variance."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from napari_cosdd.errors import BadInputError
+from napari_cosdd.images.image import Image
+from napari_cosdd.images.inputs import as_frames, one_image, stack_of
+from napari_cosdd.noise_analysis.report import report
+from napari_cosdd.noise_analysis.signal_dependence import (
+    SignalDependence,
+    variance_of_residual,
+)
+from napari_cosdd.noise_models.base import NoiseModel
+from napari_cosdd.noise_models.calibrate import calibrate_frames, calibrate_pairs
+from napari_cosdd.noise_models.poisson_gauss import PoissonGaussNoise
+
+#: Levels of the signal and bins of the noisy pixel in a picture of p(x | s), and the
+#: block of noisy pixels that is sampled at each level.
+LEVELS, BINS, BLOCK = 64, 96, (40, 50)
+
+
+class Calibration(NamedTuple):
+    """A noise model and what it was fitted to.
+
+    Attributes
+    ----------
+    model : NoiseModel
+        The fit.
+    measured : SignalDependence
+        Variance of the noise at levels of the signal, from the same pixels.
+    """
+
+    model: NoiseModel
+    measured: SignalDependence
+
+
+class ModelCurves(NamedTuple):
+    """A noise model in numbers to draw.
+
+    Attributes
+    ----------
+    signal, variance : ndarray, shape (levels,)
+        Variance of the noise, grey levels squared, at levels of the signal.
+    density : ndarray, shape (bins, levels)
+        p(x | s) per grey level: a column for each signal, a row for each bin of x.
+    noisy_range : (float, float)
+        Lowest and highest edge of the bins, grey levels.
+    """
+
+    signal: NDArray[np.float64]
+    variance: NDArray[np.float64]
+    density: NDArray[np.float64]
+    noisy_range: tuple[float, float]
+
+
+def measure(
+    images: Sequence[Image], truth: Image | None, kind: str, seed: int = 0
+) -> Calibration:
+    """Measure a noise model.
+
+    Parameters
+    ----------
+    images : sequence of Image
+        One noisy image for a `truth`; else repeats of a static scene. A single image
+        without repeats serves for "poisson_gauss", and for "autoregressive" if it is
+        dark or empty: the mean of each of its planes is then the signal.
+    truth : Image or None
+        The signal.
+    kind : str
+        Kind of noise model.
+    seed : int
+        Source of randomness.
+
+    Raises
+    ------
+    BadInputError
+        If the images do not fit each other or the kind, or there are too few.
+    """
+    if truth is not None:
+        noisy = np.asarray(one_image(list(images)).data)
+        signal = np.asarray(truth.data)
+        model = calibrate_pairs(signal, noisy, kind, seed)
+        return Calibration(model, _variance(signal, noisy))
+    series = as_frames(images)
+    letter = next((a for a in "TS" if a in series.axes), None)
+    if letter is not None:
+        frames = np.moveaxis(np.asarray(series.data), series.axes.index(letter), 0)
+        model = calibrate_frames(frames, kind, seed)
+        signal = np.broadcast_to(frames.mean(0, dtype=np.float64), frames.shape)
+        return Calibration(model, _variance(signal, frames))
+    if kind == "poisson_gauss":
+        curve = report(stack_of(series, 2, "nothing")).dependence
+        fitted = PoissonGaussNoise.of_curve(curve.signal, curve.variance)
+        return Calibration(fitted, curve)
+    if kind == "autoregressive":
+        dark = np.asarray(series.data)
+        mean = dark.mean((-2, -1), keepdims=True, dtype=np.float64)
+        signal = np.broadcast_to(mean, dark.shape)
+        model = calibrate_pairs(signal, dark, kind, seed)
+        flat = np.array([float(dark.mean())]), np.array([float(np.var(dark - mean))])
+        return Calibration(model, SignalDependence(*flat, 0.0, False))
+    raise BadInputError(
+        f"axes {series.axes}: expected repeats of a scene (T or S), or a clean image"
+    )
+
+
+def _variance(signal: NDArray[Any], noisy: NDArray[Any]) -> SignalDependence:
+    return variance_of_residual(signal, noisy.astype(np.float64) - signal)
+
+
+def curves_of(model: NoiseModel, seed: int = 0) -> ModelCurves:
+    """Return variance and density of a noise model over its signal range, by samples.
+
+    Parameters
+    ----------
+    model : NoiseModel
+        On the CPU.
+    seed : int
+        Source of randomness.
+    """
+    signal = np.linspace(*model.signal_range, LEVELS)
+    s = torch.from_numpy(signal.astype(np.float32))
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        drawn = model.sample(s[:, None, None].expand(-1, *BLOCK), generator)
+    x = drawn.reshape(LEVELS, -1).numpy().astype(np.float64)
+    low, high = np.quantile(x, [0.001, 0.999])
+    edges = np.linspace(low, max(high, low + 1e-6), BINS + 1)
+    columns = [np.histogram(row, edges)[0] for row in x]
+    density = np.stack(columns, 1) / (x.shape[1] * (edges[1] - edges[0]))
+    return ModelCurves(signal, x.var(1), density, (float(edges[0]), float(edges[-1])))
