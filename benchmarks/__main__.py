@@ -15,6 +15,7 @@ from benchmarks import (
     movie,
     papers,
     pretrained,
+    psf,
     quality,
     real,
     receptive_field,
@@ -92,10 +93,26 @@ def views_command() -> None:
     views.run(console)
 
 
+@app.command("psf")
+def psf_command(minutes: Minutes = 2.0, data: str = "w2s", seed: Seed = 0) -> None:
+    """DecoNoising with widths of the point spread that are wrong."""
+    psf.run(console, minutes, data, seed)
+
+
 @app.command("limit")
-def limit_command(minutes: Minutes = 10.0, seed: Seed = 0) -> None:
+def limit_command(
+    minutes: Minutes = 10.0,
+    seed: Seed = 0,
+    methods: Annotated[
+        str, typer.Option(help="Comma-separated: cosdd, hdn, pn2v.")
+    ] = "cosdd",
+    row: Annotated[
+        float, typer.Option(help="Deviation of the row noise; 0: independent noise.")
+    ] = limit.ROW,
+) -> None:
     """Gap to the Bayes limit on Gaussian fields."""
-    limit.run(console, minutes, seed)
+    for method in methods.split(","):
+        limit.run(console, minutes, seed, method, row)
 
 
 @app.command("receptive-field")

@@ -5,8 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from qtpy.QtCore import Qt
+from scipy import ndimage
 
 from napari_cosdd import api
+from napari_cosdd.gui._psf import BEADS, PsfDialog
 from napari_cosdd.gui.train_widget import TrainWidget
 from napari_cosdd.methods.registry import METHODS
 from napari_cosdd.noise_models.calibrate import calibrate_pairs
@@ -48,7 +51,6 @@ def test_the_dock_trains_it(toy, pair, camera, viewer, shown, wait):
         dock.needs.target.choose(truth)
         dock.train.click()
     if needs.noise_models:
-        wait(lambda: not dock.session.training.job.active)
         assert "needs a noise model" in dock.problem.text.text()
         dock.needs.open_noise_model(camera)
         assert dock.needs.noise_model_name.text() == "camera (mixture of Gaussians)"
@@ -58,3 +60,73 @@ def test_the_dock_trains_it(toy, pair, camera, viewer, shown, wait):
     assert job.error is None
     assert record.result.name == toy
     assert [dock.view.tabs.tabText(i) for i in range(2)] == ["Toys", "Rate"]
+
+
+def tip_and_colour(dock, name):
+    at = dock.form.preset.findText(name)
+    item = dock.form.preset
+    colour = item.itemData(at, Qt.ItemDataRole.ForegroundRole)
+    return item.itemData(at, Qt.ItemDataRole.ToolTipRole), colour
+
+
+def test_methods_that_lack_something_are_grey_and_say_what(pair, camera, viewer, shown):
+    viewer.add_image(pair[1].astype(np.float32), name="noisy")
+    dock = shown(TrainWidget(viewer))
+    tip, colour = tip_and_colour(dock, "CARE · quick")
+    assert "needs a clean image" in tip
+    assert colour is not None
+    tip, colour = tip_and_colour(dock, "Probabilistic Noise2Void · quick")
+    assert "Calibrate the camera" in tip
+    assert colour is not None
+    assert tip_and_colour(dock, "HDN · quick")[1] is None  # learns it along
+    viewer.add_image(pair[0].astype(np.float32), name="truth")
+    dock.needs.open_noise_model(camera)
+    assert tip_and_colour(dock, "CARE · quick")[1] is None
+    assert tip_and_colour(dock, "Probabilistic Noise2Void · quick")[1] is None
+
+
+def test_methods_that_do_not_suit_the_noise_are_grey(viewer, shown):
+    rng = np.random.default_rng(0)
+    data = 100 + ndimage.uniform_filter1d(rng.normal(0, 10, (256, 256)), 3)
+    layer = viewer.add_image(data.astype(np.float32), name="rows")
+    dock = shown(TrainWidget(viewer))
+    assert tip_and_colour(dock, "HDN · quick")[1] is None
+    dock.session.add_report(layer, api.analyze(data.astype(np.float32)))
+    tip, colour = tip_and_colour(dock, "HDN · quick")
+    assert "independent" in tip
+    assert colour is not None
+    assert tip_and_colour(dock, "COSDD · quick")[1] is None
+
+
+def test_the_point_spread_comes_from_the_optics(viewer, shown, monkeypatch):
+    layer = viewer.add_image(np.ones((64, 64), np.float32), scale=(0.065, 0.065))
+    layer.units = ("um", "um")
+    dock = shown(TrainWidget(viewer))
+    assert dock.needs.psf.isHidden()
+    dock.form.preset.setCurrentText("DecoNoising · quick")
+    assert not dock.needs.psf.isHidden()
+    dialog = PsfDialog(viewer)
+    assert dialog.pixel.value() == pytest.approx(65)
+    dialog.wavelength.setValue(600)
+    width = 0.21 * 600 / 1.4 / 65
+    assert dialog.width_found == pytest.approx(width)
+    assert f"{width:.3g} px" in dialog.sentence.text()
+    dialog.source.setCurrentText(BEADS)
+    assert dialog.width_found is None
+    assert "Choose the layer" in dialog.problem.text.text()
+    dialog.deleteLater()
+    monkeypatch.setattr(PsfDialog, "exec", lambda self: True)
+    dock.needs.psf._find()
+    assert dock._recipe().settings.psf == pytest.approx(0.21 * 520 / 1.4 / 65, rel=0.01)
+
+
+def test_a_layer_of_beads_gives_the_point_spread(viewer, shown):
+    yy, xx = np.mgrid[:96, :96]
+    beads = 100 * np.exp(-((yy - 48) ** 2 + (xx - 40) ** 2) / (2 * 1.7**2))
+    layer = viewer.add_image(np.stack([beads, 0 * beads]), name="beads")
+    dialog = shown(PsfDialog(viewer))
+    dialog.source.setCurrentText(BEADS)
+    dialog.diameter.setValue(0)
+    viewer.dims.set_point(0, 0)
+    dialog.beads.choose(layer)
+    assert dialog.width_found == pytest.approx(1.7, rel=0.02)

@@ -46,7 +46,7 @@ def test_what_a_sample_takes_grows_with_its_pixels(name, ndim, monkeypatch):
 
 
 def test_wider_networks_take_more(name):
-    wide = sample_bytes(build(name, n_channels=32, n_signals=24), CPU)
+    wide = sample_bytes(build(name, n_channels=64, n_signals=24), CPU)
     assert wide > 2 * sample_bytes(build(name), CPU)
 
 

@@ -6,7 +6,7 @@ from typing import NoReturn
 from rich.text import Text
 
 # The order of imports sets the order of commands in `napari-cosdd --help`.
-from napari_cosdd.cli import analyze, calibrate, train, denoise, generate  # isort: skip  # noqa: F401
+from napari_cosdd.cli import analyze, calibrate, psf, train, denoise, generate  # isort: skip  # noqa: F401
 from napari_cosdd.cli import check, cite, evaluate  # isort: skip  # noqa: F401
 from napari_cosdd.cli import export, demo  # isort: skip  # noqa: F401
 from napari_cosdd.cli._app import app

@@ -1,4 +1,4 @@
-"""The part of the Train dock with the targets and the noise model of a method."""
+"""The part of the Train dock with targets, noise model and point spread function."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +11,7 @@ from napari_cosdd import api
 from napari_cosdd.errors import BadInputError, CosddError
 from napari_cosdd.gui._layer_choice import LayerChoice
 from napari_cosdd.gui._layers import axes_of, image_of
+from napari_cosdd.gui._psf import PsfRow
 from napari_cosdd.gui._session import session_of
 from napari_cosdd.gui._suffixes import SUFFIX
 from napari_cosdd.gui._widgets import Problem, Sentence, button, enable, field
@@ -21,7 +22,7 @@ LEARNED = "none: learned along"
 
 
 class NeedsForm(QWidget):
-    """Targets and noise model; shows only the rows that the chosen method needs.
+    """Targets, noise model, point spread; shows only the rows that the method needs.
 
     Signals: `changed` when something else is chosen.
     """
@@ -50,12 +51,19 @@ class NeedsForm(QWidget):
             button("Noise model…", "Open a noise model file", self._open),
             tip="The camera's noise model: measure it in the Noise dock (Calibrate)",
         )
+        self.psf = PsfRow(viewer)
         self.problem = Problem()
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
-        for widget in (self.target_row, self.noise_model_row, self.problem):
+        for widget in (
+            self.target_row,
+            self.noise_model_row,
+            self.psf,
+            self.problem,
+        ):
             column.addWidget(widget)
         self.target.chosen.connect(self.changed)
+        self.psf.changed.connect(self.changed)
         session = session_of(viewer)
         session.calibrated.connect(self.open_noise_model)
         if session.noise_model is not None:
@@ -66,10 +74,24 @@ class NeedsForm(QWidget):
         self._needs = needs
         self.target_row.setVisible(needs.target != "none")
         self.noise_model_row.setVisible(bool(needs.noise_models))
+        self.psf.setVisible(needs.psf)
         if self.noise_model is None:
             text = LEARNED if needs.learns_noise else NO_NOISE_MODEL
             self.noise_model_name.setText(text)
-        self.setVisible(needs.target != "none" or bool(needs.noise_models))
+        shown = needs.target != "none" or needs.noise_models or needs.psf
+        self.setVisible(bool(shown))
+
+    def missing(self, needs: Needs) -> str:
+        """Return what a method with these needs lacks here; "": nothing."""
+        if needs.target != "none" and self.folder is None and self.target.count() < 3:
+            kind = "a clean image" if needs.target == "clean" else "a second image"
+            return f"It needs {kind} of the same scene: open it as a layer."
+        if needs.noise_models and not needs.learns_noise and self.noise_model is None:
+            return (
+                "It needs a noise model of the camera: measure one in the Noise dock "
+                "(Calibrate the camera), or open one with Noise model…"
+            )
+        return ""
 
     def targets(self, axes: str) -> Callable[[], list[api.Image]]:
         """Return a function that returns the targets; it reads a folder when called.
@@ -92,10 +114,22 @@ class NeedsForm(QWidget):
         image = image_of(layer, axes or axes_of(layer))
         return lambda: [image]
 
-    @property
     def chosen_noise_model(self) -> Path | None:
-        """The noise model file; None if the method takes none."""
+        """Return the noise model file; None if the method takes none or learns one.
+
+        Raises
+        ------
+        BadInputError
+            If the method needs one and none is chosen.
+        """
+        if self._needs.noise_models and (why := self.missing(self._needs)):
+            raise BadInputError(why)
         return self.noise_model if self._needs.noise_models else None
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Settings of the method that these rows hold, as typed."""
+        return {"psf": self.psf.number.text().strip()} if self._needs.psf else {}
 
     def open_noise_model(self, path: Path) -> None:
         """Choose a noise model file; show the error if it cannot be read."""

@@ -1,8 +1,10 @@
 """The part of the Train dock that says what to train: preset, noise, settings."""
 
+from collections.abc import Callable
 from typing import Any
 
-from qtpy.QtCore import Signal
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtGui import QPalette
 from qtpy.QtWidgets import QCheckBox, QVBoxLayout, QWidget
 
 from napari_cosdd import api
@@ -12,6 +14,7 @@ from napari_cosdd.images.filling import Fill
 from napari_cosdd.methods.registry import DEFAULT, all_methods, get_method
 from napari_cosdd.methods.values import Needs
 from napari_cosdd.models.shipped import usual_preset
+from napari_cosdd.noise_analysis.facts import NoiseFacts
 
 AUTOMATIC = "automatic"
 AXES = {
@@ -35,6 +38,8 @@ FILLED: dict[str, Fill] = {
 }
 #: Settings of the training that the form shows first.
 LENGTH = {"max_steps", "time_limit"}
+#: Settings of methods that have rows of their own.
+ELSEWHERE = {"noise_axis", "psf"}
 
 
 def presets() -> dict[str, tuple[str, str]]:
@@ -161,12 +166,38 @@ class RecipeForm(QWidget):
         fill(self.noise, [text, *AXES])
         self.noise.setCurrentIndex(chosen)
 
+    def show_fit(
+        self, facts: NoiseFacts | None, missing: Callable[[Needs], str]
+    ) -> None:
+        """Grey the methods that lack something or do not suit; tooltips say why.
+
+        Parameters
+        ----------
+        facts : NoiseFacts or None
+            The noise of the image, if it is known.
+        missing : callable
+            Returns what a method with such needs lacks here, or "".
+        """
+        grey = self.palette().brush(
+            QPalette.ColorGroup.Disabled, QPalette.ColorRole.Text
+        )
+        for i, (method, _preset) in enumerate(self.presets.values()):
+            kind = get_method(method)
+            lacks = missing(kind.needs)
+            suits = None if facts is None else kind.suits(facts)
+            reasons = [lacks] if suits is None else [suits.reason, lacks]
+            tip = " ".join(filter(None, reasons))
+            self.preset.setItemData(i, tip, Qt.ItemDataRole.ToolTipRole)
+            pale = bool(lacks) or (suits is not None and not suits.score)
+            brush = grey if pale else None
+            self.preset.setItemData(i, brush, Qt.ItemDataRole.ForegroundRole)
+
     def _make_forms(self) -> None:
         """Make the advanced forms for the chosen method and preset."""
         recipe = api.Recipe.preset(*self._chosen)
         rest = set(type(recipe.training).model_fields) - LENGTH
         self.length_form = ConfigForm(recipe.training, leave_out=rest)
-        self.method_form = ConfigForm(recipe.settings, leave_out=["noise_axis"])
+        self.method_form = ConfigForm(recipe.settings, leave_out=ELSEWHERE)
         self.noise_row.setVisible(self.needs.noise_axis)
         self.training_form = ConfigForm(recipe.training, leave_out=LENGTH)
         rows = self.settings.rows

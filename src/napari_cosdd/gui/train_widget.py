@@ -113,6 +113,8 @@ class TrainWidget(Dock):
         self.session.use_noise.connect(self._take_over)
         listen(self, self.viewer.events.theme, self._theme_changed)
         self.needs.changed.connect(self.estimate.soon)
+        self.needs.changed.connect(self._show_fit)
+        self.needs.target.listed.connect(self._show_fit)
         self._list_models()
         self.needs.show_needs(self.form.needs)
 
@@ -134,6 +136,10 @@ class TrainWidget(Dock):
     def _report(self) -> api.NoiseReport | None:
         return self.session.report(None if self.folder else self.image.layer)
 
+    def _recipe(self) -> "api.Recipe[Any]":
+        """Return the recipe of the form, with what the method needs."""
+        return self.form.recipe(self._report()).changed(self.needs.settings)
+
     def _start_from(self) -> Callable[[], Any]:
         """Return a function that returns the model to start from, or None."""
         entries = {m.name: m for m in self.session.models}
@@ -147,13 +153,14 @@ class TrainWidget(Dock):
     def _train(self) -> None:
         self.problem.show_error(None)
         try:
-            recipe = self.form.recipe(self._report())
+            recipe = self._recipe()
             folder, axes = self.folder, self.axes.text().strip() or None
             name = folder.name if folder is not None else self.image.currentText()
             images = [] if folder is not None else self.images()
             layer = self.image.layer
             region = self.region.mask(layer) if images and layer else None
             targets = self.needs.targets(self.axes.text().strip())
+            noise_model = self.needs.chosen_noise_model()
             source = "" if folder is not None else key_of(self.image.layer)
             if images and images[0].axes != axes_of(self.image.layer):
                 self.session.axes[source] = images[0].axes
@@ -166,7 +173,6 @@ class TrainWidget(Dock):
             self.problem.show_error(error)
             return
         form, start = self.form, self._start_from()
-        noise_model = self.needs.chosen_noise_model
         ndim, filling = form.ndim, form.filling
 
         def work(stop: Callable[[], bool]) -> Iterator[Event]:
@@ -246,6 +252,12 @@ class TrainWidget(Dock):
 
     def _show_noise(self) -> None:
         self.form.show_noise(self._report())
+        self._show_fit()
+
+    def _show_fit(self) -> None:
+        """Say of each method whether it suits the noise and what it lacks."""
+        found = self._report()
+        self.form.show_fit(None if found is None else found.facts, self.needs.missing)
 
     def _allow_volume(self) -> None:
         has_z = self.folder is not None or "Z" in self.axes.text().upper()
@@ -295,12 +307,12 @@ class TrainWidget(Dock):
         if busy or self.folder or self.needs.folder or not self.isVisible():
             return None
         return Trial(
-            self.form.recipe(self._report()),
+            self._recipe(),
             self.images()[0],
             self.needs.targets(self.axes.text().strip())(),
             self.form.ndim,
             self._start_from(),
-            self.needs.chosen_noise_model,
+            self.needs.chosen_noise_model(),
         )
 
     def _theme_changed(self, event: Any = None) -> None:

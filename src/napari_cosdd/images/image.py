@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from napari_cosdd.errors import BadInputError
 from napari_cosdd.images.stack import ArrayLike
+from napari_cosdd.images.units import LENGTHS
 
 #: Keys of the provenance that results of a denoising carry.
 RESULT_KEYS = ("napari_cosdd", "source", "part")
@@ -73,6 +74,13 @@ class Image:
                 f"{tuple(self.data.shape)}; give them if they are wrong",
             )
         return sentences
+
+    @property
+    def pixel_nm(self) -> float | None:
+        """Side of a pixel along x, nanometres; None if unknown."""
+        if "X" not in self.pixel_size or self.unit not in LENGTHS:
+            return None
+        return self.pixel_size["X"] * LENGTHS[self.unit].metres / LENGTHS["nm"].metres
 
     def with_data(self, data: ArrayLike, name: str, axes: str | None = None) -> "Image":
         """Return other pixels with the axes and pixel size of this image."""

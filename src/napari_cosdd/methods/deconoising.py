@@ -23,6 +23,7 @@ from napari_cosdd.methods.values import (
     TRAINED,
     Batch,
     Losses,
+    Needs,
     Paper,
     Stage,
     Suitability,
@@ -51,7 +52,7 @@ class DecoNoisingConfig(UNetConfig):
         le=20,
         title="PSF",
         description="Deviation of the Gaussian that stands for the point spread "
-        "function in y and x; a wide-field microscope has 0.21 wavelength / NA",
+        "function in y and x; `napari-cosdd psf` finds it from the optics or beads",
         json_schema_extra={"unit": "px"},
     )
     positivity: float = Field(
@@ -83,6 +84,7 @@ class DecoNoising(UNetMethod[DecoNoisingConfig]):
 
     title = "DecoNoising"
     Config = DecoNoisingConfig
+    needs = Needs(psf=True)
     presets: ClassVar = {
         "quick": Preset(
             DecoNoisingConfig(), TrainingConfig(max_steps=6000), "a laptop, minutes"

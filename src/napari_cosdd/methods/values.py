@@ -134,12 +134,15 @@ class Needs:
         Whether it can learn a noise model along if none is given.
     noise_axis : bool
         Whether its settings name the axis along which the noise is correlated.
+    psf : bool
+        Whether its settings name the width of the point spread function.
     """
 
     target: Literal["none", "clean", "noisy"] = "none"
     noise_models: frozenset[str] = frozenset()
     learns_noise: bool = False
     noise_axis: bool = False
+    psf: bool = False
 
 
 class Suitability(NamedTuple):
