@@ -115,7 +115,7 @@ def check_model(viewer: Any, denoise: Any, folder: Path) -> None:
     wait(300, lambda: session.checking is not None and not session.checking.job.active)
     denoise.trust.details.expand(animate=False)
     wait(0.5)
-    bar = denoise.verticalScrollBar()
+    bar = denoise.scroll.verticalScrollBar()
     bar.setValue(denoise.trust.pos().y())
     shoot(viewer, "trust", folder)
     denoise.trust.save_to(folder / "check.png")
@@ -143,7 +143,7 @@ def check_with_reference(viewer: Any, denoise: Any, folder: Path) -> None:
     wait(300, lambda: session.checking is not None and not session.checking.job.active)
     denoise.trust.details.collapse(animate=False)
     wait(0.5)
-    denoise.verticalScrollBar().setValue(denoise.trust.pos().y())
+    denoise.scroll.verticalScrollBar().setValue(denoise.trust.pos().y())
     shoot(viewer, "calibrated", folder)
     denoise.trust.save_to(folder / "calibration.png")
 

@@ -43,7 +43,7 @@ def test_the_verdict_and_all_checks_are_shown(checked):
 
 
 def test_each_image_and_model_has_its_own_verdict(checked, viewer, session, model):
-    dock = checked.parent().parent().parent()
+    dock = checked.window()
     viewer.add_image(np.ones((64, 64), np.float32), name="other")
     dock.image.choose(viewer.layers["other"])
     assert checked.verdict.text() == ""
@@ -72,7 +72,7 @@ def test_what_goes_wrong_is_said_and_kept_from_the_results(
 
 
 def test_a_check_and_a_denoising_do_not_run_together(trust, session, wait):
-    dock = trust.parent().parent().parent()
+    dock = trust.window()
     trust.run.click()
     assert not dock.run.isEnabled()
     assert "check" in dock.run.toolTip()
@@ -93,7 +93,7 @@ def test_the_page_is_saved_and_the_paragraph_copied(checked, tmp_path, model):
 
 
 def test_the_paragraph_tells_of_this_model_only(checked, session, wait, model):
-    dock = checked.parent().parent().parent()
+    dock = checked.window()
     checked.copy.click()
     assert "posterior samples" not in QApplication.clipboard().text()
     dock.n_samples.setValue(6)
@@ -141,7 +141,7 @@ def test_a_damaged_model_is_told(viewer, session, stripes, shown, tmp_path, wait
 def test_a_clean_image_gives_scores_and_calibration(
     checked, viewer, session, pair, wait
 ):
-    dock = checked.parent().parent().parent()
+    dock = checked.window()
     assert not checked.coverage.isVisible()
     assert checked.against_truth.text() == ""
     viewer.add_image(pair[0], name="clean")
@@ -161,7 +161,7 @@ def test_a_clean_image_gives_scores_and_calibration(
 
 
 def test_a_clean_image_of_another_size_is_refused(checked, viewer, session, wait):
-    dock = checked.parent().parent().parent()
+    dock = checked.window()
     viewer.add_image(np.ones((9, 9), np.float32), name="clean")
     dock.image.choose(viewer.layers["cells"])
     dock.compare.reference.choose(viewer.layers["clean"])

@@ -121,12 +121,6 @@ def test_results_stay_with_a_source_that_was_renamed(
     assert [x.name for x in viewer.layers if x.name.endswith("mean")] == [mean.name]
 
 
-def test_enter_starts_it(dock, session, wait, qtbot):
-    qtbot.keyClick(dock, Qt.Key.Key_Return)
-    wait(lambda: session.denoising is not None and not session.denoising.job.active)
-    assert session.denoising.about.complete
-
-
 def test_cancel_keeps_what_is_there(dock, session, wait, viewer):
     dock.n_samples.setValue(10_000)
     dock.run.click()

@@ -1,8 +1,11 @@
 import pytest
-from qtpy.QtCore import QEvent, Qt
+from qtpy.QtCore import QEvent, QPoint, QPointF, Qt
+from qtpy.QtGui import QWheelEvent
+from qtpy.QtWidgets import QAbstractSpinBox, QLineEdit
 
+from napari_cosdd.gui._dock import Dock
 from napari_cosdd.gui._layer_choice import LayerChoice
-from napari_cosdd.gui._widgets import Dock, button
+from napari_cosdd.gui._widgets import button
 from napari_cosdd.gui.denoise_widget import DenoiseWidget
 from napari_cosdd.gui.noise_widget import NoiseWidget
 from napari_cosdd.gui.train_widget import TrainWidget
@@ -37,19 +40,73 @@ def test_a_destroyed_dock_hears_of_napari_no_more(dock, viewer, stripes, qapp):
     assert listeners(viewer) == before
 
 
-def test_enter_presses_the_button_that_has_the_focus(qtbot, shown):
+def test_enter_presses_the_button_that_has_the_focus_and_no_other(qtbot, shown):
     dock, pressed = Dock(), []
-    dock.main = button("main", "", lambda: pressed.append("main"))
+    main = button("main", "", lambda: pressed.append("main"))
     other = button("other", "", lambda: pressed.append("other"))
-    dock.rows.addWidget(dock.main)
-    dock.rows.addWidget(other)
+    typed = QLineEdit()
+    for widget in (main, other, typed):
+        dock.rows.addWidget(widget)
     shown(dock)
     other.setFocus()
     qtbot.keyClick(other, Qt.Key.Key_Return)
     assert pressed == ["other"]
+    typed.setFocus()
+    qtbot.keyClick(typed, Qt.Key.Key_Return)
     dock.setFocus()
     qtbot.keyClick(dock, Qt.Key.Key_Return)
-    assert pressed == ["other", "main"]
+    assert pressed == ["other"]
+
+
+def turn_wheel(widget, qapp):
+    at = QPointF(widget.rect().center())
+    event = QWheelEvent(
+        at,
+        QPointF(widget.mapToGlobal(at.toPoint())),
+        QPoint(0, 0),
+        QPoint(0, -120),
+        Qt.MouseButton.NoButton,
+        Qt.KeyboardModifier.NoModifier,
+        Qt.ScrollPhase.NoScrollPhase,
+        False,
+    )
+    qapp.sendEvent(widget, event)
+
+
+def test_the_wheel_changes_only_what_was_clicked_into(viewer, stripes, shown, qapp):
+    viewer.add_image(stripes.data, name="b")
+    train, denoise = shown(TrainWidget(viewer)), shown(DenoiseWidget(viewer))
+    train.form.advanced.expand(animate=False)
+    spins = [
+        widget.native
+        for form in (train.form.method_form, train.form.training_form)
+        for widget in form._widgets.values()
+        if isinstance(widget.native, QAbstractSpinBox)
+    ]
+    assert spins
+    spins.append(denoise.n_samples)
+    boxes = [train.form.preset, train.form.noise, train.image]
+    before = [box.currentIndex() for box in boxes], [spin.value() for spin in spins]
+    for widget in (*boxes, *spins):
+        widget.clearFocus()
+        turn_wheel(widget, qapp)
+    after = [box.currentIndex() for box in boxes], [spin.value() for spin in spins]
+    assert after == before
+    shown(denoise).activateWindow()
+    denoise.n_samples.setFocus()
+    if denoise.n_samples.hasFocus():
+        turn_wheel(denoise.n_samples, qapp)
+        assert denoise.n_samples.value() < before[1][-1]
+
+
+def test_what_is_folded_takes_no_tab_stop(viewer, stripes, shown):
+    train = shown(TrainWidget(viewer))
+    inside = train.form.method_form.widget.native
+    assert not inside.isVisible()
+    train.form.advanced.expand(animate=False)
+    assert inside.isVisible()
+    train.form.advanced.collapse(animate=False)
+    assert not inside.isVisible()
 
 
 def test_a_layer_is_chosen_whatever_its_place_and_name(viewer, stripes, shown):

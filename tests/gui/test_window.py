@@ -5,8 +5,10 @@ import sys
 
 import numpy as np
 import pytest
+from napari._app_model import get_app_model
 
 from napari_cosdd import api
+from napari_cosdd.gui._dock import Dock
 from napari_cosdd.gui._session import open_dock, session_of
 
 pytestmark = [
@@ -86,10 +88,42 @@ def test_a_model_file_dropped_in_opens_the_dock(window, model, tmp_path):
     assert open_dock(window, "Denoise").model.currentText() == "mine"
 
 
-def test_docks_are_one_each_and_can_be_opened_again(window, wait):
-    first = open_dock(window, "Train")
-    assert open_dock(window, "Train") is first
-    window.window.remove_dock_widget(first.parent())
+def open_by_menu(window, name):
+    """Open a dock as the Plugins menu does."""
+    get_app_model().commands.execute_command(f"napari-cosdd.{name.lower()}").result()
+
+
+def beside(widget):
+    """Return our docks in the window of one of them."""
+    main = widget.holder.parentWidget()
+    return [dock for dock in main.findChildren(Dock) if dock.holder is not None]
+
+
+@pytest.mark.parametrize("first", ["menu", "button"])
+def test_docks_are_one_each_and_can_be_opened_again(window, wait, first):
+    if first == "menu":
+        open_by_menu(window, "Train")
+    train = open_dock(window, "Train")
+    assert open_dock(window, "Train") is train
+    assert len(beside(train)) == 1
+    if first == "button":
+        open_by_menu(window, "Train")  # which hides it, as for any plugin
+        open_by_menu(window, "Train")
+        assert len(beside(train)) == 1
+    window.window.remove_dock_widget(train.holder)
     again = open_dock(window, "Train")
     wait(again.isVisible)
-    assert again is not first
+    assert again is not train
+
+
+def test_docks_are_tabs_of_one_place(window, wait):
+    open_by_menu(window, "Noise")
+    open_by_menu(window, "Train")
+    denoise = open_dock(window, "Denoise")
+    wait(denoise.isVisible)
+    main = denoise.holder.parentWidget()
+    names = {d.windowTitle() for d in main.tabifiedDockWidgets(denoise.holder)}
+    assert len(names) == 2
+    noise = open_dock(window, "Noise")
+    wait(noise.isVisible)
+    assert not denoise.isVisible()

@@ -6,6 +6,7 @@ from typing import Any, Literal, get_args, get_origin
 from magicgui.widgets import CheckBox, ComboBox, Container, LineEdit, SpinBox, Widget
 from pydantic.fields import FieldInfo
 
+from napari_cosdd.gui._widgets import without_wheel
 from napari_cosdd.settings.fields import Settings, bounds_of, empty_means, unit_of
 
 #: Largest number of a spin box.
@@ -58,12 +59,16 @@ def _widget(info: FieldInfo, value: Any) -> Widget:
     }
     annotation = info.annotation
     if get_origin(annotation) is Literal:
-        return ComboBox(value=value, choices=list(get_args(annotation)), **words)
+        box = ComboBox(value=value, choices=list(get_args(annotation)), **words)
+        without_wheel(box.native)
+        return box
     if annotation is bool:
         return CheckBox(value=value, **words)
     if annotation is int:
         low, high = _bounds(info)
-        return SpinBox(value=value, min=low, max=high, **words)
+        box = SpinBox(value=value, min=low, max=high, **words)
+        without_wheel(box.native)
+        return box
     edit = LineEdit(value=_typed(value), **words)
     if type(None) in get_args(annotation):
         edit.native.setPlaceholderText(empty_means(info))

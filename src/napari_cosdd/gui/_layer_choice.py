@@ -9,7 +9,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QComboBox, QSizePolicy
 
 from napari_cosdd.gui._layers import is_ours, key_of, layer_with
-from napari_cosdd.gui._widgets import listen
+from napari_cosdd.gui._widgets import listen, without_wheel
 
 
 class LayerChoice(QComboBox):
@@ -37,6 +37,7 @@ class LayerChoice(QComboBox):
         self._results = results
         self._viewer, self._none = viewer, none
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        without_wheel(self)
         self._pinned = False
         layers = viewer.layers
         listen(self, layers.events.inserted, self._inserted)

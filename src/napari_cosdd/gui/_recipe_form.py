@@ -8,8 +8,9 @@ from qtpy.QtGui import QPalette
 from qtpy.QtWidgets import QCheckBox, QVBoxLayout, QWidget
 
 from napari_cosdd import api
+from napari_cosdd.gui._dock import Scroll
 from napari_cosdd.gui._forms import ConfigForm
-from napari_cosdd.gui._widgets import Dock, choice, enable, field, fill, folded
+from napari_cosdd.gui._widgets import choice, enable, field, fill, folded
 from napari_cosdd.images.filling import Fill
 from napari_cosdd.methods.registry import DEFAULT, all_methods, get_method
 from napari_cosdd.methods.values import Needs
@@ -72,7 +73,7 @@ class RecipeForm(QWidget):
         self.noise = choice(AUTOMATIC, *AXES)
         self.volume = QCheckBox("3-D: learn from whole z-stacks")
         self.filled = choice(*FILLED)
-        self.advanced, self.settings = folded("Advanced"), Dock()
+        self.advanced, self.settings = folded("Advanced"), Scroll()
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(6)

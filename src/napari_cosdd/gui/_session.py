@@ -4,6 +4,7 @@ import weakref
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
 
+from npe2 import PluginManager
 from qtpy.QtCore import QObject, Signal
 
 from napari_cosdd.api import ModelCheck, NoiseReport
@@ -180,8 +181,21 @@ def session_of(viewer: Any) -> Session:
 
 
 def open_dock(viewer: Any, name: str) -> Any:
-    """Open one of our docks, or bring it to the front; return its widget."""
-    dock, widget = viewer.window.add_plugin_dock_widget(PLUGIN, name, tabify=True)
-    dock.show()
-    dock.raise_()
+    """Open one of our docks, or bring it to the front; return its widget.
+
+    It has the name that the Plugins menu gives it, so that the menu finds it.
+    """
+    window = getattr(viewer.window, "__wrapped__", viewer.window)
+    manifest = PluginManager.instance().get_manifest(PLUGIN)
+    title = f"{name} ({manifest.display_name})"
+    if title in window.dock_widgets:
+        widget = window.dock_widgets[title]
+    else:
+        widgets = manifest.contributions.widgets or []
+        made = next(one for one in widgets if one.display_name == name)
+        widget = made.get_callable()(viewer)
+        window.add_dock_widget(widget, name=title)
+    holder = widget.holder
+    holder.show()
+    holder.raise_()
     return widget

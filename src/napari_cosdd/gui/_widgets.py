@@ -5,15 +5,13 @@ from pathlib import Path
 from typing import Any
 from weakref import WeakMethod
 
-from qtpy.QtCore import QSize, Qt
+from qtpy.QtCore import QEvent, QObject, Qt
 from qtpy.QtWidgets import (
     QApplication,
     QComboBox,
-    QFrame,
     QHBoxLayout,
     QLabel,
     QPushButton,
-    QScrollArea,
     QSizePolicy,
     QVBoxLayout,
     QWidget,
@@ -22,59 +20,30 @@ from superqt import QCollapsible
 
 from napari_cosdd.gui._jobs import JobError
 
-#: Preferred width of a dock, pixels.
-WIDTH = 340
-
-
-class Dock(QScrollArea):
-    """The content of a dock; it scrolls only vertically.
-
-    Attributes
-    ----------
-    rows : QVBoxLayout
-        Layout of its parts.
-    main : QPushButton or None
-        Button that Enter presses, unless another button has the focus.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.main: QPushButton | None = None
-        self.setWidgetResizable(True)
-        self.setFrameShape(QFrame.Shape.NoFrame)
-        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        inner = QWidget()
-        self.rows = QVBoxLayout(inner)
-        self.rows.setContentsMargins(8, 6, 8, 6)
-        self.rows.setSpacing(6)
-        self.setWidget(inner)
-
-    def showEvent(self, event: Any) -> None:
-        """Be at least as wide as the content, so that nothing is cut off."""
-        super().showEvent(event)
-        inner, bar = self.widget(), self.verticalScrollBar()
-        self.setMinimumWidth(inner.minimumSizeHint().width() + bar.sizeHint().width())
-
-    def keyPressEvent(self, event: Any) -> None:
-        """Press the button that has the focus with Enter, else the main one."""
-        focused = self.focusWidget()
-        pressed = focused if isinstance(focused, QPushButton) else self.main
-        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and pressed:
-            pressed.click()
-        else:
-            super().keyPressEvent(event)
-
-    def sizeHint(self) -> QSize:
-        """Return the width that all docks share."""
-        return QSize(WIDTH, 640)
-
 
 def choice(*entries: str) -> QComboBox:
     """Return a combo box that fills the width, however long its entries are."""
     made = QComboBox()
     made.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
     made.addItems(list(entries))
-    return made
+    return without_wheel(made)
+
+
+class _Wheel(QObject):
+    """Lets the wheel scroll the dock over a widget that does not have the focus."""
+
+    def eventFilter(self, watched: Any, event: Any) -> bool:
+        if event.type() != QEvent.Type.Wheel or watched.hasFocus():
+            return False
+        event.ignore()  # the parent gets it
+        return True
+
+
+def without_wheel(widget: Any) -> Any:
+    """Return a box whose value the wheel changes only after a click into it."""
+    widget.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+    widget.installEventFilter(_Wheel(widget))
+    return widget
 
 
 def row(*widgets: QWidget, stretch: int | None = None) -> QWidget:
@@ -117,8 +86,17 @@ def button(
 
 
 def folded(title: str) -> QCollapsible:
-    """Return a collapsed part, which opens when its title is clicked."""
-    return QCollapsible(title, expandedIcon="▾", collapsedIcon="▸")
+    """Return a collapsed part, which opens when its title is clicked.
+
+    What is collapsed is hidden, so that the Tab key does not stop there.
+    """
+    made = QCollapsible(title, expandedIcon="▾", collapsedIcon="▸")
+    made.toggleButton().setStyleSheet(
+        "text-align: left; border: none; background: transparent; padding: 3px 0;"
+    )
+    made.content().hide()
+    made.toggled.connect(made.content().setVisible)
+    return made
 
 
 def enable(widget: QWidget, on: bool, why_not: str = "") -> None:

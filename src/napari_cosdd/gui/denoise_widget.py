@@ -13,6 +13,7 @@ from napari_cosdd.errors import BadInputError, CosddError
 from napari_cosdd.events import Event
 from napari_cosdd.gui._checks import Subject, TrustView
 from napari_cosdd.gui._compare import CompareView
+from napari_cosdd.gui._dock import Dock
 from napari_cosdd.gui._forms import ConfigForm
 from napari_cosdd.gui._jobs import Job
 from napari_cosdd.gui._layer_choice import LayerChoice
@@ -31,7 +32,6 @@ from napari_cosdd.gui._saving import SaveAll
 from napari_cosdd.gui._session import session_of
 from napari_cosdd.gui._suffixes import SUFFIX
 from napari_cosdd.gui._widgets import (
-    Dock,
     Problem,
     Sentence,
     button,
@@ -42,6 +42,7 @@ from napari_cosdd.gui._widgets import (
     folded,
     listen,
     row,
+    without_wheel,
 )
 from napari_cosdd.images.image import Image
 from napari_cosdd.prediction.result_files import made_with
@@ -70,6 +71,7 @@ class DenoiseWidget(Dock):
         self.n_samples, self.n_kept = QSpinBox(), QSpinBox()
         for spin in (self.n_samples, self.n_kept):
             spin.setMinimumWidth(60)
+            without_wheel(spin)
         self.n_samples.setRange(2, 10_000)
         self.n_samples.setValue(defaults.n_samples)
         self.n_samples.setSuffix(" samples")
@@ -95,7 +97,6 @@ class DenoiseWidget(Dock):
         self.trust = TrustView(
             self.session, viewer.theme, self._to_check, self._to_denoise
         )
-        self.main = self.run
         self._build()
         self.image.chosen.connect(partial(self.problem.show_error, None))
         self.image.chosen.connect(self._refresh)
@@ -123,8 +124,6 @@ class DenoiseWidget(Dock):
             field("Keep", self.n_kept, tip="Posterior samples that become layers"),
             row(self.plane, self.replace),
             self.advanced,
-            row(self.run, self.cancel, stretch=0),
-            self.bar,
             self.status,
             self.problem,
             self.compare,
@@ -133,6 +132,8 @@ class DenoiseWidget(Dock):
         ):
             self.rows.addWidget(widget)
         self.rows.addStretch(1)
+        self.footer.addWidget(self.bar)
+        self.footer.addWidget(row(self.run, self.cancel, stretch=0))
 
     def showEvent(self, event: Any) -> None:
         """Show the present state whenever the dock becomes visible."""

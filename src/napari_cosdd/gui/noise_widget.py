@@ -12,6 +12,7 @@ from napari_cosdd.api import NoiseReport, analyze
 from napari_cosdd.errors import BadInputError, CosddError
 from napari_cosdd.events import Analyzed, Event
 from napari_cosdd.gui._calibrate import CalibrateView
+from napari_cosdd.gui._dock import Dock
 from napari_cosdd.gui._jobs import Job
 from napari_cosdd.gui._layer_choice import LayerChoice
 from napari_cosdd.gui._layers import (
@@ -26,7 +27,6 @@ from napari_cosdd.gui._overlay import hide_bar, show_bar
 from napari_cosdd.gui._plots import CorrelationMap, ProfilePlot, VariancePlot
 from napari_cosdd.gui._session import open_dock, session_of
 from napari_cosdd.gui._widgets import (
-    Dock,
     Heading,
     Problem,
     Sentence,
@@ -73,7 +73,6 @@ class NoiseWidget(Dock):
             "Use for training →", "Open the Train dock with these findings", self._use
         )
         self.calibrate = CalibrateView(viewer, self.session, lambda: self.image.layer)
-        self.main = self.use
         self._build()
         self._rest = QTimer(self, singleShot=True, interval=REST)
         self._rest.timeout.connect(self.analyze)

@@ -9,6 +9,7 @@ from qtpy.QtWidgets import QFileDialog, QLineEdit
 from napari_cosdd import api
 from napari_cosdd.errors import BadInputError, CosddError
 from napari_cosdd.events import Event, Warned
+from napari_cosdd.gui._dock import Dock
 from napari_cosdd.gui._estimate import EstimateLine, Trial
 from napari_cosdd.gui._jobs import Job
 from napari_cosdd.gui._layer_choice import LayerChoice
@@ -22,7 +23,6 @@ from napari_cosdd.gui._region import RegionRow
 from napari_cosdd.gui._session import open_dock, session_of
 from napari_cosdd.gui._training_view import TrainingView
 from napari_cosdd.gui._widgets import (
-    Dock,
     Problem,
     Sentence,
     button,
@@ -77,7 +77,6 @@ class TrainWidget(Dock):
         self._refresh()
 
     def _build(self) -> None:
-        self.main = self.train
         for widget in (
             field("Image", self.image, self.browse, tip="Noisy images to learn from"),
             field(
@@ -93,13 +92,13 @@ class TrainWidget(Dock):
             self.form,
             self.needs,
             self.estimate,
-            row(self.train, self.pause, self.stop, stretch=0),
             self.problem,
             self.view,
-            self.next,
         ):
             self.rows.addWidget(widget)
         self.rows.addStretch(1)
+        self.footer.addWidget(row(self.train, self.pause, self.stop, stretch=0))
+        self.footer.addWidget(self.next)
 
     def _connect(self) -> None:
         self.image.chosen.connect(self._layer_chosen)

@@ -1,0 +1,124 @@
+"""The frame of our docks: parts that scroll, and a footer that is always in sight."""
+
+from typing import Any
+
+from qtpy.QtCore import QSize, Qt, QTimer
+from qtpy.QtWidgets import (
+    QDockWidget,
+    QFrame,
+    QMainWindow,
+    QPushButton,
+    QScrollArea,
+    QVBoxLayout,
+    QWidget,
+)
+
+#: Preferred width of a dock, pixels.
+WIDTH = 340
+
+
+class Scroll(QScrollArea):
+    """Parts below each other; it scrolls only vertically.
+
+    Attributes
+    ----------
+    rows : QVBoxLayout
+        Layout of the parts.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setWidgetResizable(True)
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        inner = QWidget()
+        self.rows = QVBoxLayout(inner)
+        self.rows.setContentsMargins(8, 6, 8, 6)
+        self.rows.setSpacing(6)
+        self.setWidget(inner)
+
+    def showEvent(self, event: Any) -> None:
+        """Be at least as wide as the content, so that nothing is cut off."""
+        super().showEvent(event)
+        inner, bar = self.widget(), self.verticalScrollBar()
+        self.setMinimumWidth(inner.minimumSizeHint().width() + bar.sizeHint().width())
+
+
+class Dock(QWidget):
+    """The content of a dock: parts that scroll above a footer that does not.
+
+    Docks of this class that open in one area of the window become tabs of one place.
+
+    Attributes
+    ----------
+    rows, footer : QVBoxLayout
+        Layouts of the parts, and of what is always in sight: the buttons that start
+        and end the work, and the next step.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scroll = Scroll()
+        self.rows = self.scroll.rows
+        self.footer = QVBoxLayout()
+        self.footer.setContentsMargins(8, 2, 8, 6)
+        self.footer.setSpacing(6)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        column.addWidget(self.scroll, 1)
+        column.addLayout(self.footer)
+        self._placed: Any = None
+
+    @property
+    def holder(self) -> QDockWidget | None:
+        """The dock widget of the window that holds this, if any."""
+        above = self.parentWidget()
+        while above is not None and not isinstance(above, QDockWidget):
+            above = above.parentWidget()
+        return above
+
+    def showEvent(self, event: Any) -> None:
+        """Join the tabs of our other docks when the dock is opened."""
+        super().showEvent(event)
+        holder = self.holder
+        if holder is not None and holder is not self._placed:
+            self._placed = holder
+            self._join_tabs(holder)
+
+    def _join_tabs(self, holder: QDockWidget) -> None:
+        """Become a tab beside our other docks, in front."""
+        window = holder.parentWidget()
+        if not isinstance(window, QMainWindow) or holder.isFloating():
+            return
+        area = window.dockWidgetArea(holder)
+        for other in window.findChildren(Dock):
+            beside = other.holder
+            if (
+                beside is None
+                or beside is holder
+                or beside.isFloating()
+                or beside.isHidden()
+                or window.dockWidgetArea(beside) != area
+            ):
+                continue
+            if holder not in window.tabifiedDockWidgets(beside):
+                window.tabifyDockWidget(beside, holder)
+            QTimer.singleShot(0, holder.raise_)
+            return
+
+    def keyPressEvent(self, event: Any) -> None:
+        """Press the button that has the focus with Enter; elsewhere Enter does nothing.
+
+        A dock is no dialog: Enter after typing must not start a training.
+        """
+        focused = self.focusWidget()
+        enter = event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter)
+        if enter and isinstance(focused, QPushButton):
+            focused.click()
+        else:
+            super().keyPressEvent(event)
+
+    def sizeHint(self) -> QSize:
+        """Return the width that all docks share."""
+        return QSize(WIDTH, 640)
