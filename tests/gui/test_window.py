@@ -122,8 +122,11 @@ def test_docks_are_tabs_of_one_place(window, wait):
     denoise = open_dock(window, "Denoise")
     wait(denoise.isVisible)
     main = denoise.holder.parentWidget()
-    names = {d.windowTitle() for d in main.tabifiedDockWidgets(denoise.holder)}
-    assert len(names) == 2
+    wait(lambda: len(main.tabifiedDockWidgets(denoise.holder)) == 2)
+    assert denoise.isVisible()
     noise = open_dock(window, "Noise")
-    wait(noise.isVisible)
-    assert not denoise.isVisible()
+    wait(
+        lambda: (
+            denoise.visibleRegion().isEmpty() and not noise.visibleRegion().isEmpty()
+        )
+    )

@@ -84,28 +84,27 @@ class Dock(QWidget):
         holder = self.holder
         if holder is not None and holder is not self._placed:
             self._placed = holder
-            self._join_tabs(holder)
+            QTimer.singleShot(0, self._join_tabs)  # once napari has given it a place
 
-    def _join_tabs(self, holder: QDockWidget) -> None:
+    def _join_tabs(self) -> None:
         """Become a tab beside our other docks, in front."""
-        window = holder.parentWidget()
+        holder = self.holder
+        window = None if holder is None else holder.parentWidget()
         if not isinstance(window, QMainWindow) or holder.isFloating():
             return
         area = window.dockWidgetArea(holder)
         for other in window.findChildren(Dock):
             beside = other.holder
             if (
-                beside is None
-                or beside is holder
-                or beside.isFloating()
-                or beside.isHidden()
-                or window.dockWidgetArea(beside) != area
+                beside is not None
+                and beside is not holder
+                and not beside.isFloating()
+                and not beside.isHidden()
+                and window.dockWidgetArea(beside) == area
+                and beside not in window.tabifiedDockWidgets(holder)
             ):
-                continue
-            if holder not in window.tabifiedDockWidgets(beside):
-                window.tabifyDockWidget(beside, holder)
-            QTimer.singleShot(0, holder.raise_)
-            return
+                window.tabifyDockWidget(holder, beside)
+        holder.raise_()
 
     def keyPressEvent(self, event: Any) -> None:
         """Press the button that has the focus with Enter; elsewhere Enter does nothing.

@@ -6,6 +6,7 @@ from typing import Any
 from weakref import WeakMethod
 
 from qtpy.QtCore import QEvent, QObject, Qt
+from qtpy.QtGui import QIcon
 from qtpy.QtWidgets import (
     QApplication,
     QComboBox,
@@ -90,12 +91,13 @@ def folded(title: str) -> QCollapsible:
 
     What is collapsed is hidden, so that the Tab key does not stop there.
     """
-    made = QCollapsible(title, expandedIcon="▾", collapsedIcon="▸")
+    made = QCollapsible(f"▸ {title}", expandedIcon=QIcon(), collapsedIcon=QIcon())
     made.toggleButton().setStyleSheet(
         "text-align: left; border: none; background: transparent; padding: 3px 0;"
     )
     made.content().hide()
     made.toggled.connect(made.content().setVisible)
+    made.toggled.connect(lambda on: made.setText(f"{'▾' if on else '▸'} {title}"))
     return made
 
 
