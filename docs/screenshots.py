@@ -92,7 +92,6 @@ def main(
     wait(
         600, lambda: session.denoising is not None and session.denoising.about.complete
     )
-    viewer.layers["nuclei · noise correlation"].visible = False
     viewer.cursor.position = (470.0, 560.0)
     shoot(viewer, "denoised", folder)
     denoise.compare.forth.click()

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from napari_cosdd.gui import noise_widget
-from napari_cosdd.gui._layers import key_of, parts_of
-from napari_cosdd.gui._overlay import PART
+from napari_cosdd.gui._layers import key_of
+from napari_cosdd.gui._overlay import CELL, FRAME, LABEL, is_bar
 from napari_cosdd.gui.noise_widget import DRAWN, FRAMES, NoiseWidget
 
 
@@ -30,31 +30,64 @@ def test_an_open_image_is_looked_at_by_itself(look, stripes, session, viewer):
     widget = look("cells")
     report = session.report(viewer.layers["cells"])
     assert report.facts.axis == "x"
-    assert report.facts.sentence in widget.sentence.text()
+    assert widget.headline.text() == "✓ Noise along the rows. COSDD fits."
+    assert not widget.map.isVisible()
+    widget.why.expand(animate=False)
+    assert widget.map.isVisible()
+    assert report.facts.sentence in widget.reasons.text()
     assert widget.use.isEnabled()
+
+
+def bars(viewer):
+    return [layer for layer in viewer.layers if is_bar(layer)]
 
 
 def test_the_bar_lies_over_the_image_and_can_be_hidden(look, stripes, viewer):
     widget = look("cells")
-    bar = parts_of(viewer.layers, viewer.layers["cells"])[PART]
-    assert bar.data.shape[0] == 1  # along x
-    assert bar.data[0, bar.data.shape[1] // 2] == pytest.approx(1)
+    (bar,) = bars(viewer)
+    height, width, _ = bar.data.shape
+    assert width > 5 * height  # along x
+    cells = bar.data[LABEL + FRAME + CELL // 2, FRAME + CELL // 2 :: CELL]
+    red, _, blue, _ = cells[10].astype(int)
+    assert red > 2 * blue  # lag 0
+    assert cells[0, :3].min() > 180  # no correlation
     low, high = bar.extent.world
     inside_low, inside_high = stripes.extent.world
     assert (low >= inside_low).all()
     assert (high <= inside_high).all()
     assert viewer.layers.selection.active is stripes
     widget.bar.setChecked(False)
-    assert PART not in parts_of(viewer.layers, viewer.layers["cells"])
+    assert bars(viewer) == []
     widget.bar.setChecked(True)
-    assert PART in parts_of(viewer.layers, viewer.layers["cells"])
+    assert len(bars(viewer)) == 1
 
 
 def test_the_bar_of_noise_along_columns_stands_upright(look, noisy, viewer):
     viewer.add_image(noisy.T.copy(), name="turned")
     look("turned")
-    bar = parts_of(viewer.layers, viewer.layers["turned"])[PART]
-    assert bar.data.shape[1] == 1
+    height, width, _ = bars(viewer)[0].data.shape
+    assert height > 5 * width
+
+
+def test_the_bar_is_there_only_while_the_dock_is_in_front(look, stripes, viewer, wait):
+    widget = look("cells")
+    assert len(bars(viewer)) == 1
+    widget.hide()
+    wait(lambda: bars(viewer) == [])
+    widget.show()
+    wait(lambda: len(bars(viewer)) == 1)
+    viewer.layers.remove(stripes)
+    assert bars(viewer) == []
+
+
+def test_plots_of_other_pixels_do_not_stay(look, stripes, viewer, wait):
+    widget = look("cells")
+    assert widget.why.isVisible()
+    viewer.add_image(np.zeros((64, 64)), name="zeros")
+    wait(lambda: widget.problem.isVisible())
+    assert not widget.why.isVisible()
+    assert bars(viewer) == []
+    assert not widget.headline.isVisible()
 
 
 def test_a_moved_rectangle_is_measured_again(look, stripes, session, viewer, wait):
@@ -147,7 +180,7 @@ def test_a_renamed_layer_keeps_its_findings_and_its_bar(look, stripes, session, 
     stripes.name = "renamed"
     assert session.report(stripes) is found
     widget.bar.setChecked(False)
-    assert PART not in parts_of(viewer.layers, stripes)
+    assert bars(viewer) == []
 
 
 def test_another_layer_of_the_same_name_has_no_findings(look, stripes, session, viewer):

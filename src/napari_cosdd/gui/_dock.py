@@ -69,6 +69,8 @@ class Dock(QWidget):
         column.addWidget(self.scroll, 1)
         column.addLayout(self.footer)
         self._placed: Any = None
+        #: Whether the dock is open, and no other tab lies before it.
+        self.in_front = False
 
     @property
     def holder(self) -> QDockWidget | None:
@@ -84,13 +86,37 @@ class Dock(QWidget):
         holder = self.holder
         if holder is not None and holder is not self._placed:
             self._placed = holder
+            # Qt hides no tab that lies behind another one, but it tells of it.
+            holder.visibilityChanged.connect(self._set_in_front)
             QTimer.singleShot(0, self._join_tabs)  # once napari has given it a place
+        self._set_in_front(True)
+
+    def hideEvent(self, event: Any) -> None:
+        """Note that the dock is not in front."""
+        super().hideEvent(event)
+        self._set_in_front(False)
+
+    def _set_in_front(self, on: bool) -> None:
+        if on != self.in_front:
+            self.in_front = on
+            # Later, since napari's window may be closing, and lets no layer be touched.
+            QTimer.singleShot(0, self._tell_front)
+
+    def _tell_front(self) -> None:
+        window = None if self.holder is None else self.holder.parentWidget()
+        if window is None or window.isVisible():
+            self.front_changed()
+
+    def front_changed(self) -> None:
+        """React to being in front or behind; `in_front` tells which."""
 
     def _join_tabs(self) -> None:
         """Become a tab beside our other docks, in front."""
         holder = self.holder
-        window = None if holder is None else holder.parentWidget()
-        if not isinstance(window, QMainWindow) or holder.isFloating():
+        if holder is None or holder.isFloating():
+            return
+        window = holder.parentWidget()
+        if not isinstance(window, QMainWindow):
             return
         area = window.dockWidgetArea(holder)
         for other in window.findChildren(Dock):

@@ -61,7 +61,8 @@ class LayerChoice(QComboBox):
 
     def why_empty(self) -> str:
         """Return why the list is empty, if only color pictures are open; else ""."""
-        colored = [x.name for x in self._viewer.layers if getattr(x, "rgb", False)]
+        layers = [x for x in self._viewer.layers if not is_ours(x)]
+        colored = [x.name for x in layers if getattr(x, "rgb", False)]
         if not colored or self.count():
             return ""
         return (

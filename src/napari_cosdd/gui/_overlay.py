@@ -6,9 +6,11 @@ import numpy as np
 from napari.layers import Image as ImageLayer
 from napari.utils.colormaps import Colormap
 from numpy.typing import NDArray
+from qtpy.QtCore import QRect, Qt
+from qtpy.QtGui import QColor, QFont, QImage, QPainter
 
 from napari_cosdd.api import NoiseReport
-from napari_cosdd.gui._layers import add_part, data_of, part_name, parts_of, place
+from napari_cosdd.gui._layers import KEY, add_part, data_of, is_ours, part_name, place
 from napari_cosdd.gui._plots import DIVERGING
 
 #: Lags to each side, and the side of a cell as a share of the image's longer side.
@@ -16,47 +18,71 @@ LAGS, SHARE = 10, 1 / 80
 PART = "noise"
 #: Distance of the bar from a border, and its possible starts along that border, as
 #: shares of the image. The corners are avoided: they may lie outside the view.
-INSET, PLACES = 0.03, (0.2, 0.37, 0.54)
+INSET, PLACES = 0.04, (0.2, 0.37, 0.54)
+#: Pixels of the picture: side of a cell, width of the frame, height of the label.
+CELL, FRAME, LABEL = 16, 2, 26
+FRAME_COLOR, LABEL_COLOR = QColor("#e69f00"), QColor("#ffc24d")
 
 
 def show_bar(viewer: Any, layer: ImageLayer, found: NoiseReport) -> None:
-    """Show the bar over the layer, near a border, where there is the least signal."""
-    bar = _bar(found)
+    """Show the bar over the layer, near a border, where there is the least signal.
+
+    It is a picture of squares, one for each lag, with a frame and a label.
+    """
+    picture = bar_picture(found)
     size = data_of(layer).shape[-2:]
-    zoom = max(1.0, round(max(size) * SHARE))
-    zoom = min(zoom, *(s / b for s, b in zip(size, bar.shape, strict=True)))
-    start = _quiet_place(layer, [b * zoom for b in bar.shape])
+    zoom = max(1.0, round(max(size) * SHARE)) / CELL
+    pairs = zip(size, picture.shape, strict=False)
+    zoom = min(zoom, *((1 - 2 * INSET) * s / p for s, p in pairs))
+    start = _quiet_place(layer, [n * zoom for n in picture.shape[:2]])
     look = place(layer, ndim=2, offset=start, zoom=zoom)
-    hide_bar(viewer, layer)
+    hide_bar(viewer)
     active = viewer.layers.selection.active
-    add_part(
-        viewer,
-        layer,
-        PART,
-        bar,
-        name=part_name(layer.name, "noise correlation"),
-        colormap=Colormap(np.array(DIVERGING) / 255, name="cosdd correlation"),
-        contrast_limits=(-1, 1),
-        **look,
-    )
+    name = part_name(layer.name, "noise correlation")
+    add_part(viewer, layer, PART, picture, rgb=True, name=name, **look)
     viewer.layers.selection.active = active
 
 
-def hide_bar(viewer: Any, layer: ImageLayer) -> None:
+def hide_bar(viewer: Any) -> None:
     """Remove the bar, if there is one."""
-    existing = parts_of(viewer.layers, layer).get(PART)
-    if existing is not None:
-        viewer.layers.remove(existing)
+    for layer in [one for one in viewer.layers if is_bar(one)]:
+        viewer.layers.remove(layer)
 
 
-def _bar(found: NoiseReport) -> NDArray[np.float32]:
-    """Return the correlation at lags up to `LAGS` either way along the noise's axis."""
+def is_bar(layer: Any) -> bool:
+    """Whether a layer is a bar of this plugin."""
+    return is_ours(layer) and layer.metadata[KEY]["part"] == PART
+
+
+def bar_picture(found: NoiseReport) -> NDArray[np.uint8]:
+    """Return cells, frame and label as a picture, RGBA; along y it stands upright."""
     values, middle = found.correlation.values, found.correlation.max_lag
     lag = min(LAGS, middle)
-    part = slice(middle - lag, middle + lag + 1)
-    if found.facts.axis == "y":
-        return values[part, middle][:, None].astype(np.float32)
-    return values[middle, part][None].astype(np.float32)
+    upright = found.facts.axis == "y"
+    line = values[:, middle] if upright else values[middle]
+    line = line[middle - lag : middle + lag + 1]
+    colors = Colormap(np.array(DIVERGING) / 255).map((line + 1) / 2)
+    width, height = CELL * len(line) + 2 * FRAME, LABEL + CELL + 2 * FRAME
+    image = QImage(width, height, QImage.Format.Format_RGBA8888)
+    image.fill(QColor(0, 0, 0, 110))
+    painter = QPainter(image)
+    font = QFont()
+    font.setPixelSize(LABEL - 8)
+    painter.setFont(font)
+    painter.setPen(LABEL_COLOR)
+    box = QRect(2 * FRAME, 0, width - 4 * FRAME, LABEL)
+    text = f"noise correlation, ±{lag} px"
+    painter.drawText(box, Qt.AlignmentFlag.AlignVCenter, text)
+    painter.fillRect(0, LABEL, width, height - LABEL, FRAME_COLOR)
+    for i, color in enumerate(colors):
+        at = FRAME + CELL * i, LABEL + FRAME
+        painter.fillRect(*at, CELL, CELL, QColor.fromRgbF(*map(float, color)))
+    painter.end()
+    bits = image.constBits()
+    if hasattr(bits, "setsize"):  # PyQt gives an address without a size
+        bits.setsize(image.sizeInBytes())
+    drawn = np.frombuffer(bits, np.uint8).reshape(height, width, 4).copy()
+    return np.rot90(drawn).copy() if upright else drawn
 
 
 def _quiet_place(layer: ImageLayer, size: list[float]) -> tuple[float, float]:

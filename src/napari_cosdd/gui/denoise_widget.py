@@ -135,10 +135,10 @@ class DenoiseWidget(Dock):
         self.footer.addWidget(self.bar)
         self.footer.addWidget(row(self.run, self.cancel, stretch=0))
 
-    def showEvent(self, event: Any) -> None:
-        """Show the present state whenever the dock becomes visible."""
-        super().showEvent(event)
-        self._refresh()
+    def front_changed(self) -> None:
+        """Show the present state when the dock comes to the front."""
+        if self.in_front:
+            self._refresh()
 
     # What the user does -------------------------------------------------------
 

@@ -38,7 +38,7 @@ from napari_cosdd.gui._widgets import (
     listen,
     row,
 )
-from napari_cosdd.methods.advice import advise
+from napari_cosdd.methods.advice import advise, headline
 
 if TYPE_CHECKING:
     import napari
@@ -63,7 +63,10 @@ class NoiseWidget(Dock):
         self.where = choice(AUTOMATIC, DRAWN, FRAMES)
         self.map, self.profiles = CorrelationMap(theme), ProfilePlot(theme)
         self.variance = VariancePlot(theme)
-        self.sentence, self.problem = Sentence(NOTHING), Problem()
+        self.headline, self.sentence = Heading(""), Sentence(NOTHING)
+        self.headline.setWordWrap(True)
+        self.reasons, self.problem = Sentence(), Problem()
+        self.why = folded("Why?")
         self.bar = QCheckBox("bar over the image")
         self.bar.setChecked(True)
         self.bar.setToolTip(
@@ -95,29 +98,35 @@ class NoiseWidget(Dock):
                 "a rectangle that you draw, or differences of repeated frames",
             )
         )
-        self.rows.addWidget(self.sentence)
-        self.rows.addWidget(self.problem)
-        self.rows.addWidget(Heading("Autocorrelation of the noise"))
+        for widget in (self.headline, self.sentence, self.problem, self.why):
+            self.rows.addWidget(widget)
         self.map.setFixedHeight(200)
-        self.rows.addWidget(self.map)
-        self.rows.addWidget(self.profiles)
-        self.rows.addWidget(Heading("Does the noise grow with the signal?"))
-        self.rows.addWidget(self.variance)
-        self.rows.addWidget(row(self.bar, self.use, stretch=0))
-        camera = folded("Calibrate the camera")
-        camera.addWidget(self.calibrate)
-        self.rows.addWidget(camera)
+        for widget in (
+            self.reasons,
+            Heading("Autocorrelation of the noise"),
+            self.map,
+            self.profiles,
+            Heading("Does the noise grow with the signal?"),
+            self.variance,
+        ):
+            self.why.addWidget(widget)
+        self.camera = folded("Calibrate the camera")
+        self.camera.addWidget(self.calibrate)
+        self.rows.addWidget(self.camera)
         self.rows.addStretch(1)
+        self.footer.addWidget(row(self.bar, self.use, stretch=1))
+        self._show_nothing()
 
-    def showEvent(self, event: Any) -> None:
-        """Analyze the noise when the dock becomes visible, unless there is a report."""
-        super().showEvent(event)
-        layer = self.image.layer
-        found = self.session.report(layer)
-        if found is not None:
-            self._show_report(found)
-        else:
+    def front_changed(self) -> None:
+        """Look at the noise when in front; take the bar off the image when not."""
+        found = self.session.report(self.image.layer)
+        if not self.in_front:
+            hide_bar(self.viewer)
+        elif found is None:
             self._rest.start()
+        else:
+            self._show_report(found)
+            self._show_bar()
 
     # What the user does -------------------------------------------------------
 
@@ -127,8 +136,8 @@ class NoiseWidget(Dock):
         if layer is None:
             self._show_nothing()
             return
-        if not self.isVisible():
-            return  # analyzed when the dock is shown
+        if not self.in_front:
+            return  # analyzed when the dock comes to the front
         if self._job is not None and self._job.active:
             self._again = True
             return
@@ -144,7 +153,7 @@ class NoiseWidget(Dock):
             found = analyze(image, region=region, frames=frames, fill="missing")
             yield Analyzed(found)
 
-        self.sentence.setText(f"Analyzing the noise of {layer.name} …")
+        self._say("", f"Analyzing the noise of {layer.name} …")
         self._job = Job(f"noise of {layer.name}", work)
         self._looked_at = layer
         # Bound methods, since Qt disconnects only these when the dock is deleted.
@@ -154,12 +163,13 @@ class NoiseWidget(Dock):
 
     def _layer_chosen(self) -> None:
         layer = self.image.layer
+        hide_bar(self.viewer)  # of another layer
         repeats = layer is not None and data_of(layer).ndim > 2
         item = self.where.model().item(2)
         item.setEnabled(repeats)
         if not repeats and self.where.currentText() == FRAMES:
             self.where.setCurrentText(AUTOMATIC)
-        elif self.where.currentText() == DRAWN and self.isVisible():
+        elif self.where.currentText() == DRAWN and self.in_front:
             self._draw()
         self.analyze()
 
@@ -251,19 +261,27 @@ class NoiseWidget(Dock):
             if found.dependence.grows
             else "The noise is about the same at every brightness."
         )
-        parts = (advise(found.facts), grows, found.left_out)
-        self.sentence.setText(" ".join(filter(None, parts)))
+        self._say(
+            headline(found.facts), " ".join(filter(None, (grows, found.left_out)))
+        )
+        self.reasons.setText(advise(found.facts))
+        self.why.show()
         enable(self.use, True)
+
+    def _say(self, headline: str, sentence: str) -> None:
+        self.headline.setText(headline)
+        self.headline.setVisible(bool(headline))
+        self.sentence.setText(sentence)
 
     def _show_bar(self) -> None:
         layer = self.image.layer
         if layer is None:
             return
         found = self.session.report(layer)
-        if self.bar.isChecked() and found is not None:
+        if self.bar.isChecked() and found is not None and self.in_front:
             show_bar(self.viewer, layer, found)
         elif not self.bar.isChecked():
-            hide_bar(self.viewer, layer)
+            hide_bar(self.viewer)
 
     def _job_changed(self) -> None:
         job = self._job
@@ -277,13 +295,19 @@ class NoiseWidget(Dock):
 
     def _show_nothing(self) -> None:
         self._show_error(None)
-        self.sentence.setText(self.image.why_empty() or NOTHING)
+        hide_bar(self.viewer)
+        self._say("", self.image.why_empty() or NOTHING)
+        self.why.hide()
+        self.camera.setVisible(self.image.layer is not None)
         enable(self.use, False, "Open an image first")
 
     def _show_error(self, error: Exception | None) -> None:
         self.problem.show_error(error)
+        self.camera.show()
         if error is not None:
-            self.sentence.setText("")
+            self._say("", "")
+            hide_bar(self.viewer)
+            self.why.hide()  # its plots are of other pixels
             enable(self.use, False, "The noise could not be measured")
 
     def _theme_changed(self, event: Any = None) -> None:

@@ -8,12 +8,20 @@ LayerData = tuple[Any, dict[str, Any], str]
 
 
 def nuclei() -> list[LayerData]:
-    """Return the real nuclei: wide-field CCD, noise along the rows."""
+    """Return the real nuclei: wide-field CCD, noise along the rows.
+
+    At the contrast of the whole range a few bright nuclei would hide the noise.
+    """
     from napari_cosdd.datasets.samples import nuclei as bundled
 
-    image = bundled()
-    source = "NEUBIAS/training-resources, CC BY 4.0"
-    return [(image.data, {"name": "nuclei", "metadata": {"source": source}}, "image")]
+    data = np.asarray(bundled().data)
+    low, high = np.quantile(data, [0.001, 0.995])
+    shown = {
+        "name": "nuclei",
+        "contrast_limits": (float(low), float(high)),
+        "metadata": {"source": "NEUBIAS/training-resources, CC BY 4.0"},
+    }
+    return [(data, shown, "image")]
 
 
 def stripes() -> list[LayerData]:

@@ -117,11 +117,11 @@ class TrainWidget(Dock):
         self._list_models()
         self.needs.show_needs(self.form.needs)
 
-    def showEvent(self, event: Any) -> None:
-        """Show the present state whenever the dock becomes visible."""
-        super().showEvent(event)
-        self._refresh()
-        self.estimate.soon()
+    def front_changed(self) -> None:
+        """Show the present state when the dock comes to the front."""
+        if self.in_front:
+            self._refresh()
+            self.estimate.soon()
 
     # Settings -----------------------------------------------------------------
 
@@ -303,7 +303,7 @@ class TrainWidget(Dock):
         """Return the inputs of the estimate; None for a folder."""
         training = self.session.training
         busy = training is not None and training.job.active
-        if busy or self.folder or self.needs.folder or not self.isVisible():
+        if busy or self.folder or self.needs.folder or not self.in_front:
             return None
         return Trial(
             self._recipe(),

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from napari_cosdd.methods.registry import all_methods
 from napari_cosdd.methods.values import Needs
-from napari_cosdd.noise_analysis.facts import NoiseFacts
+from napari_cosdd.noise_analysis.facts import LINES, NoiseFacts
 
 #: Needs of methods for which noisy images alone suffice.
 NOTHING_ELSE = (Needs(), Needs(noise_axis=True))
@@ -51,3 +51,19 @@ def advise(facts: NoiseFacts) -> str:
     """Return the facts in words, with the best method for noisy images alone."""
     best = next(r for r in recommend(facts) if r.needs in NOTHING_ELSE)
     return f"{facts.sentence} {best.reason}"
+
+
+def headline(facts: NoiseFacts) -> str:
+    """Return the verdict on the noise in a line: a sign, what it is, what fits it."""
+    best = next(r for r in recommend(facts) if r.needs in NOTHING_ELSE)
+    if facts.weak:
+        return f"✓ Nearly independent noise. {best.title} fits, without a noise axis."
+    if facts.pattern == "one axis":
+        return f"✓ Noise along the {LINES[facts.axis]}. {best.title} fits."
+    if facts.pattern == "independent":
+        return f"✓ Noise of single pixels. {best.title} fits, without a noise axis."
+    if facts.pattern == "unclear":
+        return "? It cannot be told here along which axis the noise runs."
+    if facts.grid > 1:
+        return "! Noise along rows and columns. Only learning from grids can help."
+    return "! Noise along rows and columns. No method here fits."
