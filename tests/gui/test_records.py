@@ -122,3 +122,60 @@ def test_a_plot_that_cannot_be_written_raises_an_error(curves, tmp_path):
     assert (tmp_path / "plot.png").stat().st_size > 1000
     with pytest.raises(OSError, match="nowhere"):
         curves.write_png(tmp_path / "nowhere" / "plot.png")
+
+
+def validated(losses):
+    """Return the record of a training with these validation losses."""
+    record, best = TrainingRecord("cells"), math.inf
+    for n, loss in enumerate(losses):
+        record.take(Validated(10 * (n + 1), {"loss": loss}, loss < best))
+        best = min(best, loss)
+    return record
+
+
+@pytest.mark.parametrize(
+    ("losses", "said"),
+    [
+        ([3.0, 2.0, 1.5], ""),
+        ([3.0, 2.5, 2.0, 1.8, 1.7, 1.65, 1.6, 1.58], "Still improving."),
+        ([3.0, 1.5, 1.0, 1.01, 1.0, 1.02, 1.01, 1.01], "Good enough"),
+        ([3.0, 1.5, 1.0, 1.2, 1.5, 1.8, 2.0, 2.2], "Overfitting"),
+    ],
+)
+def test_the_trend_of_the_validation_is_said_in_words(losses, said):
+    trend = validated(losses).trend
+    assert trend.startswith(said)
+    assert bool(trend) == bool(said)
+
+
+def test_the_time_left_begins_with_the_estimate():
+    record = TrainingRecord("cells", expected=100.0)
+    assert record.remaining is None
+    record.take(StepDone(1, 0.001, {}, 0.01, 0.1, 55.0))
+    assert record.remaining == pytest.approx(100, rel=0.01)
+    record.take(StepDone(10, 0.1, {}, 0.01, 10.0, 70.0))
+    assert 70 < record.remaining < 90
+    record.take(StepDone(50, 0.5, {}, 0.01, 60.0, 61.0))
+    assert record.remaining == 61.0
+
+
+def test_the_plot_shows_all_late_dots(qtbot):
+    plot = CurvesPlot({"loss": "loss"}, "nats", "dark")
+    qtbot.addWidget(plot)
+    training, validation = Curves(), Curves()
+    for n in range(200):
+        training.add(n, {"loss": 1.0 + 30 / (1 + n)})
+        if n % 20 == 0:
+            validation.add(n, {"loss": 1.0 + 30 / (1 + n) + 0.03 * n})
+    plot.show_curves(training, validation, None)
+    low, high = plot.viewRange()[1]
+    dots = validation.get("loss")[1][len(validation.steps) // 2 :]
+    assert low < min(dots)
+    assert max(dots) < high < 20
+
+
+def test_the_time_left_of_the_first_tile_is_known_from_its_samples():
+    record = DenoisingRecord("cells")
+    record.began -= 10
+    record.take(SampleDone(25, 100))
+    assert record.remaining == pytest.approx(30, rel=0.05)

@@ -5,6 +5,7 @@ import pytest
 import tifffile
 
 from napari_cosdd import api
+from napari_cosdd.devices import available_devices
 from napari_cosdd.errors import BadModelFileError
 from napari_cosdd.gui._models import ModelEntry, recent_models
 from napari_cosdd.gui.train_widget import FRESH, TrainWidget
@@ -67,7 +68,7 @@ def test_training_fills_curves_preview_and_the_list_of_models(
     assert session.models[0].model is record.result
     assert dock.start.itemText(1) == record.path.stem
     assert dock.next.isEnabled()
-    assert "complete" in dock.view.status.text()
+    assert "complete" in dock.view.trend.text()
     for index in range(dock.view.tabs.count()):
         dock.view.tabs.setCurrentIndex(index)
     item = dock.view.plots["KL"]._items["kl_1"][1]
@@ -85,7 +86,7 @@ def test_stop_and_keep_gives_a_model(hurry, dock, session, wait):
     assert record.path.exists()
     assert not resume_path(record.path).exists()  # no dock would go on from it
     assert record.result is not None
-    assert "stopped and kept" in dock.view.status.text()
+    assert "stopped and kept" in dock.view.trend.text()
 
 
 def test_a_pause_holds_and_goes_on(hurry, dock, session, wait, qtbot):
@@ -117,7 +118,7 @@ def test_a_closed_dock_loses_nothing_and_a_new_one_shows_it(
     assert record.result is not None
     again = shown(TrainWidget(viewer))
     assert again.view.isVisible()
-    assert "complete" in again.view.status.text()
+    assert "complete" in again.view.trend.text()
     assert again.next.isEnabled()
 
 
@@ -265,15 +266,18 @@ def test_a_renamed_layer_keeps_its_preview(hurry, dock, session, wait, viewer):
     assert [x for x in viewer.layers if "preview" in x.name] == [layer]
 
 
-def test_what_a_model_decides_is_switched_off(hurry, dock, session, wait):
+def test_what_a_model_decides_is_not_shown(hurry, dock, session, wait):
     hurry(dock)
     dock.train.click()
     wait(lambda: not session.training.job.active)
     dock.start.setCurrentIndex(1)
-    assert not dock.form.noise.isEnabled()
-    assert "model under Start" in dock.form.noise.toolTip()
+    assert dock.form.preset_row.isHidden()
+    assert dock.form.noise_row.isHidden()
+    assert session.models[0].name in dock.as_model.text()
     dock.start.setCurrentIndex(0)
-    assert dock.form.noise.isEnabled()
+    assert not dock.form.preset_row.isHidden()
+    assert not dock.form.noise_row.isHidden()
+    assert dock.as_model.isHidden()
 
 
 def test_models_of_one_name_are_told_apart(session, model, tmp_path):
@@ -285,3 +289,42 @@ def test_models_of_one_name_are_told_apart(session, model, tmp_path):
     assert [m.name for m in session.models] == ["model (b)", "model"]
     session.add_model(ModelEntry("model", tmp_path / "a" / "model.safetensors"))
     assert [m.name for m in session.models] == ["model", "model (b)"]
+
+
+def test_the_estimate_does_not_stay_above_a_training_that_is_done(
+    hurry, dock, session, wait, qtbot
+):
+    hurry(dock)
+    wait(lambda: "About" in dock.estimate.text())
+    expected = dock.estimate.seconds
+    dock.train.click()
+    assert session.training.about.expected == expected
+    wait(lambda: not session.training.job.active)
+    qtbot.wait(1000)
+    assert dock.estimate.text() == ""
+    dock.form.long.setCurrentText("2 minutes")
+    wait(lambda: "About" in dock.estimate.text())
+
+
+def test_how_long_is_asked_for_in_words(dock):
+    recipe = dock._recipe()
+    assert recipe.training.time_limit is None
+    dock.form.long.setCurrentText("10 minutes")
+    assert dock._recipe().training.time_limit == 10
+    dock.form.length_form._widgets["time_limit"].value = "3"  # the closer one counts
+    assert dock._recipe().training.time_limit == 3
+
+
+def test_reset_takes_the_settings_of_the_preset(dock):
+    before = dock._recipe()
+    dock.form.training_form._widgets["batch_size"].value = 3
+    dock.form.filled.setCurrentIndex(2)
+    assert dock._recipe() != before
+    dock.form._reset()
+    assert dock._recipe() == before
+    assert dock.form.filling == "nothing"
+
+
+def test_the_device_is_chosen_from_those_that_there_are(dock):
+    box = dock.form.training_form._widgets["device"]
+    assert list(box.choices) == ["auto", *available_devices()]

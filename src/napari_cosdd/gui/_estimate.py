@@ -56,6 +56,8 @@ class EstimateLine(Sentence):
         super().__init__()
         self._wanted = wanted
         self._job: Job | None = None
+        #: Seconds that the training was estimated to take; None: not known.
+        self.seconds: float | None = None
         self._rest = QTimer(self, singleShot=True, interval=REST)
         self._rest.timeout.connect(self._try)
 
@@ -67,6 +69,7 @@ class EstimateLine(Sentence):
         if self._job is not None and self._job.active:
             self.soon()
             return
+        self.seconds = None
         try:
             wanted = self._wanted()
         except CosddError:
@@ -99,6 +102,7 @@ class EstimateLine(Sentence):
         job.start()
 
     def _show(self, events: tuple[Any, ...]) -> None:
+        self.seconds = events[-1].result.seconds
         self.setText(str(events[-1].result))
 
     def _show_error(self) -> None:

@@ -1,11 +1,12 @@
 """Forms made from the fields of a config: title, description, bounds, unit."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any, Literal, get_args, get_origin
 
 from magicgui.widgets import CheckBox, ComboBox, Container, LineEdit, SpinBox, Widget
 from pydantic.fields import FieldInfo
 
+from napari_cosdd.devices import available_devices
 from napari_cosdd.gui._widgets import without_wheel
 from napari_cosdd.settings.fields import Settings, bounds_of, empty_means, unit_of
 
@@ -30,7 +31,9 @@ class ConfigForm:
         self._widgets: dict[str, Widget] = {}
         for name, info in type(config).model_fields.items():
             if name not in leave_out:
-                self._widgets[name] = _widget(info, getattr(config, name))
+                value = getattr(config, name)
+                devices = ["auto", *available_devices()] if name == "device" else []
+                self._widgets[name] = _widget(info, value, devices)
         self.widget = Container(widgets=list(self._widgets.values()), labels=True)
         self.widget.margins = (0, 0, 0, 0)
 
@@ -51,7 +54,7 @@ class ConfigForm:
         return changed
 
 
-def _widget(info: FieldInfo, value: Any) -> Widget:
+def _widget(info: FieldInfo, value: Any, choices: Sequence[str] = ()) -> Widget:
     unit = f" ({unit_of(info)})" if unit_of(info) else ""
     words: dict[str, Any] = {
         "label": f"{info.title}{unit}",
@@ -59,7 +62,9 @@ def _widget(info: FieldInfo, value: Any) -> Widget:
     }
     annotation = info.annotation
     if get_origin(annotation) is Literal:
-        box = ComboBox(value=value, choices=list(get_args(annotation)), **words)
+        choices = get_args(annotation)
+    if choices:
+        box = ComboBox(value=value, choices=list(choices), **words)
         without_wheel(box.native)
         return box
     if annotation is bool:

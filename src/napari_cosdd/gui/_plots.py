@@ -57,7 +57,7 @@ class Plot(pg.PlotWidget):
             axis.setStyle(tickFont=font, tickTextOffset=3)
             axis.enableAutoSIPrefix(False)
         item.getAxis("left").setWidth(54)
-        item.getAxis("bottom").setHeight(34)
+        item.getAxis("bottom").setHeight(40)
         self.set_theme(theme)
 
     def set_theme(self, theme: str) -> None:
@@ -129,6 +129,7 @@ class CurvesPlot(Plot):
             at, measured = validation.get(name)
             points.setData(at, measured)
             shown.append(np.asarray(smooth))
+            shown.append(np.asarray(measured[len(measured) // 4 :]))
             if i == 0:
                 best = [v for s, v in zip(at, measured, strict=True) if s == best_step]
                 self._best.setData([best_step] * len(best), best)
@@ -161,13 +162,19 @@ class CurvesPlot(Plot):
         return self._items[name]
 
     def _fit(self, shown: Sequence[NDArray[np.float64]]) -> None:
-        """Fit the axis to the lower 98 %: the first losses are far above the rest."""
+        """Fit the axis to the lower 98 % of lines and dots, and to all later dots.
+
+        The first losses are far above the rest.
+        """
+        later = [part[len(part) // 2 :] for part in shown[1::2]]
         values = np.concatenate(shown) if shown else np.zeros(0)
+        dots = np.concatenate(later) if later else np.zeros(0)
         if self.getPlotItem().getAxis("left").logMode:
-            values = np.log10(values[values > 0])
-        values = values[np.isfinite(values)]
+            values, dots = np.log10(values[values > 0]), np.log10(dots[dots > 0])
+        values, dots = values[np.isfinite(values)], dots[np.isfinite(dots)]
         if values.size > 1:
             low, high = np.quantile(values, [0, 0.98])
+            high = max(high, *dots) if dots.size else high
             self.setYRange(low, max(high, low + 1e-3), padding=0.08)
 
 

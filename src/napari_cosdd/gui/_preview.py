@@ -15,14 +15,17 @@ from napari_cosdd.gui._layers import add_part, data_of, part_name, parts_of, pla
 PART = "training preview"
 #: Pixels between the panels, and the share of the image's height that a strip takes.
 GAP, SHARE = 2, 0.3
+#: Height of the picture in the dock, pixels.
+PICTURE = 152
 
 
-def strip(preview: Preview) -> NDArray[np.float32]:
-    """Return the noisy crop and the method's images side by side.
+def strip(preview: Preview, most: int | None = None) -> NDArray[np.float32]:
+    """Return the noisy crop and the method's images (`most` of them) side by side.
 
     The strip shows the first of several channels, and the middle plane of a stack.
     """
-    planes = [_plane(p) for p in (preview.noisy, *preview.images.values())]
+    images = list(preview.images.values())[:most]
+    planes = [_plane(p) for p in (preview.noisy, *images)]
     gap = np.full((planes[0].shape[0], GAP), np.nan, np.float32)
     parts = [planes[0]]
     for plane in planes[1:]:
@@ -64,19 +67,19 @@ def show_preview(viewer: Any, layer: ImageLayer, preview: Preview) -> None:
 
 
 class PreviewPicture(QLabel):
-    """The strip as a picture as wide as the dock."""
+    """The noisy crop and the estimate as a picture as wide as the dock."""
 
     def __init__(self) -> None:
         super().__init__()
         self.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-        self.setFixedHeight(112)
+        self.setFixedHeight(PICTURE)
         self.setToolTip("A held-out crop, which the training does not learn from")
         self._pixmap: QPixmap | None = None
 
     def show_preview(self, preview: Preview) -> None:
         """Draw the strip with the contrast of the estimate."""
-        image = strip(preview)
+        image = strip(preview, 1)
         shown = next(iter(preview.images.values()), preview.noisy)
         low, high = np.nanquantile(_plane(shown), [0.005, 0.998])
         scaled = np.clip((image - low) / max(high - low, 1e-6), 0, 1)

@@ -10,7 +10,15 @@ from qtpy.QtWidgets import QCheckBox, QVBoxLayout, QWidget
 from napari_cosdd import api
 from napari_cosdd.gui._dock import Scroll
 from napari_cosdd.gui._forms import ConfigForm
-from napari_cosdd.gui._widgets import choice, enable, field, fill, folded
+from napari_cosdd.gui._widgets import (
+    Heading,
+    button,
+    choice,
+    enable,
+    field,
+    fill,
+    folded,
+)
 from napari_cosdd.images.filling import Fill
 from napari_cosdd.methods.registry import DEFAULT, all_methods, get_method
 from napari_cosdd.methods.values import Needs
@@ -36,6 +44,14 @@ FILLED: dict[str, Fill] = {
     "nothing": "nothing",
     "missing pixels (NaN)": "missing",
     "missing and hot pixels": "outliers",
+}
+#: Length of the training, in words: what it changes of the settings.
+AS_NEEDED = "until it is done"
+HOW_LONG: dict[str, dict[str, float]] = {
+    AS_NEEDED: {},
+    "2 minutes": {"time_limit": 2},
+    "10 minutes": {"time_limit": 10},
+    "1 hour": {"time_limit": 60},
 }
 #: Settings of the training that the form shows first.
 LENGTH = {"max_steps", "time_limit"}
@@ -71,6 +87,7 @@ class RecipeForm(QWidget):
         self.preset = choice(*self.presets)
         self.preset.setCurrentText(shown(DEFAULT, usual_preset(DEFAULT)))
         self.noise = choice(AUTOMATIC, *AXES)
+        self.long = choice(*HOW_LONG)
         self.volume = QCheckBox("3-D: learn from whole z-stacks")
         self.filled = choice(*FILLED)
         self.advanced, self.settings = folded("Advanced"), Scroll()
@@ -78,23 +95,28 @@ class RecipeForm(QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(6)
         tip = "Method and size of its networks"
-        column.addWidget(field("Model", self.preset, tip=tip))
+        self.preset_row = field("Model", self.preset, tip=tip)
+        column.addWidget(self.preset_row)
         tip = "Axis along which the noise is correlated"
         self.noise_row = field("Noise", self.noise, tip=tip)
         column.addWidget(self.noise_row)
+        tip = (
+            "Until it is done: as many steps as this preset takes, fewer if it no "
+            "longer improves. The best model on held-out crops is kept"
+        )
+        column.addWidget(field("How long", self.long, tip=tip))
         column.addWidget(self.advanced)
         self.settings.setFixedHeight(280)
         self.advanced.addWidget(self.settings)
-        self.settings.rows.addWidget(self.volume)
         tip = (
             "Pixels that are replaced from their neighbours before training and "
             "denoising. Hot pixels: single ones far from all around them"
         )
-        self.settings.rows.addWidget(field("Fill", self.filled, tip=tip))
+        self.filled_row = field("Fill", self.filled, tip=tip)
         self._make_forms()
         self.preset.currentTextChanged.connect(lambda _text: self._make_forms())
         self.volume.toggled.connect(lambda _on: self.changed.emit())
-        for box in (self.preset, self.noise):
+        for box in (self.preset, self.noise, self.long):
             box.currentTextChanged.connect(lambda _text: self.changed.emit())
 
     @property
@@ -123,7 +145,8 @@ class RecipeForm(QWidget):
         elif found is not None:
             resolved = recipe.settings.resolved(found.facts)
             recipe = recipe.model_copy(update={"settings": resolved})
-        training = self.training_form.changes() | self.length_form.changes()
+        training = dict(HOW_LONG[self.long.currentText()])
+        training |= self.training_form.changes() | self.length_form.changes()
         return recipe.changed(self.method_form.changes(), training)
 
     @property
@@ -147,10 +170,11 @@ class RecipeForm(QWidget):
         return 3 if self.volume.isChecked() and self.volume.isEnabled() else 2
 
     def leave_to_model(self, on: bool) -> None:
-        """Disable the settings that the model to start from determines."""
+        """Hide what the model to start from determines; disable its settings."""
+        self.preset_row.setVisible(not on)
+        self.noise_row.setVisible(not on and self.needs.noise_axis)
         why = "The model under Start determines this"
-        for widget in (self.noise, self.method_form.widget.native):
-            enable(widget, not on, why)
+        enable(self.method_form.widget.native, not on, why)
 
     def allow_volume(self, has_z: bool) -> None:
         """Enable 3-D if there is an axis Z."""
@@ -182,12 +206,13 @@ class RecipeForm(QWidget):
         grey = self.palette().brush(
             QPalette.ColorGroup.Disabled, QPalette.ColorRole.Text
         )
-        for i, (method, _preset) in enumerate(self.presets.values()):
+        for i, (method, preset) in enumerate(self.presets.values()):
             kind = get_method(method)
             lacks = missing(kind.needs)
             suits = None if facts is None else kind.suits(facts)
             reasons = [lacks] if suits is None else [suits.reason, lacks]
-            tip = " ".join(filter(None, reasons))
+            purpose = f"For {kind.presets[preset].purpose}."
+            tip = " ".join(filter(None, (purpose, *reasons)))
             self.preset.setItemData(i, tip, Qt.ItemDataRole.ToolTipRole)
             pale = bool(lacks) or (suits is not None and not suits.score)
             brush = grey if pale else None
@@ -202,8 +227,26 @@ class RecipeForm(QWidget):
         self.noise_row.setVisible(self.needs.noise_axis)
         self.training_form = ConfigForm(recipe.training, leave_out=LENGTH)
         rows = self.settings.rows
-        for _ in range(rows.count() - 2):  # all but the two boxes
-            rows.takeAt(2).widget().deleteLater()
-        for part in (self.length_form, self.method_form, self.training_form):
-            rows.addWidget(part.widget.native)
-            part.widget.changed.connect(lambda *_: self.changed.emit())
+        while rows.count():
+            widget = rows.takeAt(0).widget()
+            if widget not in (self.volume, self.filled_row):  # these keep their values
+                widget.deleteLater()
+        reset = button("Reset", "Take the settings of the preset again", self._reset)
+        for title, parts in (
+            ("Length", [self.length_form]),
+            ("Data", [self.volume, self.filled_row]),
+            ("Network and method", [self.method_form]),
+            ("Training and machine", [self.training_form, reset]),
+        ):
+            rows.addWidget(Heading(title))
+            for part in parts:
+                form = isinstance(part, ConfigForm)
+                rows.addWidget(part.widget.native if form else part)
+                if form:
+                    part.widget.changed.connect(lambda *_: self.changed.emit())
+
+    def _reset(self) -> None:
+        self.volume.setChecked(False)
+        self.filled.setCurrentIndex(0)
+        self._make_forms()
+        self.changed.emit()

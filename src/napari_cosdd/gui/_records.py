@@ -5,6 +5,7 @@ A record outlives its dock: a dock that is closed and opened again shows the sam
 
 import csv
 import math
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,14 @@ from napari_cosdd.images.files import atomic
 
 #: Points of a curve above which every second one is dropped.
 POINTS = 4000
+#: Validations from which a trend is told, and share of the last ones in which the best
+#: one means progress.
+TOLD_FROM, LATELY = 5, 0.25
+#: Share of the range of the validation curve above its best value from which the
+#: network learns the training crops by heart.
+RISEN = 0.1
+#: Share of a training until which the time that was estimated before it counts.
+SETTLED = 0.2
 
 
 class Curves:
@@ -77,6 +86,7 @@ class TrainingRecord:
     result: Any = None
     model: str = ""  # name of the result in the docks
     reason: str = ""
+    expected: float | None = None  # seconds, as estimated before
 
     def take(self, event: Event) -> None:
         """Take in one event."""
@@ -104,6 +114,31 @@ class TrainingRecord:
     def progress(self) -> float:
         """Share done, 0 to 1."""
         return self.last.progress if self.last is not None else 0.0
+
+    @property
+    def remaining(self) -> float | None:
+        """Seconds left: as estimated at first, then more and more as measured."""
+        last = self.last
+        if last is None or self.expected is None or last.progress >= SETTLED:
+            return None if last is None else last.remaining
+        trust = last.progress / SETTLED
+        before = max(0.0, self.expected - last.seconds)
+        return trust * last.remaining + (1 - trust) * before
+
+    @property
+    def trend(self) -> str:
+        """How the validation goes, in words; "" before enough of it is known."""
+        steps, values = self.validation.get("loss")
+        if len(steps) < TOLD_FROM or self.best_step not in steps:
+            return ""
+        at_best = steps.index(self.best_step)
+        if at_best >= (1 - LATELY) * (len(steps) - 1):
+            return "Still improving."
+        best = values[at_best]
+        fallen = max(values[: at_best + 1]) - best
+        if min(values[-int(LATELY * len(values)) :]) - best > RISEN * fallen > 0:
+            return "Overfitting: you may stop, the best model is kept."
+        return "Good enough: you may stop, it hardly improves."
 
     def write_csv(self, path: Path) -> None:
         """Write all curves as a table, validation columns marked as such."""
@@ -138,6 +173,7 @@ class DenoisingRecord:
     remaining: float | None = None
     complete: bool = False
     warnings: list[str] = field(default_factory=list)
+    began: float = field(default_factory=time.monotonic)
 
     def take(self, event: Event) -> None:
         """Take in one event."""
@@ -146,6 +182,9 @@ class DenoisingRecord:
             self.complete = isinstance(event, Denoised)
         elif isinstance(event, SampleDone):
             self.samples, self.samples_total = event.n_samples, event.total
+            if self.done == 0:  # later tiles tell more surely
+                passed = time.monotonic() - self.began
+                self.remaining = passed * (1 / max(self.progress, 1e-6) - 1)
         elif isinstance(event, TileDone):
             self.done, self.total = event.done, event.total
             self.samples, self.remaining = 0, event.remaining

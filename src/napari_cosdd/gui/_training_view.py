@@ -18,7 +18,7 @@ from napari_cosdd.events import Curve, Preview
 from napari_cosdd.gui._plots import HEIGHT, CurvesPlot
 from napari_cosdd.gui._preview import PreviewPicture
 from napari_cosdd.gui._records import TrainingRecord
-from napari_cosdd.gui._widgets import Problem, Sentence, button, named, row
+from napari_cosdd.gui._widgets import Heading, Problem, Sentence, button, named, row
 from napari_cosdd.settings.training import UNLIMITED
 
 #: The curve that every training has.
@@ -50,7 +50,8 @@ class TrainingView(QWidget):
         self.bar = QProgressBar()
         self.bar.setRange(0, 1000)
         self.bar.setFormat("")
-        self.status = Sentence()
+        self.trend, self.status = Heading(""), Sentence()
+        self.trend.setWordWrap(True)
         self.theme = theme
         self.log = QCheckBox("log")
         self.plots: dict[str, CurvesPlot] = {}
@@ -72,13 +73,17 @@ class TrainingView(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(4)
-        column.addWidget(self.bar)
-        column.addWidget(self.status)
-        column.addWidget(self.tabs)
-        column.addWidget(row(self.log, self.csv, self.png))
-        column.addWidget(self.problem)
-        column.addWidget(self.panels)
-        column.addWidget(self.picture)
+        for widget in (
+            self.bar,
+            self.trend,
+            self.panels,
+            self.picture,
+            self.tabs,
+            row(self.log, self.csv, self.png),
+            self.problem,
+            self.status,
+        ):
+            column.addWidget(widget)
 
     def _show_tabs(self, curves: Sequence[Curve]) -> None:
         """Show a plot for each tab that the method's curves name."""
@@ -119,13 +124,14 @@ class TrainingView(QWidget):
         self.setVisible(True)
         self.bar.setValue(round(1000 * record.progress))
         self.bar.setFormat(_progress_text(record, state))
+        self.trend.setText(_trend(record, state))
         self.status.setText(_status(record, state))
         self.status.setToolTip(str(record.path or ""))
         if record.preview is not None and record.preview is not self._seen:
             self._seen = record.preview
             self.picture.show_preview(record.preview)
-            shown = " · ".join(["noisy", *record.preview.images])
-            self.panels.setText(f"Held out: {shown}")
+            best = next(iter(record.preview.images), "")
+            self.panels.setText(f"A part that is not learned from: noisy · {best}")
         if state != "running" or time.monotonic() - self._drawn > EVERY:
             self._draw()
 
@@ -171,7 +177,8 @@ def _progress_text(record: TrainingRecord, state: str) -> str:
     if state == "stopping":
         return "stopping and keeping …"
     if state == "running":
-        return f"step {last.step}{_of(record)} · {clock(last.remaining)} left"
+        left = clock(record.remaining or 0.0)
+        return f"step {last.step}{_of(record)} · {left} left"
     return f"{last.step} steps in {clock(last.seconds)}"
 
 
@@ -182,12 +189,21 @@ def _of(record: TrainingRecord) -> str:
     return f" of {started.max_steps}" if started is not None and known else ""
 
 
+def _trend(record: TrainingRecord, state: str) -> str:
+    """Return how far it is and how it goes, in plain words."""
+    if record.reason:
+        return f"{REASONS[record.reason]}."
+    if state == "failed":
+        return ""
+    words = record.trend if state in ("running", "paused") else ""
+    return f"Training on {record.image}. {words}".strip()
+
+
 def _status(record: TrainingRecord, state: str) -> str:
     parts = []
     if record.started is not None and state in ("running", "paused", "stopping"):
         parts.append(f"{record.started.description}, on {record.started.device}.")
-    if record.reason:
-        kept = f"; kept as {record.path.stem}" if record.path is not None else ""
-        parts.append(f"{REASONS[record.reason]}{kept}.")
+    if record.reason and record.path is not None:
+        parts.append(f"Kept as {record.path.stem}.")
     parts += [f"⚠ {w}" for w in record.warnings[-3:]]
     return "\n".join(parts)

@@ -49,6 +49,8 @@ class TrainWidget(Dock):
         self.folder: Path | None = None
         self._previewed: Any = None
         self._told: TrainingRecord | None = None
+        #: Training that was started with what the form shows; no estimate for it.
+        self._started: TrainingRecord | None = None
         self.image = LayerChoice(viewer)
         self.browse = button(
             "Folder…", "Train on all images of a folder instead", self._browse
@@ -58,6 +60,8 @@ class TrainWidget(Dock):
         self.shape = Sentence()
         self.region = RegionRow(viewer, "Shapes or labels that mark where to learn")
         self.start, self.form = choice(FRESH), RecipeForm()
+        self.as_model = Sentence()
+        self.as_model.hide()
         self.needs = NeedsForm(viewer)
         self.estimate = EstimateLine(self._to_try)
         self.train = button("Train", "Train a model with these settings", self._train)
@@ -89,6 +93,7 @@ class TrainWidget(Dock):
             field(
                 "Start", self.start, tip="A new model, or a trained one to start from"
             ),
+            self.as_model,
             self.form,
             self.needs,
             self.estimate,
@@ -105,13 +110,13 @@ class TrainWidget(Dock):
         self.form.changed.connect(self._form_changed)
         self.start.currentTextChanged.connect(self._form_changed)
         self.axes.textChanged.connect(lambda _text: self._allow_volume())
-        self.axes.editingFinished.connect(self.estimate.soon)
+        self.axes.editingFinished.connect(self._changed)
         self.session.training_changed.connect(self._refresh)
         self.session.models_changed.connect(self._list_models)
         self.session.noise_found.connect(self._show_noise)
         self.session.use_noise.connect(self._take_over)
         listen(self, self.viewer.events.theme, self._theme_changed)
-        self.needs.changed.connect(self.estimate.soon)
+        self.needs.changed.connect(self._changed)
         self.needs.changed.connect(self._show_fit)
         self.needs.target.listed.connect(self._show_fit)
         self._list_models()
@@ -190,7 +195,9 @@ class TrainWidget(Dock):
             yield from map(Warned, job.warnings)
             yield from job.run(output=path, stop=stop)
 
-        record = TrainingRecord(name, source, path=path)
+        record = TrainingRecord(name, source, path=path, expected=self.estimate.seconds)
+        self._started = record
+        self.estimate.setText("")
         self.session.train(Job(f"training on {name}", work), record)
 
     def _pause(self) -> None:
@@ -247,7 +254,7 @@ class TrainWidget(Dock):
         self._allow_volume()
         self._show_noise()
         self._refresh()
-        self.estimate.soon()
+        self._changed()
 
     def _show_noise(self) -> None:
         self.form.show_noise(self._report())
@@ -264,8 +271,16 @@ class TrainWidget(Dock):
 
     def _form_changed(self) -> None:
         """Disable networks and noise axis if a model to start from determines them."""
-        self.form.leave_to_model(self.start.currentText() != FRESH)
+        model = self.start.currentText()
+        self.form.leave_to_model(model != FRESH)
+        self.as_model.setVisible(model != FRESH)
+        self.as_model.setText(f"Method, networks and noise axis are those of {model}.")
         self.needs.show_needs(self.form.needs)
+        self._changed()
+
+    def _changed(self) -> None:
+        """Estimate the training of the form, which differs from the last one."""
+        self._started = None
         self.estimate.soon()
 
     def _list_models(self) -> None:
@@ -303,7 +318,8 @@ class TrainWidget(Dock):
         """Return the inputs of the estimate; None for a folder."""
         training = self.session.training
         busy = training is not None and training.job.active
-        if busy or self.folder or self.needs.folder or not self.in_front:
+        done = self._started is not None
+        if done or busy or self.folder or self.needs.folder or not self.in_front:
             return None
         return Trial(
             self._recipe(),
