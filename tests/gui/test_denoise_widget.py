@@ -129,7 +129,7 @@ def test_cancel_keeps_what_is_there(dock, session, wait, viewer):
     dock.cancel.click()
     wait(lambda: not session.denoising.job.active)
     assert not session.denoising.about.complete
-    assert np.ptp(viewer.layers["cells · mean"].data) > 0
+    assert np.ptp(viewer.layers["cells · mean (partial)"].data) > 0
     assert dock.bar.format() == "stopped"
     assert dock.run.isEnabled()
 
@@ -337,3 +337,105 @@ def test_a_run_with_fewer_samples_steps_on_without_gaps(
     viewer.layers.remove("cells · mean")
     denoised.compare.difference.click()
     denoised.compare.grid.click()
+
+
+def results_shown(viewer):
+    return set(visible(viewer)) - {"cells"}
+
+
+def test_what_was_cancelled_is_named_partial_and_shows_no_black(
+    dock, session, wait, viewer, stripes
+):
+    dock.n_samples.setValue(10_000)
+    dock.run.click()
+    wait(lambda: "cells · mean" in viewer.layers)
+    mean = viewer.layers["cells · mean"]
+    assert (mean.data != 0).mean() > 0.99
+    dock.cancel.click()
+    wait(lambda: not session.denoising.job.active)
+    assert mean.name == "cells · mean (partial)"
+    assert (mean.data != 0).mean() > 0.99
+    dock.n_samples.setValue(2)
+    dock.run.click()
+    wait(lambda: not session.denoising.job.active)
+    assert mean.name == "cells · mean"
+
+
+def test_samples_in_one_layer_are_stepped_through_by_its_slider(
+    dock, session, wait, viewer, stripes
+):
+    dock.n_samples.setValue(4)
+    dock.n_kept.setValue(3)
+    dock.stacked.setChecked(True)
+    dock.run.click()
+    wait(lambda: not session.denoising.job.active)
+    stack = viewer.layers["cells · samples"]
+    assert stack.data.shape == (3, *stripes.data.shape)
+    assert not any("sample 1" in layer.name for layer in viewer.layers)
+    np.testing.assert_allclose(stack.extent.world[:, 1:], stripes.extent.world)
+    compare = dock.compare
+    compare.step(1)
+    compare.step(1)
+    assert compare.label.text() == "sample 2 of 3"
+    assert results_shown(viewer) == {"cells · samples"}
+    assert viewer.dims.current_step[0] == 1
+    compare.difference.setChecked(True)
+    difference = viewer.layers["cells · difference"]
+    mean = viewer.layers["cells · mean"]
+    np.testing.assert_allclose(difference.data, stack.data[1] - mean.data, atol=1e-3)
+    assert not compare.grid.isEnabled()
+
+
+def test_the_original_is_seen_while_its_button_is_held(denoised, viewer, stripes):
+    before = {layer.name: layer.visible for layer in viewer.layers}
+    button = denoised.before_after.original
+    button.pressed.emit()
+    results = [x for x in viewer.layers if x is not stripes]
+    assert stripes.visible
+    assert not any(layer.visible for layer in results)
+    button.released.emit()
+    assert {layer.name: layer.visible for layer in viewer.layers} == before
+
+
+def test_the_split_is_noisy_left_and_denoised_right(denoised, viewer, stripes):
+    view = denoised.before_after
+    view.split.setChecked(True)
+    split, mean = viewer.layers["cells · split"], viewer.layers["cells · mean"]
+    assert results_shown(viewer) == {"cells · split"}
+    np.testing.assert_array_equal(split.data[:, :64], stripes.data[:, :64])
+    np.testing.assert_array_equal(split.data[:, 64:], mean.data[:, 64:])
+    view.at.setValue(0)
+    np.testing.assert_array_equal(split.data, mean.data)
+    denoised.compare.step(1)
+    np.testing.assert_array_equal(split.data, viewer.layers["cells · sample 1"].data)
+    view.split.setChecked(False)
+    assert "cells · split" not in viewer.layers
+    assert results_shown(viewer) == {"cells · sample 1"}
+
+
+def test_what_was_removed_is_noisy_minus_denoised(denoised, viewer, stripes):
+    view = denoised.before_after
+    view.residual.setChecked(True)
+    residual, mean = viewer.layers["cells · residual"], viewer.layers["cells · mean"]
+    np.testing.assert_allclose(residual.data, stripes.data - mean.data, rtol=1e-5)
+    assert results_shown(viewer) == {"cells · residual"}
+    view.residual.setChecked(False)
+    assert results_shown(viewer) == {"cells · mean"}
+    view.residual.setChecked(True)
+    viewer.layers.remove(residual)
+    view.refresh()
+    assert not view.residual.isChecked()
+
+
+def test_the_split_follows_the_plane_that_is_shown(dock, movie, viewer, session, wait):
+    dock.image.choose(movie)
+    dock.n_samples.setValue(2)
+    dock.run.click()
+    wait(lambda: not session.denoising.job.active)
+    view, source = dock.before_after, np.asarray(movie.data)
+    view.split.setChecked(True)
+    view.at.setValue(1000)
+    split = next(x for x in viewer.layers if x.name.endswith("split"))
+    for frame in (0, 1):
+        viewer.dims.set_current_step(0, frame)
+        np.testing.assert_array_equal(split.data, source[frame])

@@ -5,25 +5,23 @@ from typing import Any
 import numpy as np
 from napari.experimental import link_layers, unlink_layers
 from napari.layers import Image as ImageLayer
-from napari.utils.colormaps import Colormap
 from numpy.typing import NDArray
-from qtpy.QtCore import QEvent, Qt, QTimer
+from qtpy.QtCore import QEvent, Qt, QTimer, Signal
 from qtpy.QtWidgets import QLabel, QPushButton, QVBoxLayout, QWidget
 
 from napari_cosdd.errors import CosddError
 from napari_cosdd.gui._layer_choice import LayerChoice
 from napari_cosdd.gui._layers import (
     KEY,
-    add_part,
     current_plane,
     data_of,
     key_of,
-    part_name,
     parts_of,
-    place,
     role_of,
 )
-from napari_cosdd.gui._plots import DIVERGING, SampleBars
+from napari_cosdd.gui._plots import SampleBars
+from napari_cosdd.gui._results import SAMPLES
+from napari_cosdd.gui._signed import show_signed
 from napari_cosdd.gui._widgets import (
     Heading,
     Sentence,
@@ -38,15 +36,18 @@ from napari_cosdd.metrics import score
 
 #: Time for which the film shows a sample, milliseconds.
 FRAME = 200
-#: Largest number of pixels of a difference layer; more would fill the memory.
-LARGEST = 1 << 28
 CHOOSE, POINT = "none", "Point at the image to see mean ± deviation."
 #: A sample minus the mean.
 DIFFERENCE = Output("difference", "derived", "scale")
 
 
 class CompareView(QWidget):
-    """Shows the mean and the posterior samples of one source, one at a time."""
+    """Shows the mean and the posterior samples of one source, one at a time.
+
+    Signals: `stepped` when another solution is shown.
+    """
+
+    stepped = Signal()
 
     def __init__(self, viewer: Any, theme: str) -> None:
         super().__init__()
@@ -127,15 +128,20 @@ class CompareView(QWidget):
         """Show the mean (0) or sample `at` alone."""
         self.at = at
         parts = self.parts()
-        shown = MEAN.name if at == 0 else sample_output(at - 1).name
-        if self.difference.isChecked() and at > 0:
-            self._make_difference(parts, shown)
-            shown = DIFFERENCE.name
-            parts = self.parts()
+        shown = MEAN.name
+        if at > 0 and self.difference.isChecked():
+            self._make_difference(at - 1)
+            shown, parts = DIFFERENCE.name, self.parts()
+        elif at > 0 and SAMPLES.name in parts:
+            shown = SAMPLES.name
+            self.viewer.dims.set_current_step(0, at - 1)
+        elif at > 0:
+            shown = sample_output(at - 1).name
         for part, layer in parts.items():
             if role_of(layer) is not None:
                 layer.visible = part == shown
         self._describe()
+        self.stepped.emit()
 
     def keyPressEvent(self, event: Any) -> None:
         """Step with the arrow keys."""
@@ -164,9 +170,20 @@ class CompareView(QWidget):
             return {}
         return parts_of(self.viewer.layers, self.source)
 
-    def samples(self) -> list[ImageLayer]:
-        """Return the samples in order."""
-        found = [x for x in self.parts().values() if role_of(x) == "sample"]
+    def samples(self) -> list[NDArray[Any]]:
+        """Return the pixels of the kept samples in order, each as large as the mean."""
+        parts = self.parts()
+        if SAMPLES.name in parts:
+            return list(parts[SAMPLES.name].data)
+        return [layer.data for layer in self._sample_layers()]
+
+    def _sample_layers(self) -> list[ImageLayer]:
+        """Return the layers with one sample each, in order."""
+        found = [
+            x
+            for part, x in self.parts().items()
+            if role_of(x) == "sample" and part != SAMPLES.name
+        ]
         return sorted(found, key=lambda layer: int(layer.metadata[KEY]["index"]))
 
     # What is shown ------------------------------------------------------------
@@ -176,8 +193,10 @@ class CompareView(QWidget):
         self.at = min(self.at, n)
         self.label.setText("mean" if self.at == 0 else f"sample {self.at} of {n}")
         why = "Denoise with samples to keep first"
-        for widget in (self.back, self.forth, self.film, self.grid, self.difference):
+        for widget in (self.back, self.forth, self.film, self.difference):
             enable(widget, n > 0, why)
+        why = "Keep samples as a layer each to see them side by side" if n else why
+        enable(self.grid, bool(self._sample_layers()), why)
 
     def _play(self, on: bool) -> None:
         (self._timer.start if on else self._timer.stop)()
@@ -201,7 +220,7 @@ class CompareView(QWidget):
         parts = self.parts()
         if MEAN.name not in parts:
             return
-        shown = [*self.samples(), parts[MEAN.name]]
+        shown = [*self._sample_layers(), parts[MEAN.name]]
         if self.source is not None and self.source in self.viewer.layers:
             shown.append(self.source)
         self._shown_before = {one.name: one.visible for one in self.viewer.layers}
@@ -215,41 +234,22 @@ class CompareView(QWidget):
         self._linked = shown
         canvas.grid.enabled = True
 
-    def _make_difference(self, parts: dict[str, ImageLayer], part: str) -> None:
-        if self.source is None or not {MEAN.name, part} <= parts.keys():
+    def _make_difference(self, index: int) -> None:
+        """Show a sample minus the mean in a layer of its own."""
+        parts, samples = self.parts(), self.samples()
+        if self.source is None or MEAN.name not in parts or index >= len(samples):
             return
-        mean, sample = parts[MEAN.name], parts[part]
-        if mean.data.shape != sample.data.shape:
-            self.probe.setText(
-                f"{mean.name} and {sample.name} differ in shape. Denoise again."
-            )
-            return
-        if mean.data.size > LARGEST:
-            self.probe.setText(
-                "The image is too large for a difference layer. Denoise the current "
-                "plane only."
-            )
-            return
-        values = np.asarray(sample.data, np.float32) - np.asarray(mean.data, np.float32)
-        spread = float(np.quantile(np.abs(values[..., ::4, ::4]), 0.995)) or 1.0
-        existing = parts.get(DIFFERENCE.name)
-        if existing is not None:
-            existing.data = values
-            existing.contrast_limits = (-spread, spread)
-            return
-        active = self.viewer.layers.selection.active
-        add_part(
-            self.viewer,
-            self.source,
-            DIFFERENCE.name,
-            values,
-            DIFFERENCE,
-            name=part_name(self.source.name, DIFFERENCE.name),
-            colormap=Colormap(np.array(DIVERGING) / 255, name="cosdd difference"),
-            contrast_limits=(-spread, spread),
-            **place(mean),
-        )
-        self.viewer.layers.selection.active = active
+        mean = parts[MEAN.name]
+        try:
+            show_signed(self.viewer, self.source, DIFFERENCE, samples[index], mean)
+        except CosddError as error:
+            self.probe.setText(str(error))
+
+    def shown_pixels(self) -> Any:
+        """Return the pixels of the solution that is shown, as large as the mean."""
+        if self.at == 0:
+            return self.parts()[MEAN.name].data
+        return self.samples()[self.at - 1]
 
     def _probe(self, event: Any = None) -> None:
         """Show mean ± deviation of the samples at the cursor."""
@@ -268,8 +268,7 @@ class CompareView(QWidget):
                 text += f" ± {_number(layer.data[index])} grey levels"
         self.probe.setText(text)
         shape = mean.data.shape
-        same = [s for s in self.samples() if s.data.shape == shape]
-        values = [float(s.data[index]) for s in same]
+        values = [float(s[index]) for s in self.samples() if s.shape == shape]
         if values:
             self.bars.show_values(values, float(mean.data[index]))
 

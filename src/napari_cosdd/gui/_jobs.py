@@ -3,6 +3,7 @@
 import time
 import traceback
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, Literal
 
 from napari.qt.threading import create_worker
@@ -69,9 +70,8 @@ class Job(QObject):
     def start(self) -> None:
         """Start the job in a background thread."""
         self._bar = progress(total=100, desc=self.title)
-        self._worker = worker = create_worker(
-            _bundled, self._work, self, _ignore_errors=True
-        )
+        function = _Titled(_bundled, self._work, self)
+        self._worker = worker = create_worker(function, _ignore_errors=True)
         worker.yielded.connect(self.advanced)
         worker.errored.connect(self._failed)
         worker.finished.connect(self._ended)
@@ -137,6 +137,15 @@ class Job(QObject):
     def _set(self, state: State) -> None:
         self.state = state
         self.changed.emit()
+
+
+class _Titled(partial):  # type: ignore[type-arg]
+    """The function of a worker; napari asks "Executing …?" with its title."""
+
+    def __repr__(self) -> str:
+        return str(self.args[1].title)
+
+    __str__ = __repr__
 
 
 def _bundled(work: Work, job: Job) -> Iterator[tuple[Event, ...]]:

@@ -162,6 +162,25 @@ def place(
     }
 
 
+def with_sample_axis(look: dict[str, Any]) -> dict[str, Any]:
+    """Return the place of a layer for a stack of such layers, one for each sample."""
+
+    def widened(matrix: Any) -> NDArray[np.float64]:
+        wide = np.eye(len(matrix) + 1)
+        wide[1:, 1:] = matrix
+        return wide
+
+    return {
+        "scale": np.r_[1.0, look["scale"]],
+        "translate": np.r_[0.0, look["translate"]],
+        "rotate": widened(look["rotate"]),
+        "shear": widened(look["shear"]),
+        "affine": widened(look["affine"]),
+        "units": ("pixel", *look["units"]),
+        "axis_labels": ("sample", *look["axis_labels"]),
+    }
+
+
 def _shear_of(layer: ImageLayer, n: int) -> NDArray[np.float64]:
     """Return the shear of the last `n` axes as a matrix."""
     shear = np.asarray(layer.shear, float)

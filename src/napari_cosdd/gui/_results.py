@@ -8,7 +8,7 @@ import numpy as np
 from napari.layers import Image as ImageLayer
 
 from napari_cosdd.api import Prediction
-from napari_cosdd.events import Allocated, Event
+from napari_cosdd.events import Allocated, Denoised, Event
 from napari_cosdd.gui._layers import (
     KEY,
     add_part,
@@ -16,11 +16,16 @@ from napari_cosdd.gui._layers import (
     parts_of,
     place,
     role_of,
+    with_sample_axis,
 )
 from napari_cosdd.methods.outputs import MEAN, Output
 
+#: All kept samples in one layer, which has an axis more than the others.
+SAMPLES = Output("samples", "sample")
 #: Shortest time between two redraws of the layers, seconds.
 EVERY = 0.5
+#: End of the name of layers of a denoising that did not reach its end.
+PARTIAL = " (partial)"
 #: Largest number of pixels from which contrast limits are computed, roughly.
 LOOKED_AT = 1 << 20
 
@@ -40,6 +45,8 @@ class ResultLayers:
         Model and settings, stored in the metadata of each layer.
     replace : bool
         Put new pixels into the layers of an earlier run; else add new layers.
+    stacked : bool
+        Show the kept samples as one layer with a slider; else as a layer each.
     """
 
     def __init__(
@@ -50,8 +57,10 @@ class ResultLayers:
         offset: Sequence[int] | None = None,
         provenance: dict[str, Any],
         replace: bool = True,
+        stacked: bool = False,
     ) -> None:
         self.viewer, self.source, self.replace = viewer, source, replace
+        self.stacked, self.complete = stacked, False
         self.offset, self.provenance = offset, provenance
         self.layers: dict[Output, ImageLayer] = {}
         self._drawn = 0.0
@@ -61,16 +70,27 @@ class ResultLayers:
         """Add or redraw the layers after an event."""
         if isinstance(event, Allocated):
             self._add_all(event.result)
+        elif isinstance(event, Denoised):
+            self.complete = True
         elif time.monotonic() - self._drawn > EVERY:
             self._refresh()
 
     def finish(self) -> None:
-        """Redraw the layers at the end of the job, also after an error."""
+        """Redraw the layers at the end of the job, also after an error.
+
+        Those of a job that did not reach its end are named "partial".
+        """
         self._refresh()
+        for layer in self.layers.values():
+            plain = layer.name.removesuffix(PARTIAL)
+            layer.name = plain if self.complete else plain + PARTIAL
 
     def _add_all(self, prediction: Prediction) -> None:
         earlier = parts_of(self.viewer.layers, self.source)
-        made = prediction.outputs
+        made = dict(prediction.outputs)
+        if self.stacked and len(prediction.samples) > 1:
+            made = {o: data for o, data in made.items() if o.role != "sample"}
+            made[SAMPLES] = prediction.samples
         names = {output.name for output in made}
         if self.replace:
             for part, layer in earlier.items():
@@ -90,7 +110,7 @@ class ResultLayers:
 
     def _put(self, layer: ImageLayer, data: Any) -> None:
         layer.data = data
-        for name, value in place(self.source, offset=self.offset).items():
+        for name, value in self._place(layer.ndim).items():
             setattr(layer, name, value)
         layer.metadata = {KEY: layer.metadata[KEY] | self.provenance}
 
@@ -112,7 +132,7 @@ class ResultLayers:
             contrast_limits=limits,
             gamma=source.gamma,
             visible=output == MEAN,
-            **place(source, offset=self.offset),
+            **self._place(data.ndim),
         )
         layer.metadata[KEY] |= self.provenance
         found = [layers.index(one) for one in below if one in layers]
@@ -120,6 +140,11 @@ class ResultLayers:
             above = max(found) + 1 + len(self.layers)
             layers.move(layers.index(layer), min(above, len(layers)))
         return layer
+
+    def _place(self, ndim: int) -> dict[str, Any]:
+        """Return the place of a result; a stack has an axis more than the source."""
+        look = place(self.source, offset=self.offset)
+        return look if ndim == self.source.ndim else with_sample_axis(look)
 
     def _refresh(self) -> None:
         """Redraw visible layers; fit the contrast of the spread to finished pixels."""

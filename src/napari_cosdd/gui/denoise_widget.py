@@ -11,6 +11,7 @@ from napari_cosdd._formatting import clock
 from napari_cosdd.api import denoising
 from napari_cosdd.errors import BadInputError, CosddError
 from napari_cosdd.events import Event
+from napari_cosdd.gui._before_after import BeforeAfter
 from napari_cosdd.gui._checks import Subject, TrustView
 from napari_cosdd.gui._compare import CompareView
 from napari_cosdd.gui._dock import Dock
@@ -82,6 +83,8 @@ class DenoiseWidget(Dock):
         self.advanced = folded("Advanced")
         self.advanced.addWidget(self.form.widget.native)
         self.plane = QCheckBox("current plane only")
+        self.stacked = QCheckBox("in one layer")
+        self.stacked.setToolTip("One layer with a slider instead of a layer each")
         self.replace = QCheckBox("replace earlier results")
         self.replace.setChecked(self.session.replace_results)
         self.run = button(
@@ -94,6 +97,7 @@ class DenoiseWidget(Dock):
         self.bar.setFormat("")
         self.status, self.problem = Sentence(), Problem()
         self.compare = CompareView(viewer, viewer.theme)
+        self.before_after = BeforeAfter(viewer, self.compare)
         self.trust = TrustView(
             self.session, viewer.theme, self._to_check, self._to_denoise
         )
@@ -121,11 +125,17 @@ class DenoiseWidget(Dock):
                 self.n_samples,
                 tip="Samples in the MMSE mean; more make it smoother",
             ),
-            field("Keep", self.n_kept, tip="Posterior samples that become layers"),
+            field(
+                "Keep",
+                self.n_kept,
+                self.stacked,
+                tip="Posterior samples that become layers",
+            ),
             row(self.plane, self.replace),
             self.advanced,
             self.status,
             self.problem,
+            self.before_after,
             self.compare,
             self.save,
             self.trust,
@@ -184,6 +194,7 @@ class DenoiseWidget(Dock):
             offset=offset,
             provenance=made_by,
             replace=self.replace.isChecked(),
+            stacked=self.stacked.isChecked(),
         )
 
         def work(stop: Callable[[], bool]) -> Iterator[Event]:
@@ -263,6 +274,7 @@ class DenoiseWidget(Dock):
             self._show_record(*running)
         if layer is not None:
             self.compare.show_source(layer)
+        self.before_after.refresh()
         self.trust.refresh()
 
     def _show_record(self, job: Job, record: DenoisingRecord) -> None:

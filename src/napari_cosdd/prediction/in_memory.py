@@ -38,6 +38,8 @@ FINE = 0.01
 DTYPES = ("float32", "same")
 #: Type of the estimates of grids, before they are joined.
 FINE_TYPE = np.dtype(np.float64)
+#: Roles of the outputs that begin as the noisy image.
+NOISY_AT_FIRST = ("estimate", "sample")
 
 
 @dataclass(frozen=True)
@@ -81,8 +83,9 @@ def denoising(
 ) -> Iterator[Event]:
     """Denoise as a stream of events; the last is Denoised, with a Prediction.
 
-    The first event is Allocated, with the same Prediction, still empty, so that it can
-    be shown while it fills. If stopped early, it holds the samples drawn so far.
+    The first event is Allocated, with the same Prediction, so that it can be shown
+    while it fills. Estimates and samples begin as the noisy pixels. If stopped early,
+    it holds the samples drawn so far.
 
     Parameters
     ----------
@@ -128,13 +131,14 @@ def denoising(
         if image_in.selection is not None:  # the rest of its box may have holes
             source = stack_of(image_in, ndim, "missing")
     prediction = _allocated(model, image, config, dtype)
+    _begin_noisy(prediction)
     if region is not None:
         _put_back(prediction, part)
     arrays = {o: array[part.box] for o, array in prediction.outputs.items()}
     if grid:
         arrays = {o: _zeros(image_in.data.shape, FINE_TYPE) for o in arrays}
         for output, array in arrays.items():
-            if output.role in ("estimate", "sample"):  # until its grid is denoised
+            if output.role in NOISY_AT_FIRST:  # until its grid is denoised
                 array[...] = image_in.data
     targets = {o: Stack(a, image_in.axes, ndim) for o, a in arrays.items()}
     yield Allocated(prediction)
@@ -161,6 +165,17 @@ def _join(
         array[part.box] = as_type(joined, array.dtype)
 
 
+def _begin_noisy(prediction: Prediction) -> None:
+    """Put the noisy pixels into estimates and samples, unless these are in a file."""
+    data = prediction.source.data
+    shown = [a for o, a in prediction.outputs.items() if o.role in NOISY_AT_FIRST]
+    for at in np.ndindex(tuple(data.shape[:-2])):
+        plane = np.asarray(data[at])
+        for array in shown:
+            if not isinstance(array, np.memmap):
+                array[at] = plane
+
+
 def _put_back(prediction: Prediction, part: Part) -> None:
     """Set everything outside the selected part to the pixels of the image."""
     image = prediction.source
@@ -168,7 +183,7 @@ def _put_back(prediction: Prediction, part: Part) -> None:
     inside[part.box] = _broadcast(part)
     pixels = np.asarray(image.data)
     for output, array in prediction.outputs.items():
-        is_spread = output.role not in ("estimate", "sample")
+        is_spread = output.role not in NOISY_AT_FIRST
         array[~inside] = 0 if is_spread else pixels[~inside]
 
 
@@ -205,7 +220,7 @@ def output_type(
     model: TrainedModel, image: Image, dtype: str, output: Output
 ) -> np.dtype[Any]:
     """Return the type of an output: always float32 for spread and derived ones."""
-    if output.role in ("estimate", "sample"):
+    if output.role in NOISY_AT_FIRST:
         return result_type(model, image, dtype)
     return np.dtype(np.float32)
 
