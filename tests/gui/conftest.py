@@ -24,7 +24,9 @@ def own_models_folder(tmp_path, monkeypatch):
 
 @pytest.fixture
 def viewer(qapp):
-    return ViewerModel()
+    made = ViewerModel()
+    session_of(made).check_results = False  # where no test waits for it
+    return made
 
 
 @pytest.fixture

@@ -71,16 +71,29 @@ def test_what_goes_wrong_is_said_and_kept_from_the_results(
     assert trust.run.isEnabled()
 
 
-def test_a_check_and_a_denoising_do_not_run_together(trust, session, wait):
+def test_a_denoising_ends_a_check_and_waits_for_its_end(trust, session, wait):
     dock = trust.window()
     trust.run.click()
-    assert not dock.run.isEnabled()
-    assert "check" in dock.run.toolTip()
-    wait(lambda: not session.checking.job.active)
+    checking = session.checking.job
     dock.run.click()
+    assert session.denoising is None
+    wait(lambda: session.denoising is not None)
+    assert not checking.active
     assert not trust.run.isEnabled()
     wait(lambda: not session.denoising.job.active)
+    assert session.denoising.about.complete
     assert trust.run.isEnabled()
+
+
+def test_each_result_is_checked_by_itself_if_wanted(trust, session, wait):
+    dock = trust.window()
+    trust.always.setChecked(True)
+    assert session.check_results
+    dock.n_samples.setValue(4)
+    dock.run.click()
+    wait(lambda: trust.found is not None)
+    assert trust.found.grade.capitalize() in trust.light.text()
+    assert trust.light.isVisible()
 
 
 def test_the_page_is_saved_and_the_paragraph_copied(checked, tmp_path, model):

@@ -1,11 +1,15 @@
+from dataclasses import replace
+
 import dask.array as da
 import numpy as np
 import pytest
 import tifffile
 from napari.layers import Image as ImageLayer
 from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QFileDialog, QInputDialog
 
 from napari_cosdd import api
+from napari_cosdd.datasets.summary import TrainedOn
 from napari_cosdd.gui._compare import _number
 from napari_cosdd.gui._layers import KEY, parts_of
 from napari_cosdd.gui._models import ModelEntry
@@ -439,3 +443,79 @@ def test_the_split_follows_the_plane_that_is_shown(dock, movie, viewer, session,
     for frame in (0, 1):
         viewer.dims.set_current_step(0, frame)
         np.testing.assert_array_equal(split.data, source[frame])
+
+
+def test_the_model_of_the_image_is_offered_and_judged_before_the_run(
+    viewer, session, stripes, model, noisy, shown, wait
+):
+    other = replace(model, trained_on=TrainedOn(names=("moon",)))
+    session.add_model(ModelEntry("ours", None, model))
+    session.add_model(ModelEntry("of another", None, other))
+    mine = replace(
+        model, trained_on=model.trained_on.model_copy(update={"names": ("cells",)})
+    )
+    session.models.append(ModelEntry("mine", None, mine))
+    dock = shown(DenoiseWidget(viewer))
+    wait(lambda: dock.fit.isVisible())
+    assert dock.model.currentText() == "mine"
+    assert "No objection" in dock.fit.text()
+    assert "trained on this image" in dock.fit_reason.text()
+    bright = viewer.add_image(noisy + 10_000, name="bright")
+    dock.image.choose(bright)
+    assert "Use with care" in dock.fit.text()
+    assert "median" in dock.fit_reason.text()
+    viewer.add_image(np.stack([noisy] * 3), name="rgb", axis_labels=("c", "y", "x"))
+    dock.image.choose(viewer.layers["rgb"])
+    assert "Do not use" in dock.fit.text()
+    assert "channels" in dock.fit_reason.text()
+
+
+def test_a_chosen_model_stays_when_the_image_changes(dock, session, model, viewer):
+    session.add_model(ModelEntry("second", None, model))
+    dock._choose_model("ours")
+    viewer.add_image(np.ones((64, 64), np.float32), name="second-")
+    dock.image.choose(viewer.layers["second-"])
+    assert dock.model.currentText() == "ours"
+
+
+def test_an_image_that_is_gone_is_not_replaced_by_another(
+    dock, viewer, session, stripes, wait
+):
+    other = viewer.add_image(stripes.data, name="other")
+    dock.image.choose(stripes)
+    assert not dock.image.pin.isHidden()
+    viewer.layers.remove(stripes)
+    assert dock.image.layer is None
+    assert not dock.run.isEnabled()
+    session.denoise_layer.emit("no such key", "ours")
+    assert "was removed" in dock.problem.text.text()
+    assert dock.image.layer is None
+    viewer.layers.selection.active = other
+    dock.image.pin.click()
+    assert dock.image.layer is other
+    assert dock.image.pin.isHidden()
+
+
+def test_saving_again_asks_for_another_name(
+    denoised, session, wait, tmp_path, monkeypatch
+):
+    save, asked = denoised.save, []
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(tmp_path))
+
+    def ask(*_, text):
+        asked.append(text)
+        return text, True
+
+    monkeypatch.setattr(QInputDialog, "getText", ask)
+    for _ in range(2):
+        save.button.click()
+        wait(lambda: not save._saving[0].active)
+        assert "written" in save.status.text()
+    assert asked == ["cells-2"]
+    assert len(list(tmp_path.glob("cells-2-mean.*"))) == 1
+    denoised.run.click()
+    wait(lambda: not session.denoising.job.active)
+    assert not save.status.isVisible()
+    monkeypatch.setattr(QInputDialog, "getText", lambda *_, text: (text, False))
+    save.button.click()
+    assert not save._saving[0].active

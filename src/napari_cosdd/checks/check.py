@@ -7,7 +7,11 @@ from napari_cosdd.checks.evidence import Evidence
 from napari_cosdd.checks.finding import Finding
 from napari_cosdd.checks.findings import all_findings
 from napari_cosdd.metrics import Coverage, Scores, score
+from napari_cosdd.models.compatibility import Grade
 
+#: Names of findings without which a result is no image of the sample, and the number of
+#: any findings that weigh as much.
+GRAVE, MANY = frozenset({"axis", "latents", "structure", "centred"}), 4
 #: Intervals of the posterior whose coverage is reported.
 INTERVALS = (0.5, 0.8, 0.95)
 
@@ -48,7 +52,11 @@ class ModelCheck:
         """Scores and coverage in words; empty without a reference."""
         lines = []
         if self.scores is not None:
-            lines.append(f"PSNR {self.scores.psnr:.2f} dB, SSIM {self.scores.ssim:.3f}")
+            n, *_, height, width = self.evidence.solutions.shape
+            lines.append(
+                f"PSNR {self.scores.psnr:.2f} dB, SSIM {self.scores.ssim:.3f} of the "
+                f"mean of {n} samples, in the middle {height} × {width} px"
+            )
         if self.coverage is not None:
             nominal = ", ".join(f"{100 * p:.0f}" for p in INTERVALS)
             shares = ", ".join(f"{100 * self.coverage.at(p):.0f}" for p in INTERVALS)
@@ -66,6 +74,13 @@ class ModelCheck:
     def passed(self) -> bool:
         """Whether no finding speaks against the result."""
         return not self.failed
+
+    @property
+    def grade(self) -> Grade:
+        """What to make of the result, in a word."""
+        if any(f.name in GRAVE for f in self.failed) or len(self.failed) >= MANY:
+            return "do not use"
+        return "no objection" if self.passed else "use with care"
 
     @property
     def verdict(self) -> str:

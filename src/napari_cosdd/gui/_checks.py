@@ -2,12 +2,13 @@
 
 import weakref
 from collections.abc import Callable, Iterator
+from functools import partial
 from html import escape
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from napari.layers import Image as ImageLayer
-from qtpy.QtWidgets import QApplication, QFileDialog, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QApplication, QCheckBox, QFileDialog, QVBoxLayout, QWidget
 
 from napari_cosdd.api import ModelCheck, check
 from napari_cosdd.checks.methods_paragraph import methods_paragraph
@@ -21,6 +22,7 @@ from napari_cosdd.gui._plots import CoveragePlot
 from napari_cosdd.gui._session import CheckKey, Session
 from napari_cosdd.gui._widgets import (
     Heading,
+    Light,
     Problem,
     Sentence,
     button,
@@ -80,8 +82,11 @@ class TrustView(QWidget):
             "Check",
             "Test without ground truth whether this model fits this image; with a "
             "Truth chosen above, also whether its uncertainty is right",
-            self._check,
+            self.check,
         )
+        self.always = QCheckBox("after each denoising")
+        self.always.setChecked(session.check_results)
+        self.always.toggled.connect(partial(setattr, session, "check_results"))
         self.page = button(
             "Save page…",
             "Save all checks: a picture with plots (.png), or the numbers (.json)",
@@ -92,7 +97,7 @@ class TrustView(QWidget):
             "Copy a methods paragraph for your paper, with citations",
             self._copy,
         )
-        self.verdict, self.problem = Sentence(), Problem()
+        self.light, self.verdict, self.problem = Light(), Sentence(), Problem()
         self.against_truth, self.coverage = Sentence(), CoveragePlot(theme)
         self.details, self.list = folded("All checks"), Sentence()
         self.details.addWidget(self.list)
@@ -101,8 +106,10 @@ class TrustView(QWidget):
         column.setSpacing(6)
         for widget in (
             Heading("Trust"),
-            row(self.run, self.page, self.copy),
+            self.light,
             self.verdict,
+            row(self.run, self.always),
+            row(self.page, self.copy),
             self.against_truth,
             self.coverage,
             self.details,
@@ -117,7 +124,8 @@ class TrustView(QWidget):
         chosen = self._chosen()
         return None if chosen is None else self.session.checks.get(chosen.key)
 
-    def _check(self) -> None:
+    def check(self) -> None:
+        """Check the chosen model on the chosen image in the background."""
         self.problem.show_error(None)
         chosen = self._chosen()
         if chosen is None:
@@ -198,8 +206,9 @@ class TrustView(QWidget):
         found = self.found
         enable(self.page, found is not None, "Press Check first")
         self.details.setVisible(found is not None)
+        self.light.show_grade(None if found is None else found.grade)
         if active and ours:
-            self.verdict.setText("checking …")
+            self.verdict.setText("Checking whether the result can be right …")
         else:
             self.verdict.setText(found.verdict if found is not None else "")
         if job is not None and not active:

@@ -9,7 +9,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QComboBox, QSizePolicy
 
 from napari_cosdd.gui._layers import is_ours, key_of, layer_with
-from napari_cosdd.gui._widgets import listen, without_wheel
+from napari_cosdd.gui._widgets import button, listen, without_wheel
 
 
 class LayerChoice(QComboBox):
@@ -38,7 +38,11 @@ class LayerChoice(QComboBox):
         self._viewer, self._none = viewer, none
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         without_wheel(self)
+        self.setPlaceholderText("choose a layer")
         self._pinned = False
+        #: Shown while the choice does not follow the active layer.
+        self.pin = button("unpin", "Follow the selected layer again", self.unpin)
+        self.pin.hide()
         layers = viewer.layers
         listen(self, layers.events.inserted, self._inserted)
         listen(self, layers.events.removed, self._removed)
@@ -74,8 +78,13 @@ class LayerChoice(QComboBox):
         """Choose a layer and stop following the active one; ignore an unlisted one."""
         index = -1 if layer is None else self.findData(key_of(layer))
         if index >= 0:
-            self._pinned = True
+            self._set_pinned(True)
             self.setCurrentIndex(index)
+
+    def unpin(self) -> None:
+        """Follow the active layer again."""
+        self._set_pinned(False)
+        self._follow()
 
     def _fits(self, layer: Any) -> bool:
         if not isinstance(layer, ImageLayer) or layer.rgb or layer.ndim < 2:
@@ -115,7 +124,10 @@ class LayerChoice(QComboBox):
         self.clear()
         for name, key in entries:
             self.addItem(name, key)
-        self.setCurrentIndex(max(self.findData(before), 0 if entries else -1))
+        at = self.findData(before)
+        if at < 0 and not self._pinned and entries:
+            at = 0
+        self.setCurrentIndex(at)  # -1 if a pinned layer was removed: none in its place
         self.blockSignals(False)
         self.listed.emit()
         if self.currentData() != before:
@@ -128,7 +140,11 @@ class LayerChoice(QComboBox):
         self.setCurrentIndex(self.findData(key_of(active)))
 
     def _pin(self) -> None:
-        self._pinned = True
+        self._set_pinned(True)
+
+    def _set_pinned(self, on: bool) -> None:
+        self._pinned = on
+        self.pin.setVisible(on and not self._none)
 
 
 def _forget(

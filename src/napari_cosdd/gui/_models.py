@@ -74,6 +74,16 @@ def recent_models() -> list[ModelEntry]:
     return [ModelEntry(p.stem, p) for p in files[:RECENT]]
 
 
+def is_of_image(entry: ModelEntry, image: str) -> bool:
+    """Whether a model was trained on an image of that name, as far as is known.
+
+    A model whose file was not read yet is judged by the name of its file.
+    """
+    if entry.model is not None:
+        return image in entry.model.trained_on.names
+    return entry.name.startswith(f"{plain_name(image)}-")
+
+
 def plain_name(name: str) -> str:
     """Return a layer's name, changed so that every file system accepts it."""
     plain = "".join(c if c.isalnum() or c in "-_." else "-" for c in name)

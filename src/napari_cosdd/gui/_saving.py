@@ -1,10 +1,11 @@
 """Saving the results of a denoising into a folder."""
 
 from collections.abc import Callable, Iterator
+from glob import escape
 from pathlib import Path
 from typing import Any
 
-from qtpy.QtWidgets import QFileDialog, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFileDialog, QInputDialog, QVBoxLayout, QWidget
 
 from napari_cosdd.api import Prediction
 from napari_cosdd.events import Event, Written
@@ -12,6 +13,7 @@ from napari_cosdd.gui._jobs import Job
 from napari_cosdd.gui._models import plain_name
 from napari_cosdd.gui._session import Session
 from napari_cosdd.gui._widgets import Problem, Sentence, button, enable
+from napari_cosdd.methods.outputs import MEAN
 from napari_cosdd.prediction.result_files import FORMATS, result_paths, write_prediction
 
 
@@ -22,6 +24,7 @@ class SaveAll(QWidget):
         super().__init__()
         self.session = session
         self._saving: tuple[Job, Path] | None = None
+        self._saved_of: Any = None  # the denoising whose results were saved
         self.button = button("Save all…", "Write all results to a folder", self._save)
         self.status, self.problem = Sentence(), Problem()
         column = QVBoxLayout(self)
@@ -34,6 +37,9 @@ class SaveAll(QWidget):
         """Enable the button if there is a finished denoising."""
         done = self.session.denoising
         whole = done is not None and done.about.complete and not done.job.active
+        if done is None or done.about is not self._saved_of:
+            self.status.hide()
+            self.problem.show_error(None)
         if self._saving is not None and self._saving[0].active:
             enable(self.button, False, "The results are being saved")
         else:
@@ -44,19 +50,40 @@ class SaveAll(QWidget):
         if done is None or done.about.prediction is None:
             return
         folder = QFileDialog.getExistingDirectory(self, "Folder for the results")
-        if folder:
-            self.save_to(Path(folder), done.about.prediction, done.about.provenance)
+        if not folder:
+            return
+        name = self._free_name(Path(folder), done.about.prediction)
+        if name:
+            prediction, made_by = done.about.prediction, done.about.provenance
+            self.save_to(Path(folder), prediction, made_by, name)
+
+    def _free_name(self, folder: Path, prediction: Prediction) -> str:
+        """Return a name for the files; where it is taken, one that the user gives."""
+        name = plain_name(prediction.source.name)
+        while name and any(folder.glob(f"{escape(name)}-{MEAN.name}.*")):
+            name, given = QInputDialog.getText(
+                self,
+                "Results of this name exist",
+                f"{folder.name} holds results called {name}. Save these as:",
+                text=next_name(folder, name),
+            )
+            name = plain_name(name) if given else ""
+        return name
 
     def save_to(
-        self, folder: Path, prediction: Prediction, made_by: dict[str, Any]
+        self,
+        folder: Path,
+        prediction: Prediction,
+        made_by: dict[str, Any],
+        name: str = "",
     ) -> None:
         """Write all results into a folder, in the background; nothing is replaced."""
+        name = name or plain_name(prediction.source.name)
+        done = self.session.denoising
+        self._saved_of = None if done is None else done.about
 
         def work(stop: Callable[[], bool]) -> Iterator[Event]:
-            name, outputs = (
-                plain_name(prediction.source.name),
-                tuple(prediction.outputs),
-            )
+            outputs = tuple(prediction.outputs)
             paths = result_paths(folder, name, outputs, FORMATS[0], overwrite=False)
             write_prediction(paths, prediction, made_by)
             yield Written(tuple(paths.values()))
@@ -79,3 +106,11 @@ class SaveAll(QWidget):
         elif not job.active:
             self.status.setText(f"Results written to {folder}.")
             self.status.show()
+
+
+def next_name(folder: Path, name: str) -> str:
+    """Return a name for results that the folder does not hold yet."""
+    n = 2
+    while any(folder.glob(f"{escape(name)}-{n}-{MEAN.name}.*")):
+        n += 1
+    return f"{name}-{n}"

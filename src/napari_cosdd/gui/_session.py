@@ -65,7 +65,8 @@ class Session(QObject):
         self.checks: dict[CheckKey, ModelCheck] = {}
         #: Noise model that was calibrated last, for the next training.
         self.noise_model: Path | None = None
-        self.replace_results = True  # as the user chose last
+        # As the user chose last.
+        self.replace_results = self.check_results = True
 
     def add_model(self, entry: ModelEntry) -> None:
         """Put a model first in the list; it replaces one of the same file or name."""

@@ -20,6 +20,15 @@ from qtpy.QtWidgets import (
 from superqt import QCollapsible
 
 from napari_cosdd.gui._jobs import JobError
+from napari_cosdd.gui._wording import in_dock_words
+from napari_cosdd.models.compatibility import Grade
+
+#: Colour of the light beside each grade; Okabe and Ito's, as in the plots.
+LIGHTS: dict[Grade, str] = {
+    "no objection": "#009e73",
+    "use with care": "#e69f00",
+    "do not use": "#d55e00",
+}
 
 
 def choice(*entries: str) -> QComboBox:
@@ -143,6 +152,22 @@ class Heading(QLabel):
         self.setStyleSheet("font-weight: bold; padding-top: 4px;")
 
 
+class Light(Heading):
+    """A coloured dot beside a grade in words; hidden if there is none."""
+
+    def __init__(self) -> None:
+        super().__init__("")
+        self.setTextFormat(Qt.TextFormat.RichText)
+        self.hide()
+
+    def show_grade(self, grade: Grade | None) -> None:
+        """Show a grade; None hides the light."""
+        self.setVisible(grade is not None)
+        if grade is not None:
+            dot = f"<span style='color:{LIGHTS[grade]}'>●</span>"
+            self.setText(f"{dot} {grade.capitalize()}")
+
+
 class Problem(QWidget):
     """An error message with a button "Copy details"; hidden if there is no error."""
 
@@ -164,7 +189,7 @@ class Problem(QWidget):
         self.setVisible(error is not None)
         if error is None:
             return
-        self.text.setText(f"⚠ {error}")
+        self.text.setText(f"⚠ {in_dock_words(str(error))}")
         self._details = error.details if isinstance(error, JobError) else str(error)
 
     def _copy(self) -> None:

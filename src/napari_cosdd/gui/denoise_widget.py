@@ -24,8 +24,9 @@ from napari_cosdd.gui._layers import (
     image_of,
     key_of,
     layer_with,
+    pixels_key,
 )
-from napari_cosdd.gui._models import ModelEntry, filling
+from napari_cosdd.gui._models import ModelEntry, filling, is_of_image
 from napari_cosdd.gui._records import DenoisingRecord
 from napari_cosdd.gui._region import RegionRow
 from napari_cosdd.gui._results import ResultLayers
@@ -33,6 +34,7 @@ from napari_cosdd.gui._saving import SaveAll
 from napari_cosdd.gui._session import session_of
 from napari_cosdd.gui._suffixes import SUFFIX
 from napari_cosdd.gui._widgets import (
+    Light,
     Problem,
     Sentence,
     button,
@@ -46,6 +48,7 @@ from napari_cosdd.gui._widgets import (
     without_wheel,
 )
 from napari_cosdd.images.image import Image
+from napari_cosdd.models.compatibility import Fit, fit_of
 from napari_cosdd.prediction.result_files import made_with
 from napari_cosdd.settings.prediction import PredictionConfig
 
@@ -63,9 +66,13 @@ class DenoiseWidget(Dock):
         self.viewer, self.session = viewer, session_of(viewer)
         self._scored: DenoisingRecord | None = None
         self._told: DenoisingRecord | None = None
+        self._waiting = False  # for the end of a check
+        self._chosen = False  # whether the user chose the model, or another dock
+        self._judged: object = None  # model and pixels that `fit` is about
         defaults = PredictionConfig()
         self.model = choice()
         self.open = button("Open…", "Open a model file", self._open)
+        self.fit, self.fit_reason = Light(), Sentence()
         self.image = LayerChoice(viewer)
         tip = "Shapes or labels that mark what to denoise; the rest stays as it is"
         self.region = RegionRow(viewer, tip)
@@ -102,14 +109,14 @@ class DenoiseWidget(Dock):
             self.session, viewer.theme, self._to_check, self._to_denoise
         )
         self._build()
-        self.image.chosen.connect(partial(self.problem.show_error, None))
-        self.image.chosen.connect(self._refresh)
+        self.image.chosen.connect(self._image_chosen)
         self.replace.toggled.connect(partial(setattr, self.session, "replace_results"))
         self.compare.reference.chosen.connect(self._refresh)
         self.model.currentTextChanged.connect(lambda _text: self._refresh())
+        self.model.activated.connect(lambda _index: setattr(self, "_chosen", True))
         self.session.models_changed.connect(self._list_models)
         self.session.denoising_changed.connect(self._refresh)
-        self.session.checked.connect(self._refresh)
+        self.session.checked.connect(self._checked)
         self.session.denoise_layer.connect(self._take_over)
         listen(self, viewer.events.theme, self._theme_changed)
         self._list_models()
@@ -118,7 +125,9 @@ class DenoiseWidget(Dock):
     def _build(self) -> None:
         for widget in (
             field("Model", self.model, self.open, tip="A trained model"),
-            field("Image", self.image, tip="Noisy image to denoise"),
+            field("Image", self.image, self.image.pin, tip="Noisy image to denoise"),
+            self.fit,
+            self.fit_reason,
             self.region,
             field(
                 "Mean of",
@@ -162,9 +171,15 @@ class DenoiseWidget(Dock):
             return
         self.problem.show_error(None)
         self.session.add_model(entry)
-        self.model.setCurrentText(entry.name)
+        self._choose_model(entry.name)
 
     def _denoise(self) -> None:
+        checking = self.session.checking
+        if checking is not None and checking.job.active:
+            self._waiting = True
+            checking.job.stop()
+            return
+        self._waiting = False
         self.problem.show_error(None)
         layer, entry = self.image.layer, self._entry()
         if layer is None or entry is None:
@@ -210,6 +225,13 @@ class DenoiseWidget(Dock):
         record = DenoisingRecord(image.name, made_by)
         self.session.denoise(Job(f"denoising {image.name}", work), record, results)
 
+    def _checked(self) -> None:
+        """Show the check; start the denoising that waited for its end."""
+        self._refresh()
+        checking = self.session.checking
+        if self._waiting and checking is not None and not checking.job.active:
+            self._denoise()
+
     def _to_check(self) -> Subject | None:
         """Return the model and the layers of a model check."""
         layer, entry = self.image.layer, self._entry()
@@ -237,8 +259,27 @@ class DenoiseWidget(Dock):
             self.open_model(Path(path))
 
     def _take_over(self, key: str, model: str) -> None:
-        self.image.choose(layer_with(self.viewer.layers, key))
-        self.model.setCurrentText(model)
+        """Choose the image and the model of a training."""
+        self._choose_model(model)
+        layer = layer_with(self.viewer.layers, key)
+        self.image.choose(layer)
+        if key and layer is None:
+            gone = "The image of the training was removed. Choose the image to denoise."
+            self.problem.show_error(BadInputError(gone))
+
+    def _choose_model(self, name: str) -> None:
+        self.model.setCurrentText(name)
+        self._chosen = True
+
+    def _image_chosen(self) -> None:
+        """Offer the model that was trained on the image, unless one was chosen."""
+        self.problem.show_error(None)
+        layer = self.image.layer
+        if layer is not None and not self._chosen:
+            ours = [m for m in self.session.models if is_of_image(m, layer.name)]
+            if ours:
+                self.model.setCurrentText(ours[0].name)
+        self._refresh()
 
     # What is shown ------------------------------------------------------------
 
@@ -248,22 +289,35 @@ class DenoiseWidget(Dock):
 
     def _list_models(self) -> None:
         fill(self.model, [m.name for m in self.session.models])
-        self._refresh()
+        self._image_chosen()
+
+    def _show_fit(self) -> None:
+        """Say before the run whether the model is for the image."""
+        layer, entry = self.image.layer, self._entry()
+        key = None if layer is None else (pixels_key(layer), self.model.currentText())
+        if not self.in_front or key == self._judged:
+            return
+        self._judged = key
+        found = None
+        if layer is not None and entry is not None:
+            try:
+                found = fit_of(entry.load(), self._to_denoise())
+            except CosddError as error:
+                found = Fit("do not use", str(error))
+        self.fit.show_grade(None if found is None else found.grade)
+        self.fit_reason.setText("" if found is None else found.reason)
+        self.fit_reason.setVisible(found is not None)
 
     def _refresh(self) -> None:
         layer, entry = self.image.layer, self._entry()
         self.model.setToolTip(str(entry.path or "") if entry is not None else "")
         running = self.session.denoising
         active = running is not None and running.job.active
-        checking = self.session.checking
-        busy = checking is not None and checking.job.active
         why = "A denoising is running" if active else NO_MODEL
         if entry is not None and not active:
             why = "Open an image first"
-        if busy:
-            why = "Wait until the check is done"
         ready = layer is not None and entry is not None
-        enable(self.run, ready and not active and not busy, why)
+        enable(self.run, ready and not active, why)
         enable(self.cancel, active, "Nothing is being denoised")
         flat = layer is None or layer.ndim < 3
         enable(self.plane, not flat, "The image has one plane only")
@@ -275,6 +329,7 @@ class DenoiseWidget(Dock):
         if layer is not None:
             self.compare.show_source(layer)
         self.before_after.refresh()
+        self._show_fit()
         self.trust.refresh()
 
     def _show_record(self, job: Job, record: DenoisingRecord) -> None:
@@ -293,10 +348,22 @@ class DenoiseWidget(Dock):
         if not job.active and record is not self._scored:
             self._scored = record
             self.compare.update_scores()
+            if self.session.check_results and self._is_of_choice(record):
+                self.trust.check()
         if job.error is not None and record is not self._told:
             self._told = record  # once: the error does not concern the next layer
             self.problem.show_error(job.error)
         self.status.setText("\n".join(f"⚠ {w}" for w in record.warnings[-3:]))
+
+    def _is_of_choice(self, record: DenoisingRecord) -> bool:
+        """Whether a record is a whole result of the chosen model and image."""
+        entry, layer = self._entry(), self.image.layer
+        if not record.complete or layer is None or entry is None or entry.model is None:
+            return False
+        if entry.model.spec.grid:  # which no check takes
+            return False
+        same = record.provenance.get("model_hash") == entry.model.fingerprint
+        return same and record.image == layer.name
 
     def _theme_changed(self, event: Any = None) -> None:
         for plot in (self.compare.bars, self.trust.coverage):

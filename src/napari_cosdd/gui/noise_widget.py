@@ -88,7 +88,9 @@ class NoiseWidget(Dock):
 
     def _build(self) -> None:
         self.rows.addWidget(
-            field("Image", self.image, tip="Image whose noise is measured")
+            field(
+                "Image", self.image, self.image.pin, tip="Image whose noise is measured"
+            )
         )
         self.rows.addWidget(
             field(

@@ -81,8 +81,15 @@ class TrainWidget(Dock):
         self._refresh()
 
     def _build(self) -> None:
+        tip = "Noisy images to learn from"
         for widget in (
-            field("Image", self.image, self.browse, tip="Noisy images to learn from"),
+            field(
+                "Image",
+                self.image,
+                self.image.pin,
+                self.browse,
+                tip="Noisy images to learn from",
+            ),
             field(
                 "Axes",
                 self.axes,

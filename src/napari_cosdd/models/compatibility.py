@@ -1,6 +1,6 @@
 """Compatibility of a model with an image, and differences from its training data."""
 
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,8 @@ from napari_cosdd.images.stack import Stack
 from napari_cosdd.methods.capabilities import predicts
 from napari_cosdd.models.trained_model import TrainedModel
 
+#: What to make of a model or of a result.
+Grade = Literal["no objection", "use with care", "do not use"]
 #: Sample of an image: number of planes, boxes along each axis of a plane, side of a box
 #: in pixels, and largest number of pixels kept.
 PLANES, BOXES, SIDE, PIXELS = 8, 4, 256, 1 << 18
@@ -37,6 +39,45 @@ def check_compatible(model: TrainedModel, source: Stack, direct: bool = False) -
             "this model was trained without a direct denoiser; denoise with samples, "
             "or train again with --direct-denoiser"
         )
+
+
+class Fit(NamedTuple):
+    """What speaks for or against a model for an image, before it is used.
+
+    Attributes
+    ----------
+    grade : {"no objection", "use with care", "do not use"}
+        What to make of it, in a word.
+    reason : str
+        Why, in a sentence.
+    """
+
+    grade: Grade
+    reason: str
+
+
+def fit_of(model: TrainedModel, image: Image) -> Fit:
+    """Compare a model with an image that it may denoise; a sample of pixels is read."""
+    spec, names = model.spec, model.trained_on.names
+    source = Stack(image.data, image.axes, spec.ndim, image.name)
+    try:
+        check_compatible(model, source)
+    except BadModelFileError as error:
+        return Fit("do not use", _sentence(str(error)))
+    unlike = unlike_training(model, image)
+    if image.name in names and not unlike:
+        return Fit("no objection", "It was trained on this image.")
+    others = f"{', '.join(names[:2])}{' and others' if len(names) > 2 else ''}"
+    if unlike:
+        return Fit("use with care", _sentence(f"{' and '.join(unlike)} ({others})"))
+    if not names:
+        return Fit("use with care", "It does not say what it was trained on.")
+    reason = f"It was trained on other images ({others}) of like brightness."
+    return Fit("no objection", f"{reason} Camera and settings must be the same.")
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}."
 
 
 def refuse_grids(model: TrainedModel, work: str) -> None:
