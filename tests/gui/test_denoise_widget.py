@@ -10,6 +10,7 @@ from qtpy.QtWidgets import QFileDialog, QInputDialog
 
 from napari_cosdd import api
 from napari_cosdd.datasets.summary import TrainedOn
+from napari_cosdd.gui._channels import ONE_BY_ONE
 from napari_cosdd.gui._compare import _number
 from napari_cosdd.gui._layers import KEY, parts_of
 from napari_cosdd.gui._models import ModelEntry
@@ -407,7 +408,8 @@ def test_the_split_is_noisy_left_and_denoised_right(denoised, viewer, stripes):
     split, mean = viewer.layers["cells · split"], viewer.layers["cells · mean"]
     assert results_shown(viewer) == {"cells · split"}
     np.testing.assert_array_equal(split.data[:, :64], stripes.data[:, :64])
-    np.testing.assert_array_equal(split.data[:, 64:], mean.data[:, 64:])
+    np.testing.assert_array_equal(split.data[:, 65:], mean.data[:, 65:])
+    assert (split.data[:, 64] == mean.contrast_limits[1]).all()  # the line between
     view.at.setValue(0)
     np.testing.assert_array_equal(split.data, mean.data)
     denoised.compare.step(1)
@@ -464,10 +466,29 @@ def test_the_model_of_the_image_is_offered_and_judged_before_the_run(
     dock.image.choose(bright)
     assert "Use with care" in dock.fit.text()
     assert "median" in dock.fit_reason.text()
-    viewer.add_image(np.stack([noisy] * 3), name="rgb", axis_labels=("c", "y", "x"))
-    dock.image.choose(viewer.layers["rgb"])
-    assert "Do not use" in dock.fit.text()
-    assert "channels" in dock.fit_reason.text()
+
+
+def test_a_model_of_one_channel_takes_several_one_by_one_or_one_alone(
+    dock, viewer, session, noisy, wait
+):
+    data = np.stack([noisy, noisy[::-1], noisy[:, ::-1]]).astype(np.float32)
+    layer = viewer.add_image(data, name="three", axis_labels=("c", "y", "x"))
+    dock.image.choose(layer)
+    assert not dock.channels.isHidden()
+    assert dock.channels.choice.currentText() == ONE_BY_ONE
+    dock.run.click()
+    wait(lambda: not session.denoising.job.active)
+    assert session.denoising.job.error is None
+    mean = viewer.layers["three · mean"]
+    assert mean.data.shape == data.shape
+    assert (mean.data != data).mean(axis=(1, 2)).min() > 0.9  # each was denoised
+    dock.channels.choice.setCurrentText("channel 2 alone")
+    dock.run.click()
+    wait(lambda: not session.denoising.job.active)
+    assert mean.data.shape == (1, *data.shape[1:])
+    np.testing.assert_allclose(
+        mean.data_to_world((0, 0, 0)), layer.data_to_world((1, 0, 0))
+    )
 
 
 def test_a_chosen_model_stays_when_the_image_changes(dock, session, model, viewer):

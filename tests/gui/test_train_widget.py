@@ -7,8 +7,11 @@ import tifffile
 from napari_cosdd import api
 from napari_cosdd.devices import available_devices
 from napari_cosdd.errors import BadModelFileError
+from napari_cosdd.gui._channels import ONE_BY_ONE
 from napari_cosdd.gui._models import ModelEntry, recent_models
+from napari_cosdd.gui.denoise_widget import DenoiseWidget
 from napari_cosdd.gui.train_widget import FRESH, TrainWidget
+from napari_cosdd.images.axes import guess_axes, other_axes
 from napari_cosdd.methods.registry import METHODS
 from napari_cosdd.training.saving import resume_path
 
@@ -328,3 +331,53 @@ def test_reset_takes_the_settings_of_the_preset(dock):
 def test_the_device_is_chosen_from_those_that_there_are(dock):
     box = dock.form.training_form._widgets["device"]
     assert list(box.choices) == ["auto", *available_devices()]
+
+
+def test_guessed_axes_are_marked_and_others_are_a_click_away(viewer, shown, noisy):
+    named = viewer.add_image(
+        np.stack([noisy] * 5), name="named", axis_labels=("z", "y", "x")
+    )
+    dock = shown(TrainWidget(viewer))
+    assert dock.axes.text() == "ZYX"
+    assert dock.guess.isHidden()
+    viewer.add_image(np.stack([noisy] * 5), name="plain")
+    dock.image.choose(viewer.layers["plain"])
+    assert dock.axes.text() == "TYX"
+    assert not dock.guess.isHidden()
+    actions = {action.text(): action for action in dock.guess.menu().actions()}
+    assert "ZYX: z" in actions
+    actions["CYX: channels"].trigger()
+    assert dock.axes.text() == "CYX"
+    assert dock.guess.isHidden()
+    assert not dock.channels.isHidden()
+    dock.image.choose(named)
+    assert dock.channels.isHidden()
+
+
+def test_channels_one_by_one_have_the_pretrained_start(
+    viewer, shown, noisy, hurry, session, wait
+):
+    data = np.stack([noisy, noisy[::-1]]).astype(np.float32)
+    viewer.add_image(data, name="two", axis_labels=("c", "y", "x"))
+    dock = shown(TrainWidget(viewer))
+    assert not dock.channels.isHidden()
+    assert dock.images()[0].axes == "CYX"
+    dock.channels.choice.setCurrentText("channel 2 alone")
+    np.testing.assert_array_equal(np.asarray(dock.images()[0].data), data[1:])
+    dock.channels.choice.setCurrentText(ONE_BY_ONE)
+    hurry(dock)
+    dock.train.click()
+    wait(lambda: not session.training.job.active)
+    assert session.training.job.error is None
+    assert session.training.about.result.spec.n_channels == 1
+    denoise = shown(DenoiseWidget(viewer))
+    wait(lambda: denoise.channels.choice.currentText() == ONE_BY_ONE)
+
+
+@pytest.mark.parametrize(
+    ("shape", "axes"),
+    [((9, 5, 2, 64, 64), "TZCYX"), ((9, 2, 5, 64, 64), "TCZYX"), ((4, 8, 8), "TYX")],
+)
+def test_the_shorter_axis_is_the_channel(shape, axes):
+    assert guess_axes(shape) == axes
+    assert axes not in other_axes(axes)

@@ -138,6 +138,8 @@ class BeforeAfter(QWidget):
         shown = after.astype(np.float32)
         line = round(self.at.value() / 1000 * shown.shape[1])
         shown[:, :line] = before[:, :line]
+        if 0 < line < shown.shape[1]:
+            shown[:, line] = parts[MEAN.name].contrast_limits[1]
         existing = parts.get(SPLIT.name)
         if existing is not None:
             existing.data = shown

@@ -1,6 +1,7 @@
 """The frame of our docks: parts that scroll, and a footer that is always in sight."""
 
-from typing import Any
+from itertools import pairwise
+from typing import Any, ClassVar
 
 from qtpy.QtCore import QSize, Qt, QTimer
 from qtpy.QtWidgets import (
@@ -54,7 +55,11 @@ class Dock(QWidget):
     rows, footer : QVBoxLayout
         Layouts of the parts, and of what is always in sight: the buttons that start
         and end the work, and the next step.
+    place : int
+        Place among the tabs of our docks.
     """
+
+    place: ClassVar[int] = 0
 
     def __init__(self) -> None:
         super().__init__()
@@ -119,17 +124,17 @@ class Dock(QWidget):
         if not isinstance(window, QMainWindow):
             return
         area = window.dockWidgetArea(holder)
-        for other in window.findChildren(Dock):
-            beside = other.holder
-            if (
-                beside is not None
-                and beside is not holder
-                and not beside.isFloating()
-                and not beside.isHidden()
-                and window.dockWidgetArea(beside) == area
-                and beside not in window.tabifiedDockWidgets(holder)
-            ):
-                window.tabifyDockWidget(holder, beside)
+        docks = [
+            dock
+            for dock in window.findChildren(Dock)
+            if dock.holder is not None
+            and not dock.holder.isFloating()
+            and not dock.holder.isHidden()
+            and window.dockWidgetArea(dock.holder) == area
+        ]
+        docks.sort(key=lambda dock: dock.place)
+        for first, second in pairwise(docks):
+            window.tabifyDockWidget(first.holder, second.holder)
         holder.raise_()
 
     def keyPressEvent(self, event: Any) -> None:

@@ -29,14 +29,19 @@ def axes_of(layer: ImageLayer) -> str:
 
     napari itself defines only the last two axes, as Y and X.
     """
-    shape = data_of(layer).shape
+    return named_axes(layer) or guess_axes(data_of(layer).shape)
+
+
+def named_axes(layer: ImageLayer) -> str:
+    """Return a letter for each axis, from the layer's labels; "" if they do not say."""
     letters = [letter_of(label) for label in layer.axis_labels]
-    if all(letters) and len(letters) == len(shape):
-        try:
-            return check_axes("".join(letters), shape)
-        except BadInputError:
-            pass  # a label occurs twice, or X is missing: ignore the labels
-    return guess_axes(shape)
+    shape = data_of(layer).shape
+    if not all(letters) or len(letters) != len(shape):
+        return ""
+    try:
+        return check_axes("".join(letters), shape)
+    except BadInputError:
+        return ""  # a label occurs twice, or X is missing
 
 
 def axes_for(layer: ImageLayer, spec: DataSpec, given: str = "") -> str:

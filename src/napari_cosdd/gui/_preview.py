@@ -15,8 +15,8 @@ from napari_cosdd.gui._layers import add_part, data_of, part_name, parts_of, pla
 PART = "training preview"
 #: Pixels between the panels, and the share of the image's height that a strip takes.
 GAP, SHARE = 2, 0.3
-#: Height of the picture in the dock, pixels.
-PICTURE = 152
+#: Largest height of the picture in the dock, pixels.
+PICTURE = 160
 
 
 def strip(preview: Preview, most: int | None = None) -> NDArray[np.float32]:
@@ -98,10 +98,11 @@ class PreviewPicture(QLabel):
 
     def _draw(self) -> None:
         if self._pixmap is not None:
-            self.setPixmap(
-                self._pixmap.scaled(
-                    self.size(),
-                    Qt.AspectRatioMode.KeepAspectRatio,
-                    Qt.TransformationMode.FastTransformation,
-                )
+            made = self._pixmap.scaled(
+                self.width(),
+                PICTURE,
+                Qt.AspectRatioMode.KeepAspectRatio,
+                Qt.TransformationMode.FastTransformation,
             )
+            self.setFixedHeight(made.height())
+            self.setPixmap(made)

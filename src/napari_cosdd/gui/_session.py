@@ -59,6 +59,8 @@ class Session(QObject):
         self.reports: dict[tuple[str, int], NoiseReport] = {}
         #: Axes that the user has given, by the `key_of` the layer.
         self.axes: dict[str, str] = {}
+        #: What the user chose to do with the channels, by the `key_of` the layer.
+        self.channels: dict[str, str] = {}
         self.training: Running[TrainingRecord] | None = None
         self.denoising: Running[DenoisingRecord] | None = None
         self.checking: Running[CheckKey] | None = None

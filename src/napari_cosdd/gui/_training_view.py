@@ -131,7 +131,7 @@ class TrainingView(QWidget):
             self._seen = record.preview
             self.picture.show_preview(record.preview)
             best = next(iter(record.preview.images), "")
-            self.panels.setText(f"A part that is not learned from: noisy · {best}")
+            self.panels.setText(f"Held out: noisy · {best}")
         if state != "running" or time.monotonic() - self._drawn > EVERY:
             self._draw()
 

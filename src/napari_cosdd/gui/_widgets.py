@@ -23,11 +23,11 @@ from napari_cosdd.gui._jobs import JobError
 from napari_cosdd.gui._wording import in_dock_words
 from napari_cosdd.models.compatibility import Grade
 
-#: Colour of the light beside each grade; Okabe and Ito's, as in the plots.
-LIGHTS: dict[Grade, str] = {
-    "no objection": "#009e73",
-    "use with care": "#e69f00",
-    "do not use": "#d55e00",
+#: Sign and colour of each grade; the colours are Okabe and Ito's, as in the plots.
+LIGHTS: dict[Grade, tuple[str, str]] = {
+    "no objection": ("✓", "#009e73"),
+    "use with care": ("!", "#e69f00"),
+    "do not use": ("✕", "#d55e00"),
 }
 
 
@@ -72,7 +72,7 @@ def row(*widgets: QWidget, stretch: int | None = None) -> QWidget:
 def field(label: str, *widgets: QWidget, tip: str = "") -> QWidget:
     """Return widgets in a row after a label; all labels have the same width."""
     text = QLabel(label)
-    text.setFixedWidth(62)
+    text.setFixedWidth(68)
     text.setToolTip(tip)
     for widget in widgets:
         widget.setToolTip(widget.toolTip() or tip)
@@ -153,7 +153,7 @@ class Heading(QLabel):
 
 
 class Light(Heading):
-    """A coloured dot beside a grade in words; hidden if there is none."""
+    """A coloured sign beside a grade in words; hidden if there is none."""
 
     def __init__(self) -> None:
         super().__init__("")
@@ -164,8 +164,10 @@ class Light(Heading):
         """Show a grade; None hides the light."""
         self.setVisible(grade is not None)
         if grade is not None:
-            dot = f"<span style='color:{LIGHTS[grade]}'>●</span>"
-            self.setText(f"{dot} {grade.capitalize()}")
+            sign, color = LIGHTS[grade]
+            self.setText(
+                f"<span style='color:{color}'>{sign} {grade.capitalize()}</span>"
+            )
 
 
 class Problem(QWidget):

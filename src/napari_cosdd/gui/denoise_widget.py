@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari.layers import Image as ImageLayer
 from qtpy.QtWidgets import QCheckBox, QFileDialog, QProgressBar, QSpinBox
 
 from napari_cosdd._formatting import clock
@@ -12,6 +13,7 @@ from napari_cosdd.api import denoising
 from napari_cosdd.errors import BadInputError, CosddError
 from napari_cosdd.events import Event
 from napari_cosdd.gui._before_after import BeforeAfter
+from napari_cosdd.gui._channels import ChannelRow, n_channels
 from napari_cosdd.gui._checks import Subject, TrustView
 from napari_cosdd.gui._compare import CompareView
 from napari_cosdd.gui._dock import Dock
@@ -61,6 +63,8 @@ NO_MODEL = "Train a model first, or open a model file."
 class DenoiseWidget(Dock):
     """Denoises a layer with a model, and compares the solutions."""
 
+    place = 2
+
     def __init__(self, viewer: "napari.viewer.Viewer") -> None:
         super().__init__()
         self.viewer, self.session = viewer, session_of(viewer)
@@ -69,6 +73,7 @@ class DenoiseWidget(Dock):
         self._waiting = False  # for the end of a check
         self._chosen = False  # whether the user chose the model, or another dock
         self._judged: object = None  # model and pixels that `fit` is about
+        self._judged_layer: ImageLayer | None = None
         defaults = PredictionConfig()
         self.model = choice()
         self.open = button("Open…", "Open a model file", self._open)
@@ -76,6 +81,7 @@ class DenoiseWidget(Dock):
         self.image = LayerChoice(viewer)
         tip = "Shapes or labels that mark what to denoise; the rest stays as it is"
         self.region = RegionRow(viewer, tip)
+        self.channels = ChannelRow()
         self.n_samples, self.n_kept = QSpinBox(), QSpinBox()
         for spin in (self.n_samples, self.n_kept):
             spin.setMinimumWidth(60)
@@ -112,6 +118,7 @@ class DenoiseWidget(Dock):
         self.image.chosen.connect(self._image_chosen)
         self.replace.toggled.connect(partial(setattr, self.session, "replace_results"))
         self.compare.reference.chosen.connect(self._refresh)
+        self.channels.changed.connect(self._channels_chosen)
         self.model.currentTextChanged.connect(lambda _text: self._refresh())
         self.model.activated.connect(lambda _index: setattr(self, "_chosen", True))
         self.session.models_changed.connect(self._list_models)
@@ -128,6 +135,7 @@ class DenoiseWidget(Dock):
             field("Image", self.image, self.image.pin, tip="Noisy image to denoise"),
             self.fit,
             self.fit_reason,
+            self.channels,
             self.region,
             field(
                 "Mean of",
@@ -186,7 +194,7 @@ class DenoiseWidget(Dock):
             return
         try:
             model = entry.load()
-            image, offset = self._to_denoise(), None
+            image, offset = self._to_denoise(), self.channels.offset(self._whole())
             region = self.region.mask(layer)
             numbers = {"n_samples": self.n_samples, "n_kept": self.n_kept}
             config = PredictionConfig.from_values(
@@ -199,7 +207,8 @@ class DenoiseWidget(Dock):
         if self.plane.isChecked():
             keep = "CZYX" if model.spec.ndim == 3 else "CYX"
             plane = current_plane(layer, image.axes, self.viewer.dims.point, keep)
-            offset = [s.start or 0 for s in plane]
+            starts = [s.start or 0 for s in plane]
+            offset = [a + b for a, b in zip(starts, offset or [0] * 6, strict=False)]
             image = image.with_data(image.data[plane], image.name)
         name = entry.name if entry.path is None else entry.path.name
         made_by = made_with(name, model, config, filling(model))
@@ -240,6 +249,10 @@ class DenoiseWidget(Dock):
         return Subject(layer, entry, self.compare.reference.layer)
 
     def _to_denoise(self) -> Image:
+        """Return the chosen image, or the channel of it that is taken."""
+        return self.channels.taken(self._whole())
+
+    def _whole(self) -> Image:
         """Return the chosen image with axes as the chosen model needs them."""
         layer, entry = self.image.layer, self._entry()
         if layer is None or entry is None:
@@ -301,6 +314,7 @@ class DenoiseWidget(Dock):
         found = None
         if layer is not None and entry is not None:
             try:
+                self._offer_channels(layer, entry)
                 found = fit_of(entry.load(), self._to_denoise())
             except CosddError as error:
                 found = Fit("do not use", str(error))
@@ -331,6 +345,23 @@ class DenoiseWidget(Dock):
         self.before_after.refresh()
         self._show_fit()
         self.trust.refresh()
+
+    def _offer_channels(self, layer: ImageLayer, entry: ModelEntry) -> None:
+        """Show what a model of one channel can do with several."""
+        image = self._whole()
+        n = n_channels(image.axes, image.data.shape)
+        alone = entry.load().spec.n_channels == 1
+        self.channels.blockSignals(True)
+        self.channels.show_channels(n if alone else 1, together=False)
+        wanted = self.session.channels.get(key_of(layer))
+        if wanted is not None and self._judged_layer is not layer:
+            self.channels.choice.setCurrentText(wanted)
+        self._judged_layer = layer
+        self.channels.blockSignals(False)
+
+    def _channels_chosen(self) -> None:
+        self._judged = None
+        self._refresh()
 
     def _show_record(self, job: Job, record: DenoisingRecord) -> None:
         self.bar.setValue(round(1000 * record.progress))

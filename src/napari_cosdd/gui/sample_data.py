@@ -15,7 +15,7 @@ def nuclei() -> list[LayerData]:
     from napari_cosdd.datasets.samples import nuclei as bundled
 
     data = np.asarray(bundled().data)
-    low, high = np.quantile(data, [0.001, 0.995])
+    low, high = np.quantile(data, [0.001, 0.95])
     shown = {
         "name": "nuclei",
         "contrast_limits": (float(low), float(high)),

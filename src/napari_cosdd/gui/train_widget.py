@@ -1,19 +1,28 @@
 """The Train dock: from a noisy layer or folder to a model."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtWidgets import QFileDialog, QLineEdit
+from qtpy.QtWidgets import QFileDialog, QLineEdit, QMenu, QToolButton
 
 from napari_cosdd import api
 from napari_cosdd.errors import BadInputError, CosddError
 from napari_cosdd.events import Event, Warned
+from napari_cosdd.gui._channels import ChannelRow, n_channels
 from napari_cosdd.gui._dock import Dock
 from napari_cosdd.gui._estimate import EstimateLine, Trial
 from napari_cosdd.gui._jobs import Job
 from napari_cosdd.gui._layer_choice import LayerChoice
-from napari_cosdd.gui._layers import axes_of, data_of, image_of, key_of, layer_with
+from napari_cosdd.gui._layers import (
+    axes_of,
+    data_of,
+    image_of,
+    key_of,
+    layer_with,
+    named_axes,
+)
 from napari_cosdd.gui._models import new_model_path
 from napari_cosdd.gui._needs import NeedsForm
 from napari_cosdd.gui._preview import show_preview
@@ -33,15 +42,20 @@ from napari_cosdd.gui._widgets import (
     listen,
     row,
 )
+from napari_cosdd.images.axes import other_axes
 
 if TYPE_CHECKING:
     import napari
 
+#: Axes in words, for the menu of other axes.
+NAMES = {"S": "series", "T": "time", "C": "channels", "Z": "z"}
 FRESH = "anew"
 
 
 class TrainWidget(Dock):
     """Trains a model on a layer or a folder, and shows the progress."""
+
+    place = 1
 
     def __init__(self, viewer: "napari.viewer.Viewer") -> None:
         super().__init__()
@@ -57,7 +71,11 @@ class TrainWidget(Dock):
         )
         self.axes = QLineEdit()
         self.axes.setMaximumWidth(70)
-        self.shape = Sentence()
+        self.shape, self.guess = Sentence(), QToolButton()
+        self.guess.setText("a guess ▾")
+        self.guess.setToolTip("The image does not name its axes: choose others")
+        self.guess.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        self.channels = ChannelRow()
         self.region = RegionRow(viewer, "Shapes or labels that mark where to learn")
         self.start, self.form = choice(FRESH), RecipeForm()
         self.as_model = Sentence()
@@ -81,7 +99,6 @@ class TrainWidget(Dock):
         self._refresh()
 
     def _build(self) -> None:
-        tip = "Noisy images to learn from"
         for widget in (
             field(
                 "Image",
@@ -94,8 +111,10 @@ class TrainWidget(Dock):
                 "Axes",
                 self.axes,
                 self.shape,
+                self.guess,
                 tip="A letter for each axis: S samples, T time, C channels, Z, Y, X",
             ),
+            self.channels,
             self.region,
             field(
                 "Start", self.start, tip="A new model, or a trained one to start from"
@@ -116,7 +135,8 @@ class TrainWidget(Dock):
         self.image.chosen.connect(self._layer_chosen)
         self.form.changed.connect(self._form_changed)
         self.start.currentTextChanged.connect(self._form_changed)
-        self.axes.textChanged.connect(lambda _text: self._allow_volume())
+        self.axes.textChanged.connect(lambda _text: self._axes_changed())
+        self.channels.changed.connect(self._changed)
         self.axes.editingFinished.connect(self._changed)
         self.session.training_changed.connect(self._refresh)
         self.session.models_changed.connect(self._list_models)
@@ -142,7 +162,8 @@ class TrainWidget(Dock):
         layer = self.image.layer
         if layer is None:
             raise BadInputError("Open an image or choose a folder first.")
-        return [image_of(layer, self.axes.text().strip() or axes_of(layer))]
+        image = image_of(layer, self.axes.text().strip() or axes_of(layer))
+        return [self.channels.taken(image)]
 
     def _report(self) -> api.NoiseReport | None:
         return self.session.report(None if self.folder else self.image.layer)
@@ -173,17 +194,18 @@ class TrainWidget(Dock):
             targets = self.needs.targets(self.axes.text().strip())
             noise_model = self.needs.chosen_noise_model()
             source = "" if folder is not None else key_of(self.image.layer)
-            if images and images[0].axes != axes_of(self.image.layer):
-                self.session.axes[source] = images[0].axes
-            else:
-                self.session.axes.pop(source, None)  # use those of the layer
+            if images:
+                self.session.channels[source] = self.channels.choice.currentText()
+            self.session.axes.pop(source, None)  # use those of the layer
+            if axes and images and axes.upper() != axes_of(self.image.layer):
+                self.session.axes[source] = axes.upper()
             fresh = self.start.currentText() == FRESH
             kind = self.form.preset_name if fresh else "continued"
             path = new_model_path(name, kind)
         except (CosddError, OSError) as error:
             self.problem.show_error(error)
             return
-        form, start = self.form, self._start_from()
+        form, start, taken = self.form, self._start_from(), self.channels.taken
         ndim, filling = form.ndim, form.filling
 
         def work(stop: Callable[[], bool]) -> Iterator[Event]:
@@ -191,7 +213,7 @@ class TrainWidget(Dock):
             job = api.prepare_run(
                 given,
                 recipe,
-                targets=targets(),
+                targets=[taken(target) for target in targets()],
                 assets=api.opened_assets(noise_model),
                 ndim=ndim,
                 fill=filling,
@@ -258,7 +280,7 @@ class TrainWidget(Dock):
         else:
             self.axes.setText("")
             self.shape.setText("no image open")
-        self._allow_volume()
+        self._axes_changed()
         self._show_noise()
         self._refresh()
         self._changed()
@@ -271,6 +293,27 @@ class TrainWidget(Dock):
         """Say of each method whether it suits the noise and what it lacks."""
         found = self._report()
         self.form.show_fit(None if found is None else found.facts, self.needs.missing)
+
+    def _axes_changed(self) -> None:
+        """Offer what the axes allow: others if they are a guess, channels, 3-D."""
+        layer, axes = self.image.layer, self.axes.text().strip().upper()
+        n = 1
+        guessed = False
+        if layer is not None and self.folder is None:
+            shape = data_of(layer).shape
+            n = n_channels(axes, shape)
+            guessed = not named_axes(layer) and axes == axes_of(layer)
+        self.channels.show_channels(n)
+        menu = QMenu(self.guess)
+        for other in other_axes(axes) if guessed else ():
+            menu.addAction(in_words(other), partial(self._take_axes, other))
+        self.guess.setMenu(menu)
+        self.guess.setVisible(bool(menu.actions()))
+        self._allow_volume()
+
+    def _take_axes(self, axes: str) -> None:
+        self.axes.setText(axes)
+        self._changed()
 
     def _allow_volume(self) -> None:
         has_z = self.folder is not None or "Z" in self.axes.text().upper()
@@ -328,10 +371,11 @@ class TrainWidget(Dock):
         done = self._started is not None
         if done or busy or self.folder or self.needs.folder or not self.in_front:
             return None
+        axes = self.axes.text().strip()
         return Trial(
             self._recipe(),
             self.images()[0],
-            self.needs.targets(self.axes.text().strip())(),
+            [self.channels.taken(t) for t in self.needs.targets(axes)()],
             self.form.ndim,
             self._start_from(),
             self.needs.chosen_noise_model(),
@@ -339,3 +383,8 @@ class TrainWidget(Dock):
 
     def _theme_changed(self, event: Any = None) -> None:
         self.view.set_theme(self.viewer.theme)
+
+
+def in_words(axes: str) -> str:
+    """Return axes with what they mean: "ZCYX: z, channels"."""
+    return f"{axes}: {', '.join(NAMES[a] for a in axes if a in NAMES)}"

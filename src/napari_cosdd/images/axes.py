@@ -46,13 +46,33 @@ def check_axes(axes: str, shape: Sequence[int]) -> str:
 
 
 def guess_axes(shape: Sequence[int]) -> str:
-    """Guess the axes of an array from its shape alone."""
+    """Guess the axes of an array from its shape alone.
+
+    Of five axes the shorter one before Y and X is the channel, as ImageJ (TZCYX) and
+    OME (TCZYX) order them.
+    """
     guesses = {1: "X", 2: "YX", 3: "TYX", 4: "TZYX", 5: "TCZYX", 6: "STCZYX"}
     if len(shape) not in guesses:
         raise BadInputError(
             f"expected an image of 1 to 6 axes, got {len(shape)}: {tuple(shape)}"
         )
-    return guesses[len(shape)]
+    guess = guesses[len(shape)]
+    if len(shape) > 4 and shape[-3] < shape[-4]:
+        return guess.replace("CZ", "ZC")
+    return guess
+
+
+#: What the letters of a stack may be instead, by their number.
+OTHERS = {
+    3: ("TYX", "ZYX", "CYX", "SYX"),
+    4: ("TZYX", "TCYX", "ZCYX", "CZYX", "STYX"),
+    5: ("TZCYX", "TCZYX", "STCYX", "STZYX"),
+}
+
+
+def other_axes(axes: str) -> tuple[str, ...]:
+    """Return what the axes of a stack may be instead of a guess."""
+    return tuple(one for one in OTHERS.get(len(axes), ()) if one != axes)
 
 
 #: Names, without an s at their end, that files and layers give to axes.

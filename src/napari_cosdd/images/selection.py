@@ -84,6 +84,20 @@ def channel_of(image: Image, number: int | None) -> Image:
     return replace(image, data=cut, channels=image.channels[number : number + 1])
 
 
+def one_by_one(image: Image) -> Image:
+    """Return an image whose channels count as images of their own.
+
+    Raises
+    ------
+    BadInputError
+        If the image has all axes, so that no letter is free for them.
+    """
+    free = next((letter for letter in "STZ" if letter not in image.axes), None)
+    if free is None:
+        raise BadInputError(f"{image.name} has all axes; choose one of its channels")
+    return replace(image, axes=image.axes.replace("C", free), channels=())
+
+
 def _mask(selected: Selected, size: tuple[int, ...], name: str) -> NDArray[np.bool_]:
     """Return the selection as a mask of the plane."""
     if isinstance(selected, str) and (rectangle := _parsed(selected)):
