@@ -198,7 +198,8 @@ def open_dock(viewer: Any, name: str) -> Any:
         made = next(one for one in widgets if one.display_name == name)
         widget = made.get_callable()(viewer)
         window.add_dock_widget(widget, name=title)
-    holder = widget.holder
+    content = widget.content
+    holder = content.holder
     holder.show()
     holder.raise_()
-    return widget
+    return content
