@@ -9,6 +9,7 @@ from benchmarks.common import SHARED
 from rich.console import Console
 
 from napari_cosdd import api
+from napari_cosdd.datasets.calcium import calcium_movie, with_noise
 
 
 def dry_run(parts, tasks, monkeypatch):
@@ -44,8 +45,8 @@ def test_trainings_are_scored(monkeypatch):
 @pytest.fixture(scope="module")
 def calcium():
     rng = np.random.default_rng(0)
-    masks, traces, clean = movie.calcium_movie(rng, 24, side=96, n_neurons=6)
-    return masks, traces, clean, movie.with_noise(clean, rng)
+    masks, traces, clean = calcium_movie(rng, 24, side=96, n_neurons=6)
+    return masks, traces, clean, with_noise(clean, rng)
 
 
 def test_a_clean_movie_has_its_amplitudes_and_its_brightness(calcium):

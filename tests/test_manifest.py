@@ -74,5 +74,5 @@ def test_samples_are_layers(manifest):
         module, _, name = command.python_name.partition(":")
         for data, keywords, kind in getattr(import_module(module), name)():
             assert kind == "image"
-            assert np.asarray(data).ndim == 2
+            assert np.asarray(data).ndim in (2, 3)
             assert keywords["name"]

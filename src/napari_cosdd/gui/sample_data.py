@@ -40,3 +40,18 @@ def stripes() -> list[LayerData]:
         ),
         (noisy, {"name": "stripes", "contrast_limits": limits}, "image"),
     ]
+
+
+def movie() -> list[LayerData]:
+    """Return a simulated calcium movie of a scanning microscope, and its truth."""
+    from napari_cosdd.datasets.calcium import OFFSET, calcium_movie, with_noise
+
+    rng = np.random.default_rng(0)
+    clean = calcium_movie(rng, 40)[2]
+    noisy = with_noise(clean, rng)
+    limits = tuple(float(level) for level in np.quantile(noisy, [0.01, 0.998]))
+    shown = {"axis_labels": ("t", "y", "x"), "contrast_limits": limits}
+    return [
+        (clean + OFFSET, shown | {"name": "movie · truth", "visible": False}, "image"),
+        (noisy, shown | {"name": "movie"}, "image"),
+    ]
