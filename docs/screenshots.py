@@ -87,7 +87,7 @@ def main(
     shoot(viewer, "trained", folder)
     train.next.click()
     denoise = open_dock(viewer, "Denoise")
-    denoise.n_samples.setValue(30)
+    denoise.samples.n_samples.setValue(30)
     denoise.run.click()
     wait(
         600, lambda: session.denoising is not None and session.denoising.about.complete

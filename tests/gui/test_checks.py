@@ -89,7 +89,7 @@ def test_each_result_is_checked_by_itself_if_wanted(trust, session, wait):
     dock = trust.window()
     trust.always.setChecked(True)
     assert session.check_results
-    dock.n_samples.setValue(4)
+    dock.samples.n_samples.setValue(4)
     dock.run.click()
     wait(lambda: trust.found is not None)
     assert trust.found.grade.capitalize() in trust.light.text()
@@ -109,7 +109,7 @@ def test_the_paragraph_tells_of_this_model_only(checked, session, wait, model):
     dock = checked.window()
     checked.copy.click()
     assert "posterior samples" not in QApplication.clipboard().text()
-    dock.n_samples.setValue(6)
+    dock.samples.n_samples.setValue(6)
     dock.run.click()
     wait(lambda: not session.denoising.job.active)
     checked.copy.click()

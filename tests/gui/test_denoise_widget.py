@@ -6,7 +6,7 @@ import pytest
 import tifffile
 from napari.layers import Image as ImageLayer
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QFileDialog, QInputDialog
+from qtpy.QtWidgets import QFileDialog, QInputDialog, QMessageBox
 
 from napari_cosdd import api
 from napari_cosdd.datasets.summary import TrainedOn
@@ -21,8 +21,8 @@ from napari_cosdd.gui.denoise_widget import DenoiseWidget
 def dock(viewer, session, stripes, model, shown):
     session.add_model(ModelEntry("ours", None, model))
     widget = shown(DenoiseWidget(viewer))
-    widget.n_samples.setValue(6)
-    widget.n_kept.setValue(2)
+    widget.samples.n_samples.setValue(6)
+    widget.samples.n_kept.setValue(2)
     return widget
 
 
@@ -71,8 +71,8 @@ def test_results_line_up_with_their_source(denoised, viewer, stripes, noisy, mod
 
 
 def test_every_setting_can_be_changed(dock, viewer, session, wait, noisy, model):
-    dock.form._widgets["seed"].value = 7
-    dock.form._widgets["margin"].value = "8"
+    dock.samples.form._widgets["seed"].value = 7
+    dock.samples.form._widgets["margin"].value = "8"
     dock.run.click()
     wait(lambda: not session.denoising.job.active)
     expected = api.denoise(noisy.astype(np.float32), model, n_samples=6, seed=7)
@@ -82,11 +82,11 @@ def test_every_setting_can_be_changed(dock, viewer, session, wait, noisy, model)
 
 
 def test_what_the_model_cannot_do_is_said(dock, session, wait):
-    dock.form._widgets["direct"].value = True
+    dock.samples.form._widgets["direct"].value = True
     dock.run.click()
     wait(lambda: not session.denoising.job.active)
     assert "trained without a direct denoiser" in dock.problem.text.text()
-    dock.form._widgets["margin"].value = "wide"
+    dock.samples.form._widgets["margin"].value = "wide"
     dock.run.click()
     assert "margin" in dock.problem.text.text()
 
@@ -94,14 +94,14 @@ def test_what_the_model_cannot_do_is_said(dock, session, wait):
 def test_running_again_replaces_or_adds(denoised, viewer, session, wait):
     limits = viewer.layers["cells · mean"].contrast_limits = (0.0, 5.0)
     before = viewer.layers["cells · mean"]
-    denoised.n_kept.setValue(1)
+    denoised.samples.n_kept.setValue(1)
     denoised.run.click()
     wait(lambda: not session.denoising.job.active)
     names = [layer.name for layer in viewer.layers]
     assert "cells · sample 2" not in names
     assert viewer.layers["cells · mean"] is before
     assert tuple(before.contrast_limits) == limits
-    denoised.replace.setChecked(False)
+    denoised.samples.replace.setChecked(False)
     denoised.run.click()
     wait(lambda: not session.denoising.job.active)
     names = [layer.name for layer in viewer.layers]
@@ -112,7 +112,7 @@ def test_running_again_replaces_or_adds(denoised, viewer, session, wait):
     ]
     shown = {part: layer.name for part, layer in denoised.compare.parts().items()}
     assert shown["mean"] == "cells · mean [1]"  # the newest
-    assert not DenoiseWidget(viewer).replace.isChecked()  # as was chosen last
+    assert not DenoiseWidget(viewer).samples.replace.isChecked()  # as was chosen last
 
 
 def test_results_stay_with_a_source_that_was_renamed(
@@ -127,7 +127,7 @@ def test_results_stay_with_a_source_that_was_renamed(
 
 
 def test_cancel_keeps_what_is_there(dock, session, wait, viewer):
-    dock.n_samples.setValue(10_000)
+    dock.samples.n_samples.setValue(10_000)
     dock.run.click()
     wait(lambda: "cells · mean" in viewer.layers)
     wait(lambda: session.denoising.about.samples > 4)
@@ -154,8 +154,8 @@ def movie(viewer, noisy):
 def test_the_current_plane_only(dock, movie, viewer, session, wait):
     dock.image.choose(viewer.layers["movie"])
     viewer.dims.set_current_step(0, 2)
-    assert dock.plane.isEnabled()
-    dock.plane.setChecked(True)
+    assert dock.samples.plane.isEnabled()
+    dock.samples.plane.setChecked(True)
     dock.run.click()
     wait(lambda: not session.denoising.job.active)
     mean = viewer.layers["movie · mean"]
@@ -335,7 +335,7 @@ def test_a_run_with_fewer_samples_steps_on_without_gaps(
 ):
     denoised.compare.forth.click()
     denoised.compare.forth.click()
-    denoised.n_kept.setValue(1)
+    denoised.samples.n_kept.setValue(1)
     denoised.run.click()
     wait(lambda: not session.denoising.job.active)
     assert denoised.compare.label.text() == "sample 1 of 1"
@@ -351,7 +351,7 @@ def results_shown(viewer):
 def test_what_was_cancelled_is_named_partial_and_shows_no_black(
     dock, session, wait, viewer, stripes
 ):
-    dock.n_samples.setValue(10_000)
+    dock.samples.n_samples.setValue(10_000)
     dock.run.click()
     wait(lambda: "cells · mean" in viewer.layers)
     mean = viewer.layers["cells · mean"]
@@ -360,7 +360,7 @@ def test_what_was_cancelled_is_named_partial_and_shows_no_black(
     wait(lambda: not session.denoising.job.active)
     assert mean.name == "cells · mean (partial)"
     assert (mean.data != 0).mean() > 0.99
-    dock.n_samples.setValue(2)
+    dock.samples.n_samples.setValue(2)
     dock.run.click()
     wait(lambda: not session.denoising.job.active)
     assert mean.name == "cells · mean"
@@ -369,9 +369,9 @@ def test_what_was_cancelled_is_named_partial_and_shows_no_black(
 def test_samples_in_one_layer_are_stepped_through_by_its_slider(
     dock, session, wait, viewer, stripes
 ):
-    dock.n_samples.setValue(4)
-    dock.n_kept.setValue(3)
-    dock.stacked.setChecked(True)
+    dock.samples.n_samples.setValue(4)
+    dock.samples.n_kept.setValue(3)
+    dock.samples.stacked.setChecked(True)
     dock.run.click()
     wait(lambda: not session.denoising.job.active)
     stack = viewer.layers["cells · samples"]
@@ -435,7 +435,7 @@ def test_what_was_removed_is_noisy_minus_denoised(denoised, viewer, stripes):
 
 def test_the_split_follows_the_plane_that_is_shown(dock, movie, viewer, session, wait):
     dock.image.choose(movie)
-    dock.n_samples.setValue(2)
+    dock.samples.n_samples.setValue(2)
     dock.run.click()
     wait(lambda: not session.denoising.job.active)
     view, source = dock.before_after, np.asarray(movie.data)
@@ -460,12 +460,12 @@ def test_the_model_of_the_image_is_offered_and_judged_before_the_run(
     dock = shown(DenoiseWidget(viewer))
     wait(lambda: dock.fit.isVisible())
     assert dock.model.currentText() == "mine"
-    assert "No objection" in dock.fit.text()
-    assert "trained on this image" in dock.fit_reason.text()
+    assert "No objection" in dock.fit.light.text()
+    assert "trained on this image" in dock.fit.reason.text()
     bright = viewer.add_image(noisy + 10_000, name="bright")
     dock.image.choose(bright)
-    assert "Use with care" in dock.fit.text()
-    assert "median" in dock.fit_reason.text()
+    assert "Use with care" in dock.fit.light.text()
+    assert "median" in dock.fit.reason.text()
 
 
 def test_a_model_of_one_channel_takes_several_one_by_one_or_one_alone(
@@ -540,3 +540,88 @@ def test_saving_again_asks_for_another_name(
     monkeypatch.setattr(QInputDialog, "getText", lambda *_, text: (text, False))
     save.button.click()
     assert not save._saving[0].active
+
+
+@pytest.fixture
+def saved(session, model, tmp_path):
+    path = tmp_path / "models" / "first.safetensors"
+    path.parent.mkdir(exist_ok=True)
+    model.save(path)
+    entry = ModelEntry("first", path)
+    session.add_model(entry)
+    return entry
+
+
+def test_a_model_is_renamed_and_deleted_with_its_file(
+    dock, session, saved, monkeypatch
+):
+    dock.model.setCurrentText("first")
+    monkeypatch.setattr(QInputDialog, "getText", lambda *_: ("my camera", True))
+    dock.more.rename()
+    assert saved.name == "my-camera"
+    assert saved.path.name == "my-camera.safetensors"
+    assert saved.path.exists()
+    assert "my-camera" in [dock.model.itemText(i) for i in range(dock.model.count())]
+    dock.model.setCurrentText("my-camera")
+    monkeypatch.setattr(QInputDialog, "getText", lambda *_: ("ours", True))
+    dock.more.rename()
+    assert "a model called ours" in dock.problem.text.text()
+    answers = [QMessageBox.StandardButton.No, QMessageBox.StandardButton.Yes]
+    monkeypatch.setattr(QMessageBox, "question", lambda *_: answers.pop(0))
+    dock.more.delete()
+    assert saved.path.exists()
+    dock.more.delete()
+    assert not saved.path.exists()
+    assert saved not in session.models
+
+
+def test_a_model_is_exported_from_the_window(dock, wait, tmp_path):
+    pytest.importorskip("bioimageio.spec")
+    path = tmp_path / "out.bioimageio.zip"
+    dock.more.export_to(path, dock._entry(), dock._to_denoise())
+    wait(lambda: "exported" in dock.status.text() or dock.problem.isVisible())
+    assert path.exists(), dock.problem.text.text()
+
+
+def test_a_folder_is_denoised_and_what_fails_is_named(
+    dock, session, wait, tmp_path, noisy
+):
+    source, target = tmp_path / "in", tmp_path / "out"
+    source.mkdir()
+    for name in ("a", "b"):
+        tifffile.imwrite(source / f"{name}.tif", noisy.astype(np.float32))
+    (source / "c.tif").write_bytes(b"no image")
+    dock.denoise_folder(source, source)
+    wait(lambda: not session.denoising.job.active)
+    assert "another folder" in dock.problem.text.text()
+    dock.denoise_folder(source, target)
+    wait(lambda: not session.denoising.job.active)
+    assert session.denoising.job.error is None
+    names = {path.name for path in target.iterdir()}
+    assert names == {f"{n}-{p}.tif" for n in "ab" for p in ("mean", "deviation")}
+    assert "2 images written" in dock.bar.format()
+    assert "c.tif" in dock.status.text()
+    assert not any("mean" in layer.name for layer in dock.viewer.layers)
+    dock.denoise_folder(source, target)  # again: nothing is replaced
+    wait(lambda: not session.denoising.job.active)
+    assert "0 images written" in dock.bar.format()
+    assert "done before" in dock.status.text()
+
+
+def test_the_mean_alone_is_saved_in_the_type_of_the_image(
+    viewer, session, noisy, model, shown, wait, tmp_path
+):
+    session.add_model(ModelEntry("ours", None, model))
+    viewer.add_image(np.clip(noisy, 0, 60_000).astype(np.uint16), name="whole")
+    dock = shown(DenoiseWidget(viewer))
+    dock.samples.n_samples.setValue(2)
+    dock.run.click()
+    wait(lambda: not session.denoising.job.active)
+    dock.save.mean_only.setChecked(True)
+    dock.save.same_type.setChecked(True)
+    about = session.denoising.about
+    dock.save.save_to(tmp_path, about.prediction, about.provenance)
+    wait(lambda: not dock.save._saving[0].active)
+    (file,) = tmp_path.glob("*.tif")
+    assert file.name == "whole-mean.tif"
+    assert tifffile.imread(file).dtype == np.uint16

@@ -84,7 +84,7 @@ def test_the_wheel_changes_only_what_was_clicked_into(viewer, stripes, shown, qa
         if isinstance(widget.native, QAbstractSpinBox)
     ]
     assert spins
-    spins.append(denoise.n_samples)
+    spins.append(denoise.samples.n_samples)
     boxes = [train.form.preset, train.form.noise, train.image]
     before = [box.currentIndex() for box in boxes], [spin.value() for spin in spins]
     for widget in (*boxes, *spins):
@@ -93,10 +93,10 @@ def test_the_wheel_changes_only_what_was_clicked_into(viewer, stripes, shown, qa
     after = [box.currentIndex() for box in boxes], [spin.value() for spin in spins]
     assert after == before
     shown(denoise).activateWindow()
-    denoise.n_samples.setFocus()
-    if denoise.n_samples.hasFocus():
-        turn_wheel(denoise.n_samples, qapp)
-        assert denoise.n_samples.value() < before[1][-1]
+    denoise.samples.n_samples.setFocus()
+    if denoise.samples.n_samples.hasFocus():
+        turn_wheel(denoise.samples.n_samples, qapp)
+        assert denoise.samples.n_samples.value() < before[1][-1]
 
 
 def test_what_is_folded_takes_no_tab_stop(viewer, stripes, shown):

@@ -50,8 +50,8 @@ def test_from_the_sample_to_the_solutions(window, wait, hurry):
     assert "stripes · training preview" in [x.name for x in window.layers]
     train.next.click()
     denoise = open_dock(window, "Denoise")
-    denoise.n_samples.setValue(4)
-    denoise.n_kept.setValue(2)
+    denoise.samples.n_samples.setValue(4)
+    denoise.samples.n_kept.setValue(2)
     denoise.run.click()
     wait(lambda: not session.denoising.job.active)
     assert session.denoising.job.error is None

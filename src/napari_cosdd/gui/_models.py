@@ -8,6 +8,7 @@ from typing import Any
 from platformdirs import user_data_path
 
 from napari_cosdd.api import load
+from napari_cosdd.errors import SavingError
 from napari_cosdd.gui._suffixes import SUFFIX
 from napari_cosdd.images.filling import Fill
 from napari_cosdd.training.saving import reserve
@@ -122,3 +123,20 @@ def filling(model: Any) -> Fill:
     """Return which pixels of a layer to fill for a model: missing ones at least."""
     fill: Fill = model.trained_on.fill
     return "missing" if fill == "nothing" else fill
+
+
+def moved(path: Path, name: str) -> Path:
+    """Rename a model file; return its new path.
+
+    Raises
+    ------
+    SavingError
+        If there is such a file already, or the file cannot be renamed.
+    """
+    new = path.with_name(name + path.suffix)
+    if new.exists():
+        raise SavingError(f"{new.name} exists already; choose another name")
+    try:
+        return path.rename(new)
+    except OSError as error:
+        raise SavingError(f"{path.name} cannot be renamed: {error}") from error

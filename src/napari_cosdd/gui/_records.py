@@ -24,6 +24,7 @@ from napari_cosdd.events import (
     TileDone,
     Validated,
     Warned,
+    Written,
 )
 from napari_cosdd.images.files import atomic
 
@@ -174,6 +175,8 @@ class DenoisingRecord:
     complete: bool = False
     warnings: list[str] = field(default_factory=list)
     began: float = field(default_factory=time.monotonic)
+    folder: Path | None = None  # of the results of many images
+    written: int = 0  # images written to it
 
     def take(self, event: Event) -> None:
         """Take in one event."""
@@ -185,6 +188,8 @@ class DenoisingRecord:
             if self.done == 0:  # later tiles tell more surely
                 passed = time.monotonic() - self.began
                 self.remaining = passed * (1 / max(self.progress, 1e-6) - 1)
+        elif isinstance(event, Written):
+            self.written += 1
         elif isinstance(event, TileDone):
             self.done, self.total = event.done, event.total
             self.samples, self.remaining = 0, event.remaining

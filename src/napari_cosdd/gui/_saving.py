@@ -5,14 +5,15 @@ from glob import escape
 from pathlib import Path
 from typing import Any
 
-from qtpy.QtWidgets import QFileDialog, QInputDialog, QVBoxLayout, QWidget
+import numpy as np
+from qtpy.QtWidgets import QCheckBox, QFileDialog, QInputDialog, QVBoxLayout, QWidget
 
 from napari_cosdd.api import Prediction
 from napari_cosdd.events import Event, Written
 from napari_cosdd.gui._jobs import Job
 from napari_cosdd.gui._models import plain_name
 from napari_cosdd.gui._session import Session
-from napari_cosdd.gui._widgets import Problem, Sentence, button, enable
+from napari_cosdd.gui._widgets import Problem, Sentence, button, enable, row
 from napari_cosdd.methods.outputs import MEAN
 from napari_cosdd.prediction.result_files import FORMATS, result_paths, write_prediction
 
@@ -25,11 +26,15 @@ class SaveAll(QWidget):
         self.session = session
         self._saving: tuple[Job, Path] | None = None
         self._saved_of: Any = None  # the denoising whose results were saved
-        self.button = button("Save all…", "Write all results to a folder", self._save)
+        self.button = button("Save…", "Write the results to a folder", self._save)
+        self.mean_only = QCheckBox("mean only")
+        self.same_type = QCheckBox("in the type of the image")
+        self.same_type.setToolTip("Rounded to whole grey levels if these are whole")
         self.status, self.problem = Sentence(), Problem()
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
-        for widget in (self.button, self.status, self.problem):
+        options = row(self.mean_only, self.same_type)
+        for widget in (self.button, options, self.status, self.problem):
             column.addWidget(widget)
         self.status.hide()
 
@@ -79,13 +84,15 @@ class SaveAll(QWidget):
     ) -> None:
         """Write all results into a folder, in the background; nothing is replaced."""
         name = name or plain_name(prediction.source.name)
+        outputs = (MEAN,) if self.mean_only.isChecked() else tuple(prediction.outputs)
+        same = self.same_type.isChecked()
+        dtype = np.dtype(prediction.source.data.dtype) if same else None
         done = self.session.denoising
         self._saved_of = None if done is None else done.about
 
         def work(stop: Callable[[], bool]) -> Iterator[Event]:
-            outputs = tuple(prediction.outputs)
             paths = result_paths(folder, name, outputs, FORMATS[0], overwrite=False)
-            write_prediction(paths, prediction, made_by)
+            write_prediction(paths, prediction, made_by, dtype)
             yield Written(tuple(paths.values()))
 
         self.status.hide()

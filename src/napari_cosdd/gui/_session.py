@@ -8,10 +8,11 @@ from npe2 import PluginManager
 from qtpy.QtCore import QObject, Signal
 
 from napari_cosdd.api import ModelCheck, NoiseReport
+from napari_cosdd.errors import SavingError
 from napari_cosdd.events import Checked, Event, Finished
 from napari_cosdd.gui._jobs import Job
 from napari_cosdd.gui._layers import data_of, pixels_key
-from napari_cosdd.gui._models import PLUGIN, ModelEntry, recent_models
+from napari_cosdd.gui._models import PLUGIN, ModelEntry, moved, recent_models
 from napari_cosdd.gui._records import DenoisingRecord, TrainingRecord
 from napari_cosdd.gui._results import ResultLayers
 from napari_cosdd.training.saving import forget_state, release
@@ -83,6 +84,34 @@ class Session(QObject):
         self.models.insert(0, entry)
         self.models_changed.emit()
 
+    def rename_model(self, entry: ModelEntry, name: str) -> None:
+        """Give a model and its file another name.
+
+        Raises
+        ------
+        SavingError
+            If the name is taken, or the file cannot be renamed.
+        """
+        if any(m.name == name for m in self.models if m is not entry):
+            raise SavingError(f"there is a model called {name}; choose another name")
+        if entry.path is not None:
+            entry.path = moved(entry.path, name)
+        entry.name = name
+        self.models_changed.emit()
+
+    def delete_model(self, entry: ModelEntry) -> None:
+        """Take a model off the list, and delete its file.
+
+        Raises
+        ------
+        OSError
+            If the file cannot be deleted; the model stays.
+        """
+        if entry.path is not None:
+            entry.path.unlink(missing_ok=True)
+        self.models = [m for m in self.models if m is not entry]
+        self.models_changed.emit()
+
     def report(self, layer: Any) -> NoiseReport | None:
         """Return the noise report on the present pixels of a layer, if any."""
         return None if layer is None else self.reports.get(pixels_key(layer))
@@ -131,19 +160,22 @@ class Session(QObject):
         job.start()
         self.training_changed.emit()
 
-    def denoise(self, job: Job, record: DenoisingRecord, results: ResultLayers) -> None:
-        """Run a denoising, and show its results as layers while they are computed."""
+    def denoise(
+        self, job: Job, record: DenoisingRecord, results: ResultLayers | None
+    ) -> None:
+        """Run a denoising, and show its results, if wanted, as layers that fill."""
         self.denoising = Running(job, record)
 
         def take(events: tuple[Event, ...]) -> None:
             for event in events:
                 record.take(event)
-                results.take(event)
+                if results is not None:
+                    results.take(event)
             job.tell_progress(record.progress)
             self.denoising_changed.emit()
 
         def change() -> None:
-            if not job.active:
+            if not job.active and results is not None:
                 results.finish()
             self.denoising_changed.emit()
 

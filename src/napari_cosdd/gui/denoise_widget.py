@@ -1,12 +1,12 @@
 """The Denoise dock: mean, deviation and samples of a layer, and their comparison."""
 
 from collections.abc import Callable, Iterator
-from functools import partial
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image as ImageLayer
-from qtpy.QtWidgets import QCheckBox, QFileDialog, QProgressBar, QSpinBox
+from qtpy.QtWidgets import QFileDialog, QProgressBar
 
 from napari_cosdd._formatting import clock
 from napari_cosdd.api import denoising
@@ -17,7 +17,8 @@ from napari_cosdd.gui._channels import ChannelRow, n_channels
 from napari_cosdd.gui._checks import Subject, TrustView
 from napari_cosdd.gui._compare import CompareView
 from napari_cosdd.gui._dock import Dock
-from napari_cosdd.gui._forms import ConfigForm
+from napari_cosdd.gui._fit import FitView
+from napari_cosdd.gui._folder import denoising_folder
 from napari_cosdd.gui._jobs import Job
 from napari_cosdd.gui._layer_choice import LayerChoice
 from napari_cosdd.gui._layers import (
@@ -28,15 +29,16 @@ from napari_cosdd.gui._layers import (
     layer_with,
     pixels_key,
 )
+from napari_cosdd.gui._model_menu import ModelMenu
 from napari_cosdd.gui._models import ModelEntry, filling, is_of_image
 from napari_cosdd.gui._records import DenoisingRecord
 from napari_cosdd.gui._region import RegionRow
 from napari_cosdd.gui._results import ResultLayers
+from napari_cosdd.gui._samples_form import SamplesForm
 from napari_cosdd.gui._saving import SaveAll
 from napari_cosdd.gui._session import session_of
 from napari_cosdd.gui._suffixes import SUFFIX
 from napari_cosdd.gui._widgets import (
-    Light,
     Problem,
     Sentence,
     button,
@@ -44,15 +46,11 @@ from napari_cosdd.gui._widgets import (
     enable,
     field,
     fill,
-    folded,
     listen,
     row,
-    without_wheel,
 )
 from napari_cosdd.images.image import Image
-from napari_cosdd.models.compatibility import Fit, fit_of
 from napari_cosdd.prediction.result_files import made_with
-from napari_cosdd.settings.prediction import PredictionConfig
 
 if TYPE_CHECKING:
     import napari
@@ -72,34 +70,22 @@ class DenoiseWidget(Dock):
         self._told: DenoisingRecord | None = None
         self._waiting = False  # for the end of a check
         self._chosen = False  # whether the user chose the model, or another dock
-        self._judged: object = None  # model and pixels that `fit` is about
         self._judged_layer: ImageLayer | None = None
-        defaults = PredictionConfig()
         self.model = choice()
         self.open = button("Open…", "Open a model file", self._open)
-        self.fit, self.fit_reason = Light(), Sentence()
+        self.fit = FitView()
+        self.status, self.problem = Sentence(), Problem()
+        self.more = ModelMenu(
+            self.session, self._entry, self._to_denoise, self.problem, self.status
+        )
+        self.folder = button(
+            "Folder…", "Denoise all images of a folder", self._denoise_folder
+        )
         self.image = LayerChoice(viewer)
         tip = "Shapes or labels that mark what to denoise; the rest stays as it is"
         self.region = RegionRow(viewer, tip)
         self.channels = ChannelRow()
-        self.n_samples, self.n_kept = QSpinBox(), QSpinBox()
-        for spin in (self.n_samples, self.n_kept):
-            spin.setMinimumWidth(60)
-            without_wheel(spin)
-        self.n_samples.setRange(2, 10_000)
-        self.n_samples.setValue(defaults.n_samples)
-        self.n_samples.setSuffix(" samples")
-        self.n_kept.setRange(0, 200)
-        self.n_kept.setValue(8)
-        self.n_kept.setSuffix(" samples")
-        self.form = ConfigForm(defaults, leave_out=["n_samples", "n_kept"])
-        self.advanced = folded("Advanced")
-        self.advanced.addWidget(self.form.widget.native)
-        self.plane = QCheckBox("current plane only")
-        self.stacked = QCheckBox("in one layer")
-        self.stacked.setToolTip("One layer with a slider instead of a layer each")
-        self.replace = QCheckBox("replace earlier results")
-        self.replace.setChecked(self.session.replace_results)
+        self.samples = SamplesForm(self.session)
         self.run = button(
             "Denoise", "Draw posterior samples and take their mean", self._denoise
         )
@@ -108,7 +94,6 @@ class DenoiseWidget(Dock):
         self.bar = QProgressBar()
         self.bar.setRange(0, 1000)
         self.bar.setFormat("")
-        self.status, self.problem = Sentence(), Problem()
         self.compare = CompareView(viewer, viewer.theme)
         self.before_after = BeforeAfter(viewer, self.compare)
         self.trust = TrustView(
@@ -116,7 +101,6 @@ class DenoiseWidget(Dock):
         )
         self._build()
         self.image.chosen.connect(self._image_chosen)
-        self.replace.toggled.connect(partial(setattr, self.session, "replace_results"))
         self.compare.reference.chosen.connect(self._refresh)
         self.channels.changed.connect(self._channels_chosen)
         self.model.currentTextChanged.connect(lambda _text: self._refresh())
@@ -131,25 +115,18 @@ class DenoiseWidget(Dock):
 
     def _build(self) -> None:
         for widget in (
-            field("Model", self.model, self.open, tip="A trained model"),
-            field("Image", self.image, self.image.pin, tip="Noisy image to denoise"),
+            field("Model", self.model, self.open, self.more, tip="A trained model"),
+            field(
+                "Image",
+                self.image,
+                self.image.pin,
+                self.folder,
+                tip="Noisy image to denoise",
+            ),
             self.fit,
-            self.fit_reason,
             self.channels,
             self.region,
-            field(
-                "Mean of",
-                self.n_samples,
-                tip="Samples in the MMSE mean; more make it smoother",
-            ),
-            field(
-                "Keep",
-                self.n_kept,
-                self.stacked,
-                tip="Posterior samples that become layers",
-            ),
-            row(self.plane, self.replace),
-            self.advanced,
+            self.samples,
             self.status,
             self.problem,
             self.before_after,
@@ -196,15 +173,12 @@ class DenoiseWidget(Dock):
             model = entry.load()
             image, offset = self._to_denoise(), self.channels.offset(self._whole())
             region = self.region.mask(layer)
-            numbers = {"n_samples": self.n_samples, "n_kept": self.n_kept}
-            config = PredictionConfig.from_values(
-                {k: spin.value() for k, spin in numbers.items()} | self.form.changes()
-            )
+            config = self.samples.config()
         except CosddError as error:
             self.problem.show_error(error)
             return
         self.image.choose(layer)  # no longer follow the active layer
-        if self.plane.isChecked():
+        if self.samples.plane.isChecked():
             keep = "CZYX" if model.spec.ndim == 3 else "CYX"
             plane = current_plane(layer, image.axes, self.viewer.dims.point, keep)
             starts = [s.start or 0 for s in plane]
@@ -217,8 +191,8 @@ class DenoiseWidget(Dock):
             layer,
             offset=offset,
             provenance=made_by,
-            replace=self.replace.isChecked(),
-            stacked=self.stacked.isChecked(),
+            replace=self.samples.replace.isChecked(),
+            stacked=self.samples.stacked.isChecked(),
         )
 
         def work(stop: Callable[[], bool]) -> Iterator[Event]:
@@ -233,6 +207,33 @@ class DenoiseWidget(Dock):
 
         record = DenoisingRecord(image.name, made_by)
         self.session.denoise(Job(f"denoising {image.name}", work), record, results)
+
+    def _denoise_folder(self) -> None:
+        """Ask for the folders of images and of results, and denoise."""
+        ask = QFileDialog.getExistingDirectory
+        source = ask(self, "Folder of noisy images")
+        target = source and ask(self, "Folder for the results", source)
+        if target:
+            self.denoise_folder(Path(source), Path(target))
+
+    def denoise_folder(self, source: Path, target: Path) -> None:
+        """Write mean and deviation of all images of a folder into another one."""
+        self.problem.show_error(None)
+        entry = self._entry()
+        if entry is None:
+            self.problem.show_error(BadInputError(NO_MODEL))
+            return
+        try:
+            config = self.samples.config(n_kept=0)
+        except CosddError as error:
+            self.problem.show_error(error)
+            return
+
+        def work(stop: Callable[[], bool]) -> Iterator[Event]:
+            yield from denoising_folder(source, target, entry, config, stop)
+
+        record = DenoisingRecord(source.name, folder=target)
+        self.session.denoise(Job(f"denoising {source.name}", work), record, None)
 
     def _checked(self) -> None:
         """Show the check; start the denoising that waited for its end."""
@@ -308,19 +309,12 @@ class DenoiseWidget(Dock):
         """Say before the run whether the model is for the image."""
         layer, entry = self.image.layer, self._entry()
         key = None if layer is None else (pixels_key(layer), self.model.currentText())
-        if not self.in_front or key == self._judged:
-            return
-        self._judged = key
-        found = None
-        if layer is not None and entry is not None:
-            try:
+        if layer is None or entry is None:
+            self.fit.hide()
+        elif self.in_front and not self.fit.is_of(key):
+            with suppress(CosddError):  # the fit says it
                 self._offer_channels(layer, entry)
-                found = fit_of(entry.load(), self._to_denoise())
-            except CosddError as error:
-                found = Fit("do not use", str(error))
-        self.fit.show_grade(None if found is None else found.grade)
-        self.fit_reason.setText("" if found is None else found.reason)
-        self.fit_reason.setVisible(found is not None)
+            self.fit.judge(key, entry, self._to_denoise)
 
     def _refresh(self) -> None:
         layer, entry = self.image.layer, self._entry()
@@ -332,9 +326,9 @@ class DenoiseWidget(Dock):
             why = "Open an image first"
         ready = layer is not None and entry is not None
         enable(self.run, ready and not active, why)
+        enable(self.folder, entry is not None and not active, why)
         enable(self.cancel, active, "Nothing is being denoised")
-        flat = layer is None or layer.ndim < 3
-        enable(self.plane, not flat, "The image has one plane only")
+        self.samples.allow_plane(layer is not None and layer.ndim > 2)
         self.save.refresh()
         if running is None:
             self.status.setText(NO_MODEL if entry is None else "")
@@ -360,12 +354,14 @@ class DenoiseWidget(Dock):
         self.channels.blockSignals(False)
 
     def _channels_chosen(self) -> None:
-        self._judged = None
+        self.fit.forget()
         self._refresh()
 
     def _show_record(self, job: Job, record: DenoisingRecord) -> None:
         self.bar.setValue(round(1000 * record.progress))
-        if job.state == "running":
+        if record.folder is not None:
+            self.bar.setFormat(_of_folder(record, job.state))
+        elif job.state == "running":
             left = (
                 "" if record.remaining is None else f" · {clock(record.remaining)} left"
             )
@@ -399,3 +395,13 @@ class DenoiseWidget(Dock):
     def _theme_changed(self, event: Any = None) -> None:
         for plot in (self.compare.bars, self.trust.coverage):
             plot.set_theme(self.viewer.theme)
+
+
+def _of_folder(record: DenoisingRecord, state: str) -> str:
+    """Return how far the denoising of a folder is."""
+    if state == "running":
+        left = "" if record.remaining is None else f" · {clock(record.remaining)} left"
+        return f"image {record.done + 1} of {record.total}{left}"
+    if state == "stopping":
+        return "stopping …"
+    return f"{record.written} images written to {record.folder}"

@@ -5,12 +5,15 @@ from glob import escape
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from napari_cosdd._version import __version__
 from napari_cosdd.errors import BadInputError
 from napari_cosdd.images.files import check_output
 from napari_cosdd.images.filling import Fill
 from napari_cosdd.images.formats.any import write_image
 from napari_cosdd.images.image import Image
+from napari_cosdd.images.normalization import as_type
 from napari_cosdd.methods.outputs import DEVIATION, MEAN, Output
 from napari_cosdd.models.trained_model import TrainedModel
 from napari_cosdd.prediction.in_memory import Prediction
@@ -63,12 +66,27 @@ def write_prediction(
     paths: Mapping[Output, Path],
     prediction: Prediction,
     provenance: Mapping[str, Any],
+    dtype: np.dtype[Any] | None = None,
 ) -> None:
-    """Write the outputs of a prediction."""
+    """Write the outputs of a prediction.
+
+    Parameters
+    ----------
+    paths : mapping of Output to Path
+        Which outputs to write, and where.
+    prediction : Prediction
+        The outputs.
+    provenance : mapping
+        Model and settings, for the metadata.
+    dtype : dtype, optional
+        Type of estimates and samples; None: as they are.
+    """
     source = prediction.source
     for output, path in paths.items():
-        title = title_of(source, output)
-        image = source.with_data(prediction.outputs[output], title)
+        pixels = prediction.outputs[output]
+        if dtype is not None and output.role in ("estimate", "sample"):
+            pixels = as_type(pixels, dtype)
+        image = source.with_data(pixels, title_of(source, output))
         write_image(path, image, provenance_of(source, output, provenance))
 
 
