@@ -8,9 +8,9 @@ from napari_cosdd import api
 from napari_cosdd.devices import available_devices
 from napari_cosdd.errors import BadModelFileError
 from napari_cosdd.gui._channels import ONE_BY_ONE
-from napari_cosdd.gui._models import ModelEntry, recent_models
+from napari_cosdd.gui._models import ModelEntry, recent_models, unfinished_trainings
 from napari_cosdd.gui.denoise_widget import DenoiseWidget
-from napari_cosdd.gui.train_widget import FRESH, TrainWidget
+from napari_cosdd.gui.train_widget import FRESH, GO_ON, TrainWidget
 from napari_cosdd.images.axes import guess_axes, other_axes
 from napari_cosdd.methods.registry import METHODS
 from napari_cosdd.training.saving import resume_path
@@ -381,3 +381,30 @@ def test_channels_one_by_one_have_the_pretrained_start(
 def test_the_shorter_axis_is_the_channel(shape, axes):
     assert guess_axes(shape) == axes
     assert axes not in other_axes(axes)
+
+
+def test_an_interrupted_training_is_offered_and_goes_on(
+    hurry, dock, session, wait, viewer, shown, own_models_folder
+):
+    hurry(dock, max_steps="100000")
+    dock.train.click()
+    job, record = session.training
+    wait(lambda: record.last is not None and record.last.step > 20)
+    job._worker.quit()  # as when napari is closed
+    wait(lambda: not job.active)
+    (left,) = unfinished_trainings()
+    again = shown(TrainWidget(viewer))
+    again.start.setCurrentText(GO_ON.format(left.stem))
+    assert again.form.preset_row.isHidden()
+    assert "where it was interrupted" in again.as_model.text()
+    before = record.last.step
+    again.train.click()
+    job, record = session.training
+    wait(lambda: record.last is not None)
+    assert record.last.step > before > 20
+    assert record.path == left
+    again.stop.click()
+    wait(lambda: not job.active)
+    assert job.error is None
+    assert unfinished_trainings() == []
+    assert left.exists()

@@ -11,7 +11,7 @@ from napari_cosdd.api import load
 from napari_cosdd.errors import SavingError
 from napari_cosdd.gui._suffixes import SUFFIX
 from napari_cosdd.images.filling import Fill
-from napari_cosdd.training.saving import reserve
+from napari_cosdd.training.saving import reserve, resume_path
 
 PLUGIN = "napari-cosdd"
 #: Model files offered from earlier sessions, newest first.
@@ -73,6 +73,17 @@ def recent_models() -> list[ModelEntry]:
         return []
     files = sorted(folder.glob("*" + SUFFIX), key=lambda p: -p.stat().st_mtime)
     return [ModelEntry(p.stem, p) for p in files[:RECENT]]
+
+
+def unfinished_trainings() -> list[Path]:
+    """Return the model files of trainings that were interrupted, newest first.
+
+    Beside each lies a resume state, from which it goes on.
+    """
+    states = models_folder().glob("*" + resume_path(Path(SUFFIX)).name)
+    found = [p for p in states if p.stat().st_size]
+    found.sort(key=lambda p: -p.stat().st_mtime)
+    return [p.with_suffix("") for p in found]
 
 
 def is_of_image(entry: ModelEntry, image: str) -> bool:

@@ -23,7 +23,7 @@ from napari_cosdd.gui._layers import (
     layer_with,
     named_axes,
 )
-from napari_cosdd.gui._models import new_model_path
+from napari_cosdd.gui._models import new_model_path, unfinished_trainings
 from napari_cosdd.gui._needs import NeedsForm
 from napari_cosdd.gui._preview import show_preview
 from napari_cosdd.gui._recipe_form import RecipeForm
@@ -43,13 +43,18 @@ from napari_cosdd.gui._widgets import (
     row,
 )
 from napari_cosdd.images.axes import other_axes
+from napari_cosdd.training.recipe import resumed
 
 if TYPE_CHECKING:
     import napari
 
 #: Axes in words, for the menu of other axes.
 NAMES = {"S": "series", "T": "time", "C": "channels", "Z": "z"}
-FRESH = "anew"
+FRESH, GO_ON = "anew", "go on: {}"
+RESUMED = (
+    "Goes on where it was interrupted, with its own settings. Choose the same image, "
+    "region and Fill."
+)
 
 
 class TrainWidget(Dock):
@@ -172,6 +177,12 @@ class TrainWidget(Dock):
         """Return the recipe of the form, with what the method needs."""
         return self.form.recipe(self._report()).changed(self.needs.settings)
 
+    def _interrupted(self) -> Path | None:
+        """Return the model file of the interrupted training that is chosen, if any."""
+        text = self.start.currentText()
+        found = {GO_ON.format(p.stem): p for p in unfinished_trainings()}
+        return found.get(text)
+
     def _start_from(self) -> Callable[[], Any]:
         """Return a function that returns the model to start from, or None."""
         entries = {m.name: m for m in self.session.models}
@@ -201,7 +212,8 @@ class TrainWidget(Dock):
                 self.session.axes[source] = axes.upper()
             fresh = self.start.currentText() == FRESH
             kind = self.form.preset_name if fresh else "continued"
-            path = new_model_path(name, kind)
+            interrupted = self._interrupted()
+            path = interrupted or new_model_path(name, kind)
         except (CosddError, OSError) as error:
             self.problem.show_error(error)
             return
@@ -210,19 +222,22 @@ class TrainWidget(Dock):
 
         def work(stop: Callable[[], bool]) -> Iterator[Event]:
             given = images if folder is None else api.as_images(folder, axes)
+            settings, first, assets = recipe, start(), api.opened_assets(noise_model)
+            if interrupted is not None:
+                settings, first, assets = resumed(interrupted)
             job = api.prepare_run(
                 given,
-                recipe,
+                settings,
                 targets=[taken(target) for target in targets()],
-                assets=api.opened_assets(noise_model),
+                assets=assets,
                 ndim=ndim,
                 fill=filling,
                 region=region,
-                init_model=start(),
+                init_model=first,
                 stop=stop,
             )
             yield from map(Warned, job.warnings)
-            yield from job.run(output=path, stop=stop)
+            yield from job.run(output=path, resume=interrupted is not None, stop=stop)
 
         record = TrainingRecord(name, source, path=path, expected=self.estimate.seconds)
         self._started = record
@@ -324,7 +339,8 @@ class TrainWidget(Dock):
         model = self.start.currentText()
         self.form.leave_to_model(model != FRESH)
         self.as_model.setVisible(model != FRESH)
-        self.as_model.setText(f"Method, networks and noise axis are those of {model}.")
+        as_model = f"Method, networks and noise axis are those of {model}."
+        self.as_model.setText(as_model if self._interrupted() is None else RESUMED)
         self.needs.show_needs(self.form.needs)
         self._changed()
 
@@ -334,7 +350,10 @@ class TrainWidget(Dock):
         self.estimate.soon()
 
     def _list_models(self) -> None:
-        fill(self.start, [FRESH, *(m.name for m in self.session.models)])
+        going = self.session.training
+        running = going.about.path if going is not None and going.job.active else None
+        left = [GO_ON.format(p.stem) for p in unfinished_trainings() if p != running]
+        fill(self.start, [FRESH, *left, *(m.name for m in self.session.models)])
 
     def _refresh(self) -> None:
         """Show the state of the training."""
@@ -369,6 +388,7 @@ class TrainWidget(Dock):
         training = self.session.training
         busy = training is not None and training.job.active
         done = self._started is not None
+        done = done or self._interrupted() is not None
         if done or busy or self.folder or self.needs.folder or not self.in_front:
             return None
         axes = self.axes.text().strip()
