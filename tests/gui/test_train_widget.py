@@ -9,8 +9,9 @@ from napari_cosdd.devices import available_devices
 from napari_cosdd.errors import BadModelFileError
 from napari_cosdd.gui._channels import ONE_BY_ONE
 from napari_cosdd.gui._models import ModelEntry, recent_models, unfinished_trainings
+from napari_cosdd.gui._start_row import FRESH, GO_ON
 from napari_cosdd.gui.denoise_widget import DenoiseWidget
-from napari_cosdd.gui.train_widget import FRESH, GO_ON, TrainWidget
+from napari_cosdd.gui.train_widget import TrainWidget
 from napari_cosdd.images.axes import guess_axes, other_axes
 from napari_cosdd.methods.registry import METHODS
 from napari_cosdd.training.saving import resume_path
@@ -24,7 +25,7 @@ def dock(viewer, stripes, shown):
 def test_everything_is_filled_in(dock):
     assert dock.image.currentText() == "cells"
     assert dock.axes.text() == "YX"
-    assert dock.shape.text() == "96 × 128"
+    assert dock.axes.shape.text() == "96 × 128"
     assert dock.train.isEnabled()
     assert not dock.stop.isEnabled()
     assert dock.stop.toolTip() == "Nothing is being trained"
@@ -69,7 +70,7 @@ def test_training_fills_curves_preview_and_the_list_of_models(
     assert record.path.parent == own_models_folder
     assert api.load(record.path).history["step"]
     assert session.models[0].model is record.result
-    assert dock.start.itemText(1) == record.path.stem
+    assert dock.start.choice.itemText(1) == record.path.stem
     assert dock.next.isEnabled()
     assert "complete" in dock.view.trend.text()
     for index in range(dock.view.tabs.count()):
@@ -142,7 +143,7 @@ def test_a_wrong_setting_is_told_and_nothing_starts(hurry, dock, session):
     assert session.training is None
     assert "learning_rate" in dock.problem.text.text()
     dock.form.training_form._widgets["learning_rate"].value = "0.01"
-    dock.axes.setText("TYX")
+    dock.axes.letters.setText("TYX")
     dock.train.click()
     assert "name 3 axes, but the image has 2" in dock.problem.text.text()
 
@@ -164,14 +165,14 @@ def test_training_goes_on_from_a_model(hurry, dock, session, wait):
     dock.train.click()
     wait(lambda: not session.training.job.active)
     before = session.training.about
-    dock.start.setCurrentIndex(1)
+    dock.start.choice.setCurrentIndex(1)
     dock.train.click()
     wait(lambda: not session.training.job.active)
     after = session.training.about
     assert session.training.job.error is None
     assert after.path != before.path
     assert after.training.get("nll")[1][0] < before.training.get("nll")[1][0]
-    assert dock.start.itemText(0) == FRESH
+    assert dock.start.choice.itemText(0) == FRESH
 
 
 def test_a_folder_is_trained_on(
@@ -187,7 +188,7 @@ def test_a_folder_is_trained_on(
     )
     dock.browse.click()
     hurry(dock)
-    assert "images in images" in dock.shape.text()
+    assert "images in images" in dock.axes.shape.text()
     dock.train.click()
     wait(lambda: not session.training.job.active)
     result = session.training.about.result
@@ -247,11 +248,11 @@ def test_a_preset_keeps_what_it_decides(dock, session, noisy):
 
 def test_another_preset_leaves_to_the_model_what_it_decides(dock, session, model):
     session.add_model(ModelEntry("ours", None, model))
-    dock.start.setCurrentText("ours")
+    dock.start.choice.setCurrentText("ours")
     assert not dock.form.method_form.widget.native.isEnabled()
     dock.form.preset.setCurrentText("COSDD · small")
     assert not dock.form.method_form.widget.native.isEnabled()
-    dock.start.setCurrentIndex(0)
+    dock.start.choice.setCurrentIndex(0)
     assert dock.form.method_form.widget.native.isEnabled()
 
 
@@ -273,14 +274,14 @@ def test_what_a_model_decides_is_not_shown(hurry, dock, session, wait):
     hurry(dock)
     dock.train.click()
     wait(lambda: not session.training.job.active)
-    dock.start.setCurrentIndex(1)
+    dock.start.choice.setCurrentIndex(1)
     assert dock.form.preset_row.isHidden()
     assert dock.form.noise_row.isHidden()
-    assert session.models[0].name in dock.as_model.text()
-    dock.start.setCurrentIndex(0)
+    assert session.models[0].name in dock.start.sentence.text()
+    dock.start.choice.setCurrentIndex(0)
     assert not dock.form.preset_row.isHidden()
     assert not dock.form.noise_row.isHidden()
-    assert dock.as_model.isHidden()
+    assert dock.start.sentence.isHidden()
 
 
 def test_models_of_one_name_are_told_apart(session, model, tmp_path):
@@ -339,16 +340,16 @@ def test_guessed_axes_are_marked_and_others_are_a_click_away(viewer, shown, nois
     )
     dock = shown(TrainWidget(viewer))
     assert dock.axes.text() == "ZYX"
-    assert dock.guess.isHidden()
+    assert dock.axes.guess.isHidden()
     viewer.add_image(np.stack([noisy] * 5), name="plain")
     dock.image.choose(viewer.layers["plain"])
     assert dock.axes.text() == "TYX"
-    assert not dock.guess.isHidden()
-    actions = {action.text(): action for action in dock.guess.menu().actions()}
+    assert not dock.axes.guess.isHidden()
+    actions = {action.text(): action for action in dock.axes.guess.menu().actions()}
     assert "ZYX: z" in actions
     actions["CYX: channels"].trigger()
     assert dock.axes.text() == "CYX"
-    assert dock.guess.isHidden()
+    assert dock.axes.guess.isHidden()
     assert not dock.channels.isHidden()
     dock.image.choose(named)
     assert dock.channels.isHidden()
@@ -394,9 +395,9 @@ def test_an_interrupted_training_is_offered_and_goes_on(
     wait(lambda: not job.active)
     (left,) = unfinished_trainings()
     again = shown(TrainWidget(viewer))
-    again.start.setCurrentText(GO_ON.format(left.stem))
+    again.start.choice.setCurrentText(GO_ON.format(left.stem))
     assert again.form.preset_row.isHidden()
-    assert "where it was interrupted" in again.as_model.text()
+    assert "where it was interrupted" in again.start.sentence.text()
     before = record.last.step
     again.train.click()
     job, record = session.training

@@ -1,15 +1,15 @@
 """The Train dock: from a noisy layer or folder to a model."""
 
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtWidgets import QFileDialog, QLineEdit, QMenu, QToolButton
+from qtpy.QtWidgets import QFileDialog
 
 from napari_cosdd import api
 from napari_cosdd.errors import BadInputError, CosddError
 from napari_cosdd.events import Event, Warned
+from napari_cosdd.gui._axes_row import AxesRow
 from napari_cosdd.gui._channels import ChannelRow, n_channels
 from napari_cosdd.gui._dock import Dock
 from napari_cosdd.gui._estimate import EstimateLine, Trial
@@ -21,40 +21,28 @@ from napari_cosdd.gui._layers import (
     image_of,
     key_of,
     layer_with,
-    named_axes,
 )
-from napari_cosdd.gui._models import new_model_path, unfinished_trainings
+from napari_cosdd.gui._models import new_model_path
 from napari_cosdd.gui._needs import NeedsForm
 from napari_cosdd.gui._preview import show_preview
 from napari_cosdd.gui._recipe_form import RecipeForm
 from napari_cosdd.gui._records import TrainingRecord
 from napari_cosdd.gui._region import RegionRow
 from napari_cosdd.gui._session import open_dock, session_of
+from napari_cosdd.gui._start_row import StartRow
 from napari_cosdd.gui._training_view import TrainingView
 from napari_cosdd.gui._widgets import (
     Problem,
-    Sentence,
     button,
-    choice,
     enable,
     field,
-    fill,
     listen,
     row,
 )
-from napari_cosdd.images.axes import other_axes
 from napari_cosdd.training.recipe import resumed
 
 if TYPE_CHECKING:
     import napari
-
-#: Axes in words, for the menu of other axes.
-NAMES = {"S": "series", "T": "time", "C": "channels", "Z": "z"}
-FRESH, GO_ON = "anew", "go on: {}"
-RESUMED = (
-    "Goes on where it was interrupted, with its own settings. Choose the same image, "
-    "region and Fill."
-)
 
 
 class TrainWidget(Dock):
@@ -74,17 +62,10 @@ class TrainWidget(Dock):
         self.browse = button(
             "Folder…", "Train on all images of a folder instead", self._browse
         )
-        self.axes = QLineEdit()
-        self.axes.setMaximumWidth(70)
-        self.shape, self.guess = Sentence(), QToolButton()
-        self.guess.setText("a guess ▾")
-        self.guess.setToolTip("The image does not name its axes: choose others")
-        self.guess.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        self.axes = AxesRow()
         self.channels = ChannelRow()
         self.region = RegionRow(viewer, "Shapes or labels that mark where to learn")
-        self.start, self.form = choice(FRESH), RecipeForm()
-        self.as_model = Sentence()
-        self.as_model.hide()
+        self.start, self.form = StartRow(self.session), RecipeForm()
         self.needs = NeedsForm(viewer)
         self.estimate = EstimateLine(self._to_try)
         self.train = button("Train", "Train a model with these settings", self._train)
@@ -112,19 +93,10 @@ class TrainWidget(Dock):
                 self.browse,
                 tip="Noisy images to learn from",
             ),
-            field(
-                "Axes",
-                self.axes,
-                self.shape,
-                self.guess,
-                tip="A letter for each axis: S samples, T time, C channels, Z, Y, X",
-            ),
+            self.axes,
             self.channels,
             self.region,
-            field(
-                "Start", self.start, tip="A new model, or a trained one to start from"
-            ),
-            self.as_model,
+            self.start,
             self.form,
             self.needs,
             self.estimate,
@@ -139,19 +111,17 @@ class TrainWidget(Dock):
     def _connect(self) -> None:
         self.image.chosen.connect(self._layer_chosen)
         self.form.changed.connect(self._form_changed)
-        self.start.currentTextChanged.connect(self._form_changed)
-        self.axes.textChanged.connect(lambda _text: self._axes_changed())
+        self.start.changed.connect(self._form_changed)
+        self.axes.changed.connect(self._axes_changed)
         self.channels.changed.connect(self._changed)
-        self.axes.editingFinished.connect(self._changed)
+        self.axes.edited.connect(self._changed)
         self.session.training_changed.connect(self._refresh)
-        self.session.models_changed.connect(self._list_models)
         self.session.noise_found.connect(self._show_noise)
         self.session.use_noise.connect(self._take_over)
         listen(self, self.viewer.events.theme, self._theme_changed)
         self.needs.changed.connect(self._changed)
         self.needs.changed.connect(self._show_fit)
         self.needs.target.listed.connect(self._show_fit)
-        self._list_models()
         self.needs.show_needs(self.form.needs)
 
     def front_changed(self) -> None:
@@ -167,7 +137,7 @@ class TrainWidget(Dock):
         layer = self.image.layer
         if layer is None:
             raise BadInputError("Open an image or choose a folder first.")
-        image = image_of(layer, self.axes.text().strip() or axes_of(layer))
+        image = image_of(layer, self.axes.text() or axes_of(layer))
         return [self.channels.taken(image)]
 
     def _report(self) -> api.NoiseReport | None:
@@ -177,47 +147,32 @@ class TrainWidget(Dock):
         """Return the recipe of the form, with what the method needs."""
         return self.form.recipe(self._report()).changed(self.needs.settings)
 
-    def _interrupted(self) -> Path | None:
-        """Return the model file of the interrupted training that is chosen, if any."""
-        text = self.start.currentText()
-        found = {GO_ON.format(p.stem): p for p in unfinished_trainings()}
-        return found.get(text)
-
-    def _start_from(self) -> Callable[[], Any]:
-        """Return a function that returns the model to start from, or None."""
-        entries = {m.name: m for m in self.session.models}
-        entry = entries.get(self.start.currentText())
-        if entry is None:
-            return lambda: None
-        return entry.load
-
     # What the user does -------------------------------------------------------
 
     def _train(self) -> None:
         self.problem.show_error(None)
         try:
             recipe = self._recipe()
-            folder, axes = self.folder, self.axes.text().strip() or None
+            folder, axes = self.folder, self.axes.text() or None
             name = folder.name if folder is not None else self.image.currentText()
             images = [] if folder is not None else self.images()
             layer = self.image.layer
             region = self.region.mask(layer) if images and layer else None
-            targets = self.needs.targets(self.axes.text().strip())
+            targets = self.needs.targets(self.axes.text())
             noise_model = self.needs.chosen_noise_model()
             source = "" if folder is not None else key_of(self.image.layer)
             if images:
                 self.session.channels[source] = self.channels.choice.currentText()
             self.session.axes.pop(source, None)  # use those of the layer
-            if axes and images and axes.upper() != axes_of(self.image.layer):
-                self.session.axes[source] = axes.upper()
-            fresh = self.start.currentText() == FRESH
-            kind = self.form.preset_name if fresh else "continued"
-            interrupted = self._interrupted()
+            if axes and images and axes != axes_of(self.image.layer):
+                self.session.axes[source] = axes
+            kind = self.form.preset_name if self.start.is_fresh else "continued"
+            interrupted = self.start.interrupted
             path = interrupted or new_model_path(name, kind)
         except (CosddError, OSError) as error:
             self.problem.show_error(error)
             return
-        form, start, taken = self.form, self._start_from(), self.channels.taken
+        form, start, taken = self.form, self.start.model(), self.channels.taken
         ndim, filling = form.ndim, form.filling
 
         def work(stop: Callable[[], bool]) -> Iterator[Event]:
@@ -285,17 +240,9 @@ class TrainWidget(Dock):
         )
         self.browse.setText("Folder…" if folder is None else "× folder")
         if folder is not None:
-            self.axes.setText("")
-            self.axes.setPlaceholderText("files")
-            self.shape.setText(f"images in {folder.name}")
-        elif layer is not None:
-            axes = axes_of(layer)
-            self.axes.setText(axes)
-            self.shape.setText(" × ".join(map(str, data_of(layer).shape)))
+            self.axes.show_folder(folder)
         else:
-            self.axes.setText("")
-            self.shape.setText("no image open")
-        self._axes_changed()
+            self.axes.show_layer(layer)
         self._show_noise()
         self._refresh()
         self._changed()
@@ -310,37 +257,15 @@ class TrainWidget(Dock):
         self.form.show_fit(None if found is None else found.facts, self.needs.missing)
 
     def _axes_changed(self) -> None:
-        """Offer what the axes allow: others if they are a guess, channels, 3-D."""
-        layer, axes = self.image.layer, self.axes.text().strip().upper()
-        n = 1
-        guessed = False
-        if layer is not None and self.folder is None:
-            shape = data_of(layer).shape
-            n = n_channels(axes, shape)
-            guessed = not named_axes(layer) and axes == axes_of(layer)
-        self.channels.show_channels(n)
-        menu = QMenu(self.guess)
-        for other in other_axes(axes) if guessed else ():
-            menu.addAction(in_words(other), partial(self._take_axes, other))
-        self.guess.setMenu(menu)
-        self.guess.setVisible(bool(menu.actions()))
-        self._allow_volume()
-
-    def _take_axes(self, axes: str) -> None:
-        self.axes.setText(axes)
-        self._changed()
-
-    def _allow_volume(self) -> None:
-        has_z = self.folder is not None or "Z" in self.axes.text().upper()
-        self.form.allow_volume(has_z)
+        """Offer what the axes allow: channels, 3-D."""
+        layer, axes, folder = self.image.layer, self.axes.text(), self.folder
+        shape = () if layer is None else data_of(layer).shape
+        self.channels.show_channels(1 if folder else n_channels(axes, shape))
+        self.form.allow_volume(folder is not None or "Z" in axes)
 
     def _form_changed(self) -> None:
         """Disable networks and noise axis if a model to start from determines them."""
-        model = self.start.currentText()
-        self.form.leave_to_model(model != FRESH)
-        self.as_model.setVisible(model != FRESH)
-        as_model = f"Method, networks and noise axis are those of {model}."
-        self.as_model.setText(as_model if self._interrupted() is None else RESUMED)
+        self.form.leave_to_model(not self.start.is_fresh)
         self.needs.show_needs(self.form.needs)
         self._changed()
 
@@ -348,12 +273,6 @@ class TrainWidget(Dock):
         """Estimate the training of the form, which differs from the last one."""
         self._started = None
         self.estimate.soon()
-
-    def _list_models(self) -> None:
-        going = self.session.training
-        running = going.about.path if going is not None and going.job.active else None
-        left = [GO_ON.format(p.stem) for p in unfinished_trainings() if p != running]
-        fill(self.start, [FRESH, *left, *(m.name for m in self.session.models)])
 
     def _refresh(self) -> None:
         """Show the state of the training."""
@@ -388,23 +307,18 @@ class TrainWidget(Dock):
         training = self.session.training
         busy = training is not None and training.job.active
         done = self._started is not None
-        done = done or self._interrupted() is not None
+        done = done or self.start.interrupted is not None
         if done or busy or self.folder or self.needs.folder or not self.in_front:
             return None
-        axes = self.axes.text().strip()
+        axes = self.axes.text()
         return Trial(
             self._recipe(),
             self.images()[0],
             [self.channels.taken(t) for t in self.needs.targets(axes)()],
             self.form.ndim,
-            self._start_from(),
+            self.start.model(),
             self.needs.chosen_noise_model(),
         )
 
     def _theme_changed(self, event: Any = None) -> None:
         self.view.set_theme(self.viewer.theme)
-
-
-def in_words(axes: str) -> str:
-    """Return axes with what they mean: "ZCYX: z, channels"."""
-    return f"{axes}: {', '.join(NAMES[a] for a in axes if a in NAMES)}"
