@@ -44,12 +44,11 @@ def shoot(viewer: Any, name: str, folder: Path) -> None:
 
 
 def look_closer(viewer: Any) -> None:
-    """Zoom in on some nuclei, as a user would, and brighten the dark parts."""
+    """Zoom in on some nuclei, as a user would."""
     viewer.scene.camera.zoom = 2.6
     viewer.scene.camera.center = (0, 470, 560)
-    layer = viewer.layers["nuclei"]
-    low = float(layer.data.min())
-    layer.contrast_limits = (low, low + 0.35 * (float(layer.data.max()) - low))
+    low, high = np.quantile(viewer.layers["nuclei"].data, [0.001, 0.985])
+    viewer.layers["nuclei"].contrast_limits = (float(low), float(high))
 
 
 def main(
@@ -71,6 +70,7 @@ def main(
     noise = open_dock(viewer, "Noise")
     wait(60, lambda: session.report(viewer.layers["nuclei"]) is not None)
     shoot(viewer, "noise", folder)
+    calibrate(viewer, noise, folder)
     noise.use.click()
     train = open_dock(viewer, "Train")
     wait(30, lambda: "About" in train.estimate.text())
@@ -94,6 +94,11 @@ def main(
     )
     viewer.cursor.position = (470.0, 560.0)
     shoot(viewer, "denoised", folder)
+    denoise.before_after.split.click()
+    shoot(viewer, "split", folder)
+    denoise.before_after.residual.click()
+    shoot(viewer, "removed", folder)
+    denoise.before_after.residual.click()
     denoise.compare.forth.click()
     shoot(viewer, "sample", folder)
     denoise.compare.grid.click()
@@ -107,11 +112,23 @@ def main(
     viewer.close()
 
 
+def calibrate(viewer: Any, noise: Any, folder: Path) -> None:
+    """Show the measurements behind the verdict, then calibrate the camera."""
+    noise.why.expand(animate=False)
+    shoot(viewer, "why", folder)
+    noise.why.collapse(animate=False)
+    noise.camera.expand(animate=False)
+    noise.calibrate.run.click()
+    wait(60, noise.calibrate.density.isVisible)
+    wait(0.5)
+    noise.scroll.verticalScrollBar().setValue(noise.camera.pos().y())
+    shoot(viewer, "calibrate", folder)
+    noise.camera.collapse(animate=False)
+
+
 def check_model(viewer: Any, denoise: Any, folder: Path) -> None:
     """Check the model in the dock, and draw the page of a bad one beside its own."""
-    session = session_of(viewer)
-    denoise.trust.run.click()
-    wait(300, lambda: session.checking is not None and not session.checking.job.active)
+    wait(300, lambda: denoise.trust.found is not None)
     denoise.trust.details.expand(animate=False)
     wait(0.5)
     bar = denoise.scroll.verticalScrollBar()

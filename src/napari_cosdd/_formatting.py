@@ -26,3 +26,8 @@ def clock(seconds: float) -> str:
 def memory(n_bytes: float) -> str:
     """Say an amount of memory in GB."""
     return f"{n_bytes / 2**30:.1f} GB"
+
+
+def grey_level(value: float) -> str:
+    """Return a grey level as people say it: whole from 100 on, else three digits."""
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"

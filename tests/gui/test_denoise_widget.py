@@ -9,9 +9,9 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QFileDialog, QInputDialog, QMessageBox
 
 from napari_cosdd import api
+from napari_cosdd._formatting import grey_level
 from napari_cosdd.datasets.summary import TrainedOn
 from napari_cosdd.gui._channels import ONE_BY_ONE
-from napari_cosdd.gui._compare import _number
 from napari_cosdd.gui._layers import KEY, parts_of
 from napari_cosdd.gui._models import ModelEntry
 from napari_cosdd.gui.denoise_widget import DenoiseWidget
@@ -281,8 +281,8 @@ def test_the_probe_reads_mean_and_deviation(denoised, viewer, stripes):
     viewer.cursor.position = tuple(stripes.data_to_world((30, 40)))
     mean = viewer.layers["cells · mean"].data[30, 40]
     deviation = viewer.layers["cells · deviation"].data[30, 40]
-    assert _number(mean) in denoised.compare.probe.text()
-    assert f"± {_number(deviation)}" in denoised.compare.probe.text()
+    assert grey_level(mean) in denoised.compare.probe.text()
+    assert f"± {grey_level(deviation)}" in denoised.compare.probe.text()
     assert denoised.compare.bars.isVisible()
     viewer.add_image(np.ones((64, 64), np.float32), name="other")
     denoised.image.choose(viewer.layers["other"])

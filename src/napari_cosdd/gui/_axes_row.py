@@ -32,6 +32,7 @@ class AxesRow(QWidget):
         self.shape, self.guess = Sentence(), QToolButton()
         self.guess.setText("a guess ▾")
         self.guess.setToolTip("The image does not name its axes: choose others")
+        self.guess.setStyleSheet("QToolButton::menu-indicator { image: none; }")
         self.guess.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)

@@ -136,7 +136,8 @@ class BeforeAfter(QWidget):
         if before.shape != after.shape:
             return
         shown = after.astype(np.float32)
-        line = round(self.at.value() / 1000 * shown.shape[1])
+        left, right = _seen(parts[MEAN.name], shown.shape[1])
+        line = left + round(self.at.value() / 1000 * (right - left))
         shown[:, :line] = before[:, :line]
         if 0 < line < shown.shape[1]:
             shown[:, line] = parts[MEAN.name].contrast_limits[1]
@@ -198,6 +199,13 @@ class BeforeAfter(QWidget):
         for part, layer in self.compare.parts().items():
             if role_of(layer) is not None:
                 layer.visible = part == RESIDUAL.name
+
+
+def _seen(layer: ImageLayer, width: int) -> tuple[int, int]:
+    """Return the first and the last column that the canvas shows; all if unknown."""
+    (left, right) = (int(x) for x in layer.corner_pixels[:, -1])
+    left, right = max(0, left), min(width, right + 1)
+    return (left, right) if right - left > 1 else (0, width)
 
 
 def _plane(layer: ImageLayer, pixels: Any, point: Any) -> NDArray[Any]:

@@ -8,6 +8,7 @@ from napari.layers import Image as ImageLayer
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_cosdd import api
+from napari_cosdd._formatting import grey_level
 from napari_cosdd.errors import BadInputError, CosddError
 from napari_cosdd.events import Calibrated, Event
 from napari_cosdd.gui._jobs import Job
@@ -177,8 +178,9 @@ class CalibrateView(QWidget):
         curves = curves_of(found.model)
         low, high = found.model.signal_range
         self.sentence.setText(
-            f"Noise model ({found.model.title}) for signals from {low:.4g} to "
-            f"{high:.4g} grey levels. The Train dock uses it where a method takes one."
+            f"Noise model ({found.model.title}) for signals from {grey_level(low)} to "
+            f"{grey_level(high)} grey levels. The Train dock uses it where a method "
+            "takes one."
         )
         self.variance.show_variance(found.measured.signal, found.measured.variance)
         self.variance.show_fit(curves.signal, curves.variance)

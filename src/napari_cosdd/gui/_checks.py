@@ -21,13 +21,13 @@ from napari_cosdd.gui._models import ModelEntry, filling
 from napari_cosdd.gui._plots import CoveragePlot
 from napari_cosdd.gui._session import CheckKey, Session
 from napari_cosdd.gui._widgets import (
+    Folded,
     Heading,
     Light,
     Problem,
     Sentence,
     button,
     enable,
-    folded,
     named,
     row,
 )
@@ -99,7 +99,7 @@ class TrustView(QWidget):
         )
         self.light, self.verdict, self.problem = Light(), Sentence(), Problem()
         self.against_truth, self.coverage = Sentence(), CoveragePlot(theme)
-        self.details, self.list = folded("All checks"), Sentence()
+        self.details, self.list = Folded("All checks"), Sentence()
         self.details.addWidget(self.list)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)

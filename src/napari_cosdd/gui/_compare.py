@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from qtpy.QtCore import QEvent, Qt, QTimer, Signal
 from qtpy.QtWidgets import QLabel, QPushButton, QVBoxLayout, QWidget
 
+from napari_cosdd._formatting import grey_level
 from napari_cosdd.errors import CosddError
 from napari_cosdd.gui._layer_choice import LayerChoice
 from napari_cosdd.gui._layers import (
@@ -262,10 +263,10 @@ class CompareView(QWidget):
         inside = all(0 <= i < n for i, n in zip(index, mean.data.shape, strict=True))
         if not inside:
             return
-        text = f"At the cursor: {_number(mean.data[index])}"
+        text = f"At the cursor: {grey_level(mean.data[index])}"
         for layer in parts.values():
             if role_of(layer) == "spread" and layer.data.shape == mean.data.shape:
-                text += f" ± {_number(layer.data[index])} grey levels"
+                text += f" ± {grey_level(layer.data[index])} grey levels"
         self.probe.setText(text)
         shape = mean.data.shape
         values = [float(s[index]) for s in self.samples() if s.shape == shape]
@@ -299,8 +300,3 @@ class CompareView(QWidget):
             layer, "S" * (data.ndim - 2) + "YX", self.viewer.dims.point
         )
         return np.asarray(data[plane]).reshape(data.shape[-2:])
-
-
-def _number(value: float) -> str:
-    """Format a grey level: whole from 100 on, else with three digits."""
-    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"

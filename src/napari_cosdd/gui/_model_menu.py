@@ -55,7 +55,8 @@ class ModelMenu(QToolButton):
         self.session, self._chosen, self._image = session, chosen, image
         self.problem, self.status = problem, status
         self._job: Job | None = None
-        self.setText("▾")
+        self.setText("⋯")
+        self.setStyleSheet("QToolButton::menu-indicator { image: none; }")
         self.setToolTip("Find, rename, delete or export this model")
         self.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         menu = QMenu(self)

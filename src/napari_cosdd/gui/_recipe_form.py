@@ -11,13 +11,13 @@ from napari_cosdd import api
 from napari_cosdd.gui._dock import Scroll
 from napari_cosdd.gui._forms import ConfigForm
 from napari_cosdd.gui._widgets import (
+    Folded,
     Heading,
     button,
     choice,
     enable,
     field,
     fill,
-    folded,
 )
 from napari_cosdd.images.filling import Fill
 from napari_cosdd.methods.registry import DEFAULT, all_methods, get_method
@@ -90,7 +90,7 @@ class RecipeForm(QWidget):
         self.long = choice(*HOW_LONG)
         self.volume = QCheckBox("3-D: learn from whole z-stacks")
         self.filled = choice(*FILLED)
-        self.advanced, self.settings = folded("Advanced"), Scroll()
+        self.advanced, self.settings = Folded("Advanced"), Scroll()
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(6)

@@ -32,7 +32,7 @@ from napari_cosdd.images.files import atomic
 POINTS = 4000
 #: Validations from which a trend is told, and share of the last ones in which the best
 #: one means progress.
-TOLD_FROM, LATELY = 5, 0.25
+TOLD_FROM, LATELY = 4, 0.25
 #: Share of the range of the validation curve above its best value from which the
 #: network learns the training crops by heart.
 RISEN = 0.1

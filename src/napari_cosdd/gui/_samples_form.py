@@ -7,7 +7,7 @@ from qtpy.QtWidgets import QCheckBox, QSpinBox, QVBoxLayout, QWidget
 
 from napari_cosdd.gui._forms import ConfigForm
 from napari_cosdd.gui._session import Session
-from napari_cosdd.gui._widgets import enable, field, folded, row, without_wheel
+from napari_cosdd.gui._widgets import Folded, enable, field, row, without_wheel
 from napari_cosdd.settings.prediction import PredictionConfig
 
 #: Samples that become layers unless the user changes it.
@@ -29,7 +29,7 @@ class SamplesForm(QWidget):
         self.replace.setChecked(session.replace_results)
         self.replace.toggled.connect(partial(setattr, session, "replace_results"))
         self.form = ConfigForm(defaults, leave_out=["n_samples", "n_kept"])
-        self.advanced = folded("Advanced")
+        self.advanced = Folded("Advanced")
         self.advanced.addWidget(self.form.widget.native)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)

@@ -23,6 +23,8 @@ from napari_cosdd.gui._jobs import JobError
 from napari_cosdd.gui._wording import in_dock_words
 from napari_cosdd.models.compatibility import Grade
 
+#: Qt's largest height of a widget.
+QWIDGETSIZE_MAX = (1 << 24) - 1
 #: Sign and colour of each grade; the colours are Okabe and Ito's, as in the plots.
 LIGHTS: dict[Grade, tuple[str, str]] = {
     "no objection": ("✓", "#009e73"),
@@ -95,19 +97,36 @@ def button(
     return made
 
 
-def folded(title: str) -> QCollapsible:
-    """Return a collapsed part, which opens when its title is clicked.
+class Folded(QCollapsible):
+    """A part that opens when its title is clicked; it is as high as its content.
 
-    What is collapsed is hidden, so that the Tab key does not stop there.
+    What is folded is hidden, so that the Tab key does not stop there.
     """
-    made = QCollapsible(f"▸ {title}", expandedIcon=QIcon(), collapsedIcon=QIcon())
-    made.toggleButton().setStyleSheet(
-        "text-align: left; border: none; background: transparent; padding: 3px 0;"
-    )
-    made.content().hide()
-    made.toggled.connect(made.content().setVisible)
-    made.toggled.connect(lambda on: made.setText(f"{'▾' if on else '▸'} {title}"))
-    return made
+
+    def __init__(self, title: str) -> None:
+        super().__init__(f"▸ {title}", expandedIcon=QIcon(), collapsedIcon=QIcon())
+        self._title = title
+        self.toggleButton().setStyleSheet(
+            "text-align: left; border: none; background: transparent; padding: 3px 0;"
+        )
+        self.content().hide()
+
+    def addWidget(self, widget: QWidget) -> None:
+        """Add a widget below the others."""
+        self.content().layout().addWidget(widget)
+
+    def expand(self, animate: bool = False) -> None:
+        """Show the content, at once and as high as it is, now and later."""
+        super().expand(animate=False)
+        self.setText(f"▾ {self._title}")
+        self.content().setMaximumHeight(QWIDGETSIZE_MAX)
+        self.content().show()
+
+    def collapse(self, animate: bool = False) -> None:
+        """Hide the content."""
+        super().collapse(animate=False)
+        self.setText(f"▸ {self._title}")
+        self.content().hide()
 
 
 def enable(widget: QWidget, on: bool, why_not: str = "") -> None:

@@ -27,6 +27,7 @@ from napari_cosdd.gui._overlay import hide_bar, show_bar
 from napari_cosdd.gui._plots import CorrelationMap, ProfilePlot, VariancePlot
 from napari_cosdd.gui._session import open_dock, session_of
 from napari_cosdd.gui._widgets import (
+    Folded,
     Heading,
     Problem,
     Sentence,
@@ -34,7 +35,6 @@ from napari_cosdd.gui._widgets import (
     choice,
     enable,
     field,
-    folded,
     listen,
     row,
 )
@@ -66,7 +66,7 @@ class NoiseWidget(Dock):
         self.headline, self.sentence = Heading(""), Sentence(NOTHING)
         self.headline.setWordWrap(True)
         self.reasons, self.problem = Sentence(), Problem()
-        self.why = folded("Why?")
+        self.why = Folded("Why?")
         self.bar = QCheckBox("bar over the image")
         self.bar.setChecked(True)
         self.bar.setToolTip(
@@ -112,7 +112,7 @@ class NoiseWidget(Dock):
             self.variance,
         ):
             self.why.addWidget(widget)
-        self.camera = folded("Calibrate the camera")
+        self.camera = Folded("Calibrate the camera")
         self.camera.addWidget(self.calibrate)
         self.rows.addWidget(self.camera)
         self.rows.addStretch(1)

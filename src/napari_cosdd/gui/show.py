@@ -23,7 +23,7 @@ def show_prediction(prediction: Prediction, made_by: dict[str, Any]) -> None:
     """Open napari with noisy, mean, deviation and samples as layers."""
     import napari
 
-    from napari_cosdd.events import Allocated
+    from napari_cosdd.events import Allocated, Denoised
     from napari_cosdd.gui._results import ResultLayers
 
     source = prediction.source
@@ -35,5 +35,6 @@ def show_prediction(prediction: Prediction, made_by: dict[str, Any]) -> None:
     )
     results = ResultLayers(viewer, layer, provenance=made_by)
     results.take(Allocated(prediction))
+    results.take(Denoised(prediction))
     results.finish()
     napari.run()
