@@ -121,7 +121,10 @@ class TrainingView(QWidget):
         curves = (*record.started.curves, RATE) if record.started else self._curves
         if curves != self._curves:
             self._show_tabs(curves)
-        self.setVisible(True)
+        # Of a training that ends before it starts only its error is shown.
+        self.setVisible(
+            state in ("running", "paused", "stopping") or record.last is not None
+        )
         self.bar.setValue(round(1000 * record.progress))
         self.bar.setFormat(_progress_text(record, state))
         self.trend.setText(_trend(record, state))
