@@ -6,7 +6,7 @@ from typing import Any
 from weakref import WeakMethod
 
 from qtpy.QtCore import QEvent, QObject, Qt
-from qtpy.QtGui import QIcon
+from qtpy.QtGui import QIcon, QPixmap
 from qtpy.QtWidgets import (
     QApplication,
     QComboBox,
@@ -104,7 +104,10 @@ class Folded(QCollapsible):
     """
 
     def __init__(self, title: str) -> None:
-        super().__init__(f"▸ {title}", expandedIcon=QIcon(), collapsedIcon=QIcon())
+        pixmap = QPixmap(1, 1)
+        pixmap.fill(Qt.GlobalColor.transparent)
+        nothing = QIcon(pixmap)  # the title has a sign; PySide takes QIcon() for False
+        super().__init__(f"▸ {title}", expandedIcon=nothing, collapsedIcon=nothing)
         self._title = title
         self.toggleButton().setStyleSheet(
             "text-align: left; border: none; background: transparent; padding: 3px 0;"

@@ -116,14 +116,14 @@ class LadderConfig(MethodConfig):
         """Return the weight of each level's KL, lowest level first.
 
         All weights rise to 1 during the warm-up. The top level starts lowest, at
-        `kl_start`, so that it carries signal early. The bottom level starts at 1: it
-        alone is fine enough to carry pixel noise, which it would have to unlearn
+        `kl_start`, so that it carries signal early. The bottom level, also if it is the
+        only one, starts at 1: it alone is fine enough to carry pixel noise, which it would have to unlearn
         (measured in docs/measurements.md).
         """
         rise = min(1.0, step / self.kl_warmup_steps) if self.kl_warmup_steps else 1
         top = self.n_levels - 1
         starts = [
-            self.kl_start ** (level / top if top else 1)
+            self.kl_start ** (level / top if top else 0)
             for level in range(self.n_levels)
         ]
         return tuple(start + (1 - start) * rise for start in starts)
