@@ -18,6 +18,7 @@ from napari_cosdd.gui._layers import (
     role_of,
     with_sample_axis,
 )
+from napari_cosdd.gui._preview import PART as PREVIEW
 from napari_cosdd.methods.outputs import MEAN, Output
 
 #: All kept samples in one layer, which has an axis more than the others.
@@ -96,6 +97,8 @@ class ResultLayers:
             for part, layer in earlier.items():
                 if part not in names and role_of(layer) is not None:
                     self.viewer.layers.remove(layer)
+        if PREVIEW in earlier:
+            earlier[PREVIEW].visible = False  # the results show more
         active = self.viewer.layers.selection.active
         below = [self.source, *({} if self.replace else earlier).values()]
         for output, data in reversed(list(made.items())):

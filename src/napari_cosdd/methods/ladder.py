@@ -116,9 +116,9 @@ class LadderConfig(MethodConfig):
         """Return the weight of each level's KL, lowest level first.
 
         All weights rise to 1 during the warm-up. The top level starts lowest, at
-        `kl_start`, so that it carries signal early. The bottom level, also if it is the
-        only one, starts at 1: it alone is fine enough to carry pixel noise, which it would have to unlearn
-        (measured in docs/measurements.md).
+        `kl_start`, so that it carries signal early. The bottom level, or an only one,
+        starts at 1: it alone is fine enough to carry pixel noise, which it would have
+        to unlearn (measured in docs/measurements.md).
         """
         rise = min(1.0, step / self.kl_warmup_steps) if self.kl_warmup_steps else 1
         top = self.n_levels - 1
