@@ -141,6 +141,7 @@ def calibrate(
     axes: str | None = None,
     seed: int = 0,
     output: Path | str | None = None,
+    repeats: bool = True,
 ) -> NoiseModel:
     """Measure a noise model p(x | s) of a camera.
 
@@ -164,6 +165,9 @@ def calibrate(
         Source of randomness.
     output : path, optional
         Noise model file to write, ends in .safetensors.
+    repeats : bool
+        Whether the planes of a series show one static scene; False: each plane is
+        measured alone, for "poisson_gauss" and "autoregressive".
 
     Returns
     -------
@@ -182,6 +186,7 @@ def calibrate(
         axes=axes,
         seed=seed,
         output=output,
+        repeats=repeats,
     ).model
 
 
@@ -194,6 +199,7 @@ def calibration(
     axes: str | None = None,
     seed: int = 0,
     output: Path | str | None = None,
+    repeats: bool = True,
 ) -> Calibration:
     """Measure a noise model, and return it with the variance that it should have.
 
@@ -207,7 +213,7 @@ def calibration(
         noisy = one_image(opened)
         result = denoise(noisy, model, fill="missing")
         truth = replace(noisy, data=result.mean)
-    found = measure(opened, truth, kind, seed)
+    found = measure(opened, truth, kind, seed, repeats=repeats)
     if output is not None:
         names = [image.name for image in opened][:100]
         save_noise_model(found.model, Path(output), {"images": names})

@@ -11,9 +11,11 @@ from qtpy.QtWidgets import QFileDialog, QInputDialog, QMessageBox
 from napari_cosdd import api
 from napari_cosdd._formatting import grey_level
 from napari_cosdd.datasets.summary import TrainedOn
+from napari_cosdd.gui._before_after import RESIDUAL
 from napari_cosdd.gui._channels import ONE_BY_ONE
 from napari_cosdd.gui._layers import KEY, parts_of
 from napari_cosdd.gui._models import ModelEntry
+from napari_cosdd.gui._signed import show_signed
 from napari_cosdd.gui.denoise_widget import DenoiseWidget
 
 
@@ -625,3 +627,53 @@ def test_the_mean_alone_is_saved_in_the_type_of_the_image(
     (file,) = tmp_path.glob("*.tif")
     assert file.name == "whole-mean.tif"
     assert tifffile.imread(file).dtype == np.uint16
+
+
+def test_a_plane_that_was_not_denoised_is_not_compared(
+    dock, movie, viewer, session, wait
+):
+    truth = viewer.add_image(
+        np.asarray(movie.data),
+        name="truth",
+        **{"scale": movie.scale, "translate": movie.translate},
+    )
+    dock.image.choose(movie)
+    dock.compare.reference.choose(truth)
+    viewer.dims.set_current_step(0, 2)
+    dock.samples.plane.setChecked(True)
+    dock.samples.n_samples.setValue(2)
+    dock.run.click()
+    wait(lambda: not session.denoising.job.active)
+    assert "mean" in dock.compare.scores.text()
+    view = dock.before_after
+    view.residual.setChecked(True)
+    residual = next(x for x in viewer.layers if x.name.endswith("residual"))
+    np.testing.assert_allclose(
+        residual.data[0],
+        np.asarray(movie.data[2]) - viewer.layers["movie · mean"].data[0],
+    )
+    view.residual.setChecked(False)
+    viewer.dims.set_current_step(0, 0)
+    assert "does not hold the plane" in dock.compare.scores.text()
+    view.split.setChecked(True)
+    assert "does not hold the plane" in view.problem.text.text()
+    assert not any(x.name.endswith("split") for x in viewer.layers)
+
+
+def test_a_chosen_model_stays_chosen_under_another_name(dock, session, model, viewer):
+    for name in ("b", "c"):
+        session.add_model(ModelEntry(name, None, model))
+    dock._choose_model("b")
+    (entry,) = [m for m in session.models if m.name == "b"]
+    session.rename_model(entry, "b2")
+    assert dock.model.currentText() == "b2"
+    session.delete_model(entry)
+    assert dock.model.currentText() in ("ours", "c")
+    assert not dock._chosen
+
+
+def test_large_offsets_do_not_hide_what_was_removed(viewer):
+    source = viewer.add_image(np.full((64, 64), 1e8 + 1), name="far")
+    mean = viewer.add_image(np.full((64, 64), 1e8), name="mean")
+    show_signed(viewer, source, RESIDUAL, source, mean)
+    np.testing.assert_array_equal(viewer.layers["far · residual"].data, 1)

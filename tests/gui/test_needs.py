@@ -8,7 +8,10 @@ import pytest
 from qtpy.QtCore import Qt
 from scipy import ndimage
 
+from helpers import TINY, TRAINING
 from napari_cosdd import api
+from napari_cosdd.errors import BadInputError
+from napari_cosdd.gui._models import ModelEntry
 from napari_cosdd.gui._psf import BEADS, PsfDialog
 from napari_cosdd.gui.train_widget import TrainWidget
 from napari_cosdd.methods.registry import METHODS
@@ -16,6 +19,8 @@ from napari_cosdd.noise_models.calibrate import calibrate_pairs
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "methods"))
 from toys import TOYS
+
+TINY_CARE = TINY["care"] | TRAINING | {"max_steps": 4}
 
 
 @pytest.fixture(params=sorted(TOYS))
@@ -130,3 +135,40 @@ def test_a_layer_of_beads_gives_the_point_spread(viewer, shown):
     viewer.dims.set_point(0, 0)
     dialog.beads.choose(layer)
     assert dialog.width_found == pytest.approx(1.7, rel=0.02)
+
+
+def test_a_noise_model_of_another_kind_is_not_taken_and_one_can_be_given_up(
+    pair, camera, viewer, shown
+):
+    viewer.add_image(pair[1].astype(np.float32), name="noisy")
+    dock = shown(TrainWidget(viewer))
+    dock.needs.open_noise_model(camera)
+    dock.form.preset.setCurrentText("HDN · quick")
+    assert dock.needs.chosen_noise_model() == camera
+    dock.form.preset.setCurrentText("Autonoise · quick")
+    assert dock.needs.noise_model_name.text() == "none chosen"
+    with pytest.raises(BadInputError, match="autoregressive"):
+        dock.needs.chosen_noise_model()
+    dock.form.preset.setCurrentText("HDN · quick")
+    dock.needs.forget.click()
+    assert dock.needs.chosen_noise_model() is None
+    assert "learned along" in dock.needs.noise_model_name.text()
+
+
+def test_a_model_to_start_from_says_what_the_training_needs(
+    pair, viewer, shown, session
+):
+    clean, noisy = (one.astype(np.float32) for one in pair)
+    care = api.fit(noisy, axes="YX", method="care", targets=clean, **TINY_CARE)
+    session.add_model(ModelEntry("restorer", None, care))
+    viewer.add_image(noisy, name="noisy")
+    dock = shown(TrainWidget(viewer))
+    assert dock.needs.target_row.isHidden()
+    dock.start.choice.setCurrentText("restorer")
+    assert not dock.needs.target_row.isHidden()
+    session.rename_model(session.models[0], "renamed")
+    assert dock.start.choice.currentText() == "renamed"
+    session.delete_model(session.models[0])
+    assert dock.start.is_fresh
+    assert not dock.form.preset_row.isHidden()
+    assert dock.needs.target_row.isHidden()

@@ -41,6 +41,9 @@ def calibrate(
         "noise-model.safetensors"
     ),
     axes: AxesOption = None,
+    repeats: Annotated[
+        bool, typer.Option(help="The planes of a series show one static scene.")
+    ] = True,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     overwrite: OverwriteOption = False,
 ) -> None:
@@ -55,7 +58,13 @@ def calibrate(
     opened = api.as_images(images, axes)
     truth = None if clean is None else api.one_image(clean, axes)
     found = api.calibrate(
-        opened, clean=truth, model=model, kind=kind, seed=seed, output=output
+        opened,
+        clean=truth,
+        model=model,
+        kind=kind,
+        seed=seed,
+        output=output,
+        repeats=repeats,
     )
     low, high = found.signal_range
     console.print(f"{found.title}, measured at signals from {low:.4g} to {high:.4g}")

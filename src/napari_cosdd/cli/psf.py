@@ -22,7 +22,10 @@ def psf(
     ] = None,
     excitation: Annotated[
         float | None,
-        typer.Option(help="Excitation wavelength, nm, of a confocal microscope."),
+        typer.Option(
+            help="Excitation wavelength, nm, of a confocal microscope with a small "
+            "pinhole."
+        ),
     ] = None,
     sigma: Annotated[
         float | None,

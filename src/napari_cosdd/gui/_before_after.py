@@ -8,15 +8,16 @@ from numpy.typing import NDArray
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QSlider, QVBoxLayout, QWidget
 
-from napari_cosdd.errors import CosddError
+from napari_cosdd.errors import BadInputError, CosddError
 from napari_cosdd.gui._compare import CompareView
 from napari_cosdd.gui._layers import (
     add_part,
-    current_plane,
     data_of,
     part_name,
     place,
+    plane_at,
     role_of,
+    source_pixels,
 )
 from napari_cosdd.gui._signed import show_signed
 from napari_cosdd.gui._widgets import (
@@ -79,6 +80,7 @@ class BeforeAfter(QWidget):
         self.residual.toggled.connect(self._show_residual)
         self.at.valueChanged.connect(lambda _value: self._draw_split())
         compare.stepped.connect(self._stepped)
+        listen(self, viewer.layers.events.removed, self._removed)
         listen(self, viewer.dims.events.current_step, self._plane_changed)
 
     def refresh(self) -> None:
@@ -129,13 +131,16 @@ class BeforeAfter(QWidget):
             return
         clean = self.compare.shown_pixels()
         try:
-            after = _plane(parts[MEAN.name], clean, self.viewer.dims.point)
-            before = _plane(source, data_of(source), self.viewer.dims.point)
-        except (IndexError, ValueError):
-            return  # the results are of a part of the source
+            point = self.viewer.dims.point
+            after = plane_at(parts[MEAN.name], clean, point)
+            before = plane_at(source, data_of(source), point)
+        except BadInputError as error:  # the plane that is shown was not denoised
+            self.problem.show_error(error)
+            return
+        self.problem.show_error(None)
         if before.shape != after.shape:
             return
-        shown = after.astype(np.float32)
+        shown = after.astype(np.result_type(after, before, np.float32))
         left, right = _seen(parts[MEAN.name], shown.shape[1])
         line = left + round(self.at.value() / 1000 * (right - left))
         shown[:, :line] = before[:, :line]
@@ -168,6 +173,10 @@ class BeforeAfter(QWidget):
         )
         self.viewer.layers.selection.active = active
 
+    def _removed(self, event: Any = None) -> None:
+        """Follow a layer that the user removed."""
+        self.refresh()
+
     def _plane_changed(self, event: Any = None) -> None:
         self._draw_split()
 
@@ -190,7 +199,7 @@ class BeforeAfter(QWidget):
             return
         self.split.setChecked(False)
         try:
-            noisy = data_of(source)
+            noisy = source_pixels(source, parts[MEAN.name])
             show_signed(self.viewer, source, RESIDUAL, noisy, parts[MEAN.name])
         except CosddError as error:
             self.problem.show_error(error)
@@ -206,11 +215,3 @@ def _seen(layer: ImageLayer, width: int) -> tuple[int, int]:
     (left, right) = (int(x) for x in layer.corner_pixels[:, -1])
     left, right = max(0, left), min(width, right + 1)
     return (left, right) if right - left > 1 else (0, width)
-
-
-def _plane(layer: ImageLayer, pixels: Any, point: Any) -> NDArray[Any]:
-    """Return the plane that the viewer shows, its last two axes."""
-    letters = "S" * (pixels.ndim - 2) + "YX"
-    return np.asarray(pixels[current_plane(layer, letters, point)]).reshape(
-        pixels.shape[-2:]
-    )

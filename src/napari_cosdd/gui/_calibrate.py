@@ -153,9 +153,12 @@ class CalibrateView(QWidget):
 
         def work(stop: Callable[[], bool]) -> Iterator[Event]:
             yield Calibrated(
-                api.calibration(image, clean=clean, kind=kind, output=path)
+                api.calibration(
+                    image, clean=clean, kind=kind, output=path, repeats=repeats
+                )
             )
 
+        repeats = self._source is FRAMES
         self._path = path
         self.sentence.setText("Calibrating …")
         enable(self.run, False, "A calibration is running")

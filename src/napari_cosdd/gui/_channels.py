@@ -1,5 +1,6 @@
 """What is done with the channels of an image: together, one by one, or one alone."""
 
+from collections.abc import Callable
 from typing import Any
 
 from qtpy.QtCore import Signal
@@ -61,9 +62,18 @@ class ChannelRow(QWidget):
 
     def taken(self, image: Image) -> Image:
         """Return the image with its channels as chosen."""
-        if self.choice.currentText() == ONE_BY_ONE and "C" in image.axes:
-            return one_by_one(image)
-        return channel_of(image, self.number)
+        return self.taking()(image)
+
+    def taking(self) -> Callable[[Image], Image]:
+        """Return a function that takes the channels as chosen now, in any thread."""
+        each, number = self.choice.currentText() == ONE_BY_ONE, self.number
+
+        def take(image: Image) -> Image:
+            if each and "C" in image.axes:
+                return one_by_one(image)
+            return channel_of(image, number)
+
+        return take
 
     def offset(self, image: Image) -> list[int] | None:
         """Return the pixel of the image where the channel that is taken begins."""

@@ -41,6 +41,7 @@ class Subject(NamedTuple):
     layer: ImageLayer
     entry: ModelEntry
     truth: ImageLayer | None = None
+    part: str = ""  # which axes and channels of it
 
     @property
     def key(self) -> CheckKey:
@@ -48,10 +49,10 @@ class Subject(NamedTuple):
 
         The model's fingerprint in it is empty until the model file is read.
         """
-        layer, entry, truth = self
+        layer, entry, truth, part = self
         model = entry.model.fingerprint if entry.model is not None else ""
         clean = None if truth is None else pixels_key(truth)
-        return pixels_key(layer), clean, model
+        return pixels_key(layer), clean, f"{model}/{part}"
 
 
 class TrustView(QWidget):
@@ -130,7 +131,7 @@ class TrustView(QWidget):
         chosen = self._chosen()
         if chosen is None:
             return
-        layer, entry, truth = chosen
+        layer, entry, truth, _ = chosen
         try:
             image = self._image()
             reference = None if truth is None else image_of(truth, image.axes)

@@ -14,10 +14,10 @@ from napari_cosdd.errors import CosddError
 from napari_cosdd.gui._layer_choice import LayerChoice
 from napari_cosdd.gui._layers import (
     KEY,
-    current_plane,
     data_of,
     key_of,
     parts_of,
+    plane_at,
     role_of,
 )
 from napari_cosdd.gui._plots import SampleBars
@@ -83,6 +83,7 @@ class CompareView(QWidget):
         self.difference.toggled.connect(lambda _on: self.show_at(self.at))
         self.reference.chosen.connect(self.update_scores)
         listen(self, viewer.cursor.events.position, self._probe)
+        listen(self, viewer.dims.events.current_step, self._plane_changed)
         for made in self.findChildren(QPushButton):
             made.setMinimumWidth(30)
             made.installEventFilter(self)
@@ -135,7 +136,8 @@ class CompareView(QWidget):
             shown, parts = DIFFERENCE.name, self.parts()
         elif at > 0 and SAMPLES.name in parts:
             shown = SAMPLES.name
-            self.viewer.dims.set_current_step(0, at - 1)
+            axis = self.viewer.dims.ndim - parts[SAMPLES.name].ndim
+            self.viewer.dims.set_point(axis, at - 1)
         elif at > 0:
             shown = sample_output(at - 1).name
         for part, layer in parts.items():
@@ -248,9 +250,10 @@ class CompareView(QWidget):
 
     def shown_pixels(self) -> Any:
         """Return the pixels of the solution that is shown, as large as the mean."""
-        if self.at == 0:
-            return self.parts()[MEAN.name].data
-        return self.samples()[self.at - 1]
+        samples = self.samples()
+        if 0 < self.at <= len(samples):
+            return samples[self.at - 1]
+        return self.parts()[MEAN.name].data
 
     def _probe(self, event: Any = None) -> None:
         """Show mean ± deviation of the samples at the cursor."""
@@ -273,6 +276,10 @@ class CompareView(QWidget):
         if values:
             self.bars.show_values(values, float(mean.data[index]))
 
+    def _plane_changed(self, event: Any = None) -> None:
+        if self.reference.layer is not None and self.isVisible():
+            self.update_scores()
+
     def update_scores(self) -> None:
         """Score noisy image, mean and first sample against the truth, in one plane."""
         truth, parts = self.reference.layer, self.parts()
@@ -286,17 +293,13 @@ class CompareView(QWidget):
             if name not in parts:
                 continue
             try:
-                found = score(self._plane(parts[name]), self._plane(truth))
+                found = score(self._shown(parts[name]), self._shown(truth))
             except CosddError as error:
                 self.scores.setText(str(error))
                 return
             lines.append(f"{name}: {found.psnr:.1f} dB, SSIM {found.ssim:.2f}")
         self.scores.setText("\n".join(lines))
 
-    def _plane(self, layer: ImageLayer) -> NDArray[Any]:
-        """Return the plane of a layer, its last two axes, that the viewer shows."""
-        data = data_of(layer)
-        plane = current_plane(
-            layer, "S" * (data.ndim - 2) + "YX", self.viewer.dims.point
-        )
-        return np.asarray(data[plane]).reshape(data.shape[-2:])
+    def _shown(self, layer: ImageLayer) -> NDArray[Any]:
+        """Return the plane of a layer that the viewer shows."""
+        return plane_at(layer, data_of(layer), self.viewer.dims.point)

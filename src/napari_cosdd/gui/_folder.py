@@ -13,6 +13,7 @@ from napari_cosdd.images.files import check_writable
 from napari_cosdd.prediction.outputs import outputs_of
 from napari_cosdd.prediction.result_files import (
     FORMATS,
+    is_of,
     made_with,
     result_paths,
     write_prediction,
@@ -29,7 +30,8 @@ def denoising_folder(
     """Denoise all images of a folder; yield a TileDone and a Written for each.
 
     An image that cannot be denoised is named in a Warned, and the others go on. One
-    whose results are there already is left out, so that a run can be repeated.
+    whose results are there already is left out, so that a run can be repeated; files
+    that this model did not make are never replaced.
 
     Raises
     ------
@@ -49,12 +51,17 @@ def denoising_folder(
     made_by = made_with(entry.name, model, config, filling(model))
     began = time.monotonic()
     for done, (path, name) in enumerate(zip(paths, names, strict=True)):
-        try:
-            places = result_paths(target, name, outputs, FORMATS[0], overwrite=False)
-        except BadInputError:
+        places = result_paths(target, name, outputs, FORMATS[0], overwrite=True)
+        there = [one for one in places.values() if one.exists()]
+        foreign = [one.name for one in there if not is_of(one, model)]
+        if foreign:
+            yield Warned(
+                f"{name} was left out: {foreign[0]} is no result of this model; "
+                "choose another folder"
+            )
+        elif len(there) == len(places):
             yield Warned(f"{name} was done before")
-            places = {}
-        if places:
+        else:
             check_writable(*places.values())
             try:
                 yield from _one(path, places, model, config, made_by, stop)

@@ -87,7 +87,7 @@ class LayerChoice(QComboBox):
         self._follow()
 
     def _fits(self, layer: Any) -> bool:
-        if not isinstance(layer, ImageLayer) or layer.rgb or layer.ndim < 2:
+        if not isinstance(layer, ImageLayer) or layer.rgb or not 2 <= layer.ndim <= 6:
             return False
         return self._results or not is_ours(layer)
 

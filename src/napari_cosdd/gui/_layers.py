@@ -126,6 +126,44 @@ def current_plane(
     )
 
 
+def plane_at(
+    layer: ImageLayer, pixels: NDArray[Any], point: Sequence[float]
+) -> NDArray[Any]:
+    """Return the plane of a layer that the viewer shows: its last two axes.
+
+    Parameters
+    ----------
+    layer : Image layer
+        Gives the place.
+    pixels : ndarray
+        Of the shape of the layer.
+    point : sequence of float
+        World coordinates that the viewer shows.
+
+    Raises
+    ------
+    BadInputError
+        If the layer ends before that plane.
+    """
+    world = [0.0] * layer.ndim
+    known = list(point)[-layer.ndim :]
+    world[layer.ndim - len(known) :] = known
+    at = np.round(layer.world_to_data(world)).astype(int)[:-2]
+    if any(not 0 <= i < n for i, n in zip(at, pixels.shape, strict=False)):
+        raise BadInputError(f"{layer.name} does not hold the plane that is shown.")
+    return np.asarray(pixels[tuple(at)])
+
+
+def source_pixels(source: ImageLayer, result: ImageLayer) -> Any:
+    """Return the pixels of the source that a result was made of."""
+    offset = result.metadata[KEY].get("offset")
+    data = data_of(source)
+    if offset is None or len(offset) != data.ndim:
+        return data
+    shape = zip(offset, result.data.shape, strict=True)
+    return data[tuple(slice(int(a), int(a) + n) for a, n in shape)]
+
+
 def place(
     layer: ImageLayer,
     *,

@@ -1,6 +1,7 @@
 """The models that docks offer, and the folder of the model files."""
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from napari_cosdd.api import load
 from napari_cosdd.errors import SavingError
 from napari_cosdd.gui._suffixes import SUFFIX
 from napari_cosdd.images.filling import Fill
+from napari_cosdd.images.locks import holder_of, lock_file
 from napari_cosdd.training.saving import reserve, resume_path
 
 PLUGIN = "napari-cosdd"
@@ -78,12 +80,17 @@ def recent_models() -> list[ModelEntry]:
 def unfinished_trainings() -> list[Path]:
     """Return the model files of trainings that were interrupted, newest first.
 
-    Beside each lies a resume state, from which it goes on.
+    Beside each lies a resume state, from which it goes on. Those that are running in
+    some process are left out.
     """
-    states = models_folder().glob("*" + resume_path(Path(SUFFIX)).name)
-    found = [p for p in states if p.stat().st_size]
-    found.sort(key=lambda p: -p.stat().st_mtime)
-    return [p.with_suffix("") for p in found]
+    found = []
+    for state in models_folder().glob("*" + resume_path(Path(SUFFIX)).name):
+        model = state.with_suffix("")
+        with suppress(OSError):  # its training may end just now
+            known = state.stat()
+            if known.st_size and holder_of(lock_file(model)) is None:
+                found.append((known.st_mtime, model))
+    return [model for _, model in sorted(found, reverse=True)]
 
 
 def is_of_image(entry: ModelEntry, image: str) -> bool:

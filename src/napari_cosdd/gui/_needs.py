@@ -44,13 +44,17 @@ class NeedsForm(QWidget):
             tip="Image of the same scene to learn from: clean, or with other noise",
         )
         self.noise_model: Path | None = None
+        self._kind = ""  # of the noise model
+        self.forget = button("×", "Take no noise model", self._forget)
         self.noise_model_name = Sentence(NO_NOISE_MODEL)
         self.noise_model_row = field(
             "Camera",
             self.noise_model_name,
+            self.forget,
             button("Noise model…", "Open a noise model file", self._open),
             tip="The camera's noise model: measure it in the Noise dock (Calibrate)",
         )
+        self._title = ""
         self.psf = PsfRow(viewer)
         self.problem = Problem()
         column = QVBoxLayout(self)
@@ -75,9 +79,10 @@ class NeedsForm(QWidget):
         self.target_row.setVisible(needs.target != "none")
         self.noise_model_row.setVisible(bool(needs.noise_models))
         self.psf.setVisible(needs.psf)
-        if self.noise_model is None:
-            text = LEARNED if needs.learns_noise else NO_NOISE_MODEL
-            self.noise_model_name.setText(text)
+        taken = self._takes(needs)
+        self.forget.setVisible(taken)
+        text = LEARNED if needs.learns_noise else NO_NOISE_MODEL
+        self.noise_model_name.setText(self._title if taken else text)
         shown = needs.target != "none" or needs.noise_models or needs.psf
         self.setVisible(bool(shown))
 
@@ -86,12 +91,22 @@ class NeedsForm(QWidget):
         if needs.target != "none" and self.folder is None and self.target.count() < 3:
             kind = "a clean image" if needs.target == "clean" else "a second image"
             return f"It needs {kind} of the same scene: open it as a layer."
-        if needs.noise_models and not needs.learns_noise and self.noise_model is None:
+        if needs.noise_models and not needs.learns_noise and not self._takes(needs):
+            kinds = " or ".join(sorted(k.replace("_", " ") for k in needs.noise_models))
             return (
-                "It needs a noise model of the camera: measure one in the Noise dock "
-                "(Calibrate the camera), or open one with Noise model…"
+                f"It needs a noise model of the camera ({kinds}): measure one in the "
+                "Noise dock (Calibrate the camera), or open one with Noise model…"
             )
         return ""
+
+    def _takes(self, needs: Needs) -> bool:
+        """Whether the chosen noise model is of a kind that serves a method."""
+        return self.noise_model is not None and self._kind in needs.noise_models
+
+    def _forget(self) -> None:
+        self.noise_model, self._kind = None, ""
+        self.show_needs(self._needs)
+        self.changed.emit()
 
     def targets(self, axes: str) -> Callable[[], list[api.Image]]:
         """Return a function that returns the targets; it reads a folder when called.
@@ -124,7 +139,7 @@ class NeedsForm(QWidget):
         """
         if self._needs.noise_models and (why := self.missing(self._needs)):
             raise BadInputError(why)
-        return self.noise_model if self._needs.noise_models else None
+        return self.noise_model if self._takes(self._needs) else None
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -139,8 +154,9 @@ class NeedsForm(QWidget):
             self.problem.show_error(error)
             return
         self.problem.show_error(None)
-        self.noise_model = path
-        self.noise_model_name.setText(f"{path.stem} ({model.title})")
+        self.noise_model, self._kind = path, model.kind
+        self._title = f"{path.stem} ({model.title})"
+        self.show_needs(self._needs)
         self.changed.emit()
 
     def _browse(self) -> None:

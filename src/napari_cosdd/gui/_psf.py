@@ -1,5 +1,6 @@
 """The width of the point spread function: typed, from the optics, or from beads."""
 
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -48,6 +49,7 @@ class PsfRow(QWidget):
         if dialog.exec() and dialog.width_found is not None:
             self.number.setText(f"{dialog.width_found:.3g}")
             self.changed.emit()
+        dialog.deleteLater()
 
 
 class PsfDialog(QDialog):
@@ -103,7 +105,9 @@ class PsfDialog(QDialog):
             "source": field("From", self.source),
             "aperture": field("NA", self.aperture, tip="Numerical aperture"),
             "wavelength": field("Emission", self.wavelength, tip="Wavelength"),
-            "excitation": field("Excitation", self.excitation, tip="Wavelength"),
+            "excitation": field(
+                "Excitation", self.excitation, tip="Wavelength; for a small pinhole"
+            ),
             "beads": field("Beads", self.beads, tip="Single bright beads in focus"),
             "diameter": field("Diameter", self.diameter, tip="Of a bead"),
             "pixel": field("Pixel", self.pixel, tip="Side of a pixel in the sample"),
@@ -112,9 +116,10 @@ class PsfDialog(QDialog):
             column.addWidget(widget)
 
     def _take_pixel_size(self, layer: Any) -> None:
-        size = image_of(layer, axes_of(layer)).pixel_nm
-        if size is not None:
-            self.pixel.setValue(size)
+        with suppress(CosddError):  # it is no image of grey levels
+            size = image_of(layer, axes_of(layer)).pixel_nm
+            if size is not None:
+                self.pixel.setValue(size)
 
     def _beads_chosen(self) -> None:
         if self.beads.layer is not None:

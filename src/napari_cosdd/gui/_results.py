@@ -115,7 +115,8 @@ class ResultLayers:
         layer.data = data
         for name, value in self._place(layer.ndim).items():
             setattr(layer, name, value)
-        layer.metadata = {KEY: layer.metadata[KEY] | self.provenance}
+        ours = layer.metadata[KEY] | self.provenance | {"offset": self.offset}
+        layer.metadata = {KEY: ours}
 
     def _add(
         self, output: Output, data: Any, below: Sequence[ImageLayer]
@@ -137,7 +138,7 @@ class ResultLayers:
             visible=output == MEAN,
             **self._place(data.ndim),
         )
-        layer.metadata[KEY] |= self.provenance
+        layer.metadata[KEY] |= self.provenance | {"offset": self.offset}
         found = [layers.index(one) for one in below if one in layers]
         if found:
             above = max(found) + 1 + len(self.layers)

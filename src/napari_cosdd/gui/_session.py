@@ -38,13 +38,15 @@ class Running(NamedTuple, Generic[About]):
 class Session(QObject):
     """State that the docks of one viewer share; it lives as long as the viewer.
 
-    Signals: `models_changed`; `training_changed` and `denoising_changed` after each
-    bundle of events; `noise_found`; `checked`. A dock that opens the next one emits
-    `use_noise` with the key of a layer, or `denoise_layer` with the key of a layer and
-    the name of a model, and a calibration `calibrated` with the noise model's file.
+    Signals: `models_changed`; `model_renamed` before it, with both names;
+    `training_changed` and `denoising_changed` after each bundle of events;
+    `noise_found`; `checked`. A dock that opens the next one emits `use_noise` with the
+    key of a layer, or `denoise_layer` with the key of a layer and the name of a model,
+    and a calibration `calibrated` with the noise model's file.
     """
 
     models_changed = Signal()
+    model_renamed = Signal(str, str)
     training_changed = Signal()
     denoising_changed = Signal()
     noise_found = Signal()
@@ -96,7 +98,10 @@ class Session(QObject):
             raise SavingError(f"there is a model called {name}; choose another name")
         if entry.path is not None:
             entry.path = moved(entry.path, name)
-        entry.name = name
+        before, entry.name = entry.name, name
+        if self.training is not None and self.training.about.model == before:
+            self.training.about.model = name
+        self.model_renamed.emit(before, name)
         self.models_changed.emit()
 
     def delete_model(self, entry: ModelEntry) -> None:

@@ -30,7 +30,7 @@ def show_signed(
     BadInputError
         If the two differ in shape, or are too large.
     """
-    first = getattr(minuend, "data", minuend)
+    first = minuend.data if isinstance(minuend, ImageLayer) else minuend
     second = subtrahend.data
     if first.shape != second.shape:
         raise BadInputError(
@@ -42,7 +42,9 @@ def show_signed(
             "The image is too large for a layer of differences. Denoise the current "
             "plane only."
         )
-    values = np.asarray(first, np.float32) - np.asarray(second, np.float32)
+    fine = np.result_type(first.dtype, second.dtype, np.float32)
+    values = np.asarray(first, fine) - np.asarray(second, fine)
+    values = values.astype(np.float32)  # once the offset is gone
     spread = float(np.nanquantile(np.abs(values[..., ::4, ::4]), 0.995)) or 1.0
     existing = parts_of(viewer.layers, source).get(output.name)
     if existing is not None:

@@ -7,11 +7,15 @@ from typing import Any
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
-from napari_cosdd.gui._models import unfinished_trainings
+from napari_cosdd.errors import BadInputError, CosddError
+from napari_cosdd.gui._models import ModelEntry, unfinished_trainings
 from napari_cosdd.gui._session import Session
 from napari_cosdd.gui._widgets import Sentence, choice, field, fill
+from napari_cosdd.methods.registry import get_method
+from napari_cosdd.methods.values import Needs
+from napari_cosdd.training.recipe import resumed
 
-FRESH, GO_ON = "anew", "go on: {}"
+FRESH, GO_ON = "a new model", "go on: {}"
 AS_MODEL = "Method, networks and noise axis are those of {}."
 RESUMED = (
     "Goes on where it was interrupted, with its own settings. Choose the same image, "
@@ -42,6 +46,7 @@ class StartRow(QWidget):
         self.choice.currentTextChanged.connect(lambda _text: self._changed())
         # A bound method, since Qt disconnects only these when the widget is deleted.
         session.models_changed.connect(self.refresh)
+        session.model_renamed.connect(self._renamed)
         self.refresh()
 
     @property
@@ -56,19 +61,56 @@ class StartRow(QWidget):
         return found.get(self.choice.currentText())
 
     def model(self) -> Callable[[], Any]:
-        """Return a function that returns the model to start from, or None."""
-        entries = {m.name: m for m in self.session.models}
-        entry = entries.get(self.choice.currentText())
-        if entry is None:
+        """Return a function that returns the model to start from, or None.
+
+        Raises
+        ------
+        BadInputError
+            If what was chosen is gone.
+        """
+        if self.is_fresh or self.interrupted is not None:
             return lambda: None
+        entry = self._entry()
+        if entry is None:
+            raise BadInputError(f"{self.choice.currentText()} is gone: choose again.")
         return entry.load
+
+    def needs(self) -> Needs:
+        """Return the targets that the training needs, if it does not start anew.
+
+        A model brings its noise model and point spread along.
+        """
+        try:
+            if (path := self.interrupted) is not None:
+                method: Any = get_method(resumed(path)[0].method)
+            else:
+                entry = self._entry()
+                method = None if entry is None else entry.load().method
+        except CosddError:
+            method = None  # the Train button says why
+        return Needs() if method is None else Needs(target=method.needs.target)
+
+    def _entry(self) -> ModelEntry | None:
+        entries = {m.name: m for m in self.session.models}
+        return entries.get(self.choice.currentText())
 
     def refresh(self) -> None:
         """List the models and the interrupted trainings, but for the running one."""
-        going = self.session.training
-        running = going.about.path if going is not None and going.job.active else None
-        left = [GO_ON.format(p.stem) for p in unfinished_trainings() if p != running]
+        before = self.choice.currentText()
+        left = [GO_ON.format(p.stem) for p in unfinished_trainings()]
         fill(self.choice, [FRESH, *left, *(m.name for m in self.session.models)])
+        if self.choice.currentText() != before:  # it is gone
+            self._changed()
+
+    def showEvent(self, event: Any) -> None:
+        """List what there is now; other programs train, too."""
+        super().showEvent(event)
+        self.refresh()
+
+    def _renamed(self, before: str, name: str) -> None:
+        at = self.choice.findText(before)
+        if at >= 0:
+            self.choice.setItemText(at, name)
 
     def _changed(self) -> None:
         text = AS_MODEL.format(self.choice.currentText())

@@ -106,6 +106,7 @@ class DenoiseWidget(Dock):
         self.model.currentTextChanged.connect(lambda _text: self._refresh())
         self.model.activated.connect(lambda _index: setattr(self, "_chosen", True))
         self.session.models_changed.connect(self._list_models)
+        self.session.model_renamed.connect(self._renamed)
         self.session.denoising_changed.connect(self._refresh)
         self.session.checked.connect(self._checked)
         self.session.denoise_layer.connect(self._take_over)
@@ -247,7 +248,9 @@ class DenoiseWidget(Dock):
         layer, entry = self.image.layer, self._entry()
         if layer is None or entry is None:
             return None
-        return Subject(layer, entry, self.compare.reference.layer)
+        axes = self.session.axes.get(key_of(layer), "")
+        part = f"{axes} {self.channels.choice.currentText()}"
+        return Subject(layer, entry, self.compare.reference.layer, part)
 
     def _to_denoise(self) -> Image:
         """Return the chosen image, or the channel of it that is taken."""
@@ -301,7 +304,14 @@ class DenoiseWidget(Dock):
         entries = {m.name: m for m in self.session.models}
         return entries.get(self.model.currentText())  # names differ, see add_model
 
+    def _renamed(self, before: str, name: str) -> None:
+        at = self.model.findText(before)
+        if at >= 0:
+            self.model.setItemText(at, name)
+
     def _list_models(self) -> None:
+        if self._entry() is None:
+            self._chosen = False  # what was chosen is gone
         fill(self.model, [m.name for m in self.session.models])
         self._image_chosen()
 

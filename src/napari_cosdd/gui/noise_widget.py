@@ -21,6 +21,7 @@ from napari_cosdd.gui._layers import (
     image_of,
     key_of,
     part_name,
+    pixels_key,
     place,
 )
 from napari_cosdd.gui._overlay import hide_bar, show_bar
@@ -58,6 +59,7 @@ class NoiseWidget(Dock):
         self._job: Job | None = None
         self._looked_at: ImageLayer | None = None
         self._again = False
+        self._pixels: tuple[str, int] | None = None
         theme = viewer.theme
         self.image = LayerChoice(viewer)
         self.where = choice(AUTOMATIC, DRAWN, FRAMES)
@@ -157,7 +159,7 @@ class NoiseWidget(Dock):
 
         self._say("", f"Analyzing the noise of {layer.name} …")
         self._job = Job(f"noise of {layer.name}", work)
-        self._looked_at = layer
+        self._looked_at, self._pixels = layer, pixels_key(layer)
         # Bound methods, since Qt disconnects only these when the dock is deleted.
         self._job.advanced.connect(self._take)
         self._job.changed.connect(self._job_changed)
@@ -240,8 +242,9 @@ class NoiseWidget(Dock):
     # What is shown ------------------------------------------------------------
 
     def _take(self, events: tuple[Any, ...]) -> None:
-        if self._looked_at is not None:
-            self._found(self._looked_at, events[-1].result)
+        layer = self._looked_at
+        if layer is not None and pixels_key(layer) == self._pixels:
+            self._found(layer, events[-1].result)  # else it is of pixels that are gone
 
     def _found(self, layer: ImageLayer, found: NoiseReport) -> None:
         self.session.add_report(layer, found)

@@ -172,7 +172,7 @@ class TrainWidget(Dock):
         except (CosddError, OSError) as error:
             self.problem.show_error(error)
             return
-        form, start, taken = self.form, self.start.model(), self.channels.taken
+        form, start, taken = self.form, self.start.model(), self.channels.taking()
         ndim, filling = form.ndim, form.filling
 
         def work(stop: Callable[[], bool]) -> Iterator[Event]:
@@ -266,7 +266,8 @@ class TrainWidget(Dock):
     def _form_changed(self) -> None:
         """Disable networks and noise axis if a model to start from determines them."""
         self.form.leave_to_model(not self.start.is_fresh)
-        self.needs.show_needs(self.form.needs)
+        fresh = self.start.is_fresh
+        self.needs.show_needs(self.form.needs if fresh else self.start.needs())
         self._changed()
 
     def _changed(self) -> None:

@@ -39,8 +39,8 @@ def from_optics(
     pixel_size : float
         Side of a pixel in the sample.
     excitation : float, optional
-        Excitation wavelength of a confocal or two-photon microscope, whose point
-        spread function is the product of both patterns. None: wide field.
+        Excitation wavelength of a confocal microscope with a small pinhole, whose
+        point spread function is the product of both patterns. None: wide field.
 
     Raises
     ------
@@ -88,6 +88,7 @@ def from_beads(image: NDArray[Any], diameter: float = 0.0) -> float:
             f"expected a plane (y, x) with beads in focus, got {image.ndim} axes"
         )
     pixels = np.asarray(image, np.float64)
+    pixels = np.where(np.isfinite(pixels), pixels, np.nanmedian(pixels))
     widths = [_width(pixels, y, x) for y, x in _spots(pixels)]
     found = [width for width in widths if width is not None]
     if not found:

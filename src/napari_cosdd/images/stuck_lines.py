@@ -76,5 +76,6 @@ def without_stuck_lines(
     for i in np.flatnonzero(stuck):
         at = np.searchsorted(sound, i)
         nearest = sound[max(0, at - 1) : at + 1]
-        replaced[i] = lines[nearest].astype(np.float64).mean(0)
+        mean = lines[nearest].astype(np.float64).mean(0)
+        replaced[i] = np.rint(mean) if lines.dtype.kind in "iu" else mean
     return np.moveaxis(replaced, 0, axis)

@@ -26,7 +26,6 @@ class DivNoising(HDN):
         "quick": Preset(
             HDNConfig(
                 n_levels=1,
-                n_latents=16,
                 n_blocks=2,
                 n_blocks_up=4,
                 signal_channels=16,

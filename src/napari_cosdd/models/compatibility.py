@@ -64,14 +64,17 @@ def fit_of(model: TrainedModel, image: Image) -> Fit:
         check_compatible(model, source)
     except BadModelFileError as error:
         return Fit("do not use", _sentence(str(error)))
-    unlike = unlike_training(model, image)
+    pixels = _some_pixels(image)
+    finite = pixels[np.isfinite(pixels)]
+    if not model.trained_on.levels_1_50_99 or not finite.size:
+        reason = "Its training images and this one cannot be compared in brightness."
+        return Fit("use with care", reason)
+    unlike = _unlike_training(model, finite)
     if image.name in names and not unlike:
         return Fit("no objection", "It was trained on this image.")
     others = f"{', '.join(names[:2])}{' and others' if len(names) > 2 else ''}"
     if unlike:
         return Fit("use with care", _sentence(f"{' and '.join(unlike)} ({others})"))
-    if not names:
-        return Fit("use with care", "It does not say what it was trained on.")
     reason = f"It was trained on other images ({others}) of like brightness."
     return Fit("no objection", f"{reason} Camera and settings must be the same.")
 

@@ -76,7 +76,20 @@ def calibrate_frames(frames: NDArray[Any], kind: str, seed: int = 0) -> NoiseMod
             f"{len(frames)} frames: the mean of fewer than {FRAMES} is no clean signal"
         )
     signal = np.broadcast_to(frames.mean(0, dtype=np.float64), frames.shape)
-    return calibrate_pairs(signal, frames, kind, seed)
+    return calibrate_pairs(signal, around_mean(frames), kind, seed)
+
+
+def around_mean(frames: NDArray[Any]) -> NDArray[np.float64]:
+    """Return frames whose noise around their mean has the variance of the noise itself.
+
+    The mean holds a part of each frame's noise, so that the difference of `t` frames
+    from it has a variance too small by 1 - 1/t.
+    """
+    mean = frames.mean(0, dtype=np.float64)
+    scaled = frames - mean
+    scaled *= np.sqrt(len(frames) / (len(frames) - 1))
+    scaled += mean
+    return np.asarray(scaled, np.float64)
 
 
 def outside_range(model: NoiseModel, levels: Sequence[float]) -> str | None:

@@ -16,7 +16,11 @@ from napari_cosdd.noise_analysis.signal_dependence import (
     variance_of_residual,
 )
 from napari_cosdd.noise_models.base import NoiseModel
-from napari_cosdd.noise_models.calibrate import calibrate_frames, calibrate_pairs
+from napari_cosdd.noise_models.calibrate import (
+    around_mean,
+    calibrate_frames,
+    calibrate_pairs,
+)
 from napari_cosdd.noise_models.poisson_gauss import PoissonGaussNoise
 
 #: Levels of the signal and bins of the noisy pixel in a picture of p(x | s), and the
@@ -59,7 +63,12 @@ class ModelCurves(NamedTuple):
 
 
 def measure(
-    images: Sequence[Image], truth: Image | None, kind: str, seed: int = 0
+    images: Sequence[Image],
+    truth: Image | None,
+    kind: str,
+    seed: int = 0,
+    *,
+    repeats: bool = True,
 ) -> Calibration:
     """Measure a noise model.
 
@@ -75,6 +84,9 @@ def measure(
         Kind of noise model.
     seed : int
         Source of randomness.
+    repeats : bool
+        Whether the planes of a series show one static scene; False: each plane is
+        measured alone.
 
     Raises
     ------
@@ -88,11 +100,11 @@ def measure(
         return Calibration(model, _variance(signal, noisy))
     series = as_frames(images)
     letter = next((a for a in "TS" if a in series.axes), None)
-    if letter is not None:
+    if letter is not None and repeats:
         frames = np.moveaxis(np.asarray(series.data), series.axes.index(letter), 0)
         model = calibrate_frames(frames, kind, seed)
         signal = np.broadcast_to(frames.mean(0, dtype=np.float64), frames.shape)
-        return Calibration(model, _variance(signal, frames))
+        return Calibration(model, _variance(signal, around_mean(frames)))
     if kind == "poisson_gauss":
         curve = report(stack_of(series, 2, "nothing")).dependence
         fitted = PoissonGaussNoise.of_curve(curve.signal, curve.variance)

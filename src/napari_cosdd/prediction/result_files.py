@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from tifffile import TiffFile
 
 from napari_cosdd._version import __version__
 from napari_cosdd.errors import BadInputError
@@ -48,6 +49,15 @@ def result_paths(
         paths[output] = folder / f"{name}-{word}.{file_format}"
         check_output(paths[output], overwrite)
     return paths
+
+
+def is_of(path: Path, model: TrainedModel) -> bool:
+    """Whether a model made a result, as its OME-TIFF says."""
+    try:
+        with TiffFile(path) as file:
+            return model.fingerprint in (file.ome_metadata or "")
+    except (OSError, ValueError):
+        return False
 
 
 def left_over(paths: Mapping[Output, Path]) -> list[Path]:
