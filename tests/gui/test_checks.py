@@ -160,7 +160,7 @@ def test_a_clean_image_gives_scores_and_calibration(
     viewer.add_image(pair[0], name="clean")
     dock.image.choose(viewer.layers["cells"])
     dock.compare.reference.choose(viewer.layers["clean"])
-    assert checked.found is None  # of what was checked without it
+    assert checked.found.coverage is None  # it was checked without the truth
     checked.run.click()
     wait(lambda: not session.checking.job.active)
     found = checked.found

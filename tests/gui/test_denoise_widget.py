@@ -462,11 +462,11 @@ def test_the_model_of_the_image_is_offered_and_judged_before_the_run(
     dock = shown(DenoiseWidget(viewer))
     wait(lambda: dock.fit.isVisible())
     assert dock.model.currentText() == "mine"
-    assert "No objection" in dock.fit.light.text()
+    assert "The model is for such images" in dock.fit.light.text()
     assert "trained on this image" in dock.fit.reason.text()
     bright = viewer.add_image(noisy + 10_000, name="bright")
     dock.image.choose(bright)
-    assert "Use with care" in dock.fit.light.text()
+    assert "not for this image" in dock.fit.light.text()
     assert "median" in dock.fit.reason.text()
 
 

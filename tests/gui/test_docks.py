@@ -18,7 +18,7 @@ def test_it_says_that_it_loads_and_is_filled_then(viewer, shown, wait, monkeypat
     assert dock.sentence.isVisible()
     assert "Loading" in dock.sentence.text()
     wait(lambda: isinstance(dock._content, NoiseWidget))
-    assert dock.content.isVisible()
+    wait(lambda: dock.content.isVisible())
     assert dock.waiting is None
 
 

@@ -136,7 +136,7 @@ def validated(losses):
 @pytest.mark.parametrize(
     ("losses", "said"),
     [
-        ([3.0, 2.0, 1.5], ""),
+        ([3.0, 2.0, 1.5], "Too early to tell"),
         ([3.0, 2.5, 2.0, 1.8, 1.7, 1.65, 1.6, 1.58], "Still improving."),
         ([3.0, 1.5, 1.0, 1.01, 1.0, 1.02, 1.01, 1.01], "Good enough"),
         ([3.0, 1.5, 1.0, 1.2, 1.5, 1.8, 2.0, 2.2], "Overfitting"),

@@ -15,11 +15,17 @@ def test_a_model_is_judged_for_an_image_before_it_is_used(model, noisy):
     other = fit_of(ours, replace(image, name="other"))
     assert other.grade == "no objection"
     assert "cells" in other.reason
-    bright = fit_of(ours, replace(image, data=noisy + 10_000))
-    assert bright.grade == "use with care"
-    assert "median" in bright.reason
+    low, _, high = model.trained_on.levels_1_50_99
+    brighter = fit_of(ours, replace(image, data=noisy + (high - low)))
+    assert brighter.grade == "use with care"
+    assert "median" in brighter.reason
+    far = fit_of(ours, replace(image, data=noisy + 10 * (high - low)))
+    assert far.grade == "do not use"
+    assert far.reason.endswith("Train on this image.")
     unsaid = replace(model, trained_on=TrainedOn())
     assert fit_of(unsaid, image).grade == "use with care"
+    nothing = replace(image, data=np.full_like(noisy, np.nan))
+    assert fit_of(ours, nothing).grade == "use with care"
     channels = api.Image(np.stack([noisy] * 2), "CYX")
     assert fit_of(model, channels).grade == "do not use"
     assert "2" in fit_of(model, channels).reason

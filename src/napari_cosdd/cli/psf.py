@@ -69,5 +69,7 @@ def psf(
     else:
         width = from_optics(aperture, wavelength, pixel_size, excitation)
     size = f" ({width * pixel_size:.4g} nm)" if pixel_size else ""
-    console.print(f"the point spread function has a deviation of {width:.3g} px{size}")
+    console.print(
+        f"the point spread function has a standard deviation of {width:.3g} px{size}"
+    )
     console.print(f"train with: --method deconoising --psf {width:.3g}")

@@ -58,7 +58,8 @@ class BeforeAfter(QWidget):
         )
         self.residual = button(
             "Removed",
-            "Noisy minus denoised: it should be noise alone, without structure",
+            "Noisy minus denoised. Stronger speckle in bright places is right where "
+            "the noise grows with the signal; outlines and one-coloured areas are not",
             checkable=True,
         )
         self.at = without_wheel(QSlider(Qt.Orientation.Horizontal))

@@ -123,7 +123,10 @@ class TrustView(QWidget):
     def found(self) -> ModelCheck | None:
         """The stored check of the chosen model on the chosen image, if any."""
         chosen = self._chosen()
-        return None if chosen is None else self.session.checks.get(chosen.key)
+        if chosen is None:
+            return None
+        plain = chosen._replace(truth=None).key  # a check before the truth was chosen
+        return self.session.checks.get(chosen.key, self.session.checks.get(plain))
 
     def check(self) -> None:
         """Check the chosen model on the chosen image in the background."""

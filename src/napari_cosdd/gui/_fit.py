@@ -9,7 +9,14 @@ from napari_cosdd.errors import CosddError
 from napari_cosdd.gui._models import ModelEntry
 from napari_cosdd.gui._widgets import Light, Sentence
 from napari_cosdd.images.image import Image
-from napari_cosdd.models.compatibility import Fit, fit_of
+from napari_cosdd.models.compatibility import Fit, Grade, fit_of
+
+#: What a grade means of a model for an image; a result has its own light.
+WORDS: dict[Grade, str] = {
+    "no objection": "The model is for such images",
+    "use with care": "The model may not fit this image",
+    "do not use": "The model is not for this image",
+}
 
 
 class FitView(QWidget):
@@ -41,6 +48,6 @@ class FitView(QWidget):
             found = fit_of(entry.load(), image())
         except CosddError as error:
             found = Fit("do not use", str(error))
-        self.light.show_grade(found.grade)
+        self.light.show_grade(found.grade, WORDS[found.grade])
         self.reason.setText(found.reason)
         self.show()

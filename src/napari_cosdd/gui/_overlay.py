@@ -71,7 +71,7 @@ def bar_picture(found: NoiseReport) -> NDArray[np.uint8]:
     painter.setFont(font)
     painter.setPen(LABEL_COLOR)
     box = QRect(2 * FRAME, 0, width - 4 * FRAME, LABEL)
-    text = f"noise correlation, ±{lag} px"
+    text = f"noise correlation, ±{lag} px (1 px: {line[lag + 1]:.2f})"
     painter.drawText(box, Qt.AlignmentFlag.AlignVCenter, text)
     painter.fillRect(0, LABEL, width, height - LABEL, FRAME_COLOR)
     for i, color in enumerate(colors):

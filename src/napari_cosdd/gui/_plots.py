@@ -57,7 +57,7 @@ class Plot(pg.PlotWidget):
             axis.setStyle(tickFont=font, tickTextOffset=3)
             axis.enableAutoSIPrefix(False)
         item.getAxis("left").setWidth(54)
-        item.getAxis("bottom").setHeight(40)
+        item.getAxis("bottom").setHeight(44)
         self.set_theme(theme)
 
     def set_theme(self, theme: str) -> None:

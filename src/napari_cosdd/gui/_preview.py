@@ -59,6 +59,7 @@ def show_preview(viewer: Any, layer: ImageLayer, preview: Preview) -> None:
         PART,
         shown,
         name=part_name(layer.name, PART),
+        visible=False,  # the dock shows it; the layer is for a closer look
         colormap=layer.colormap,
         contrast_limits=layer.contrast_limits,
         **place(layer, ndim=2, offset=(-(shown.shape[0] + 2) * zoom, 0), zoom=zoom),

@@ -41,7 +41,9 @@ class PsfRow(QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         tip = "Deviation of the Gaussian that stands for the point spread function"
         find = button("Find…", "From the optics or from beads", self._find)
-        column.addWidget(field("PSF", self.number, Sentence("px"), find, tip=tip))
+        column.addWidget(
+            field("PSF", self.number, Sentence("px (sigma)"), find, tip=tip)
+        )
         self.number.editingFinished.connect(self.changed)
 
     def _find(self) -> None:

@@ -13,6 +13,7 @@ from napari_cosdd.gui._forms import ConfigForm
 from napari_cosdd.gui._widgets import (
     Folded,
     Heading,
+    Sentence,
     button,
     choice,
     enable,
@@ -97,6 +98,9 @@ class RecipeForm(QWidget):
         tip = "Method and size of its networks"
         self.preset_row = field("Model", self.preset, tip=tip)
         column.addWidget(self.preset_row)
+        self.doubt = Sentence()
+        self.doubt.hide()
+        column.addWidget(self.doubt)
         tip = "Axis along which the noise is correlated"
         self.noise_row = field("Noise", self.noise, tip=tip)
         column.addWidget(self.noise_row)
@@ -196,6 +200,8 @@ class RecipeForm(QWidget):
     ) -> None:
         """Grey the methods that lack something or do not suit; tooltips say why.
 
+        Of the chosen one a line says it.
+
         Parameters
         ----------
         facts : NoiseFacts or None
@@ -215,6 +221,9 @@ class RecipeForm(QWidget):
             tip = " ".join(filter(None, (purpose, *reasons)))
             self.preset.setItemData(i, tip, Qt.ItemDataRole.ToolTipRole)
             pale = bool(lacks) or (suits is not None and not suits.score)
+            if i == self.preset.currentIndex():
+                self.doubt.setText(f"⚠ {' '.join(filter(None, reasons))}")
+                self.doubt.setVisible(pale)
             brush = grey if pale else None
             self.preset.setItemData(i, brush, Qt.ItemDataRole.ForegroundRole)
 

@@ -30,6 +30,9 @@ from napari_cosdd.images.files import atomic
 
 #: Points of a curve above which every second one is dropped.
 POINTS = 4000
+#: Steps that a training takes at least until its result can be trusted (the check says
+#: so, too), and as many as the presets take from pretrained weights.
+ENOUGH = 1000
 #: Validations from which a trend is told, and share of the last ones in which the best
 #: one means progress.
 TOLD_FROM, LATELY = 4, 0.25
@@ -127,11 +130,17 @@ class TrainingRecord:
         return trust * last.remaining + (1 - trust) * before
 
     @property
+    def cut_short(self) -> bool:
+        """Whether a time limit or the user ended it before `ENOUGH` steps."""
+        early = self.reason in ("time limit", "stopped")
+        return early and self.last is not None and self.last.step < ENOUGH
+
+    @property
     def trend(self) -> str:
         """How the validation goes, in words; "" before enough of it is known."""
         steps, values = self.validation.get("loss")
         if len(steps) < TOLD_FROM or self.best_step not in steps:
-            return ""
+            return "Too early to tell how it goes."
         at_best = steps.index(self.best_step)
         if at_best >= (1 - LATELY) * (len(steps) - 1):
             return "Still improving."

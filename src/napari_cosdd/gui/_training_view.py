@@ -125,6 +125,7 @@ class TrainingView(QWidget):
         self.setVisible(
             state in ("running", "paused", "stopping") or record.last is not None
         )
+        self.tabs.setVisible(record.last is not None)
         self.bar.setValue(round(1000 * record.progress))
         self.bar.setFormat(_progress_text(record, state))
         self.trend.setText(_trend(record, state))
@@ -195,7 +196,13 @@ def _of(record: TrainingRecord) -> str:
 def _trend(record: TrainingRecord, state: str) -> str:
     """Return how far it is and how it goes, in plain words."""
     if record.reason:
-        return f"{REASONS[record.reason]}."
+        words = f"{REASONS[record.reason]}."
+        if record.cut_short and record.last is not None:
+            words += (
+                f" {record.last.step} steps are few: train on with this model under "
+                "Start, or longer."
+            )
+        return words
     if state == "failed":
         return ""
     words = record.trend if state in ("running", "paused") else ""

@@ -1,6 +1,7 @@
 """Widgets and helpers that all docks use."""
 
 from collections.abc import Callable, Sequence
+from html import escape
 from pathlib import Path
 from typing import Any
 from weakref import WeakMethod
@@ -182,14 +183,13 @@ class Light(Heading):
         self.setTextFormat(Qt.TextFormat.RichText)
         self.hide()
 
-    def show_grade(self, grade: Grade | None) -> None:
-        """Show a grade; None hides the light."""
+    def show_grade(self, grade: Grade | None, words: str = "") -> None:
+        """Show a grade, or other words for it; None hides the light."""
         self.setVisible(grade is not None)
         if grade is not None:
             sign, color = LIGHTS[grade]
-            self.setText(
-                f"<span style='color:{color}'>{sign} {grade.capitalize()}</span>"
-            )
+            text = escape(words or grade.capitalize())
+            self.setText(f"<span style='color:{color}'>{sign} {text}</span>")
 
 
 class Problem(QWidget):

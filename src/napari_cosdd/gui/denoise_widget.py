@@ -376,6 +376,8 @@ class DenoiseWidget(Dock):
                 "" if record.remaining is None else f" · {clock(record.remaining)} left"
             )
             samples = f"{record.samples} of {record.samples_total} samples"
+            if record.samples_total == 1:  # none was drawn yet
+                samples = "preparing …"
             tiles = f", part {record.done + 1} of {record.total}"
             self.bar.setFormat(samples + (tiles if record.total > 1 else "") + left)
         elif job.state == "stopping":

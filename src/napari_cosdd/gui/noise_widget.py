@@ -178,8 +178,11 @@ class NoiseWidget(Dock):
         self.analyze()
 
     def _where_chosen(self, where: str) -> None:
+        layer = self.image.layer
         if where == DRAWN:
             self._draw()
+        elif layer is not None and self._shapes_name(layer) in self.viewer.layers:
+            self.viewer.layers.remove(self._shapes_name(layer))
         self.analyze()
 
     def _use(self) -> None:
@@ -202,8 +205,9 @@ class NoiseWidget(Dock):
 
     def _add_rectangle(self, layer: ImageLayer, name: str) -> None:
         height, width = data_of(layer).shape[-2:]
-        y, x = height / 8, width / 8
-        corners = np.array([[y, x], [y, 3 * x], [3 * y, 3 * x], [3 * y, x]])
+        (top, left), (tall, wide) = _darkest(layer), (height / 4, width / 4)
+        corners = np.array([[0, 0], [0, wide], [tall, wide], [tall, 0]])
+        corners += np.array([top, left])
         shapes = self.viewer.add_shapes(
             [corners],
             shape_type="rectangle",
@@ -318,3 +322,14 @@ class NoiseWidget(Dock):
     def _theme_changed(self, event: Any = None) -> None:
         for plot in (self.map, self.profiles, self.variance, self.calibrate):
             plot.set_theme(self.viewer.theme)
+
+
+def _darkest(layer: ImageLayer) -> tuple[float, float]:
+    """Return the corner of the darkest of 4 × 4 parts of the first plane."""
+    data = data_of(layer)
+    plane = np.asarray(data[(0,) * (data.ndim - 2)])
+    height, width = (n // 4 for n in plane.shape)
+    parts = plane[: 4 * height, : 4 * width].reshape(4, height, 4, width)
+    means = np.nan_to_num(parts.mean((1, 3)), nan=np.inf)
+    row, column = np.unravel_index(int(means.argmin()), means.shape)
+    return float(row * height), float(column * width)

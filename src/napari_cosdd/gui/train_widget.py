@@ -268,6 +268,7 @@ class TrainWidget(Dock):
         self.form.leave_to_model(not self.start.is_fresh)
         fresh = self.start.is_fresh
         self.needs.show_needs(self.form.needs if fresh else self.start.needs())
+        self._show_fit()
         self._changed()
 
     def _changed(self) -> None:

@@ -5,6 +5,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_cosdd._formatting import grey_level
 from napari_cosdd.datasets.survey import not_finite
 from napari_cosdd.errors import BadInputError, BadModelFileError
 from napari_cosdd.images.image import Image
@@ -20,6 +21,8 @@ PLANES, BOXES, SIDE, PIXELS = 8, 4, 256, 1 << 18
 #: Limits above which an image counts as different: shift of the median, in units of the
 #: training data's 1 to 99 % range, and ratio of these ranges.
 SHIFT, FACTOR = 0.5, 2.0
+#: How many times as different an image is for which a model is no use.
+VERY = 5.0
 
 
 def check_compatible(model: TrainedModel, source: Stack, direct: bool = False) -> None:
@@ -74,7 +77,13 @@ def fit_of(model: TrainedModel, image: Image) -> Fit:
         return Fit("no objection", "It was trained on this image.")
     others = f"{', '.join(names[:2])}{' and others' if len(names) > 2 else ''}"
     if unlike:
-        return Fit("use with care", _sentence(f"{' and '.join(unlike)} ({others})"))
+        reason = _sentence(f"{' and '.join(unlike)} ({others})")
+        low, middle, high = model.trained_on.levels_1_50_99
+        far = _unlike(finite, low, middle, high, VERY)
+        grade: Grade = "do not use" if far else "use with care"
+        return Fit(
+            grade, f"{reason} Train on this image{'' if far else ' if in doubt'}."
+        )
     reason = f"It was trained on other images ({others}) of like brightness."
     return Fit("no objection", f"{reason} Camera and settings must be the same.")
 
@@ -154,18 +163,23 @@ def _unlike_training(model: TrainedModel, finite: NDArray[Any]) -> list[str]:
     return _unlike(finite, *levels) if levels and finite.size else []
 
 
-def _unlike(pixels: NDArray[Any], low: float, middle: float, high: float) -> list[str]:
-    """Describe how quantiles differ from those of the training data."""
+def _unlike(
+    pixels: NDArray[Any], low: float, middle: float, high: float, times: float = 1.0
+) -> list[str]:
+    """Describe how quantiles differ from those of the training data.
+
+    The limits above which they count as different are `times` the usual ones.
+    """
     span = max(high - low, 1e-12)
     levels = np.quantile(pixels, [0.01, 0.5, 0.99])
     ratio = max(float(levels[2] - levels[0]), 1e-12) / span
     unlike = []
-    if abs(levels[1] - middle) > SHIFT * span:
+    if abs(levels[1] - middle) > times * SHIFT * span:
         unlike.append(
-            f"the image's median is {levels[1]:.4g} grey levels, that of the training "
-            f"data {middle:.4g}"
+            f"the image's median is {grey_level(levels[1])} grey levels, that of the "
+            f"training data {grey_level(middle)}"
         )
-    if not 1 / FACTOR < ratio < FACTOR:
+    if not 1 / (times * FACTOR) < ratio < times * FACTOR:
         unlike.append(
             f"the image's contrast is {ratio:.2g} times that of the training data"
         )
