@@ -11,7 +11,7 @@ from napari_cosdd.datasets.simulate import ar1, cells, gaussian_field, stripes
 from napari_cosdd.errors import BadInputError
 from napari_cosdd.images.outliers import without_outliers
 from napari_cosdd.images.stack import Stack
-from napari_cosdd.methods.advice import advise
+from napari_cosdd.methods.advice import advise, headline
 from napari_cosdd.noise_analysis.autocorrelation import Autocorrelation, autocorrelation
 from napari_cosdd.noise_analysis.facts import facts_of
 from napari_cosdd.noise_analysis.report import report
@@ -310,3 +310,17 @@ def test_a_weak_correlation_is_named_but_not_modelled():
     values[8, 10:13] = 0.06  # as weak, but far
     far = facts_of(Autocorrelation(values, 10**6))
     assert (far.weak, far.safe_axis) == (False, "x")
+
+
+def test_offsets_of_lines_are_told_from_noise_that_falls_with_distance():
+    rng = np.random.default_rng(0)
+    white = rng.normal(0, 10, (6, 256, 256))
+    offsets = white + 4 * rng.normal(size=(6, 256, 1))
+    found = api.analyze(api.Image(100 + offsets, "TYX")).facts
+    assert found.axis == "x"
+    assert "offset of each row" in found.sentence
+    assert headline(found).startswith("! Each row has an offset of its own")
+    falling = ar1((6, 256, 256), 0.8, rng)
+    found = api.analyze(api.Image(100 + 10 * falling, "TYX")).facts
+    assert found.axis == "x"
+    assert "offset" not in found.sentence

@@ -56,6 +56,12 @@ def advise(facts: NoiseFacts) -> str:
 def headline(facts: NoiseFacts) -> str:
     """Return the verdict on the noise in a line: a sign, what it is, what fits it."""
     best = next(r for r in recommend(facts) if r.needs in NOTHING_ELSE)
+    if facts.offsets:
+        line = LINES[facts.axis][:-1]
+        return (
+            f"! Each {line} has an offset of its own. Subtract the median of each "
+            f"{line} first; then {best.title} fits."
+        )
     if facts.weak:
         return f"✓ Nearly independent noise. {best.title} fits, without a noise axis."
     if facts.pattern == "one axis":

@@ -28,6 +28,9 @@ APART = 2 * 2**0.5
 #: Largest distance of the pixels of a grid, and correlation from there on that is
 #: slight.
 LARGEST_GRID, SLIGHT = 6, 0.1
+#: Share of the correlation at small lags that is left at the largest ones if the noise
+#: is an offset of each line.
+STAYS = 0.6
 #: Lags whose correlations decide, pixels: 1 to this one.
 DECIDING = 5
 #: Correlation that the measurement must be able to detect; if its error is too large
@@ -66,6 +69,9 @@ class NoiseFacts:
     grid : int
         Distance of pixels between which noise along both axes is independent; 1 for
         other noise, or if it reaches too far.
+    offsets : bool
+        Whether the noise along the axis is an offset of each line, which is longer than
+        any receptive field.
     """
 
     pattern: Pattern
@@ -76,6 +82,7 @@ class NoiseFacts:
     sentence: str
     weak: bool = False
     grid: int = 1
+    offsets: bool = False
 
     @property
     def is_clear(self) -> bool:
@@ -127,8 +134,24 @@ def facts_of(correlation: Autocorrelation) -> NoiseFacts:
         f"{reach} px away (r = {_in_numbers(profiles[axis])} at 1 to {DECIDING} px; "
         f"across them {_in_numbers(profiles[weak])})."
     )
+    offsets = _is_offset(profiles[axis], significant)
+    if offsets:
+        sentence += (
+            f" It hardly falls with distance, as an offset of each {LINES[axis][:-1]} "
+            "does, which is longer than any receptive field: subtract the median of "
+            f"each {LINES[axis][:-1]} before training, where that holds no signal."
+        )
     slight = float(np.sqrt((deciding(profiles[axis]) ** 2).sum())) < WORTH
-    return NoiseFacts("one axis", axis, reach, field, clean, sentence, slight)
+    return NoiseFacts(
+        "one axis", axis, reach, field, clean, sentence, slight, offsets=offsets
+    )
+
+
+def _is_offset(profile: NDArray[np.float64], significant: float) -> bool:
+    """Whether a profile stays up over all lags, as offsets of lines let it."""
+    far = profile[len(profile) // 2 :]
+    near = float(profile[1 : DECIDING + 1].max())
+    return bool(len(far) > DECIDING and np.median(far) > max(significant, STAYS * near))
 
 
 def _grid(correlation: Autocorrelation, threshold: float) -> int:
