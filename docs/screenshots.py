@@ -152,7 +152,7 @@ def check_with_reference(viewer: Any, denoise: Any, folder: Path) -> None:
     layer = viewer.add_image(noisy, name="noisy cells")
     viewer.reset_view()
     session.add_model(ModelEntry("cells", None, model))
-    denoise.model.setCurrentText("cells")
+    denoise.model.choice.setCurrentText("cells")
     denoise.image.choose(layer)
     denoise.compare.reference.choose(viewer.layers["clean cells"])
     denoise.trust.run.click()

@@ -50,11 +50,11 @@ def test_each_image_and_model_has_its_own_verdict(checked, viewer, session, mode
     dock.image.choose(viewer.layers["cells"])
     assert "want a look" in checked.verdict.text()
     session.add_model(ModelEntry("the same", None, model))
-    dock.model.setCurrentText("the same")
+    dock.model.choice.setCurrentText("the same")
     assert checked.found is not None
     other = replace(model, method=build("cosdd").eval())
     session.add_model(ModelEntry("theirs", None, other))
-    dock.model.setCurrentText("theirs")
+    dock.model.choice.setCurrentText("theirs")
     assert checked.found is None
 
 
@@ -116,7 +116,7 @@ def test_the_paragraph_tells_of_this_model_only(checked, session, wait, model):
     assert "mean of 6 posterior samples" in QApplication.clipboard().text()
     other = build("cosdd")
     session.add_model(ModelEntry("other", None, replace(model, method=other)))
-    dock.model.setCurrentText("other")
+    dock.model.choice.setCurrentText("other")
     checked.copy.click()
     assert "posterior samples" not in QApplication.clipboard().text()
 

@@ -210,15 +210,15 @@ def test_all_is_saved_with_pixel_size_and_provenance(denoised, session, wait, tm
 def test_a_bad_model_file_is_told_in_words(dock, tmp_path):
     path = tmp_path / "bad.safetensors"
     path.write_bytes(b"nothing")
-    dock.open_model(path)
+    dock.model.open_file(path)
     assert "bad.safetensors" in dock.problem.text.text()
-    assert dock.model.currentText() == "ours"
+    assert dock.model.choice.currentText() == "ours"
 
 
 def test_a_model_file_is_opened_and_chosen(dock, tmp_path, model):
     model.save(tmp_path / "other.safetensors")
-    dock.open_model(tmp_path / "other.safetensors")
-    assert dock.model.currentText() == "other"
+    dock.model.open_file(tmp_path / "other.safetensors")
+    assert dock.model.choice.currentText() == "other"
     assert not dock.problem.isVisible()
 
 
@@ -461,7 +461,7 @@ def test_the_model_of_the_image_is_offered_and_judged_before_the_run(
     session.models.append(ModelEntry("mine", None, mine))
     dock = shown(DenoiseWidget(viewer))
     wait(lambda: dock.fit.isVisible())
-    assert dock.model.currentText() == "mine"
+    assert dock.model.choice.currentText() == "mine"
     assert "The model is for such images" in dock.fit.light.text()
     assert "trained on this image" in dock.fit.reason.text()
     bright = viewer.add_image(noisy + 10_000, name="bright")
@@ -495,10 +495,10 @@ def test_a_model_of_one_channel_takes_several_one_by_one_or_one_alone(
 
 def test_a_chosen_model_stays_when_the_image_changes(dock, session, model, viewer):
     session.add_model(ModelEntry("second", None, model))
-    dock._choose_model("ours")
+    dock.model.take("ours")
     viewer.add_image(np.ones((64, 64), np.float32), name="second-")
     dock.image.choose(viewer.layers["second-"])
-    assert dock.model.currentText() == "ours"
+    assert dock.model.choice.currentText() == "ours"
 
 
 def test_an_image_that_is_gone_is_not_replaced_by_another(
@@ -557,22 +557,22 @@ def saved(session, model, tmp_path):
 def test_a_model_is_renamed_and_deleted_with_its_file(
     dock, session, saved, monkeypatch
 ):
-    dock.model.setCurrentText("first")
+    dock.model.choice.setCurrentText("first")
     monkeypatch.setattr(QInputDialog, "getText", lambda *_: ("my camera", True))
-    dock.more.rename()
+    dock.model.menu.rename()
     assert saved.name == "my-camera"
     assert saved.path.name == "my-camera.safetensors"
     assert saved.path.exists()
-    assert "my-camera" in [dock.model.itemText(i) for i in range(dock.model.count())]
-    dock.model.setCurrentText("my-camera")
+    assert dock.model.choice.findText("my-camera") >= 0
+    dock.model.choice.setCurrentText("my-camera")
     monkeypatch.setattr(QInputDialog, "getText", lambda *_: ("ours", True))
-    dock.more.rename()
+    dock.model.menu.rename()
     assert "a model called ours" in dock.problem.text.text()
     answers = [QMessageBox.StandardButton.No, QMessageBox.StandardButton.Yes]
     monkeypatch.setattr(QMessageBox, "question", lambda *_: answers.pop(0))
-    dock.more.delete()
+    dock.model.menu.delete()
     assert saved.path.exists()
-    dock.more.delete()
+    dock.model.menu.delete()
     assert not saved.path.exists()
     assert saved not in session.models
 
@@ -580,7 +580,7 @@ def test_a_model_is_renamed_and_deleted_with_its_file(
 def test_a_model_is_exported_from_the_window(dock, wait, tmp_path):
     pytest.importorskip("bioimageio.spec")
     path = tmp_path / "out.bioimageio.zip"
-    dock.more.export_to(path, dock._entry(), dock._to_denoise())
+    dock.model.menu.export_to(path, dock.model.entry(), dock._to_denoise())
     wait(lambda: "exported" in dock.status.text() or dock.problem.isVisible())
     assert path.exists(), dock.problem.text.text()
 
@@ -663,13 +663,13 @@ def test_a_plane_that_was_not_denoised_is_not_compared(
 def test_a_chosen_model_stays_chosen_under_another_name(dock, session, model, viewer):
     for name in ("b", "c"):
         session.add_model(ModelEntry(name, None, model))
-    dock._choose_model("b")
+    dock.model.take("b")
     (entry,) = [m for m in session.models if m.name == "b"]
     session.rename_model(entry, "b2")
-    assert dock.model.currentText() == "b2"
+    assert dock.model.choice.currentText() == "b2"
     session.delete_model(entry)
-    assert dock.model.currentText() in ("ours", "c")
-    assert not dock._chosen
+    assert dock.model.choice.currentText() in ("ours", "c")
+    assert not dock.model.is_chosen
 
 
 def test_large_offsets_do_not_hide_what_was_removed(viewer):

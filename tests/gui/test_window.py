@@ -87,7 +87,7 @@ def test_a_model_file_dropped_in_opens_the_dock(window, model, tmp_path):
     model.save(tmp_path / "mine.safetensors")
     window.open(str(tmp_path / "mine.safetensors"), plugin="napari-cosdd")
     assert len(window.layers) == 0
-    assert open_dock(window, "Denoise").model.currentText() == "mine"
+    assert open_dock(window, "Denoise").model.choice.currentText() == "mine"
 
 
 def open_by_menu(window, name):

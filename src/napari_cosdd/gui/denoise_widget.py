@@ -29,23 +29,20 @@ from napari_cosdd.gui._layers import (
     layer_with,
     pixels_key,
 )
-from napari_cosdd.gui._model_menu import ModelMenu
-from napari_cosdd.gui._models import ModelEntry, filling, is_of_image
+from napari_cosdd.gui._model_row import ModelRow
+from napari_cosdd.gui._models import ModelEntry, filling
 from napari_cosdd.gui._records import DenoisingRecord
 from napari_cosdd.gui._region import RegionRow
 from napari_cosdd.gui._results import ResultLayers
 from napari_cosdd.gui._samples_form import SamplesForm
 from napari_cosdd.gui._saving import SaveAll
 from napari_cosdd.gui._session import session_of
-from napari_cosdd.gui._suffixes import SUFFIX
 from napari_cosdd.gui._widgets import (
     Problem,
     Sentence,
     button,
-    choice,
     enable,
     field,
-    fill,
     listen,
     row,
 )
@@ -69,15 +66,10 @@ class DenoiseWidget(Dock):
         self._scored: DenoisingRecord | None = None
         self._told: DenoisingRecord | None = None
         self._waiting = False  # for the end of a check
-        self._chosen = False  # whether the user chose the model, or another dock
         self._judged_layer: ImageLayer | None = None
-        self.model = choice()
-        self.open = button("Open…", "Open a model file", self._open)
         self.fit = FitView()
         self.status, self.problem = Sentence(), Problem()
-        self.more = ModelMenu(
-            self.session, self._entry, self._to_denoise, self.problem, self.status
-        )
+        self.model = ModelRow(self.session, self._to_denoise, self.problem, self.status)
         self.folder = button(
             "Folder…", "Denoise all images of a folder", self._denoise_folder
         )
@@ -103,20 +95,17 @@ class DenoiseWidget(Dock):
         self.image.chosen.connect(self._image_chosen)
         self.compare.reference.chosen.connect(self._refresh)
         self.channels.changed.connect(self._channels_chosen)
-        self.model.currentTextChanged.connect(lambda _text: self._refresh())
-        self.model.activated.connect(lambda _index: setattr(self, "_chosen", True))
-        self.session.models_changed.connect(self._list_models)
-        self.session.model_renamed.connect(self._renamed)
+        self.model.changed.connect(self._refresh)
+        self.model.listed.connect(self._image_chosen)
         self.session.denoising_changed.connect(self._refresh)
         self.session.checked.connect(self._checked)
         self.session.denoise_layer.connect(self._take_over)
         listen(self, viewer.events.theme, self._theme_changed)
-        self._list_models()
-        self._refresh()
+        self._image_chosen()
 
     def _build(self) -> None:
         for widget in (
-            field("Model", self.model, self.open, self.more, tip="A trained model"),
+            self.model,
             field(
                 "Image",
                 self.image,
@@ -147,18 +136,6 @@ class DenoiseWidget(Dock):
 
     # What the user does -------------------------------------------------------
 
-    def open_model(self, path: Path) -> None:
-        """Add a model file to the list and choose it; show the error if that fails."""
-        entry = ModelEntry(path.stem, path)
-        try:
-            entry.load()
-        except CosddError as error:
-            self.problem.show_error(error)
-            return
-        self.problem.show_error(None)
-        self.session.add_model(entry)
-        self._choose_model(entry.name)
-
     def _denoise(self) -> None:
         checking = self.session.checking
         if checking is not None and checking.job.active:
@@ -167,7 +144,7 @@ class DenoiseWidget(Dock):
             return
         self._waiting = False
         self.problem.show_error(None)
-        layer, entry = self.image.layer, self._entry()
+        layer, entry = self.image.layer, self.model.entry()
         if layer is None or entry is None:
             return
         try:
@@ -220,7 +197,7 @@ class DenoiseWidget(Dock):
     def denoise_folder(self, source: Path, target: Path) -> None:
         """Write mean and deviation of all images of a folder into another one."""
         self.problem.show_error(None)
-        entry = self._entry()
+        entry = self.model.entry()
         if entry is None:
             self.problem.show_error(BadInputError(NO_MODEL))
             return
@@ -245,7 +222,7 @@ class DenoiseWidget(Dock):
 
     def _to_check(self) -> Subject | None:
         """Return the model and the layers of a model check."""
-        layer, entry = self.image.layer, self._entry()
+        layer, entry = self.image.layer, self.model.entry()
         if layer is None or entry is None:
             return None
         axes = self.session.axes.get(key_of(layer), "")
@@ -258,7 +235,7 @@ class DenoiseWidget(Dock):
 
     def _whole(self) -> Image:
         """Return the chosen image with axes as the chosen model needs them."""
-        layer, entry = self.image.layer, self._entry()
+        layer, entry = self.image.layer, self.model.entry()
         if layer is None or entry is None:
             raise BadInputError(NO_MODEL)
         given = self.session.axes.get(key_of(layer), "")
@@ -268,57 +245,32 @@ class DenoiseWidget(Dock):
         if self.session.denoising is not None:
             self.session.denoising.job.stop()
 
-    def _open(self) -> None:
-        path, _ = QFileDialog.getOpenFileName(
-            self, "Open a model", "", f"COSDD models (*{SUFFIX} *.zip)"
-        )
-        if path:
-            self.open_model(Path(path))
-
     def _take_over(self, key: str, model: str) -> None:
         """Choose the image and the model of a training."""
-        self._choose_model(model)
+        self.model.take(model)
         layer = layer_with(self.viewer.layers, key)
         self.image.choose(layer)
         if key and layer is None:
             gone = "The image of the training was removed. Choose the image to denoise."
             self.problem.show_error(BadInputError(gone))
 
-    def _choose_model(self, name: str) -> None:
-        self.model.setCurrentText(name)
-        self._chosen = True
-
     def _image_chosen(self) -> None:
         """Offer the model that was trained on the image, unless one was chosen."""
         self.problem.show_error(None)
-        layer = self.image.layer
-        if layer is not None and not self._chosen:
-            ours = [m for m in self.session.models if is_of_image(m, layer.name)]
-            if ours:
-                self.model.setCurrentText(ours[0].name)
+        if self.image.layer is not None:
+            self.model.offer(self.image.layer.name)
         self._refresh()
 
     # What is shown ------------------------------------------------------------
 
-    def _entry(self) -> ModelEntry | None:
-        entries = {m.name: m for m in self.session.models}
-        return entries.get(self.model.currentText())  # names differ, see add_model
-
-    def _renamed(self, before: str, name: str) -> None:
-        at = self.model.findText(before)
-        if at >= 0:
-            self.model.setItemText(at, name)
-
-    def _list_models(self) -> None:
-        if self._entry() is None:
-            self._chosen = False  # what was chosen is gone
-        fill(self.model, [m.name for m in self.session.models])
-        self._image_chosen()
-
     def _show_fit(self) -> None:
         """Say before the run whether the model is for the image."""
-        layer, entry = self.image.layer, self._entry()
-        key = None if layer is None else (pixels_key(layer), self.model.currentText())
+        layer, entry = self.image.layer, self.model.entry()
+        key = (
+            None
+            if layer is None
+            else (pixels_key(layer), self.model.choice.currentText())
+        )
         if layer is None or entry is None:
             self.fit.hide()
         elif self.in_front and not self.fit.is_of(key):
@@ -327,8 +279,8 @@ class DenoiseWidget(Dock):
             self.fit.judge(key, entry, self._to_denoise)
 
     def _refresh(self) -> None:
-        layer, entry = self.image.layer, self._entry()
-        self.model.setToolTip(str(entry.path or "") if entry is not None else "")
+        layer, entry = self.image.layer, self.model.entry()
+        self.model.choice.setToolTip(str(entry.path or "") if entry is not None else "")
         running = self.session.denoising
         active = running is not None and running.job.active
         why = "A denoising is running" if active else NO_MODEL
@@ -396,7 +348,7 @@ class DenoiseWidget(Dock):
 
     def _is_of_choice(self, record: DenoisingRecord) -> bool:
         """Whether a record is a whole result of the chosen model and image."""
-        entry, layer = self._entry(), self.image.layer
+        entry, layer = self.model.entry(), self.image.layer
         if not record.complete or layer is None or entry is None or entry.model is None:
             return False
         if entry.model.spec.grid:  # which no check takes

@@ -34,7 +34,7 @@ def _read(path: Paths) -> list[Any]:
         open_dock(viewer, "Train")
         session_of(viewer).add_noise_model(_first(path))
     else:
-        open_dock(viewer, "Denoise").open_model(_first(path))
+        open_dock(viewer, "Denoise").model.open_file(_first(path))
     return [(None,)]
 
 
