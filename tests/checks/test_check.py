@@ -50,6 +50,7 @@ def test_a_good_model_passes(good, scene):
     found, failed = verdict(good, camera(scene))
     assert failed == []
     assert found.verdict == "Nothing speaks against this result (11 checks)."
+    assert found.grade == "no objection"
     _, failed = verdict(good, camera(scene[::-1], seed=2))
     assert failed == []  # nor on another image of the same camera
 
@@ -72,6 +73,7 @@ def test_a_wrong_axis_is_named(scene, train):
     found, failed = verdict(model, camera(scene))
     assert failed[0] == "axis"
     assert found.verdict.endswith("Train again with noise axis x.")
+    assert found.grade == "do not use"
 
 
 def test_a_short_receptive_field_is_named(scene, train):

@@ -315,6 +315,8 @@ def test_how_long_is_asked_for_in_words(dock):
     assert recipe.training.time_limit is None
     dock.form.long.setCurrentText("10 minutes")
     assert dock._recipe().training.time_limit == 10
+    typed = dock.form.length_form._widgets["time_limit"].native
+    assert typed.placeholderText() == "10, as How long says"
     dock.form.length_form._widgets["time_limit"].value = "3"  # the closer one counts
     assert dock._recipe().training.time_limit == 3
 

@@ -38,6 +38,7 @@ def write_check(path: Path, check: ModelCheck) -> None:
 def numbers(check: ModelCheck) -> dict[str, Any]:
     """Return verdict, findings and scores as plain values."""
     content: dict[str, Any] = {
+        "grade": check.grade,
         "verdict": check.verdict,
         "passed": check.passed,
         "findings": [vars(finding) for finding in check.findings],
@@ -83,7 +84,14 @@ def _write_findings(figure: Any, check: ModelCheck) -> None:
     def lines(text: str, width: int, **look: Any) -> TextArea:
         return TextArea(fill(text, width), textprops=look)
 
-    parts: list[Artist] = [lines(check.verdict, 46, size=11, weight="bold")]
+    color = COLOURS[check.passed]
+    parts: list[Artist] = [
+        lines(check.grade.capitalize(), 46, size=14, weight="bold", color=color),
+        lines(check.verdict, 46, size=11, weight="bold"),
+    ]
+    if names := check.evidence.trained_on.names:
+        trained = f"The model was trained on {', '.join(names[:3])}."
+        parts.append(lines(trained, 64, size=8.5, color="0.25"))
     for line in check.against_reference:
         parts.append(lines(line, 52, size=10, weight="bold"))
     for finding in check.findings:

@@ -66,7 +66,7 @@ def check(
         console.print(f"    {finding.text}")
     for line in result.against_reference:
         console.print(line)
-    console.print(result.verdict)
+    console.print(f"{result.grade.capitalize()}. {result.verdict}")
     if output is not None:
         write_check(output, result)
         console.print(f"wrote {output}")

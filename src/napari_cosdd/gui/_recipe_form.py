@@ -120,6 +120,7 @@ class RecipeForm(QWidget):
         self._make_forms()
         self.preset.currentTextChanged.connect(lambda _text: self._make_forms())
         self.volume.toggled.connect(lambda _on: self.changed.emit())
+        self.long.currentTextChanged.connect(lambda _text: self._show_length())
         for box in (self.preset, self.noise, self.long):
             box.currentTextChanged.connect(lambda _text: self.changed.emit())
 
@@ -253,6 +254,14 @@ class RecipeForm(QWidget):
                 rows.addWidget(part.widget.native if form else part)
                 if form:
                     part.widget.changed.connect(lambda *_: self.changed.emit())
+
+        self._show_length()
+
+    def _show_length(self) -> None:
+        """Show in the empty field of the time limit what stands for it."""
+        limit = HOW_LONG[self.long.currentText()].get("time_limit")
+        text = "none" if limit is None else f"{limit:g}, as How long says"
+        self.length_form._widgets["time_limit"].native.setPlaceholderText(text)
 
     def _reset(self) -> None:
         self.volume.setChecked(False)
