@@ -8,6 +8,7 @@ from napari_cosdd.datasets.simulate import ar1
 from napari_cosdd.gui import _calibrate, model_reader
 from napari_cosdd.gui.noise_widget import NoiseWidget
 from napari_cosdd.gui.train_widget import TrainWidget
+from napari_cosdd.noise_models import autoregressive
 
 GAIN, READ = 4.0, 15.0
 
@@ -77,7 +78,13 @@ def test_an_image_alone_and_a_clean_layer(scene, viewer, calibrated):
     assert deviation_at(path, 1300) == pytest.approx(true, rel=0.1)
 
 
-def test_a_dark_image_gives_an_autoregressive_model(viewer, calibrated):
+@pytest.fixture
+def few_steps(monkeypatch):
+    """Fit an autoregressive model in a second; how well is tested elsewhere."""
+    monkeypatch.setattr(autoregressive, "STEPS", 30)
+
+
+def test_a_dark_image_gives_an_autoregressive_model(viewer, calibrated, few_steps):
     rng = np.random.default_rng(0)
     dark = 100 + 12 * ar1((128, 160), 0.7, rng)
     viewer.add_image(dark.astype(np.float32), name="dark")
@@ -112,7 +119,7 @@ def test_a_noise_model_is_told_from_a_denoiser(tmp_path, monkeypatch, viewer):
     assert opened == ["Train"]
 
 
-def test_a_stack_alone_is_no_series_of_repeats(viewer, calibrated):
+def test_a_stack_alone_is_no_series_of_repeats(viewer, calibrated, few_steps):
     """The mean over z is no signal: each plane is measured for itself."""
     rng = np.random.default_rng(0)
     y = np.linspace(0, 1, 128)
