@@ -284,6 +284,15 @@ def test_what_a_model_decides_is_not_shown(hurry, dock, session, wait):
     assert dock.start.sentence.isHidden()
 
 
+def test_a_start_that_is_gone_is_told_and_starts_nothing(dock, session, model):
+    session.add_model(ModelEntry("ours", None, model))
+    dock.start.choice.setCurrentText("ours")
+    session.models.clear()  # as another program may delete a file of a training
+    dock.train.click()
+    assert "ours is gone" in dock.problem.text.text()
+    assert session.training is None
+
+
 def test_models_of_one_name_are_told_apart(session, model, tmp_path):
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()

@@ -167,12 +167,12 @@ class TrainWidget(Dock):
             if axes and images and axes != axes_of(self.image.layer):
                 self.session.axes[source] = axes
             kind = self.form.preset_name if self.start.is_fresh else "continued"
-            interrupted = self.start.interrupted
+            interrupted, start = self.start.interrupted, self.start.model()
             path = interrupted or new_model_path(name, kind)
         except (CosddError, OSError) as error:
             self.problem.show_error(error)
             return
-        form, start, taken = self.form, self.start.model(), self.channels.taking()
+        form, taken = self.form, self.channels.taking()
         ndim, filling = form.ndim, form.filling
 
         def work(stop: Callable[[], bool]) -> Iterator[Event]:
