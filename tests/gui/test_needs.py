@@ -67,40 +67,41 @@ def test_the_dock_trains_it(toy, pair, camera, viewer, shown, wait):
     assert [dock.view.tabs.tabText(i) for i in range(2)] == ["Toys", "Rate"]
 
 
-def tip_and_colour(dock, name):
+def tip_and_doubt(dock, name):
+    """Choose a method; return its tooltip, and the line below it if it is shown."""
+    dock.form.preset.setCurrentText(name)
     at = dock.form.preset.findText(name)
-    item = dock.form.preset
-    colour = item.itemData(at, Qt.ItemDataRole.ForegroundRole)
-    return item.itemData(at, Qt.ItemDataRole.ToolTipRole), colour
+    tip = dock.form.preset.itemData(at, Qt.ItemDataRole.ToolTipRole)
+    return tip, "" if dock.form.doubt.isHidden() else dock.form.doubt.text()
 
 
-def test_methods_that_lack_something_are_grey_and_say_what(pair, camera, viewer, shown):
+def test_methods_that_lack_something_say_what(pair, camera, viewer, shown):
     viewer.add_image(pair[1].astype(np.float32), name="noisy")
     dock = shown(TrainWidget(viewer))
-    tip, colour = tip_and_colour(dock, "CARE · quick")
+    tip, doubt = tip_and_doubt(dock, "CARE · quick")
     assert "needs a clean image" in tip
-    assert colour is not None
-    tip, colour = tip_and_colour(dock, "Probabilistic Noise2Void · quick")
+    assert doubt
+    tip, doubt = tip_and_doubt(dock, "Probabilistic Noise2Void · quick")
     assert "Calibrate the camera" in tip
-    assert colour is not None
-    assert tip_and_colour(dock, "HDN · quick")[1] is None  # learns it along
+    assert doubt
+    assert tip_and_doubt(dock, "HDN · quick")[1] == ""  # learns it along
     viewer.add_image(pair[0].astype(np.float32), name="truth")
     dock.needs.open_noise_model(camera)
-    assert tip_and_colour(dock, "CARE · quick")[1] is None
-    assert tip_and_colour(dock, "Probabilistic Noise2Void · quick")[1] is None
+    assert tip_and_doubt(dock, "CARE · quick")[1] == ""
+    assert tip_and_doubt(dock, "Probabilistic Noise2Void · quick")[1] == ""
 
 
-def test_methods_that_do_not_suit_the_noise_are_grey(viewer, shown):
+def test_methods_that_do_not_suit_the_noise_say_so(viewer, shown):
     rng = np.random.default_rng(0)
     data = 100 + ndimage.uniform_filter1d(rng.normal(0, 10, (256, 256)), 3)
     layer = viewer.add_image(data.astype(np.float32), name="rows")
     dock = shown(TrainWidget(viewer))
-    assert tip_and_colour(dock, "HDN · quick")[1] is None
+    assert tip_and_doubt(dock, "HDN · quick")[1] == ""
     dock.session.add_report(layer, api.analyze(data.astype(np.float32)))
-    tip, colour = tip_and_colour(dock, "HDN · quick")
+    tip, doubt = tip_and_doubt(dock, "HDN · quick")
     assert "independent" in tip
-    assert colour is not None
-    assert tip_and_colour(dock, "COSDD · quick")[1] is None
+    assert doubt
+    assert tip_and_doubt(dock, "COSDD · quick")[1] == ""
 
 
 def test_the_point_spread_comes_from_the_optics(viewer, shown, monkeypatch):

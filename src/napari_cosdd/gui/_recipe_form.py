@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Any
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtGui import QPalette
 from qtpy.QtWidgets import QCheckBox, QVBoxLayout, QWidget
 
 from napari_cosdd import api
@@ -199,9 +198,7 @@ class RecipeForm(QWidget):
     def show_fit(
         self, facts: NoiseFacts | None, missing: Callable[[Needs], str]
     ) -> None:
-        """Grey the methods that lack something or do not suit; tooltips say why.
-
-        Of the chosen one a line says it.
+        """Say below *Model* what speaks against the chosen method; tooltips, of each.
 
         Parameters
         ----------
@@ -210,9 +207,6 @@ class RecipeForm(QWidget):
         missing : callable
             Returns what a method with such needs lacks here, or "".
         """
-        grey = self.palette().brush(
-            QPalette.ColorGroup.Disabled, QPalette.ColorRole.Text
-        )
         for i, (method, preset) in enumerate(self.presets.values()):
             kind = get_method(method)
             lacks = missing(kind.needs)
@@ -221,12 +215,10 @@ class RecipeForm(QWidget):
             purpose = f"For {kind.presets[preset].purpose}."
             tip = " ".join(filter(None, (purpose, *reasons)))
             self.preset.setItemData(i, tip, Qt.ItemDataRole.ToolTipRole)
-            pale = bool(lacks) or (suits is not None and not suits.score)
             if i == self.preset.currentIndex():
                 self.doubt.setText(f"⚠ {' '.join(filter(None, reasons))}")
-                self.doubt.setVisible(pale)
-            brush = grey if pale else None
-            self.preset.setItemData(i, brush, Qt.ItemDataRole.ForegroundRole)
+                unfit = suits is not None and not suits.score
+                self.doubt.setVisible(bool(lacks) or unfit)
 
     def _make_forms(self) -> None:
         """Make the advanced forms for the chosen method and preset."""
