@@ -14,6 +14,7 @@ from benchmarks import (
     limit,
     movie,
     papers,
+    papers_tasks,
     pretrained,
     psf,
     quality,
@@ -68,7 +69,7 @@ def quality_command(
 def papers_command(
     minutes: Minutes = 2.0,
     tasks: Annotated[str, typer.Option(help="Comma-separated.")] = ",".join(
-        papers.tasks()
+        papers_tasks.tasks()
     ),
     methods: Annotated[str, typer.Option(help="Separated by semicolons.")] = ";".join(
         papers.METHODS

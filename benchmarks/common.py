@@ -42,6 +42,8 @@ NOISES: dict[str, tuple[Callable[..., Image], dict[str, float], str]] = {
     "rows": (simulate.long_range_rows, {}, "x"),
     "checkerboard": (simulate.checkerboard, {}, "y"),
 }
+#: Widths of the blur along each axis, pixels, of which the best for the truth counts.
+WIDTHS = (0, 0.5, 0.75, 1, 1.25, 1.5, 2, 2.5, 3, 4, 5)
 #: What is judged: the middle of the first image.
 JUDGED = (slice(128, 384), slice(128, 384))
 
@@ -80,9 +82,7 @@ def problem(data: str, noise: str, seed: int = 0) -> Problem:
     def add_noise(image: Image, rng: np.random.Generator) -> Image:
         return make(image, rng, **settings)
 
-    others = (
-        np.concatenate([read(f) for f in OTHERS[data]]) if data in OTHERS else clean[1:]
-    )
+    others = read_others(data, clean)
     noisy = add_noise(clean, np.random.default_rng(seed))
     return Problem(f"{data}/{noise}", clean, noisy, others, axis, add_noise)
 
@@ -98,15 +98,27 @@ def read(file: str) -> Image:
     return scaled
 
 
-def best_blur(task: Problem) -> tuple[float, tuple[float, float]]:
-    """Return the PSNR and widths (y, x) of the Gaussian blur best for the truth."""
-    widths = [0, 0.5, 0.75, 1, 1.25, 1.5, 2, 2.5, 3, 4, 5]
-    tried = [
-        (task.score(ndimage.gaussian_filter(task.noisy[0], (y, x))[JUDGED]), (y, x))
-        for y in widths
-        for x in widths
-    ]
-    return max(tried)
+def read_others(data: str, clean: Image) -> Image:
+    """Return clean images of a set that are not judged, else those of another set."""
+    files = OTHERS.get(data)
+    return np.concatenate([read(f) for f in files]) if files else clean[1:]
+
+
+def best_blur(
+    noisy: NDArray[Any],
+    truth: NDArray[Any],
+    peak: float = 1.0,
+    part: tuple[slice, slice] = (slice(None), slice(None)),
+) -> tuple[float, tuple[float, float]]:
+    """Return the PSNR and widths (y, x) of the Gaussian blur best for the truth.
+
+    The noisy image is blurred whole; ``truth`` is the truth of the judged part of it.
+    """
+    return max(
+        (psnr(ndimage.gaussian_filter(noisy, (y, x))[part], truth, peak), (y, x))
+        for y in WIDTHS
+        for x in WIDTHS
+    )
 
 
 def best_total_variation(task: Problem) -> tuple[float, float]:

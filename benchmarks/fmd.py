@@ -11,9 +11,8 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 from rich.console import Console
-from scipy import ndimage
 
-from benchmarks.common import SHARED, bm3d, save
+from benchmarks.common import SHARED, best_blur, bm3d, save
 from napari_cosdd import api
 from napari_cosdd.metrics import psnr
 from napari_cosdd.training.recipe import Recipe
@@ -28,8 +27,6 @@ KINDS = (
 )
 METHODS = ("blur", "bm3d", "auto", "x", "none", "grid", "n2v", "n2v square")
 PEAK = 255.0
-#: Widths of the blur along each axis, pixels, of which the best for the truth counts.
-WIDTHS = (0, 0.5, 0.75, 1, 1.5, 2, 2.5, 3, 4)
 N_SAMPLES = 50
 #: Half-length of the square masks, pixels: the best of 1, 2, 4 and 6 on wide-field.
 SQUARE = 2
@@ -41,14 +38,11 @@ def run(
 ) -> None:
     """Score each method on each kind; print and save after each."""
     for kind in kinds:
-        path = SHARED / "fmd" / f"{kind}_raw_mean50_2x4x512x512_u8.tif"
-        if not path.exists():
-            raise SystemExit(f"{path} is not here: the benchmark needs it")
-        frames, truth = tifffile.imread(path).astype(np.float32)
-        noisy = float(np.mean([psnr(f, truth[0], PEAK) for f in frames]))
+        frames, truth = read_frames(kind)
+        noisy = float(np.mean([psnr(f, truth, PEAK) for f in frames]))
         for method in methods:
             began = time.monotonic()
-            scores = _score(method, frames, truth[0], minutes, seed)
+            scores = _score(method, frames, truth, minutes, seed)
             scores |= {"noisy": round(noisy, 2)}
             scores["seconds"] = round(time.monotonic() - began)
             console.print(f"{kind}/{method}: {scores}", highlight=False)
@@ -56,12 +50,21 @@ def run(
             save("fmd", {key + (f"/seed{seed}" if seed else ""): scores})
 
 
+def read_frames(kind: str) -> tuple[Frames, Frames]:
+    """Return four frames of a kind (4, y, x), and their truth (y, x)."""
+    path = SHARED / "fmd" / f"{kind}_raw_mean50_2x4x512x512_u8.tif"
+    if not path.exists():
+        raise SystemExit(f"{path} is not here: the benchmark needs it")
+    frames, truth = tifffile.imread(path).astype(np.float32)
+    return frames, truth[0]
+
+
 def _score(
     method: str, frames: Frames, truth: Frames, minutes: float, seed: int
 ) -> dict[str, Any]:
     """Return the mean PSNR over the frames, and what the method chose."""
     if method == "blur":
-        best = [_best_blur(frame, truth) for frame in frames]
+        best = [best_blur(frame, truth, PEAK) for frame in frames]
         return _mean([p for p, _ in best]) | {"widths_yx": [w for _, w in best]}
     if method == "bm3d":
         return _bm3d(frames, truth)
@@ -89,15 +92,6 @@ def _score(
 
 def _mean(scores: list[float]) -> dict[str, Any]:
     return {"psnr": round(float(np.mean(scores)), 2)}
-
-
-def _best_blur(frame: Frames, truth: Frames) -> tuple[float, tuple[float, float]]:
-    """Return the PSNR and the widths (y, x) that are best for the truth."""
-    return max(
-        (psnr(ndimage.gaussian_filter(frame, (y, x)), truth, PEAK), (y, x))
-        for y in WIDTHS
-        for x in WIDTHS
-    )
 
 
 def _bm3d(frames: Frames, truth: Frames) -> dict[str, Any]:

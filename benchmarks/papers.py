@@ -1,37 +1,22 @@
 """The methods of the papers against each other: all methods on all kinds of noise.
 
-Simulated noise over clean images, and repeats of a static scene. Supervised methods
-learn from the other images, never from the judged one; noise models are measured on
-these, too, or on repeats.
+Trained for the same time on each task, scored as images and as a table.
 """
 
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 
-from benchmarks.common import (
-    JUDGED,
-    NOISES,
-    RESULTS,
-    SHARED,
-    Image,
-    Problem,
-    read,
-    save,
-)
-from benchmarks.common import SETS as IMAGES
-from benchmarks.common import best_blur as tuned_blur
+from benchmarks.common import RESULTS, save
+from benchmarks.papers_tasks import WHOLE, Part, Task, tasks
 from napari_cosdd import api
-from napari_cosdd.datasets.simulate import ar1, stripes
 from napari_cosdd.methods.registry import get_method
 from napari_cosdd.methods.values import NO_ASSETS
 from napari_cosdd.metrics import psnr, score
-from napari_cosdd.noise_models.calibrate import calibrate_frames, calibrate_pairs
 
 #: Method, preset, kind of noise model, and settings, by the name shown.
 METHODS: dict[str, tuple[str, str, str | None, dict[str, Any]]] = {
@@ -57,119 +42,8 @@ METHODS: dict[str, tuple[str, str, str | None, dict[str, Any]]] = {
     "n2n": ("n2n", "quick", None, {}),
     "care": ("care", "quick", None, {}),
 }
-#: Independent noise: signal of one photon, and deviation of the Gaussian part, of
-#: images 0 to 1.
-WEAK = {"gain": 0.02, "gaussian": 0.05, "row": 0.0}
-STRONG = {"gain": 0.08, "gaussian": 0.1, "row": 0.0}
-REPEATS = {
-    "tirf": "scmos-acsn/TIRF_200Hz_20x256x256.tif",
-    "twophoton": "twophoton-prairie/cycle002_53x260x348.tif",
-}
 #: Pixels around the judged part that are denoised with it; posterior samples.
 CONTEXT, N_SAMPLES = 64, 100
-
-
-@dataclass(frozen=True)
-class Task:
-    """A stack to learn from, what is judged, and what else the methods may see.
-
-    Attributes
-    ----------
-    noisy : ndarray, shape (n, y, x)
-        Images to learn from; the first is judged.
-    judged : tuple of slice
-        Part of the first image.
-    truth : ndarray, shape of the judged part
-        Clean.
-    peak : float
-        Range of the signal, for the PSNR.
-    axis : str
-        Axis of the noise, or "none".
-    noise_model : callable
-        Measures a noise model of a kind.
-    pairs, clean_pairs : tuple of ndarray
-        Images and targets of Noise2Noise and of CARE; empty: the method is left out.
-    blur : float or None
-        PSNR of the Gaussian blur that was tuned with the truth.
-    """
-
-    noisy: Image
-    judged: tuple[slice, slice]
-    truth: NDArray[Any]
-    peak: float
-    axis: str
-    noise_model: Callable[[str], Any]
-    pairs: Sequence[Image] = ()
-    clean_pairs: Sequence[Image] = ()
-    blur: float | None = None
-
-
-def dark_rows(clean: Image, rng: np.random.Generator) -> Image:
-    """Add noise along rows that is the same at every signal."""
-    return (clean + 0.08 * ar1(clean.shape, 0.8, rng)).astype(np.float32)
-
-
-def tasks() -> dict[str, Callable[[], Task]]:
-    """Return the tasks by name, each loaded when called."""
-    known: dict[str, Callable[[], Task]] = {}
-    for data in IMAGES:
-        for name, levels in (("independent", WEAK), ("strong", STRONG)):
-            known[f"{data}/{name}"] = _simulated(data, name, stripes, levels, "none")
-        known[f"{data}/dark rows"] = _simulated(data, "dark rows", dark_rows, {}, "x")
-        for name, (make, settings, axis) in NOISES.items():
-            known[f"{data}/{name}"] = _simulated(data, name, make, settings, axis)
-    for name in REPEATS:
-        known[name] = lambda name=name: _repeats(name)  # type: ignore[misc]
-    return known
-
-
-def _simulated(
-    data: str, noise: str, make: Any, settings: dict[str, float], axis: str
-) -> Callable[[], Task]:
-    def load() -> Task:
-        clean, rng = read(IMAGES[data]), np.random.default_rng(0)
-        others = clean[1:]
-        if not len(others):  # a set of a single image
-            others = np.concatenate(
-                [
-                    read(f"clean-bpae/BPAE_{what}_512x512.tif")
-                    for what in ("mito", "nuclei")
-                ]
-            )
-        noisy = make(clean, rng, **settings)
-        seen, again = (make(others, rng, **settings) for _ in range(2))
-        task = Problem(f"{data}/{noise}", clean, noisy, others, axis, make)
-        return Task(
-            noisy,
-            JUDGED,
-            clean[0][JUDGED],
-            1.0,
-            axis,
-            lambda kind: calibrate_pairs(others, seen, kind),
-            (seen, again),
-            (seen, others),
-            tuned_blur(task)[0],
-        )
-
-    return load
-
-
-def _repeats(name: str) -> Task:
-    """Judge the first frame against the mean of the others."""
-    frames = np.asarray(api.one_image(SHARED / REPEATS[name], "TYX").data)
-    frames = frames.astype(np.float32)
-    truth = frames[1:].mean(0)
-    height, width = truth.shape
-    whole = slice(0, height), slice(0, width)
-    return Task(
-        frames,
-        whole,
-        truth,
-        float(np.ptp(truth)),
-        "auto",
-        lambda kind: calibrate_frames(frames, kind),
-        (frames[:-1], frames[1:]),
-    )
 
 
 def run(
@@ -221,19 +95,25 @@ def _train_and_score(
         assets=assets,
     )
     last: Any = list(job.run())[-1]
-    wide = tuple(
-        slice(max(0, s.start - CONTEXT), s.stop + CONTEXT) for s in task.judged
-    )
+    wide, inner = _with_context(task.judged)
     made = api.denoise(
         task.noisy[0][wide], last.result, axes="YX", n_samples=N_SAMPLES, device="cpu"
-    )
-    inner = tuple(
-        slice(s.start - w.start, s.stop - w.start)
-        for s, w in zip(task.judged, wide, strict=True)
     )
     estimate = made.mean[inner]
     _keep_picture(name, shown, task, estimate)
     return _scores(task, estimate) | {"steps": last.step, "minutes": minutes}
+
+
+def _with_context(judged: Part) -> tuple[Part, Part]:
+    """Return the part that is denoised, and where the judged part lies in it."""
+    if judged == WHOLE:
+        return WHOLE, WHOLE
+    y, x = (slice(max(0, s.start - CONTEXT), s.stop + CONTEXT) for s in judged)
+    inner = [
+        slice(s.start - w.start, s.stop - w.start)
+        for s, w in zip(judged, (y, x), strict=True)
+    ]
+    return (y, x), (inner[0], inner[1])
 
 
 # The table and the picture ------------------------------------------------------------
@@ -272,7 +152,12 @@ def _keep_picture(name: str, shown: str, task: Task, estimate: NDArray[Any]) -> 
     path = _pictures(name)
     path.parent.mkdir(parents=True, exist_ok=True)
     known = dict(np.load(path)) if path.exists() else {}
-    known |= {"noisy": task.noisy[0][task.judged], "truth": task.truth, shown: estimate}
+    known |= {
+        "noisy": task.noisy[0][task.judged],
+        "truth": task.truth,
+        "peak": task.peak,
+        shown: estimate,
+    }
     np.savez(path, **known)
 
 
@@ -298,7 +183,7 @@ def picture(name: str, methods: Sequence[str]) -> None:
     middle = [n // 2 for n in truth.shape]
     crop = tuple(slice(max(0, m - 80), m + 80) for m in middle)
     detail = tuple(slice(m - 16, m + 16) for m in middle)
-    peak = 1.0 if "/" in name else float(np.ptp(truth))
+    peak = float(images["peak"])
     for axis in axes.flat:
         axis.set_axis_off()
     for axis, label in zip(axes.flat, shown, strict=False):

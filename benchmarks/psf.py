@@ -12,7 +12,7 @@ from rich.console import Console
 from scipy import ndimage
 
 from benchmarks.common import JUDGED, SETS, read, save
-from benchmarks.papers import WEAK
+from benchmarks.papers_tasks import WEAK
 from napari_cosdd import api
 from napari_cosdd.datasets.simulate import stripes
 from napari_cosdd.metrics import psnr

@@ -80,7 +80,7 @@ def run(
 
 def filters(task: Problem) -> dict[str, Any]:
     """Score what needs no training."""
-    blur, widths = best_blur(task)
+    blur, widths = best_blur(task.noisy[0], task.clean[0][JUDGED], 1.0, JUDGED)
     tv, weight = best_total_variation(task)
     bm3d, scale = best_bm3d(task)
     return {

@@ -4,9 +4,8 @@ from typing import Any
 
 import numpy as np
 from rich.console import Console
-from scipy import ndimage
 
-from benchmarks.common import RESULTS, SHARED, save
+from benchmarks.common import RESULTS, SHARED, best_blur, save
 from napari_cosdd import api
 from napari_cosdd.cli import _pictures
 from napari_cosdd.datasets.samples import nuclei
@@ -45,12 +44,7 @@ def _repeats(name: str, minutes: float) -> dict[str, Any]:
     peak = float(np.ptp(truth))
     job, last = _train(api.Image(frames, "TYX"), minutes)
     result = api.denoise(frames[0], last.result, axes="YX", n_samples=100, n_kept=2)
-    widths = (0, 0.5, 0.75, 1, 1.5, 2, 2.5, 3, 4)
-    blur = max(
-        (psnr(ndimage.gaussian_filter(frames[0], (y, x)), truth, peak), (y, x))
-        for y in widths
-        for x in widths
-    )
+    blur = best_blur(frames[0], truth, peak)
     _picture(name, frames[0], result, job)
     return {
         "steps": last.step,
