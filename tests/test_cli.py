@@ -204,7 +204,7 @@ def test_errors_are_one_sentence_and_exit_code_1(
         (("train", image, "--output", trained), "exists already"),
         (("train", image, "--axes", "TYX"), "name 3 axes"),
         (("train", tmp_path / "nan.tif"), "1 of 4096 pixels are not finite"),
-        (("train", image, "--crop-size", 512), "smaller than the crop"),
+        (("train", image, "--crop-size", 510), "not a multiple of 16"),
         (("train", image, "--preset", "tiny"), "expected one of quick"),
         (("denoise", tmp_path / "bad.safetensors", image), "damaged"),
         (("denoise", trained, image, "--format", "gif"), "expected tif, zarr, npy"),

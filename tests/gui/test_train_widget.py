@@ -153,10 +153,10 @@ def test_a_failed_training_is_told_in_words(hurry, dock, session, wait, monkeypa
         "napari.utils.notifications.notification_manager.receive_error",
         lambda *args: None,
     )
-    hurry(dock, crop_size=512)
+    hurry(dock, crop_size=510)
     dock.train.click()
     wait(lambda: not session.training.job.active)
-    assert "smaller than the crop" in dock.problem.text.text()
+    assert "not a multiple of" in dock.problem.text.text()
     assert dock.train.isEnabled()
 
 

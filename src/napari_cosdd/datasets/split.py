@@ -83,39 +83,49 @@ def split(
         for i, stack in enumerate(stacks)
         for n in range(stack.n_images)
     ]
-    whole = len(blocks) >= WHOLE_IMAGES
-    strips = [
-        _strips(block, stacks[block.stack], multiple[across], across, share)
-        for block in blocks
-    ]
-    for block, widths in zip(blocks, strips, strict=True):
-        room = list(block.size)
-        if not whole:
-            room[across] -= max(widths)
+    rooms = room_for_crops(stacks, multiple, across, share)
+    for stack, room in zip(stacks, rooms, strict=True):
         if any(s < c for s, c in zip(room, crop, strict=True)):
-            raise BadInputError(_too_small(block, room, crop, multiple))
-    if whole:
+            raise BadInputError(_too_small(stack, room, crop, multiple))
+    if _whole_images(stacks):
         order = rng.permutation(len(blocks))
         held_out = max(1, round(share * len(blocks)))
         return Split(
             tuple(blocks[i] for i in order[held_out:]),
             tuple(blocks[i] for i in order[:held_out]),
         )
-    pairs = [
-        _cut(block, widths, across, rng)
-        for block, widths in zip(blocks, strips, strict=True)
-    ]
+    strips = [_strips(stack, multiple[across], across, share) for stack in stacks]
+    pairs = [_cut(block, strips[block.stack], across, rng) for block in blocks]
     return Split(tuple(a for a, _ in pairs), tuple(b for _, b in pairs))
 
 
-def _strips(
-    block: Block, stack: Stack, multiple: int, across: int, share: float
-) -> tuple[int, int]:
+def room_for_crops(
+    stacks: Sequence[Stack], multiple: tuple[int, ...], across: int, share: float
+) -> list[tuple[int, ...]]:
+    """Return the largest crop of each stack that leaves room for validation, pixels.
+
+    The parameters are those of `split`.
+    """
+    rooms = []
+    for stack in stacks:
+        room = list(stack.size)
+        if not _whole_images(stacks):
+            room[across] -= max(_strips(stack, multiple[across], across, share))
+        rooms.append(tuple(room))
+    return rooms
+
+
+def _whole_images(stacks: Sequence[Stack]) -> bool:
+    """Whether whole images are held out, not a strip of each."""
+    return sum(stack.n_images for stack in stacks) >= WHOLE_IMAGES
+
+
+def _strips(stack: Stack, multiple: int, across: int, share: float) -> tuple[int, int]:
     """Return the widths of a validation strip at the start and at the end, pixels.
 
     Where only a part of the image is selected, a strip holds that share of it.
     """
-    length, in_plane = block.size[across], across - len(block.size) + 2
+    length, in_plane = stack.size[across], across - len(stack.size) + 2
     if stack.selection is None or in_plane < 0:
         strip = max(multiple, round(share * length) // multiple * multiple)
         return strip, strip
@@ -130,13 +140,13 @@ def _strips(
 
 
 def _too_small(
-    block: Block, room: Sequence[int], crop: Sequence[int], multiple: Sequence[int]
+    stack: Stack, room: Sequence[int], crop: Sequence[int], multiple: Sequence[int]
 ) -> str:
     """Return an error message with the largest crop that fits beside validation."""
     lateral = list(zip(room, multiple, strict=True))[-2:]
     fits = min(size // step * step for size, step in lateral)
     problem = (
-        f"an image of {_px(block.size)} is smaller than the crop of {_px(crop)}, or "
+        f"an image of {_px(stack.size)} is smaller than the crop of {_px(crop)}, or "
         "leaves no room for validation beside it"
     )
     if fits < max(multiple[-2:]):

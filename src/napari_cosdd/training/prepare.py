@@ -7,10 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from napari_cosdd.datasets.crops import CropSampler
 from napari_cosdd.datasets.pairs import Pair, pairs_of
 from napari_cosdd.datasets.spec import DataSpec
-from napari_cosdd.datasets.split import split
 from napari_cosdd.datasets.survey import Survey, check_channels
 from napari_cosdd.errors import BadInputError
 from napari_cosdd.images.axes import SPATIAL
@@ -29,6 +27,7 @@ from napari_cosdd.models.shipped import shipped_models
 from napari_cosdd.models.trained_model import TrainedModel
 from napari_cosdd.noise_analysis.report import NoiseReport, report
 from napari_cosdd.noise_models.calibrate import outside_range
+from napari_cosdd.training.cropping import cut_crops, smaller_crops
 from napari_cosdd.training.job import TrainingJob
 from napari_cosdd.training.recipe import Recipe
 from napari_cosdd.training.run import RANDOM
@@ -120,8 +119,9 @@ def prepare_run(
     if weights is not None:
         settings = settings.fine_tuning()
     training = recipe.training.resolved(fine_tuning=weights is not None)
+    crops, requested = cut_crops(pairs, spec, method, training), training
+    training = training.changed({"crop_size": crops.crop[-1]})
     recipe = Recipe(method=recipe.method, settings=settings, training=training)
-    crops = _crops(pairs, spec, method, recipe)
     noise_report = noise or _noise_if_seen(images[0], ndim, fill)
     additions = {
         "start": origin,
@@ -131,7 +131,10 @@ def prepare_run(
     names = [pair.name for pair in pairs]
     trained_on = survey.summary(stacks, names).model_copy(update=additions)
     levels = trained_on.levels_1_50_99
-    warnings = _warnings(images, stacks, spec.grid, survey, noise, assets, levels)
+    warnings = [
+        *filter(None, [smaller_crops(requested, crops)]),
+        *_warnings(images, stacks, spec.grid, survey, noise, assets, levels),
+    ]
     return TrainingJob(
         recipe, crops, tuple(warnings), noise, trained_on, assets, weights, init_model
     )
@@ -187,20 +190,6 @@ def _warnings(
     model = assets.noise_model
     if model is not None and levels and (outside := outside_range(model, levels)):
         yield outside
-
-
-def _crops(
-    pairs: Sequence[Pair], spec: DataSpec, method: Method[Any], recipe: Recipe[Any]
-) -> CropSampler:
-    """Split the images into training and validation, across the noise's rows."""
-    multiple, training = method.tile_multiple(), recipe.training
-    stacks = [pair.noisy for pair in pairs]
-    crop = _crop_size(recipe, stacks, multiple)
-    across = [a for a in range(spec.ndim) if a != method.noise_dim]
-    axis = across[-1] if across else 0
-    rng = np.random.default_rng(training.seed)
-    parts = split(stacks, crop, multiple, axis, training.validation_share, rng)
-    return CropSampler(pairs, spec, parts, crop, multiple, method.symmetries())
 
 
 def _scale_of_targets(
@@ -271,20 +260,3 @@ def _noise_if_seen(image: Image, ndim: int, fill: Fill) -> NoiseReport | None:
         return report(stack_of(image, 2, fill))
     except BadInputError:
         return None
-
-
-def _crop_size(
-    recipe: Recipe[Any], stacks: Sequence[Stack], multiple: tuple[int, ...]
-) -> tuple[int, ...]:
-    """Return the training crop; its depth is at most that of the shallowest stack."""
-    training = recipe.training
-    size = [training.crop_size] * len(multiple)
-    if len(size) == 3:
-        size[0] = min(training.crop_depth, *(s.size[0] for s in stacks))
-    for pixels, step in zip(size, multiple, strict=True):
-        if pixels % step:
-            raise BadInputError(
-                f"a crop size of {pixels} is not a multiple of {step}, as this "
-                f"network needs; use {max(step, pixels // step * step)}"
-            )
-    return tuple(size)
