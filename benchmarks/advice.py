@@ -1,7 +1,7 @@
 """The advice on the noise: right, open or wrong, on simulated and on real images."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from benchmarks.common import RESULTS, SHARED, Image, save
 from napari_cosdd.datasets.simulate import ar1
 from napari_cosdd.images.stack import Stack
 from napari_cosdd.noise_analysis.facts import NoiseFacts
-from napari_cosdd.noise_analysis.report import report
+from napari_cosdd.prediction.analysis import noise_report
 
 #: Clean images, by file and plane.
 CLEAN = {
@@ -25,6 +25,13 @@ CLEAN = {
     "mitochondria": ("clean-bpae/BPAE_mito_512x512.tif", 0),
     "nuclei": ("clean-bpae/BPAE_nuclei_512x512.tif", 0),
     "lysosomes": ("clean-lysosome/lysosome_20x128x128.tif", 0),
+}
+#: The same, of images that no threshold was chosen with.
+HELD_OUT = {
+    "ssTEM, plane 4": ("clean-ssTEM/isbi_ssTEM_6x512x512_u8.tif", 4),
+    "W2S, plane 4": ("clean-w2s/w2s_avg400_18x512x512_u8.tif", 4),
+    "W2S, plane 9": ("clean-w2s/w2s_avg400_18x512x512_u8.tif", 9),
+    "lysosomes, plane 11": ("clean-lysosome/lysosome_20x128x128.tif", 11),
 }
 #: Real images: the axes of the file, how they are measured, the axis of the catalogue.
 REAL = {
@@ -52,23 +59,17 @@ SIDE = 256
 
 def run(console: Console) -> None:
     """Ask for the advice on everything, print and save what came."""
-    counts, wrong = Counter[str](), []
-    for name, clean in _clean_images():
-        for level in LEVELS:
-            for kind, truth, noise in _noises(clean.shape):
-                found = found_axis(_noisy(clean, noise, level))
-                verdict = judge(found, truth)
-                counts[verdict] += 1
-                if verdict == "wrong":
-                    wrong.append(f"{name}, {level}, {kind}: {found}")
-    console.print(f"simulated: {dict(counts)}; wrong: {wrong}", highlight=False)
-    results: dict[str, Any] = {"simulated": {**counts, "cases_wrong": wrong}}
+    results: dict[str, Any] = {}
+    for held_out in (False, True):
+        group = "held out" if held_out else "simulated"
+        results[group] = _simulated(held_out)
+        console.print(f"{group}: {results[group]}", highlight=False)
     for file, (axes, frames, truth) in REAL.items():
         if not (SHARED / file).exists():
             continue
         images = tifffile.imread(SHARED / file)
         images = images[0] if file.startswith("fmd") else images
-        measured = report(Stack(images, axes, 2), frames=frames)
+        measured = noise_report(Stack(images, axes, 2), frames=frames)
         found = _axis(measured.facts)
         x, y = measured.correlation.along_x[1:4], measured.correlation.along_y[1:4]
         results[file] = {
@@ -83,6 +84,21 @@ def run(console: Console) -> None:
     console.print(f"wrote {RESULTS / 'advice.json'}")
 
 
+def _simulated(held_out: bool) -> dict[str, Any]:
+    """Count the verdicts on clean images under noises; list what is not right."""
+    counts, others = Counter[str](), []
+    noises = _other_noises if held_out else _noises
+    for name, clean in _clean_images(held_out):
+        for level in LEVELS:
+            for kind, truth, noise in noises(clean.shape):
+                found = found_axis(_noisy(clean, noise, level))
+                verdict = judge(found, truth)
+                counts[verdict] += 1
+                if verdict != "right":
+                    others.append(f"{verdict}: {name}, {level}, {kind}: {found}")
+    return {**counts, "not right": others}
+
+
 def judge(found: str, truth: str) -> str:
     """Return "right", "open" if it is not said, "careful" for both axes, or "wrong"."""
     if found == truth:
@@ -92,7 +108,7 @@ def judge(found: str, truth: str) -> str:
 
 def found_axis(image: NDArray[Any]) -> str:
     """Return the axis that the advice on one plane (y, x) names."""
-    return _axis(report(Stack(image, "YX", 2)).facts)
+    return _axis(noise_report(Stack(image, "YX", 2)).facts)
 
 
 def _axis(facts: NoiseFacts) -> str:
@@ -100,16 +116,16 @@ def _axis(facts: NoiseFacts) -> str:
     return others.get(facts.pattern, facts.axis)
 
 
-def _clean_images() -> Iterator[tuple[str, Image]]:
+def _clean_images(held_out: bool) -> Iterator[tuple[str, Image]]:
     """Yield images 0 to 1: real ones, and textures without a flat place."""
-    for name, (file, plane) in CLEAN.items():
+    for name, (file, plane) in (HELD_OUT if held_out else CLEAN).items():
         if not (SHARED / file).exists():
             raise SystemExit(f"{SHARED / file} is not here")
         images = tifffile.imread(SHARED / file).astype(np.float32)
         image = images.reshape(-1, *images.shape[-2:])[plane]
         peak = np.quantile(image, 0.999)
         yield name, (image - image.min()) / (peak - image.min())
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(int(held_out))
     yield "filaments, every direction", _filaments(rng, 60, 0, 3, 1.3)
     yield "filaments along y", _filaments(rng, 60, np.pi / 2, 0.15, 1.5)
     walls = [_filaments(rng, 14, angle, 0.05, 2) for angle in (0, np.pi / 2)]
@@ -150,6 +166,36 @@ def _noises(shape: tuple[int, ...]) -> Iterator[tuple[str, str, Image]]:
         "smoothed 0.7": ("both", lambda: _smoothed(rng, shape, 0.7)),
         "smoothed 1.2": ("both", lambda: _smoothed(rng, shape, 1.2)),
     }
+    return _of_unit_deviation(makers)
+
+
+def _other_noises(shape: tuple[int, ...]) -> Iterator[tuple[str, str, Image]]:
+    """Yield noises of other kinds than those that thresholds were chosen with."""
+    rng = np.random.default_rng(2)
+    height, width = shape
+
+    def blurred() -> Any:
+        return ndimage.gaussian_filter1d(rng.normal(size=shape), 0.8, axis=1)
+
+    makers: dict[str, tuple[str, Callable[[], Any]]] = {
+        "white": ("none", lambda: rng.normal(size=shape)),
+        "rows blurred": ("x", blurred),
+        "rows 0.9 and white": (
+            "x",
+            lambda: 0.5 * ar1(shape, 0.9, rng) + rng.normal(size=shape),
+        ),
+        "rows 0.3": ("x", lambda: ar1(shape, 0.3, rng)),
+        "columns -0.15": ("y", lambda: ar1((width, height), -0.15, rng).T),
+        "columns 0.4": ("y", lambda: ar1((width, height), 0.4, rng).T),
+        "smoothed 0.5": ("both", lambda: _smoothed(rng, shape, 0.5)),
+        "smoothed 0.9": ("both", lambda: _smoothed(rng, shape, 0.9)),
+    }
+    return _of_unit_deviation(makers)
+
+
+def _of_unit_deviation(
+    makers: Mapping[str, tuple[str, Callable[[], Any]]],
+) -> Iterator[tuple[str, str, Image]]:
     for name, (axis, make) in makers.items():
         noise = make()
         yield name, axis, noise / noise.std()

@@ -35,9 +35,10 @@ from napari_cosdd.methods.values import Assets
 from napari_cosdd.models.load import load
 from napari_cosdd.models.noise_model_file import load_noise_model, save_noise_model
 from napari_cosdd.models.trained_model import TrainedModel
-from napari_cosdd.noise_analysis.report import NoiseReport, report
+from napari_cosdd.noise_analysis.report import NoiseReport
 from napari_cosdd.noise_models.base import NoiseModel
 from napari_cosdd.noise_models.measure import Calibration, measure
+from napari_cosdd.prediction.analysis import noise_report
 from napari_cosdd.prediction.in_memory import Prediction, denoising
 from napari_cosdd.prediction.lazy import denoise_lazily
 from napari_cosdd.settings.prediction import PredictionConfig
@@ -118,7 +119,7 @@ def analyze(
         result = denoise(opened, model, fill=fill, n_samples=n)
         estimate = Stack(result.mean, opened.axes, 2)
     planes = stack_of(opened, 2, fill or "nothing")
-    return report(planes, region=region, frames=frames, estimate=estimate)
+    return noise_report(planes, region=region, frames=frames, estimate=estimate)
 
 
 def recommend(found: NoiseReport) -> tuple[Recommendation, ...]:

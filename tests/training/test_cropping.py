@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from helpers import TINY, TRAINING
 
+from helpers import TINY, TRAINING
 from napari_cosdd import api
 from napari_cosdd.errors import BadInputError
 

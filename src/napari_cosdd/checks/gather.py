@@ -24,7 +24,7 @@ from napari_cosdd.models.compatibility import (
     unlike_training,
 )
 from napari_cosdd.models.trained_model import TrainedModel
-from napari_cosdd.noise_analysis.report import report
+from napari_cosdd.prediction.analysis import noise_report
 from napari_cosdd.prediction.generate import redraw_noise
 from napari_cosdd.prediction.in_memory import denoising
 from napari_cosdd.prediction.latent_noise import PositionNoise
@@ -83,7 +83,7 @@ def gather(
         _check_same_shape(reference, image)
         truth = _planes(model, where.cut(stack_of(reference, spec.ndim, fill)).data)
         _check_says_something(truth)
-    raw = report(stack_of(image, 2, fill))
+    raw = noise_report(stack_of(image, 2, fill))
     supervised = method.needs.target != "none"
     n_samples = SAMPLES if reference is None else SAMPLES_CALIBRATED
     solutions = _solutions(model, part, n_samples, device, stop)

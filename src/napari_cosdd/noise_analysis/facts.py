@@ -3,6 +3,7 @@
 No method is named here; `methods.advice` asks each whether it suits these facts.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -103,48 +104,99 @@ class NoiseFacts:
 def facts_of(correlation: Autocorrelation) -> NoiseFacts:
     """Return the axis and the reach of noise with this autocorrelation."""
     significant = SIGNIFICANT * correlation.standard_error
-    threshold, weakest = max(MATTERS, significant), max(WEAKEST, significant)
-    profiles = {"x": correlation.along_x, "y": correlation.along_y}
-    strength = {a: float(np.abs(deciding(p)).max()) for a, p in profiles.items()}
-    axis: Literal["x", "y"] = "x" if strength["x"] >= strength["y"] else "y"
+    threshold, weakest = _threshold(correlation), max(WEAKEST, significant)
+    strength = _strength(correlation)
+    axis = _stronger(strength)
     weak = "y" if axis == "x" else "x"
     if strength[axis] < weakest:
         if threshold < OVERLOOKED:
             sentence = _independent(correlation)
             return NoiseFacts("independent", "none", 0, 0, True, sentence)
-        return NoiseFacts("unclear", "none", 0, 0, True, _unclear(correlation))
-    reach = _reach(profiles[axis], min(threshold, strength[axis]))
-    field = int(np.clip(2 * reach + 3, SHORTEST, USUAL if reach < FAR else LONGEST))
-    clean = strength[weak] < threshold and strength[axis] < 1
-    apart = strength[axis] - strength[weak] > APART * correlation.standard_error
+        return unclear(correlation)
     if strength[weak] > max(threshold, BOTH * strength[axis]):
-        sentence = (
-            f"The noise is correlated in both directions ({_both(correlation)}). Look "
-            "for signal, flicker or compression in the region measured, or measure a "
-            "dark image."
-        )
-        grid = _grid(correlation, threshold)
-        return NoiseFacts("both axes", axis, reach, field, clean, sentence, grid=grid)
-    if not apart:
-        sentence = _unclear(correlation)
-        return NoiseFacts("unclear", axis, reach, field, False, sentence)
+        return _both_axes(correlation)
+    if not strength[axis] - strength[weak] > APART * correlation.standard_error:
+        return unclear(correlation)
+    return _one_axis(correlation, axis)
+
+
+def _one_axis(correlation: Autocorrelation, axis: Literal["x", "y"]) -> NoiseFacts:
+    """Return the facts of noise along an axis."""
+    profile = correlation.along(axis)
+    across = correlation.along("y" if axis == "x" else "x")
+    strength = float(np.abs(deciding(profile)).max())
+    threshold = _threshold(correlation)
+    reach = reach_of(profile, min(threshold, strength))
     far = "at least " if reach == correlation.max_lag else ""
     sentence = (
         f"The noise runs along {LINES[axis]} (axis {axis}), still visible {far}"
-        f"{reach} px away (r = {_in_numbers(profiles[axis])} at 1 to {DECIDING} px; "
-        f"across them {_in_numbers(profiles[weak])})."
+        f"{reach} px away (r = {in_numbers(profile)} at 1 to {DECIDING} px; "
+        f"across them {in_numbers(across)})."
     )
-    offsets = _is_offset(profiles[axis], significant)
+    offsets = _is_offset(profile, SIGNIFICANT * correlation.standard_error)
     if offsets:
         sentence += (
             f" It hardly falls with distance, as an offset of each {LINES[axis][:-1]} "
             "does, which is longer than any receptive field: subtract the median of "
             f"each {LINES[axis][:-1]} before training, where that holds no signal."
         )
-    slight = float(np.sqrt((deciding(profiles[axis]) ** 2).sum())) < WORTH
+    clean = float(np.abs(deciding(across)).max()) < threshold and strength < 1
+    field, slight = receptive_field(reach), is_slight(profile)
     return NoiseFacts(
         "one axis", axis, reach, field, clean, sentence, slight, offsets=offsets
     )
+
+
+def _both_axes(correlation: Autocorrelation) -> NoiseFacts:
+    """Return the facts of noise that is correlated along both axes."""
+    strength, threshold = _strength(correlation), _threshold(correlation)
+    axis = _stronger(strength)
+    reach = reach_of(correlation.along(axis), min(threshold, strength[axis]))
+    sentence = (
+        f"The noise is correlated in both directions ({_both(correlation)}). Look "
+        "for signal, flicker or compression in the region measured, or measure a "
+        "dark image."
+    )
+    grid = _grid(correlation, threshold)
+    return NoiseFacts(
+        "both axes", axis, reach, receptive_field(reach), False, sentence, grid=grid
+    )
+
+
+def unclear(correlation: Autocorrelation) -> NoiseFacts:
+    """Return the facts of noise whose axis cannot be told."""
+    sentence = (
+        "It cannot be told here along which axis the noise is correlated "
+        f"({_both(correlation)}, each ± {correlation.standard_error:.2f}): too few "
+        "pixels show noise without structure. A dark region or image, repeated frames "
+        "(Frames, --frames) or a larger image would tell. Until then training without "
+        "a noise axis is safe."
+    )
+    return NoiseFacts("unclear", "none", 0, 0, False, sentence)
+
+
+def _threshold(correlation: Autocorrelation) -> float:
+    """Return the smallest correlation that counts across the strongest one."""
+    return max(MATTERS, SIGNIFICANT * correlation.standard_error)
+
+
+def _strength(correlation: Autocorrelation) -> dict[str, float]:
+    """Return the largest of the deciding correlations of each axis."""
+    return {a: float(np.abs(deciding(correlation.along(a))).max()) for a in "xy"}
+
+
+def _stronger(strength: Mapping[str, float]) -> Literal["x", "y"]:
+    return "x" if strength["x"] >= strength["y"] else "y"
+
+
+def receptive_field(reach: int) -> int:
+    """Return how many earlier pixels a model of noise of this reach should see."""
+    return int(np.clip(2 * reach + 3, SHORTEST, USUAL if reach < FAR else LONGEST))
+
+
+def is_slight(profile: NDArray[np.float64]) -> bool:
+    """Whether the deciding correlations are too weak to be worth modelling."""
+    return float(np.sqrt((deciding(profile) ** 2).sum())) < WORTH
 
 
 def _is_offset(profile: NDArray[np.float64], significant: float) -> bool:
@@ -167,7 +219,7 @@ def deciding(profile: NDArray[np.float64]) -> NDArray[np.float64]:
     return profile[1 : DECIDING + 1]
 
 
-def _in_numbers(profile: NDArray[np.float64]) -> str:
+def in_numbers(profile: NDArray[np.float64]) -> str:
     """Return the deciding correlations, as in "0.56, 0.21, 0.04, 0.00, -0.01"."""
     return ", ".join(f"{r + 0.0:.2f}" for r in deciding(profile).round(2))
 
@@ -175,12 +227,12 @@ def _in_numbers(profile: NDArray[np.float64]) -> str:
 def _both(correlation: Autocorrelation) -> str:
     """Return the deciding correlations of both axes."""
     return (
-        f"along rows r = {_in_numbers(correlation.along_x)} at 1 to {DECIDING} px, "
-        f"along columns {_in_numbers(correlation.along_y)}"
+        f"along rows r = {in_numbers(correlation.along_x)} at 1 to {DECIDING} px, "
+        f"along columns {in_numbers(correlation.along_y)}"
     )
 
 
-def _reach(profile: NDArray[np.float64], threshold: float) -> int:
+def reach_of(profile: NDArray[np.float64], threshold: float) -> int:
     """Return the lag after which the profile stays below the threshold."""
     above = np.flatnonzero(np.abs(profile) >= threshold)
     gaps = np.flatnonzero(np.diff(above) > 3)
@@ -189,16 +241,6 @@ def _reach(profile: NDArray[np.float64], threshold: float) -> int:
 
 def _independent(correlation: Autocorrelation) -> str:
     return f"The noise is independent from pixel to pixel ({_both(correlation)})."
-
-
-def _unclear(correlation: Autocorrelation) -> str:
-    return (
-        "It cannot be told here along which axis the noise is correlated "
-        f"({_both(correlation)}, each ± {correlation.standard_error:.2f}): too few "
-        "pixels show noise without structure. A dark region or image, repeated frames "
-        "(Frames, --frames) or a larger image would tell. Until then training without "
-        "a noise axis is safe."
-    )
 
 
 def facts_of_residual(correlation: Autocorrelation) -> NoiseFacts:

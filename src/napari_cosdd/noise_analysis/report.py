@@ -52,6 +52,8 @@ class NoiseReport:
         Variance, grey levels squared, against signal, grey levels.
     n_outliers : int
         Number of hot or dead pixels and cosmic rays, which were left out.
+    residual : Autocorrelation or None
+        Of what a first denoising removed, if the facts are from a second look.
     """
 
     source: Source
@@ -59,6 +61,7 @@ class NoiseReport:
     facts: NoiseFacts
     dependence: SignalDependence
     n_outliers: int = 0
+    residual: Autocorrelation | None = None
 
     @property
     def left_out(self) -> str:

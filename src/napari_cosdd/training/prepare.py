@@ -25,8 +25,9 @@ from napari_cosdd.methods.values import NO_ASSETS, Assets, Needs
 from napari_cosdd.models.compatibility import check_compatible
 from napari_cosdd.models.shipped import shipped_models
 from napari_cosdd.models.trained_model import TrainedModel
-from napari_cosdd.noise_analysis.report import NoiseReport, report
+from napari_cosdd.noise_analysis.report import NoiseReport
 from napari_cosdd.noise_models.calibrate import outside_range
+from napari_cosdd.prediction.analysis import noise_report
 from napari_cosdd.training.cropping import cut_crops, smaller_crops
 from napari_cosdd.training.job import TrainingJob
 from napari_cosdd.training.recipe import Recipe
@@ -249,7 +250,7 @@ def _measured(image: Image, ndim: int, fill: Fill) -> NoiseReport:
             "for one-dimensional data the noise axis (x or none) and the receptive "
             "field must be given"
         )
-    return report(stack_of(image, 2, fill))
+    return noise_report(stack_of(image, 2, fill))
 
 
 def _noise_if_seen(image: Image, ndim: int, fill: Fill) -> NoiseReport | None:
@@ -257,6 +258,6 @@ def _noise_if_seen(image: Image, ndim: int, fill: Fill) -> NoiseReport | None:
     if ndim == 1:
         return None
     try:
-        return report(stack_of(image, 2, fill))
+        return noise_report(stack_of(image, 2, fill))
     except BadInputError:
         return None
