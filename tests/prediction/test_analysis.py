@@ -38,12 +38,16 @@ def rows():
     return ar1((SIDE, SIDE), 0.2, rng())
 
 
+def white():
+    return rng().normal(size=(SIDE, SIDE))
+
+
 @pytest.mark.parametrize(
     ("stack", "before", "after", "axis"),
     [
         (lambda: under(rows()), "both axes", "one axis", "x"),
         (
-            lambda: under(rng().normal(size=(SIDE, SIDE)), 50),
+            lambda: under(white(), 50),
             "unclear",
             "independent",
             "none",
