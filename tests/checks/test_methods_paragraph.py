@@ -1,6 +1,8 @@
 import pytest
 
 from napari_cosdd import api
+from napari_cosdd.checks.check import ModelCheck
+from napari_cosdd.checks.finding import Finding
 from napari_cosdd.checks.methods_paragraph import methods_paragraph
 from napari_cosdd.settings.prediction import PredictionConfig
 
@@ -55,3 +57,16 @@ def test_noise2void_is_cited_for_what_it_is(noisy, axis, n):
 def test_direct_results_are_called_so(model):
     assert "direct denoiser" in methods_paragraph(model, PredictionConfig(direct=True))
     assert "posterior samples" not in methods_paragraph(model)
+
+
+def test_the_check_is_told_with_what_does_not_hold(model, make):
+    good = ModelCheck.of(make())
+    text = methods_paragraph(model, check=good)
+    n = len([f for f in good.findings if f.passed is not None])
+    assert f"{n - len(good.failed)} of {n} conditions hold" in text
+    failed = Finding("axis", "The rows are gone", False, "r = 0.4", "Train longer.")
+    worse = ModelCheck((*good.findings, failed), good.evidence)
+    text = methods_paragraph(model, check=worse)
+    assert f"{n - len(good.failed)} of {n + 1} conditions hold" in text
+    assert "“The rows are gone”" in text
+    assert "conditions" not in methods_paragraph(model)

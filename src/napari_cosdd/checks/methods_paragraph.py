@@ -1,6 +1,7 @@
 """The paragraph for the methods section of a paper, and what to cite."""
 
 from napari_cosdd._version import __version__
+from napari_cosdd.checks.check import ModelCheck
 from napari_cosdd.models.trained_model import TrainedModel
 from napari_cosdd.prediction.outputs import draws_samples
 from napari_cosdd.prediction.sampling import test_time_views
@@ -11,9 +12,11 @@ HASH = 12
 
 
 def methods_paragraph(
-    model: TrainedModel, settings: PredictionConfig | None = None
+    model: TrainedModel,
+    settings: PredictionConfig | None = None,
+    check: ModelCheck | None = None,
 ) -> str:
-    """Describe training and denoising for a paper, with citations.
+    """Describe training, denoising and the check for a paper, with citations.
 
     Parameters
     ----------
@@ -21,6 +24,8 @@ def methods_paragraph(
         Trained model.
     settings : PredictionConfig, optional
         Settings of the denoising; without them only the training is described.
+    check : ModelCheck, optional
+        The check of the model on the images of the paper; what fails is named, too.
 
     Returns
     -------
@@ -37,6 +42,8 @@ def methods_paragraph(
     ]
     if settings is not None:
         sentences.append(_denoising(model, settings))
+    if check is not None:
+        sentences.append(_check(check))
     listed = [f"[{i}] {paper}" for i, paper in enumerate(papers, start=1)]
     return " ".join(sentences) + "\n\n" + "\n".join(listed) + "\n"
 
@@ -79,3 +86,17 @@ def _denoising(model: TrainedModel, settings: PredictionConfig) -> str:
         f"{pairs} (MMSE estimate, seed {settings.seed}); uncertainty is their "
         "standard deviation."
     )
+
+
+def _check(check: ModelCheck) -> str:
+    """Say how many conditions of a right result hold, and which do not."""
+    judged = [f for f in check.findings if f.passed is not None]
+    held = len(judged) - len(check.failed)
+    said = (
+        "Whether the result can be right was tested without ground truth (noise that was "
+        f"removed, posterior, training): {held} of {len(judged)} conditions hold"
+    )
+    if check.failed:
+        titles = "; ".join(f"“{finding.title}”" for finding in check.failed)
+        said += f", these do not: {titles}"
+    return said + "."

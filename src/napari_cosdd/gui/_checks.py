@@ -95,7 +95,7 @@ class TrustView(QWidget):
         )
         self.copy = button(
             "Copy methods",
-            "Copy a methods paragraph for your paper, with citations",
+            "Copy a methods paragraph for your paper, with the check and citations",
             self._copy,
         )
         self.light, self.verdict, self.problem = Light(), Sentence(), Problem()
@@ -182,7 +182,7 @@ class TrustView(QWidget):
         except CosddError as error:
             self.problem.show_error(error)
             return
-        clipboard.setText(methods_paragraph(model, self._settings(model)))
+        clipboard.setText(methods_paragraph(model, self._settings(model), self.found))
 
     def _settings(self, model: Any) -> PredictionConfig | None:
         """Return the settings of the last denoising, if it used this model."""
