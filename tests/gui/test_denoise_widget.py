@@ -390,7 +390,16 @@ def test_samples_in_one_layer_are_stepped_through_by_its_slider(
     difference = viewer.layers["cells · difference"]
     mean = viewer.layers["cells · mean"]
     np.testing.assert_allclose(difference.data, stack.data[1] - mean.data, atol=1e-3)
-    assert not compare.grid.isEnabled()
+    compare.show_at(0)
+    before = visible(viewer)
+    compare.grid.click()
+    tiles = [f"cells · sample {i}" for i in (1, 2, 3)]
+    assert set(visible(viewer)) == {*tiles, "cells · mean", "cells"}
+    np.testing.assert_array_equal(viewer.layers[tiles[1]].data, stack.data[1])
+    assert viewer.layers[tiles[1]].name_overlay.visible
+    compare.grid.click()
+    assert visible(viewer) == before
+    assert not set(tiles) & {layer.name for layer in viewer.layers}
 
 
 def test_the_original_is_seen_while_its_button_is_held(denoised, viewer, stripes):

@@ -93,8 +93,8 @@ def _check(check: ModelCheck) -> str:
     judged = [f for f in check.findings if f.passed is not None]
     held = len(judged) - len(check.failed)
     said = (
-        "Whether the result can be right was tested without ground truth (noise that was "
-        f"removed, posterior, training): {held} of {len(judged)} conditions hold"
+        "Whether the result can be right was tested without ground truth (removed "
+        f"noise, posterior, training): {held} of {len(judged)} conditions hold"
     )
     if check.failed:
         titles = "; ".join(f"“{finding.title}”" for finding in check.failed)

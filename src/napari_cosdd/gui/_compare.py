@@ -3,7 +3,6 @@
 from typing import Any
 
 import numpy as np
-from napari.experimental import link_layers, unlink_layers
 from napari.layers import Image as ImageLayer
 from numpy.typing import NDArray
 from qtpy.QtCore import QEvent, Qt, QTimer, Signal
@@ -13,7 +12,6 @@ from napari_cosdd._formatting import grey_level
 from napari_cosdd.errors import CosddError
 from napari_cosdd.gui._layer_choice import LayerChoice
 from napari_cosdd.gui._layers import (
-    KEY,
     data_of,
     key_of,
     parts_of,
@@ -22,6 +20,7 @@ from napari_cosdd.gui._layers import (
 )
 from napari_cosdd.gui._plots import SampleBars
 from napari_cosdd.gui._results import SAMPLES
+from napari_cosdd.gui._side_by_side import SideBySide, one_each
 from napari_cosdd.gui._signed import show_signed
 from napari_cosdd.gui._widgets import (
     Heading,
@@ -55,16 +54,16 @@ class CompareView(QWidget):
         self.viewer = viewer
         self.source: ImageLayer | None = None
         self.at = 0  # 0: the mean, k: sample k
-        self._linked: list[ImageLayer] = []
-        self._limits: list[tuple[float, ...]] = []
-        self._shown_before: dict[str, bool] = {}
+        self.tiles = SideBySide(viewer)
         self.label = QLabel()
         self.label.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.back = button("◀", "Previous sample (left arrow)")
         self.forth = button("▶", "Next sample (right arrow)")
         self.film = button("Film", "Play through the samples", checkable=True)
         self.grid = button(
-            "Grid", "Noisy image, samples and mean side by side", checkable=True
+            "Grid",
+            "Noisy image, mean and up to 8 samples side by side",
+            checkable=True,
         )
         self.difference = button(
             "− mean", "Show this sample minus the mean", checkable=True
@@ -178,16 +177,7 @@ class CompareView(QWidget):
         parts = self.parts()
         if SAMPLES.name in parts:
             return list(parts[SAMPLES.name].data)
-        return [layer.data for layer in self._sample_layers()]
-
-    def _sample_layers(self) -> list[ImageLayer]:
-        """Return the layers with one sample each, in order."""
-        found = [
-            x
-            for part, x in self.parts().items()
-            if role_of(x) == "sample" and part != SAMPLES.name
-        ]
-        return sorted(found, key=lambda layer: int(layer.metadata[KEY]["index"]))
+        return [layer.data for layer in one_each(self.parts())]
 
     # What is shown ------------------------------------------------------------
 
@@ -196,46 +186,19 @@ class CompareView(QWidget):
         self.at = min(self.at, n)
         self.label.setText("mean" if self.at == 0 else f"sample {self.at} of {n}")
         why = "Denoise with samples to keep first"
-        for widget in (self.back, self.forth, self.film, self.difference):
+        for widget in (self.back, self.forth, self.film, self.grid, self.difference):
             enable(widget, n > 0, why)
-        why = "Keep samples as a layer each to see them side by side" if n else why
-        enable(self.grid, bool(self._sample_layers()), why)
 
     def _play(self, on: bool) -> None:
         (self._timer.start if on else self._timer.stop)()
 
     def _show_grid(self, on: bool) -> None:
-        """Lay source, mean and samples side by side, with one contrast."""
-        canvas = getattr(self.viewer, "canvas", self.viewer)
-        if self._linked:
-            unlink_layers(self._linked, ["contrast_limits"])
-            for layer, limits in zip(self._linked, self._limits, strict=True):
-                layer.contrast_limits = limits
-            self._linked = []
+        """Lay source, samples and mean side by side, or end that."""
         if not on:
-            canvas.grid.enabled = False
-            for name, visible in self._shown_before.items():
-                if name in self.viewer.layers:
-                    self.viewer.layers[name].visible = visible
-            self._shown_before = {}
-            return
-        self.film.setChecked(False)
-        parts = self.parts()
-        if MEAN.name not in parts:
-            return
-        shown = [*self._sample_layers(), parts[MEAN.name]]
-        if self.source is not None and self.source in self.viewer.layers:
-            shown.append(self.source)
-        self._shown_before = {one.name: one.visible for one in self.viewer.layers}
-        names = {one.name for one in shown}
-        for layer in self.viewer.layers:
-            layer.visible = layer.name in names
-        self._limits = [tuple(layer.contrast_limits) for layer in shown]
-        for layer in shown:
-            layer.contrast_limits = tuple(parts[MEAN.name].contrast_limits)
-        link_layers(shown, ["contrast_limits"])
-        self._linked = shown
-        canvas.grid.enabled = True
+            self.tiles.hide()
+        elif self.source is not None and MEAN.name in self.parts():
+            self.film.setChecked(False)
+            self.tiles.show(self.source, self.parts())
 
     def _make_difference(self, index: int) -> None:
         """Show a sample minus the mean in a layer of its own."""
