@@ -324,3 +324,11 @@ def test_offsets_of_lines_are_told_from_noise_that_falls_with_distance():
     found = api.analyze(api.Image(100 + 10 * falling, "TYX")).facts
     assert found.axis == "x"
     assert "offset" not in found.sentence
+
+
+def test_small_flat_images_are_not_said_to_have_growing_noise():
+    flat = (100 + np.random.default_rng(s).normal(0, 10, (40, 40)) for s in range(30))
+    assert sum(variance_of_image(plane, None).grows for plane in flat) <= 1
+    light = np.linspace(20, 200, 40)[None].repeat(40, 0)
+    bright = (np.random.default_rng(s).poisson(light) * 1.0 for s in range(30))
+    assert sum(variance_of_image(plane, None).grows for plane in bright) >= 29

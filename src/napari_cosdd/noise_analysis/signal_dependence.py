@@ -9,6 +9,11 @@ from scipy import ndimage
 
 #: Default number of bins of the signal.
 N_BINS = 24
+#: Relative error of a variance that is measured with one pixel: √2 if pixels were
+#: independent and their mean was taken; neighbours and the median double it.
+ERROR = 3.0
+#: Number of standard errors by which a slope must exceed zero.
+SURE = 3.0
 
 
 @dataclass(frozen=True)
@@ -97,8 +102,9 @@ def _binned(
     if len(x) < 2:
         return SignalDependence(x, v, 0.0, False)
     # All bins have about the same relative error: weights go as 1/variance.
-    weights = np.sqrt(counts) / np.maximum(v, 1e-12 + 1e-3 * v.max())
-    slope, offset = np.polyfit(x, v, 1, w=weights)
+    errors = ERROR * np.maximum(v, 1e-12 + 1e-3 * v.max()) / np.sqrt(counts)
+    (slope, offset), covariance = np.polyfit(x, v, 1, w=1 / errors, cov="unscaled")
     rise = slope * (x[-1] - x[0])
-    grows = bool(rise > 0.5 * max(offset + slope * x[0], 0.0) and slope > 0)
+    certain = slope > SURE * np.sqrt(covariance[0, 0])
+    grows = bool(certain and rise > 0.5 * max(offset + slope * x[0], 0.0))
     return SignalDependence(x, v, float(slope), grows)
