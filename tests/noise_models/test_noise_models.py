@@ -16,6 +16,8 @@ from napari_cosdd.noise_models.poisson_gauss import PoissonGaussNoise
 from napari_cosdd.noise_models.registry import INDEPENDENT
 
 GAIN, READ, OFFSET = 2.0, 20.0, 100.0
+#: Level without a photon, and mean height of a photon, of a detector that counts.
+DARK, PULSE = 3.0, 18.0
 
 
 def camera(s, rng):
@@ -76,6 +78,35 @@ def test_far_from_all_pairs_the_histograms_gradient_points_to_the_pixel():
         model.log_prob(torch.tensor([x]), signal).sum().backward()
         assert torch.isfinite(signal.grad).all()
         assert float(signal.grad) * sign > 0
+
+
+def counter(s, rng):
+    """A detector that counts photons, with pulses of random height, grey levels."""
+    photons = rng.poisson((s - DARK) / PULSE)
+    pulses = rng.gamma(np.maximum(4 * photons, 1e-9), PULSE / 4)
+    return np.rint(np.clip(DARK + pulses * (photons > 0), 0, 255))
+
+
+@pytest.mark.parametrize("kind", ["histogram", "mixture"])
+def test_pixels_without_a_photon_keep_the_dark_level(kind):
+    """Their share tells the signal, though their level does not move with it."""
+    rng = np.random.default_rng(0)
+    s = DARK + rng.exponential(12, 400_000).clip(max=120)
+    found = calibrate_pairs(s, counter(s, rng), kind)
+    for signal in (DARK + 4, DARK + 15, DARK + 40):
+        same = torch.full((20_000,), float(signal))
+        x = found.sample(same, torch.Generator().manual_seed(0)).numpy()
+        exact = counter(same.double().numpy(), rng)
+        dark = np.abs(x - DARK) < 1.5
+        assert dark.mean() == pytest.approx((exact == DARK).mean(), abs=0.03)
+        assert x.mean() == pytest.approx(exact.mean(), abs=0.1 * exact.std())
+        assert x.std() == pytest.approx(exact.std(), rel=0.1)
+    levels = torch.linspace(DARK + 1, DARK + 80, 60)
+    with torch.no_grad():  # smooth in the signal: no spike that moves through x
+        log_prob = found.log_prob(torch.tensor(DARK), levels)
+    assert float(torch.diff(log_prob).max()) < 0.1
+    exact = -(levels - DARK) / PULSE
+    assert torch.allclose(log_prob - log_prob[0], exact - exact[0], atol=0.5)
 
 
 def test_the_file_gives_the_same_model(model, tmp_path):

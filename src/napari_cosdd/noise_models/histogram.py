@@ -13,7 +13,12 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 from torch import Tensor
 
-from napari_cosdd.noise_models.base import NoiseModel, NoiseModelConfig
+from napari_cosdd.noise_models.base import (
+    NoiseModel,
+    NoiseModelConfig,
+    dark_level,
+    grey_step,
+)
 
 #: Default number of bins of the signal, and of the noisy pixel, as in the paper.
 BINS = 256
@@ -25,6 +30,9 @@ OUTSIDE = 1e-5
 #: Distance within which rows share their pairs, in deviations of the noise; largest
 #: such distance in rows.
 SMOOTHING, WIDEST = 0.5, 16
+#: Largest spread of the level of no light that does not move with the signal, in
+#: deviations of the noise.
+NARROW = 0.1
 #: Largest number of pairs that are counted.
 MOST = 2_000_000
 
@@ -76,7 +84,7 @@ class HistogramNoise(NoiseModel):
     ) -> "HistogramNoise":
         """Count pairs; an empty row takes the counts of the nearest filled one."""
         s, x = (np.asarray(a, np.float64).ravel() for a in (signal, noisy))
-        step = 1.0 if np.asarray(noisy).dtype.kind in "ui" else 0.0
+        step = grey_step(x)
         low, high = np.quantile(x, [OUTSIDE, 1 - OUTSIDE])
         wide = max(high - low, 1e-6 * max(1.0, abs(high)), step)
         noisy_range = float(low - 0.01 * wide - step), float(high + 0.01 * wide + step)
@@ -190,16 +198,39 @@ def _counts(
     step = rows[1] - rows[0]
     nearest_row = np.clip(np.rint((s - rows[0]) / step).astype(int), 0, len(rows) - 1)
     noise = x - s
-    deviation = 1.4826 * np.median(np.abs(noise - np.median(noise)))
-    reach = int(np.clip(SMOOTHING * deviation / step, 0, WIDEST))
+    reach = np.clip(SMOOTHING * _deviations(noise, nearest_row) / step, 0, WIDEST)
+    reach = reach.astype(int)
     low, high = config.noisy_range
+    moves = ~_is_dark(s, x, (high - low) / config.n_noisy)
     last = config.n_noisy - 1
     counts = np.zeros((config.n_signal, config.n_noisy))
-    for offset in range(-reach, reach + 1):
+    for offset in range(-int(reach.max()), int(reach.max()) + 1):
         row = nearest_row + offset
-        inside = (row >= 0) & (row < len(rows))
-        moved = rows[row[inside]] + noise[inside]
+        inside = (row >= 0) & (row < len(rows)) & (abs(offset) <= reach[nearest_row])
+        moved = np.where(moves, rows[row.clip(0, len(rows) - 1)] + noise, x)[inside]
         bins = (moved - low) * (config.n_noisy / (high - low))
         index = row[inside] * config.n_noisy + np.clip(bins, 0, last).astype(int)
         counts += np.bincount(index, minlength=counts.size).reshape(counts.shape)
     return counts
+
+
+def _deviations(
+    noise: NDArray[np.float64], row: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Return the robust deviation of the noise at each row, interpolated over gaps."""
+    order = np.argsort(row, kind="stable")
+    filled, starts = np.unique(row[order], return_index=True)
+    parts = np.split(noise[order], starts[1:])
+    known = [1.4826 * np.median(np.abs(part - np.median(part))) for part in parts]
+    return np.interp(np.arange(row.max() + 1), filled, known)
+
+
+def _is_dark(
+    s: NDArray[np.float64], x: NDArray[np.float64], width: float
+) -> NDArray[np.bool_]:
+    """Return which pixels have the level of no light, if it is narrow."""
+    level, spread = dark_level(s, x)
+    spread = max(spread, width)
+    if spread > NARROW * float((x - s).std()):
+        return np.zeros(x.shape, bool)
+    return np.abs(x - level) <= 2 * spread

@@ -1,7 +1,9 @@
 """A noise model as a mixture of Gaussians whose parameters depend on the signal.
 
 Prakash et al., "Leveraging Self-supervised Denoising for Image Segmentation", ISBI
-2020: three Gaussians; weights, means and variances are polynomials in the signal.
+2020: three Gaussians; weights, means and variances are polynomials in the signal. Here
+two more Gaussians stay in place: a detector gives the same grey level to all pixels
+without a photon, and another to all saturated ones.
 """
 
 import math
@@ -15,21 +17,36 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from napari_cosdd.distributions.mixture import HALF_LOG_2PI
-from napari_cosdd.noise_models.base import NoiseModel, NoiseModelConfig
+from napari_cosdd.noise_models.base import (
+    NoiseModel,
+    NoiseModelConfig,
+    dark_level,
+    grey_step,
+)
 
-#: Number of steps, pairs per step and first learning rate of the fit.
-STEPS, BATCH, RATE = 1500, 20_000, 0.05
-#: Largest number of pairs that the fit draws from.
-MOST = 2_000_000
+#: Pairs that a fit uses: half of them at random, half even over bins of the signal.
+PAIRS, SIGNAL_BINS = 30_000, 64
+#: Restarts of L-BFGS, which leave the valleys in which its line search ends, and most
+#: steps from one to the next.
+STARTS, STEPS = 6, 100
 #: Smallest deviation of a Gaussian, relative to the deviation of all noise.
 FLOOR = 0.02
+#: Share of the highest noisy pixels, which may be saturated.
+BRIGHTEST = 1e-4
+#: First log weight of the Gaussians that stay in place; lowest weight of all others.
+FIRST_LOG_WEIGHT, LEAST_MOVING = -2.0, 1e-3
+#: Keeps the slope of the square root finite at the lowest signal.
+SQRT_FLOOR = 1e-3
 
 
 class MixtureConfig(NoiseModelConfig):
     """Sizes and units of the mixture."""
 
     n_components: int = Field(default=3, ge=1, le=32)
-    n_coefficients: int = Field(default=2, ge=1, le=8)
+    n_coefficients: int = Field(default=3, ge=1, le=8)
+    #: Grey levels at which Gaussians stay in place, and how far they may be off.
+    ends: tuple[float, ...] = Field(default=(), max_length=2)
+    end_spread: float = Field(default=1.0, gt=0)
     #: Deviation of all noise, and smallest deviation of a Gaussian, grey levels.
     scale: float = Field(gt=0)
     floor: float = Field(gt=0)
@@ -39,6 +56,8 @@ class MixtureConfig(NoiseModelConfig):
 
 class MixtureNoise(NoiseModel):
     """Σ_k α_k(s) N(x; μ_k(s), σ_k²(s)) with Σ_k α_k μ_k = s.
+
+    The first Gaussians are those of `config.ends`: their μ and σ are constants.
 
     Parameters
     ----------
@@ -51,55 +70,71 @@ class MixtureNoise(NoiseModel):
     Config = MixtureConfig
     config: MixtureConfig
     coefficients: Tensor
+    end_weights: Tensor
+    end_gaussians: Tensor
 
     def __init__(self, config: MixtureConfig) -> None:
         super().__init__()
         self.config = config
-        n, n_powers = config.n_components, config.n_coefficients
+        n, n_powers, n_ends = (
+            config.n_components,
+            config.n_coefficients,
+            len(config.ends),
+        )
         #: Polynomial coefficients of the log weights, the variances before softplus
         #: and the shifts, (3, k, powers).
         self.register_buffer("coefficients", torch.zeros(3, n, n_powers))
         spread = torch.linspace(0, 1.5, n) if n > 1 else torch.tensor([0.5])
         self.coefficients[1, :, 0] = spread  # equal Gaussians would stay equal
+        #: Coefficients of the log weights at the ends, (ends, powers).
+        self.register_buffer("end_weights", torch.zeros(n_ends, n_powers))
+        self.end_weights[:, 0] = FIRST_LOG_WEIGHT
+        #: Shifts from `config.ends` and log deviations, before tanh, (2, ends).
+        self.register_buffer("end_gaussians", torch.zeros(2, n_ends))
 
     def learned_along(self) -> Self:
         """Return a copy whose coefficients are parameters of a training."""
         copy = type(self)(self.config)
-        coefficients = self.coefficients.detach().clone()
-        del copy.coefficients
-        copy.register_parameter("coefficients", nn.Parameter(coefficients))
+        for name, values in self.state_dict().items():
+            delattr(copy, name)
+            copy.register_parameter(name, nn.Parameter(values.detach().clone()))
         return copy
 
     @classmethod
     def fit(
         cls, signal: NDArray[Any], noisy: NDArray[Any], rng: np.random.Generator
     ) -> "MixtureNoise":
-        """Fit by maximum likelihood with Adam."""
+        """Fit by maximum likelihood with L-BFGS."""
         s, x = (np.asarray(a, np.float64).ravel() for a in (signal, noisy))
-        if s.size > MOST:
-            some = rng.integers(0, s.size, MOST)
-            s, x = s[some], x[some]
+        step = grey_step(x)
+        noise = x - s
         # The median absolute deviation is robust against outliers.
-        scale = 1.4826 * float(np.median(np.abs(x - s - np.median(x - s))))
-        scale = scale or float((x - s).std()) or 1.0
-        step = 1.0 if np.asarray(noisy).dtype.kind in "ui" else 0.0
+        scale = 1.4826 * float(np.median(np.abs(noise - np.median(noise))))
+        scale = scale or float(noise.std()) or 1.0
         low, high = float(s.min()), float(s.max())
         if low == high:
             low, high = low - scale, high + scale
         floor = max(FLOOR * scale, step / math.sqrt(12))
-        model = cls(MixtureConfig(signal_range=(low, high), scale=scale, floor=floor))
-        coefficients = model.coefficients.clone().requires_grad_()
-        optimizer = torch.optim.Adam([coefficients], RATE)
-        for k in range(STEPS):
-            chosen = rng.integers(0, s.size, min(BATCH, s.size))
-            x_k, s_k = (torch.from_numpy(a[chosen].astype(np.float32)) for a in (x, s))
-            optimizer.param_groups[0]["lr"] = RATE * (1 - k / STEPS)
-            optimizer.zero_grad()
-            loss = -model._log_prob(x_k, s_k, coefficients).mean()
-            loss.backward()
-            optimizer.step()
-        model.coefficients.copy_(coefficients.detach())
-        return model
+        dark = dark_level(s, x)
+        config = MixtureConfig(
+            signal_range=(low, high),
+            scale=scale,
+            floor=floor,
+            ends=(dark.level, float(np.quantile(x, 1 - BRIGHTEST))),
+            end_spread=max(dark.spread, step, floor),
+        )
+        chosen = _pairs(s, (low, high), rng)
+        # Whole grey levels are dithered, or narrow Gaussians would sit on each.
+        dither = rng.uniform(-step / 2, step / 2, chosen.size)
+        pairs = x[chosen] + dither, s[chosen]
+        x_fit, s_fit = (torch.from_numpy(a) for a in pairs)
+        # In single precision the line search ends far from the optimum.
+        model = cls(config).double().learned_along()
+        for _ in range(STARTS):
+            _maximize(model, x_fit, s_fit)
+        fitted = cls(config)
+        fitted.load_state_dict(model.state_dict())
+        return fitted
 
     @property
     def words(self) -> str:
@@ -108,18 +143,15 @@ class MixtureNoise(NoiseModel):
 
     def log_prob(self, x: Tensor, s: Tensor) -> Tensor:
         """Return log p(x | s), nats."""
-        return self._log_prob(x, s, self.coefficients)
-
-    def _log_prob(self, x: Tensor, s: Tensor, coefficients: Tensor) -> Tensor:
         x, s = torch.broadcast_tensors(x, s)
-        log_weights, mean, deviation = self._gaussians(s, coefficients)
+        log_weights, mean, deviation = self._gaussians(s)
         standardized = (x.unsqueeze(0) - mean) / deviation
         terms = log_weights - torch.log(deviation) - 0.5 * standardized.square()
         return torch.logsumexp(terms, 0) - HALF_LOG_2PI
 
     def sample(self, s: Tensor, generator: torch.Generator) -> Tensor:
         """Return a noisy pixel for each signal, from one random Gaussian."""
-        log_weights, mean, deviation = self._gaussians(s, self.coefficients)
+        log_weights, mean, deviation = self._gaussians(s)
         uniform = torch.rand(log_weights.shape, generator=generator, device=s.device)
         gumbel = -torch.log(-torch.log(uniform.clamp(1e-12, 1 - 1e-7)))
         choice = (log_weights + gumbel).argmax(0, keepdim=True)
@@ -130,21 +162,82 @@ class MixtureNoise(NoiseModel):
     def cdf(self, x: Tensor, s: Tensor) -> Tensor:
         """Return P(X <= x | s)."""
         x, s = torch.broadcast_tensors(x, s)
-        log_weights, mean, deviation = self._gaussians(s, self.coefficients)
+        log_weights, mean, deviation = self._gaussians(s)
         below = torch.special.ndtr((x.unsqueeze(0) - mean) / deviation)
         return (log_weights.exp() * below).sum(0)
 
-    def _gaussians(
-        self, s: Tensor, coefficients: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Return log weights, means and deviations, each (k, *shape of s)."""
+    def _gaussians(self, s: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return log weights, means and deviations, each (ends + k, *shape of s)."""
+        config = self.config
         low, high = self.signal_range
         t = ((s - low) / (high - low)).clamp(0, 1)  # constant outside the range
-        powers = torch.stack([t**k for k in range(self.config.n_coefficients)])
-        logits, raw, shift = torch.einsum("akp,p...->ak...", coefficients, powers)
-        log_weights = torch.log_softmax(logits, 0)
+        roots = [torch.sqrt(t + SQRT_FLOOR)] if config.n_coefficients > 2 else []
+        whole = [t**k for k in range(config.n_coefficients - len(roots))]
+        powers = torch.stack(whole + roots)
+        logits, raw, shift = torch.einsum("akp,p...->ak...", self.coefficients, powers)
+        end_logits = torch.einsum("ep,p...->e...", self.end_weights, powers)
+        log_weights = torch.log_softmax(torch.cat([end_logits, logits]), 0)
+        n_ends = len(config.ends)
+        ends, end_deviation = self._ends(s)
+        # The weighted mean of all Gaussians is the signal.
+        weights = log_weights.exp()
+        moving = weights[n_ends:]
+        total = moving.sum(0).clamp(min=LEAST_MOVING)
+        rest = (s - (weights[:n_ends] * ends).sum(0)) / total
+        mean = rest + config.scale * (shift - (moving * shift).sum(0) / total)
+        return (
+            log_weights,
+            torch.cat([ends, mean]),
+            torch.cat([end_deviation, self._deviation(raw)]),
+        )
+
+    def _ends(self, s: Tensor) -> tuple[Tensor, Tensor]:
+        """Return means and deviations of the Gaussians in place, (ends, *shape)."""
+        spread = self.config.end_spread
+        shift, log_deviation = torch.tanh(self.end_gaussians)
+        at = s.new_tensor(self.config.ends) + spread * shift
+        wide = spread * torch.exp(log_deviation)
+        shape = (len(at), *s.shape)
+        at, wide = (a.reshape(-1, *(1,) * s.ndim).expand(shape) for a in (at, wide))
+        return at, wide
+
+    def _deviation(self, raw: Tensor) -> Tensor:
         # softplus is linear for large values, as the variance of shot noise is.
         variance = self.config.scale**2 * F.softplus(raw)
-        deviation = torch.sqrt(variance + self.config.floor**2)
-        offset = shift - (log_weights.exp() * shift).sum(0)  # weighted mean zero
-        return log_weights, s + self.config.scale * offset, deviation
+        return torch.sqrt(variance + self.config.floor**2)
+
+
+def _pairs(
+    s: NDArray[np.float64], ends: tuple[float, float], rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """Return positions of the pairs to fit: at random, and even over the signals.
+
+    p(x | s) does not depend on how often each signal occurs, and rare bright signals
+    matter as much as a dark background.
+    """
+    low, high = ends
+    bins = np.minimum((s - low) * (SIGNAL_BINS / (high - low)), SIGNAL_BINS - 1)
+    bins = bins.astype(np.int64)
+    share = 1 / np.bincount(bins, minlength=SIGNAL_BINS)[bins]
+    cumulative = np.cumsum(share)
+    drawn = rng.uniform(0, cumulative[-1], PAIRS // 2)
+    even = np.searchsorted(cumulative, drawn).clip(max=s.size - 1)
+    return np.concatenate([rng.integers(0, s.size, PAIRS // 2), even])
+
+
+def _maximize(model: MixtureNoise, x: Tensor, s: Tensor) -> None:
+    """Take some steps of L-BFGS towards the largest likelihood."""
+    optimizer = torch.optim.LBFGS(
+        model.parameters(),
+        max_iter=STEPS,
+        history_size=20,
+        line_search_fn="strong_wolfe",
+    )
+
+    def loss() -> Tensor:
+        optimizer.zero_grad()
+        value = -model.log_prob(x, s).mean()
+        value.backward()
+        return value
+
+    optimizer.step(loss)
