@@ -158,6 +158,7 @@ class HDN(LadderMethod[HDNConfig]):
         return MixtureNoise(
             MixtureConfig(
                 signal_range=(low, high),
+                n_coefficients=2,  # as in the paper; more are for measured noise
                 scale=LEARNED_SCALE * max(scale.std),
                 floor=max(scale.std) * max(spec.scale_floors),
                 learned=True,
