@@ -12,6 +12,7 @@ from napari_cosdd.noise_models.calibrate import (
     calibrate_pairs,
     outside_range,
 )
+from napari_cosdd.noise_models.measure import measure, misfit
 from napari_cosdd.noise_models.poisson_gauss import PoissonGaussNoise
 from napari_cosdd.noise_models.registry import INDEPENDENT
 
@@ -107,6 +108,34 @@ def test_pixels_without_a_photon_keep_the_dark_level(kind):
     assert float(torch.diff(log_prob).max()) < 0.1
     exact = -(levels - DARK) / PULSE
     assert torch.allclose(log_prob - log_prob[0], exact - exact[0], atol=0.5)
+
+
+def test_a_kind_that_does_not_describe_the_noise_is_warned_of():
+    """Gaussian noise of the right variance is not that of a detector that counts."""
+    rng = np.random.default_rng(0)
+    s = DARK + rng.exponential(12, (1, 300, 300)).clip(max=120)
+    clean, noisy = api.Image(s[0], "YX"), api.Image(counter(s, rng)[0], "YX")
+    wrong = measure([noisy], clean, "poisson_gauss")
+    assert wrong.misfit > 0.25
+    assert "wrong for up to" in wrong.warning
+    assert measure([noisy], clean, "histogram").warning is None
+
+
+def test_a_kind_that_describes_the_noise_is_not_warned_of(model):
+    rng = np.random.default_rng(2)
+    s = rng.uniform(OFFSET, 3000, 100_000)
+    assert misfit(model, s, camera(s, rng)) < 0.05
+
+
+@pytest.mark.parametrize("offset", [0.0, 90.0])
+def test_photons_and_readout_are_found_above_any_offset(offset):
+    """The line of variance against signal may be negative where there is no signal."""
+    rng = np.random.default_rng(0)
+    s = offset + rng.uniform(0, 55, 200_000)
+    variance = 10 + (s - offset)
+    found = PoissonGaussNoise.fit(s, s + rng.normal(0, np.sqrt(variance)), rng)
+    assert found.config.gain == pytest.approx(1, rel=0.05)
+    assert found.config.readout == pytest.approx(10 - offset, abs=0.05 * (offset + 10))
 
 
 def test_the_file_gives_the_same_model(model, tmp_path):

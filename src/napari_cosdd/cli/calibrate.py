@@ -13,6 +13,7 @@ from napari_cosdd.cli._app import (
     console,
 )
 from napari_cosdd.cli._options import Command
+from napari_cosdd.cli._progress import note
 from napari_cosdd.noise_models.registry import NOISE_MODELS
 
 
@@ -57,7 +58,7 @@ def calibrate(
     check_output(output, overwrite)
     opened = api.as_images(images, axes)
     truth = None if clean is None else api.one_image(clean, axes)
-    found = api.calibrate(
+    calibration = api.calibration(
         opened,
         clean=truth,
         model=model,
@@ -66,6 +67,9 @@ def calibrate(
         output=output,
         repeats=repeats,
     )
+    found = calibration.model
     low, high = found.signal_range
     console.print(f"{found.title}, measured at signals from {low:.4g} to {high:.4g}")
+    if calibration.warning is not None:
+        note(console, calibration.warning)
     console.print(f"wrote {output}")

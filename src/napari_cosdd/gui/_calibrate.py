@@ -180,10 +180,11 @@ class CalibrateView(QWidget):
         found: api.Calibration = events[-1].result
         curves = curves_of(found.model)
         low, high = found.model.signal_range
+        warning = "" if found.warning is None else f" ⚠ Beware: {found.warning}."
         self.sentence.setText(
             f"Noise model ({found.model.title}) for signals from {grey_level(low)} to "
             f"{grey_level(high)} grey levels. The Train dock uses it where a method "
-            "takes one."
+            f"takes one.{warning}"
         )
         self.variance.show_variance(found.measured.signal, found.measured.variance)
         self.variance.show_fit(curves.signal, curves.variance)

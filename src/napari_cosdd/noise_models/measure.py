@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy import stats
 
 from napari_cosdd.errors import BadInputError
 from napari_cosdd.images.image import Image
@@ -28,6 +29,11 @@ from napari_cosdd.noise_models.poisson_gauss import PoissonGaussNoise
 LEVELS, BINS, BLOCK = 64, 96, (40, 50)
 
 
+#: Pairs, and bands of the signal, in which a noise model is compared with them;
+#: blur of both, in deviations of the noise; difference from which a user is warned.
+COMPARED, BANDS, BLUR, MISFIT = 40_000, 4, 0.1, 0.15
+
+
 class Calibration(NamedTuple):
     """A noise model and what it was fitted to.
 
@@ -37,10 +43,25 @@ class Calibration(NamedTuple):
         The fit.
     measured : SignalDependence
         Variance of the noise at levels of the signal, from the same pixels.
+    misfit : float or None
+        Largest difference of the cumulative distributions of measured and modelled
+        noise, from 0 to 1; None where only variances were measured.
     """
 
     model: NoiseModel
     measured: SignalDependence
+    misfit: float | None = None
+
+    @property
+    def warning(self) -> str | None:
+        """Say that the noise model does not describe the noise; None if it does."""
+        if self.misfit is None or self.misfit <= MISFIT:
+            return None
+        return (
+            f"the noise model ({self.model.title}) is wrong for up to "
+            f"{self.misfit:.0%} of the pixels: the noise has another distribution at "
+            "the same variance. The mixture of Gaussians describes most kinds of noise"
+        )
 
 
 class ModelCurves(NamedTuple):
@@ -96,15 +117,14 @@ def measure(
     if truth is not None:
         noisy = np.asarray(one_image(list(images)).data)
         signal = np.asarray(truth.data)
-        model = calibrate_pairs(signal, noisy, kind, seed)
-        return Calibration(model, _variance(signal, noisy))
+        return _compared(calibrate_pairs(signal, noisy, kind, seed), signal, noisy)
     series = as_frames(images)
     letter = next((a for a in "TS" if a in series.axes), None)
     if letter is not None and repeats:
         frames = np.moveaxis(np.asarray(series.data), series.axes.index(letter), 0)
         model = calibrate_frames(frames, kind, seed)
         signal = np.broadcast_to(frames.mean(0, dtype=np.float64), frames.shape)
-        return Calibration(model, _variance(signal, around_mean(frames)))
+        return _compared(model, signal, around_mean(frames))
     if kind == "poisson_gauss":
         curve = report(stack_of(series, 2, "nothing")).dependence
         fitted = PoissonGaussNoise.of_curve(curve.signal, curve.variance)
@@ -121,8 +141,49 @@ def measure(
     )
 
 
-def _variance(signal: NDArray[Any], noisy: NDArray[Any]) -> SignalDependence:
-    return variance_of_residual(signal, noisy.astype(np.float64) - signal)
+def _compared(
+    model: NoiseModel, signal: NDArray[Any], noisy: NDArray[Any]
+) -> Calibration:
+    noise = noisy.astype(np.float64) - signal
+    measured = variance_of_residual(signal, noise)
+    independent = model.is_independent
+    return Calibration(
+        model, measured, misfit(model, signal, noisy) if independent else None
+    )
+
+
+def misfit(
+    model: NoiseModel, signal: NDArray[Any], noisy: NDArray[Any], seed: int = 0
+) -> float:
+    """Return how far a noise model is from the pairs that it was measured on.
+
+    In each of four bands of the signal the noise of the pairs is compared with noise of
+    the model at the same signals: the distance is that of Kolmogorov and Smirnov,
+    after both were blurred slightly, for grey levels are whole numbers.
+
+    Parameters
+    ----------
+    model : NoiseModel
+        On the CPU, of independent pixels.
+    signal, noisy : ndarray, equal shapes
+        Grey levels.
+    seed : int
+        Source of randomness.
+    """
+    rng = np.random.default_rng(seed)
+    good = np.flatnonzero(np.isfinite(signal) & np.isfinite(noisy))
+    some = rng.choice(good, min(COMPARED, good.size), replace=False)
+    s, x = (np.asarray(a, np.float64).reshape(-1)[some] for a in (signal, noisy))
+    with torch.no_grad():
+        generator = torch.Generator().manual_seed(seed)
+        drawn = model.sample(torch.from_numpy(s.astype(np.float32)), generator).numpy()
+    found = []
+    for band in np.array_split(np.argsort(s), BANDS):
+        pair = x[band] - s[band], drawn[band] - s[band]
+        blur = BLUR * pair[0].std()
+        smooth = (noise + rng.normal(0, blur, noise.shape) for noise in pair)
+        found.append(float(stats.ks_2samp(*smooth).statistic))
+    return max(found)
 
 
 def curves_of(model: NoiseModel, seed: int = 0) -> ModelCurves:

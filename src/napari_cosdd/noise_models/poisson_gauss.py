@@ -16,8 +16,8 @@ from napari_cosdd.distributions.mixture import HALF_LOG_2PI
 from napari_cosdd.errors import BadInputError
 from napari_cosdd.noise_models.base import NoiseModel, NoiseModelConfig
 
-#: Rounds of the weighted fit to pairs, and smallest variance relative to the largest.
-ROUNDS, FLOOR = 8, 1e-4
+#: Levels of the signal in a fit to pairs; smallest variance relative to the largest.
+LEVELS, FLOOR = 64, 1e-4
 
 
 class PoissonGaussConfig(NoiseModelConfig):
@@ -47,16 +47,17 @@ class PoissonGaussNoise(NoiseModel):
     def fit(
         cls, signal: NDArray[Any], noisy: NDArray[Any], rng: np.random.Generator
     ) -> "PoissonGaussNoise":
-        """Fit by weighted least squares, the weights from the last fit."""
+        """Fit a line to the variances at levels of the signal."""
         s, x = (np.asarray(a, np.float64).ravel() for a in (signal, noisy))
-        squares, weight = (x - s) ** 2, np.ones_like(s)
-        gain, readout = 0.0, float(squares.mean())
-        for _ in range(ROUNDS):
-            gain, readout = _line(s, squares, weight)
-            variance = gain * s + readout
-            variance = np.maximum(variance, FLOOR * max(variance.max(), 1e-12))
-            weight = 1 / variance**2  # the squares spread as their mean
-        return cls._of(gain, readout, s)
+        groups = np.array_split(np.argsort(s, kind="stable"), LEVELS)
+        means = [
+            (s[some].mean(), np.square(x[some] - s[some]).mean()) for some in groups
+        ]
+        level, variance = np.array(means).T
+        found = cls.of_curve(level, variance)
+        ends = (float(s.min()), float(s.max()))
+        ends = ends if ends[0] < ends[1] else found.signal_range
+        return cls(found.config.model_copy(update={"signal_range": ends}))
 
     @classmethod
     def of_curve(cls, signal: NDArray[Any], variance: NDArray[Any]) -> Self:
