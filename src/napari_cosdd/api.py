@@ -138,7 +138,7 @@ def calibrate(
     *,
     clean: ImageLike | None = None,
     model: TrainedModel | Path | str | None = None,
-    kind: str = "histogram",
+    kind: str = "mixture",
     axes: str | None = None,
     seed: int = 0,
     output: Path | str | None = None,
@@ -158,7 +158,7 @@ def calibrate(
     model : TrainedModel or path, optional
         Takes the place of `clean`: the mean that it makes of the image is the signal
         (bootstrapping; Krull et al. 2020, section 3.5).
-    kind : {"histogram", "mixture", "poisson_gauss", "autoregressive"}
+    kind : {"mixture", "histogram", "poisson_gauss", "autoregressive"}
         Kind of noise model.
     axes : str, optional
         Letters of "STCZYX".
@@ -196,7 +196,7 @@ def calibration(
     *,
     clean: ImageLike | None = None,
     model: TrainedModel | Path | str | None = None,
-    kind: str = "histogram",
+    kind: str = "mixture",
     axes: str | None = None,
     seed: int = 0,
     output: Path | str | None = None,

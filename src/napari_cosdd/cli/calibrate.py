@@ -35,9 +35,7 @@ def calibrate(
             "signal, in place of --clean (bootstrapping)."
         ),
     ] = None,
-    kind: Annotated[
-        str, typer.Option(help=f"{', '.join(NOISE_MODELS)}.")
-    ] = "histogram",
+    kind: Annotated[str, typer.Option(help=f"{', '.join(NOISE_MODELS)}.")] = "mixture",
     output: Annotated[Path, typer.Option(help="Noise model file to write.")] = Path(
         "noise-model.safetensors"
     ),

@@ -45,12 +45,12 @@ ALONE = Source(
 )
 FRAMES = Source(
     "repeated frames",
-    ("histogram", "mixture", "poisson_gauss", "autoregressive"),
+    ("mixture", "histogram", "poisson_gauss", "autoregressive"),
     "Eight or more frames of a scene that does not change; their mean is the signal",
 )
 CLEAN = Source(
     "a clean layer",
-    ("histogram", "mixture", "poisson_gauss", "autoregressive"),
+    ("mixture", "histogram", "poisson_gauss", "autoregressive"),
     "Another layer shows the same scene without noise, such as a denoised one",
 )
 DARK = Source(

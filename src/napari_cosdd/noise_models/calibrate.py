@@ -27,7 +27,7 @@ def calibrate_pairs(
     ----------
     signal, noisy : ndarray, equal shapes
         Grey levels; pairs that are not finite are left out.
-    kind : {"histogram", "mixture", "poisson_gauss", "autoregressive"}
+    kind : {"mixture", "histogram", "poisson_gauss", "autoregressive"}
         Kind of noise model.
     seed : int
         Source of randomness.
