@@ -67,6 +67,16 @@ def test_frames_are_measured_drawn_and_offered(kind, scene, viewer, calibrated, 
     assert path.stem in train.needs.noise_model_name.text()
 
 
+def test_a_kind_that_does_not_describe_the_noise_is_said(scene, viewer, calibrated):
+    """Few photons with pulses of random height are far from Gaussian noise."""
+    rng = np.random.default_rng(0)
+    frames = rng.poisson(scene / 1500, (12, *scene.shape)) * 60.0
+    viewer.add_image(frames, name="counts", axis_labels=("t", "y", "x"))
+    view, _ = calibrated(_calibrate.FRAMES, "Poisson and Gauss")
+    assert "Beware" in view.sentence.text()
+    assert "wrong for up to" in view.sentence.text()
+
+
 def test_an_image_alone_and_a_clean_layer(scene, viewer, calibrated):
     noisy = viewer.add_image(camera(scene, 0).astype(np.float32), name="noisy")
     clean = viewer.add_image(scene.astype(np.float32), name="clean")
