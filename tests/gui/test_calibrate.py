@@ -73,8 +73,7 @@ def test_a_kind_that_does_not_describe_the_noise_is_said(scene, viewer, calibrat
     frames = rng.poisson(scene / 1500, (12, *scene.shape)) * 60.0
     viewer.add_image(frames, name="counts", axis_labels=("t", "y", "x"))
     view, _ = calibrated(_calibrate.FRAMES, "Poisson and Gauss")
-    assert "Beware" in view.sentence.text()
-    assert "wrong for up to" in view.sentence.text()
+    assert "⚠ at some brightness the noise model (Poisson" in view.sentence.text()
 
 
 def test_an_image_alone_and_a_clean_layer(scene, viewer, calibrated):

@@ -180,7 +180,7 @@ class CalibrateView(QWidget):
         found: api.Calibration = events[-1].result
         curves = curves_of(found.model)
         low, high = found.model.signal_range
-        warning = "" if found.warning is None else f" ⚠ Beware: {found.warning}."
+        warning = "" if found.warning is None else f" ⚠ {found.warning}"
         self.sentence.setText(
             f"Noise model ({found.model.title}) for signals from {grey_level(low)} to "
             f"{grey_level(high)} grey levels. The Train dock uses it where a method "

@@ -59,8 +59,7 @@ def variance_of_image(
         Axis along which the noise is correlated.
     """
     values = plane.astype(np.float64)
-    whole = (values == np.rint(values)) | np.isnan(values)
-    step = 1.0 if whole.all() else 0.0
+    step = grey_step(values)
     if step:  # dithered: differences of integers are too coarse for a median
         values += np.random.default_rng(0).uniform(-step / 2, step / 2, values.shape)
     if axis == "y":
@@ -108,3 +107,9 @@ def _binned(
     certain = slope > SURE * np.sqrt(covariance[0, 0])
     grows = bool(certain and rise > 0.5 * max(offset + slope * x[0], 0.0))
     return SignalDependence(x, v, float(slope), grows)
+
+
+def grey_step(values: NDArray[Any]) -> float:
+    """Return the distance of neighbouring grey levels: 1 for whole numbers, else 0."""
+    whole = (values == np.rint(values)) | np.isnan(values)
+    return 1.0 if whole.all() else 0.0

@@ -1,7 +1,7 @@
 """The interface of a noise model: p(x | s)."""
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -89,30 +89,3 @@ class NoiseModel(nn.Module, ABC):
     def signal_range(self) -> tuple[float, float]:
         """Lowest and highest signal that was measured, grey levels."""
         return self.config.signal_range
-
-
-def grey_step(x: NDArray[Any]) -> float:
-    """Return the distance of neighbouring grey levels: 1 for whole numbers, else 0."""
-    return 1.0 if x.dtype.kind in "ui" or bool(np.all(x == np.rint(x))) else 0.0
-
-
-#: Share of the lowest signals that tell the grey level without light.
-DARKEST = 0.02
-
-
-class DarkLevel(NamedTuple):
-    """Grey level of most pixels where there is hardly any signal.
-
-    A detector that counts photons gives it to all pixels without one, however bright
-    their surroundings are; its noise does not move with the signal.
-    """
-
-    level: float
-    spread: float
-
-
-def dark_level(s: NDArray[np.float64], x: NDArray[np.float64]) -> DarkLevel:
-    """Return median and median absolute deviation of x where the signal is lowest."""
-    dark = x[s <= np.quantile(s, DARKEST)]
-    level = float(np.median(dark))
-    return DarkLevel(level, float(np.median(np.abs(dark - level))))

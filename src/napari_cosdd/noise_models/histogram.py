@@ -11,14 +11,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
+from scipy import stats
 from torch import Tensor
 
-from napari_cosdd.noise_models.base import (
-    NoiseModel,
-    NoiseModelConfig,
-    dark_level,
-    grey_step,
-)
+from napari_cosdd.noise_analysis.signal_dependence import grey_step
+from napari_cosdd.noise_models.base import NoiseModel, NoiseModelConfig
+from napari_cosdd.noise_models.dark_level import stay_in_place
 
 #: Default number of bins of the signal, and of the noisy pixel, as in the paper.
 BINS = 256
@@ -30,9 +28,6 @@ OUTSIDE = 1e-5
 #: Distance within which rows share their pairs, in deviations of the noise; largest
 #: such distance in rows.
 SMOOTHING, WIDEST = 0.5, 16
-#: Largest spread of the level of no light that does not move with the signal, in
-#: deviations of the noise.
-NARROW = 0.1
 #: Largest number of pairs that are counted.
 MOST = 2_000_000
 
@@ -191,6 +186,7 @@ def _counts(
     Each pair counts in all rows within `SMOOTHING` deviations of the noise, shifted to
     the signal of that row. Otherwise chance would make neighbouring rows differ more
     than their signals do, and the gradient with respect to the signal would be noise.
+    Pixels of a narrow dark level are not shifted.
     """
     if s.size > MOST:
         chosen = np.random.default_rng(0).integers(0, s.size, MOST)
@@ -198,18 +194,20 @@ def _counts(
     step = rows[1] - rows[0]
     nearest_row = np.clip(np.rint((s - rows[0]) / step).astype(int), 0, len(rows) - 1)
     noise = x - s
-    reach = np.clip(SMOOTHING * _deviations(noise, nearest_row) / step, 0, WIDEST)
-    reach = reach.astype(int)
+    deviations = _deviations(noise, nearest_row)
+    reach = np.clip(SMOOTHING * deviations / step, 0, WIDEST).astype(int)[nearest_row]
     low, high = config.noisy_range
-    moves = ~_is_dark(s, x, (high - low) / config.n_noisy)
+    width = (high - low) / config.n_noisy
+    stays = stay_in_place(s, x, width)
     last = config.n_noisy - 1
     counts = np.zeros((config.n_signal, config.n_noisy))
     for offset in range(-int(reach.max()), int(reach.max()) + 1):
         row = nearest_row + offset
-        inside = (row >= 0) & (row < len(rows)) & (abs(offset) <= reach[nearest_row])
-        moved = np.where(moves, rows[row.clip(0, len(rows) - 1)] + noise, x)[inside]
-        bins = (moved - low) * (config.n_noisy / (high - low))
-        index = row[inside] * config.n_noisy + np.clip(bins, 0, last).astype(int)
+        some = np.flatnonzero((row >= 0) & (row < len(rows)) & (abs(offset) <= reach))
+        row = row[some]
+        moved = np.where(stays[some], x[some], rows[row] + noise[some])
+        bins = np.clip((moved - low) / width, 0, last).astype(int)
+        index = row * config.n_noisy + bins
         counts += np.bincount(index, minlength=counts.size).reshape(counts.shape)
     return counts
 
@@ -221,16 +219,5 @@ def _deviations(
     order = np.argsort(row, kind="stable")
     filled, starts = np.unique(row[order], return_index=True)
     parts = np.split(noise[order], starts[1:])
-    known = [1.4826 * np.median(np.abs(part - np.median(part))) for part in parts]
+    known = [stats.median_abs_deviation(part, scale="normal") for part in parts]
     return np.interp(np.arange(row.max() + 1), filled, known)
-
-
-def _is_dark(
-    s: NDArray[np.float64], x: NDArray[np.float64], width: float
-) -> NDArray[np.bool_]:
-    """Return which pixels have the level of no light, if it is narrow."""
-    level, spread = dark_level(s, x)
-    spread = max(spread, width)
-    if spread > NARROW * float((x - s).std()):
-        return np.zeros(x.shape, bool)
-    return np.abs(x - level) <= 2 * spread

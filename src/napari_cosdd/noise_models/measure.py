@@ -22,13 +22,12 @@ from napari_cosdd.noise_models.calibrate import (
     calibrate_frames,
     calibrate_pairs,
 )
+from napari_cosdd.noise_models.mixture import MixtureNoise
 from napari_cosdd.noise_models.poisson_gauss import PoissonGaussNoise
 
 #: Levels of the signal and bins of the noisy pixel in a picture of p(x | s), and the
 #: block of noisy pixels that is sampled at each level.
 LEVELS, BINS, BLOCK = 64, 96, (40, 50)
-
-
 #: Pairs, and bands of the signal, in which a noise model is compared with them;
 #: blur of both, in deviations of the noise; difference from which a user is warned.
 COMPARED, BANDS, BLUR, MISFIT = 40_000, 4, 0.1, 0.15
@@ -57,10 +56,15 @@ class Calibration(NamedTuple):
         """Say that the noise model does not describe the noise; None if it does."""
         if self.misfit is None or self.misfit <= MISFIT:
             return None
+        other = MixtureNoise.title
+        hint = (
+            "are all frames repeats of the same scene?"
+            if self.model.title == other
+            else f"the {other} describes most kinds of noise"
+        )
         return (
-            f"the noise model ({self.model.title}) is wrong for up to "
-            f"{self.misfit:.0%} of the pixels: the noise has another distribution at "
-            "the same variance. The mixture of Gaussians describes most kinds of noise"
+            f"at some brightness the noise model ({self.model.title}) differs from the "
+            f"measured noise for {self.misfit:.0%} of the pixels; {hint}"
         )
 
 

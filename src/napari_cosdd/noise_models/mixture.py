@@ -12,17 +12,16 @@ from typing import Any, Self
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, FiniteFloat
+from scipy import stats
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from napari_cosdd.distributions.mixture import HALF_LOG_2PI
-from napari_cosdd.noise_models.base import (
-    NoiseModel,
-    NoiseModelConfig,
-    dark_level,
-    grey_step,
-)
+from napari_cosdd.errors import BadInputError
+from napari_cosdd.noise_analysis.signal_dependence import grey_step
+from napari_cosdd.noise_models.base import NoiseModel, NoiseModelConfig
+from napari_cosdd.noise_models.dark_level import dark_level
 
 #: Pairs that a fit uses: half of them at random, half even over bins of the signal.
 PAIRS, SIGNAL_BINS = 30_000, 64
@@ -45,7 +44,7 @@ class MixtureConfig(NoiseModelConfig):
     n_components: int = Field(default=3, ge=1, le=32)
     n_coefficients: int = Field(default=3, ge=1, le=8)
     #: Grey levels at which Gaussians stay in place, and how far they may be off.
-    ends: tuple[float, ...] = Field(default=(), max_length=2)
+    ends: tuple[FiniteFloat, ...] = Field(default=(), max_length=2)
     end_spread: float = Field(default=1.0, gt=0)
     #: Deviation of all noise, and smallest deviation of a Gaussian, grey levels.
     scale: float = Field(gt=0)
@@ -57,7 +56,9 @@ class MixtureConfig(NoiseModelConfig):
 class MixtureNoise(NoiseModel):
     """Σ_k α_k(s) N(x; μ_k(s), σ_k²(s)) with Σ_k α_k μ_k = s.
 
-    The first Gaussians are those of `config.ends`: their μ and σ are constants.
+    The first Gaussians are those of `config.ends`: their μ and σ are constants. The
+    polynomials are in the signal t, from 0 to 1 over its range: 1, t, t², …; the last
+    of three or more powers is √t, since noise changes most in the dark.
 
     Parameters
     ----------
@@ -109,7 +110,7 @@ class MixtureNoise(NoiseModel):
         step = grey_step(x)
         noise = x - s
         # The median absolute deviation is robust against outliers.
-        scale = 1.4826 * float(np.median(np.abs(noise - np.median(noise))))
+        scale = float(stats.median_abs_deviation(noise, scale="normal"))
         scale = scale or float(noise.std()) or 1.0
         low, high = float(s.min()), float(s.max())
         if low == high:
@@ -132,6 +133,11 @@ class MixtureNoise(NoiseModel):
         model = cls(config).double().learned_along()
         for _ in range(STARTS):
             _maximize(model, x_fit, s_fit)
+        if not all(bool(values.isfinite().all()) for values in model.parameters()):
+            raise BadInputError(
+                "the mixture could not be fitted to the noise: are there pixels far "
+                "outside of all others, such as a value for missing ones?"
+            )
         fitted = cls(config)
         fitted.load_state_dict(model.state_dict())
         return fitted
