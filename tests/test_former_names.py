@@ -89,3 +89,15 @@ def test_calibrate_writes_a_noise_model(pair, tmp_path):
     said = run(*command, "--kind", "mixture", "--axes", "YX", "--output", path)
     assert "measured at signals from" in said
     assert api.load_noise_model(path).kind == "mixture"
+    assert "Note" not in said
+
+
+def test_calibrate_says_when_the_noise_model_differs_from_the_noise(tmp_path):
+    rng = np.random.default_rng(0)
+    clean = rng.uniform(1, 40, (128, 128))
+    np.save(tmp_path / "clean.npy", clean)
+    np.save(tmp_path / "noisy.npy", 20.0 * rng.poisson(clean / 20))  # few photons
+    command = ["calibrate", tmp_path / "noisy.npy", "--clean", tmp_path / "clean.npy"]
+    command += ["--axes", "YX", "--output", tmp_path / "camera.safetensors"]
+    said = run(*command, "--kind", "poisson_gauss")
+    assert "Note: at some brightness the noise model" in said
