@@ -1,5 +1,10 @@
+import os
+
 import numpy as np
 import pytest
+
+# Trainings are compared bit for bit, and tiny networks gain nothing from a second one.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from helpers import tiny_recipe
 from napari_cosdd import api

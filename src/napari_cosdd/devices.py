@@ -1,7 +1,6 @@
 """Devices to compute on: CUDA, Apple's MPS or the CPU."""
 
 import ctypes
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -13,8 +12,6 @@ from torch import nn
 from napari_cosdd.errors import BadInputError, DeviceLostError
 from napari_cosdd.host_memory import free_host_bytes
 
-#: Number of cores up to which none is left free for the window.
-FEW_CORES = 3
 #: Codes of two settings of glibc's mallopt.
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 #: Size from which glibc maps blocks of memory: while freed memory is kept, and by
@@ -109,16 +106,6 @@ def _glibc() -> ctypes.CDLL | None:
     library = ctypes.CDLL(None)
     known = hasattr(library, "mallopt") and hasattr(library, "malloc_trim")
     return library if known else None
-
-
-def leave_a_core() -> None:
-    """Let this thread use all cores but one, which stays free for the window.
-
-    With three cores or fewer, all are used.
-    """
-    cores = os.cpu_count() or 1
-    if cores > FEW_CORES:
-        torch.set_num_threads(min(torch.get_num_threads(), cores - 1))
 
 
 def describe_device(device: torch.device) -> str:

@@ -2,9 +2,7 @@ import threading
 import time
 
 import pytest
-import torch
 
-from napari_cosdd.devices import leave_a_core
 from napari_cosdd.errors import BadInputError
 from napari_cosdd.events import Warned
 from napari_cosdd.gui import _jobs
@@ -126,16 +124,3 @@ def test_closing_napari_waits_until_the_work_has_saved(qtbot, wait):
     job._worker.quit()  # what napari's window does when it closes
     wait(lambda: not job.active)
     assert saved.is_set()
-
-
-@pytest.mark.parametrize(("cores", "used"), [(8, 7), (2, 2)])
-def test_a_core_is_left_for_the_window(monkeypatch, cores, used):
-    monkeypatch.setattr("napari_cosdd.devices.os.cpu_count", lambda: cores)
-    before = torch.get_num_threads()
-    try:
-        torch.set_num_threads(cores)
-        leave_a_core()
-        leave_a_core()  # a thread that is used again gives no second one
-        assert torch.get_num_threads() == used
-    finally:
-        torch.set_num_threads(before)

@@ -10,9 +10,10 @@ from napari.qt.threading import create_worker
 from napari.utils import progress
 from qtpy.QtCore import QObject, Signal
 
-from napari_cosdd.devices import is_out_of_memory, leave_a_core
+from napari_cosdd.devices import is_out_of_memory
 from napari_cosdd.errors import CosddError, StoppedError
 from napari_cosdd.events import Event
+from napari_cosdd.threads import leave_a_core
 
 State = Literal["running", "paused", "stopping", "done", "failed"]
 #: Yields the events of a job; its argument returns True once the job must stop.

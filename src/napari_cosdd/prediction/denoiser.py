@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -28,6 +29,7 @@ from napari_cosdd.prediction.sampling import draw_samples
 from napari_cosdd.prediction.tile_grid import Tile
 from napari_cosdd.prediction.tiles import TileTarget, pieces_of, read_tile, tiles_for
 from napari_cosdd.settings.prediction import PredictionConfig
+from napari_cosdd.threads import threads_for
 
 
 def denoise(
@@ -79,42 +81,50 @@ def denoise(
     """
     check_compatible(model, source, config.direct)
     device = choose_device(config.device)
-    with told_if_lost("what was written stays"), on_device(model.method, device):
+    with (
+        told_if_lost("what was written stays"),
+        on_device(model.method, device),
+        threads_for(device) as adapt_threads,
+    ):
         weights_channels_last(model.method)
         if work is None:
             tiles = tiles_for(model, source, config)
             work = [(n, tile) for n in range(source.n_images) for tile in tiles]
-        return (
-            yield from _denoise_all(
-                model, source, targets, config, work, live, device, stop
-            )
-        )
+        task = _Task(model, targets, config, live, stop, adapt_threads)
+        return (yield from _denoise_all(task, source, work, device))
+
+
+class _Task(NamedTuple):
+    """What the denoising of every tile needs; see `denoise`."""
+
+    model: TrainedModel
+    targets: Targets
+    config: PredictionConfig
+    live: bool
+    stop: Callable[[], bool]
+    adapt_threads: Callable[[], None]
 
 
 def _denoise_all(
-    model: TrainedModel,
+    task: _Task,
     source: Stack,
-    targets: Targets,
-    config: PredictionConfig,
     work: Sequence[tuple[int, Tile]],
-    live: bool,
     device: torch.device,
-    stop: Callable[[], bool],
 ) -> Generator[Event, None, bool]:
     """Denoise tile after tile; return False if stopped before the end."""
+    model, config = task.model, task.config
     began, room = time.perf_counter(), room_for(model.method, device)
     if any(tile.pixels > room for _, tile in work):
         yield Warned("memory is short: tiles are denoised in smaller pieces")
     for done, (image, tile) in enumerate(work, start=1):
         for piece in pieces_of(tile, model, config, room):
-            if stop():
+            if task.stop():
                 return False
+            task.adapt_threads()
             tile_target = TileTarget(model.spec, image, piece)
             with _told_if_memory_is_out():
                 x = channels_last(read_tile(model, source, image, piece).to(device))
-                whole = yield from _denoise_tile(
-                    model, x, tile_target, targets, config, live, stop
-                )
+                whole = yield from _denoise_tile(task, x, tile_target)
             if not whole:
                 return False
         spent = time.perf_counter() - began
@@ -124,15 +134,10 @@ def _denoise_all(
 
 
 def _denoise_tile(
-    model: TrainedModel,
-    x: Tensor,
-    tile_target: TileTarget,
-    targets: Targets,
-    config: PredictionConfig,
-    live: bool,
-    stop: Callable[[], bool],
+    task: _Task, x: Tensor, tile_target: TileTarget
 ) -> Generator[Event, None, bool]:
     """Denoise and write a tile; return False if stopped."""
+    model, targets, config = task.model, task.targets, task.config
     method = model.method
     if isinstance(method, Predicts) and not draws_samples(method, config):
         with torch.inference_mode():
@@ -149,12 +154,13 @@ def _denoise_tile(
         moments.add(samples)
         for draw, sample in zip(draws, samples, strict=True):
             tile_target.write(targets, sample_output(draw.number), sample)
-        if live or moments.n == config.n_samples:
+        if task.live or moments.n == config.n_samples:
             tile_target.write(targets, MEAN, moments.mean)
             tile_target.write(targets, DEVIATION, moments.deviation)
         yield SampleDone(moments.n, config.n_samples)
-        if stop() and moments.n < config.n_samples:
+        if task.stop() and moments.n < config.n_samples:
             return False
+        task.adapt_threads()
     return True
 
 

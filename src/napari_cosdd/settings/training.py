@@ -178,7 +178,8 @@ class TrainingConfig(Settings):
         ge=0,
         lt=2**31,
         title="Seed",
-        description="The same seed on the same machine gives the same model",
+        description="The same seed on the same machine gives the same model; on a CPU "
+        "if OMP_NUM_THREADS is set",
     )
     device: str = Field(
         default="auto",

@@ -27,6 +27,7 @@ from napari_cosdd.events import (
 )
 from napari_cosdd.methods.capabilities import DrawsNoise
 from napari_cosdd.methods.values import Problem
+from napari_cosdd.threads import threads_for
 from napari_cosdd.training import leakage
 from napari_cosdd.training.announce import preview, saves_memory, started
 from napari_cosdd.training.batches import tensor_of
@@ -52,8 +53,9 @@ def train(
     run : TrainingRun
         The training, before its first step.
     resume : bool
-        Go on from the state beside the model file. On a CPU and without a time limit
-        the result is bit for bit that of an uninterrupted training.
+        Go on from the state beside the model file. On a CPU with a fixed number of
+        threads and without a time limit, the result is bit for bit that of an
+        uninterrupted training.
     stop : callable
         Polled after every step; True ends the training in good order.
 
@@ -72,13 +74,14 @@ def train(
         run.restore()
     state, schedule = run.state, run.schedule
     lost = told_if_lost("go on from the last save with --resume")
-    with lost, fast_math(run.device):
+    with lost, fast_math(run.device), threads_for(run.device) as adapt_threads:
         yield started(run)
         yield from saves_memory(run)
         if state.step == 0:
             yield preview(run)
         reason = _ended(run, stop)
         while reason is None:
+            adapt_threads()
             began, since_start = time.perf_counter(), state.steps_since_start
             phase = schedule.phase(since_start)
             if phase == "free" and state.reference is None:
