@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import numpy as np
 import pytest
+import tifffile
 from typer.testing import CliRunner
 
 from helpers import TINY, TRAINING
@@ -87,6 +88,16 @@ def test_analyze_tells_and_writes(image, tmp_path):
     assert numbers["axis"] == "x"
     run("analyze", image, "--output", tmp_path / "n.png", "--region", "0:64,0:64")
     assert (tmp_path / "n.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_other_images_validate(image, tmp_path, noisy):
+    other = tmp_path / "other.tif"
+    tifffile.imwrite(other, noisy[:64].astype(np.float32))
+    model = tmp_path / "m.safetensors"
+    run("train", image, "--output", model, "--validation", other, *options())
+    assert api.load(model).trained_on.names == (image.stem,)
+    with refused("is also trained on"):
+        run("train", image, "--output", model, "--validation", image, "--overwrite")
 
 
 def test_the_residual_of_a_model_can_be_analyzed(image, trained):

@@ -225,6 +225,8 @@ def fit(
     images: ImageLike | Sequence[ImageLike],
     *,
     targets: ImageLike | Sequence[ImageLike] | None = None,
+    validation: ImageLike | Sequence[ImageLike] | None = None,
+    validation_targets: ImageLike | Sequence[ImageLike] | None = None,
     axes: str | None = None,
     method: str = DEFAULT,
     preset: str | None = None,
@@ -246,6 +248,9 @@ def fit(
     targets : like `images`, optional
         One for each image, in the same order: clean images for "care", second noisy
         ones for "n2n".
+    validation, validation_targets : like `images`, optional
+        Images to validate on, and their targets. Default: a part of `images` is held
+        out.
     axes : str, optional
         Letters of "STCZYX"; default: as the files say, or guessed.
     method, preset : str
@@ -293,7 +298,9 @@ def fit(
     job = prepare_run(
         as_images(images, axes),
         recipe.with_values(settings),
-        targets=() if targets is None else as_images(targets, axes),
+        targets=_optional(targets, axes),
+        validation=_optional(validation, axes),
+        validation_targets=_optional(validation_targets, axes),
         assets=opened_assets(noise_model),
         ndim=ndim,
         fill=fill,
@@ -442,6 +449,12 @@ def _filling(values: dict[str, Any], fill: Fill | None) -> Fill | None:
     """Return what to fill; of the former switch, True meant missing pixels."""
     former = take_former(values, FILL).get("fill")
     return fill if former is None else "missing" if former else "nothing"
+
+
+def _optional(
+    images: ImageLike | Sequence[ImageLike] | None, axes: str | None
+) -> list[Image]:
+    return [] if images is None else as_images(images, axes)
 
 
 def _refuse_unknown(function: str, values: dict[str, Any]) -> None:

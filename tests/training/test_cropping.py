@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from helpers import TINY, TRAINING
+from helpers import TINY, TRAINING, tiny_recipe
 from napari_cosdd import api
 from napari_cosdd.errors import BadInputError
 
@@ -42,3 +42,55 @@ def test_crops_that_fit_are_left_alone():
     job = job_of(noise(96), crop_size=64)
     assert job.crops.crop == (64, 64)
     assert not any("crop size" in warning for warning in job.warnings)
+
+
+def validated(images, validation, method="cosdd", **given):
+    recipe = tiny_recipe(method)
+    others = [api.Image(image, "YX") for image in validation]
+    images = [api.Image(image, "YX") for image in images]
+    return api.prepare_run(images, recipe, validation=others, **given)
+
+
+def test_images_to_validate_on_are_not_trained_on_and_the_others_are_whole(noisy):
+    held_out = noisy[:64, :64] + 10_000  # told apart by its brightness
+    crops = validated([noisy], [held_out]).crops
+    scale = crops.spec.normalization
+    floor = (held_out.min() - scale.mean[0]) / scale.std[0]
+    assert crops.validation().noisy.shape == (4, 1, 64, 64)
+    assert (crops.validation().noisy >= floor - 1e-3).all()
+    seen = crops.batch(200, np.random.default_rng(0)).noisy
+    assert (seen < floor).all()
+    assert crops.parts.train[0].size == noisy.shape
+    np.testing.assert_allclose(scale.mean, noisy.mean(), rtol=1e-5)
+
+
+def test_an_image_as_large_as_a_crop_is_enough_where_another_validates(noisy):
+    assert validated([noisy[:32, :32]], [noisy[32:64]]).crops.crop == (32, 32)
+    with pytest.raises(BadInputError, match="too small to validate on"):
+        validated([noisy], [noisy[:3, :64]])
+
+
+def test_images_to_validate_on_are_checked_as_those_to_train_on(noisy):
+    with pytest.raises(BadInputError, match="also trained on"):
+        validated([noisy], [noisy])
+    broken = noisy[:64].copy()
+    broken[3, 4] = np.nan
+    with pytest.raises(BadInputError, match="not finite"):
+        validated([noisy], [broken])
+    target = [api.Image(noisy - 1, "YX")]
+    with pytest.raises(BadInputError, match="got 1 images and 0 targets"):
+        validated([noisy], [noisy[:64]], "n2n", targets=target)
+
+
+def test_a_supervised_method_validates_on_pairs(noisy):
+    clean = [api.Image(noisy[:64] + 5, "YX")]
+    job = validated(
+        [noisy],
+        [noisy[:64]],
+        "care",
+        targets=[api.Image(noisy + 5, "YX")],
+        validation_targets=clean,
+    )
+    shown = job.crops.validation()
+    assert shown.target is not None
+    np.testing.assert_allclose(shown.target, shown.noisy, atol=1e-4)

@@ -53,6 +53,17 @@ def train(
             "clean images for care, second noisy ones for n2n."
         ),
     ] = None,
+    validation: Annotated[
+        Path | None,
+        typer.Option(
+            help="File or folder of noisy images to validate on (default: a part of "
+            "the images is held out)."
+        ),
+    ] = None,
+    validation_targets: Annotated[
+        Path | None,
+        typer.Option(help="Targets of the images to validate on, in the same order."),
+    ] = None,
     noise_model: Annotated[
         Path | None,
         typer.Option(help="Noise model file from calibrate, for methods that need it."),
@@ -122,13 +133,17 @@ def train(
     with joined_processes() as processes, stoppable() as stop:
         console.quiet = not processes.is_main
         opened = api.as_images(found(images, recursive), axes, salvage=salvage)
+
+        def others(path: Path | None) -> list[api.Image]:
+            several = [] if path is None else api.as_images(path, axes)
+            return [channel_of(image, channel) for image in several]
+
         job = api.prepare_run(
             [channel_of(image, channel) for image in opened],
             selected,
-            targets=[
-                channel_of(target, channel)
-                for target in ([] if targets is None else api.as_images(targets, axes))
-            ],
+            targets=others(targets),
+            validation=others(validation),
+            validation_targets=others(validation_targets),
             assets=assets,
             ndim=ndim,
             fill=fill or "nothing",

@@ -78,11 +78,7 @@ def split(
     BadInputError
         If an image is smaller than a crop, or too small for both parts.
     """
-    blocks = [
-        Block(i, n, (0,) * len(stack.size), stack.size)
-        for i, stack in enumerate(stacks)
-        for n in range(stack.n_images)
-    ]
+    blocks = [block for i, stack in enumerate(stacks) for block in _whole(i, stack)]
     rooms = room_for_crops(stacks, multiple, across, share)
     for stack, room in zip(stacks, rooms, strict=True):
         if any(s < c for s, c in zip(room, crop, strict=True)):
@@ -97,6 +93,42 @@ def split(
     strips = [_strips(stack, multiple[across], across, share) for stack in stacks]
     pairs = [_cut(block, strips[block.stack], across, rng) for block in blocks]
     return Split(tuple(a for a, _ in pairs), tuple(b for _, b in pairs))
+
+
+def split_off(
+    train: Sequence[Stack],
+    validation: Sequence[Stack],
+    crop: tuple[int, ...],
+    multiple: tuple[int, ...],
+) -> Split:
+    """Train on all pixels of some images, and validate on other images.
+
+    Blocks count the stacks of `train` first. Other parameters are those of `split`.
+
+    Raises
+    ------
+    BadInputError
+        If an image to train on is smaller than a crop, or one to validate on smaller
+        than `multiple`.
+    """
+    for stack in train:
+        if any(s < c for s, c in zip(stack.size, crop, strict=True)):
+            fits = min(s // m * m for s, m in zip(stack.size, multiple, strict=True))
+            raise BadInputError(
+                f"an image of {_px(stack.size)} is smaller than the crop of "
+                f"{_px(crop)}; use a crop size of at most {fits}"
+            )
+    for stack in validation:
+        if any(s < m for s, m in zip(stack.size, multiple, strict=True)):
+            raise BadInputError(
+                f"an image of {_px(stack.size)} is too small to validate on; "
+                f"{_px(multiple)} are the least"
+            )
+    n = len(train)
+    return Split(
+        tuple(b for i, stack in enumerate(train) for b in _whole(i, stack)),
+        tuple(b for i, stack in enumerate(validation, n) for b in _whole(i, stack)),
+    )
 
 
 def room_for_crops(
@@ -118,6 +150,12 @@ def room_for_crops(
 def _whole_images(stacks: Sequence[Stack]) -> bool:
     """Whether whole images are held out, not a strip of each."""
     return sum(stack.n_images for stack in stacks) >= WHOLE_IMAGES
+
+
+def _whole(index: int, stack: Stack) -> list[Block]:
+    """Return each image of a stack as a block."""
+    start = (0,) * len(stack.size)
+    return [Block(index, n, start, stack.size) for n in range(stack.n_images)]
 
 
 def _strips(stack: Stack, multiple: int, across: int, share: float) -> tuple[int, int]:

@@ -1,6 +1,6 @@
 """The part of the Train dock that says what to train: preset, noise, settings."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from qtpy.QtCore import Qt, Signal
@@ -77,11 +77,16 @@ class RecipeForm(QWidget):
     """Preset, noise axis and, in a folded part, all settings of method and training.
 
     Signals: `changed` when another preset or axis is chosen.
+
+    Parameters
+    ----------
+    data_rows : sequence of QWidget
+        Rows of the dock to show among the settings of the data.
     """
 
     changed = Signal()
 
-    def __init__(self) -> None:
+    def __init__(self, data_rows: Sequence[QWidget] = ()) -> None:
         super().__init__()
         self.presets = presets()
         self.preset = choice(*self.presets)
@@ -115,7 +120,11 @@ class RecipeForm(QWidget):
             "Pixels that are replaced from their neighbours before training and "
             "denoising. Hot pixels: single ones far from all around them"
         )
-        self.filled_row = field("Fill", self.filled, tip=tip)
+        self.data_rows = [
+            self.volume,
+            field("Fill", self.filled, tip=tip),
+            *data_rows,
+        ]
         self._make_forms()
         self.preset.currentTextChanged.connect(lambda _text: self._make_forms())
         self.volume.toggled.connect(lambda _on: self.changed.emit())
@@ -231,12 +240,12 @@ class RecipeForm(QWidget):
         rows = self.settings.rows
         while rows.count():
             widget = rows.takeAt(0).widget()
-            if widget not in (self.volume, self.filled_row):  # these keep their values
+            if widget not in self.data_rows:  # these keep their values
                 widget.deleteLater()
         reset = button("Reset", "Take the settings of the preset again", self._reset)
         for title, parts in (
             ("Length", [self.length_form]),
-            ("Data", [self.volume, self.filled_row]),
+            ("Data", self.data_rows),
             ("Network and method", [self.method_form]),
             ("Training and machine", [self.training_form, reset]),
         ):

@@ -45,6 +45,10 @@ if TYPE_CHECKING:
     import napari
 
 
+#: What validates if no image is chosen for it.
+HELD_OUT = "a part of the image"
+
+
 class TrainWidget(Dock):
     """Trains a model on a layer or a folder, and shows the progress."""
 
@@ -65,7 +69,15 @@ class TrainWidget(Dock):
         self.axes = AxesRow()
         self.channels = ChannelRow()
         self.region = RegionRow(viewer, "Shapes or labels that mark where to learn")
-        self.start, self.form = StartRow(self.session), RecipeForm()
+        self.start = StartRow(self.session)
+        self.validation = LayerChoice(viewer, none=HELD_OUT)
+        self.validation_row = field(
+            "Validate on",
+            self.validation,
+            tip="Noisy image that the network is judged by while it learns; by "
+            "default, a strip of the image is held out for that",
+        )
+        self.form = RecipeForm([self.validation_row])
         self.needs = NeedsForm(viewer)
         self.estimate = EstimateLine(self._to_try)
         self.train = button("Train", "Train a model with these settings", self._train)
@@ -140,6 +152,19 @@ class TrainWidget(Dock):
         image = image_of(layer, self.axes.text() or axes_of(layer))
         return [self.channels.taken(image)]
 
+    def _validation(self, axes: str) -> list[api.Image]:
+        """Return the chosen image to validate on, if there is one."""
+        layer = self.validation.layer
+        if layer is None or self.form.needs.target != "none":
+            return []
+        if not self.folder and layer == self.image.layer:
+            raise BadInputError(
+                f"{layer.name} is the image to learn from: choose another one under "
+                "Validate on, or a part of the image"
+            )
+        fitting = axes if len(axes) == layer.ndim else ""
+        return [self.channels.taken(image_of(layer, fitting or axes_of(layer)))]
+
     def _report(self) -> api.NoiseReport | None:
         return self.session.report(None if self.folder else self.image.layer)
 
@@ -159,6 +184,7 @@ class TrainWidget(Dock):
             layer = self.image.layer
             region = self.region.mask(layer) if images and layer else None
             targets = self.needs.targets(self.axes.text())
+            validation = self._validation(axes or "")
             noise_model = self.needs.chosen_noise_model()
             source = "" if folder is not None else key_of(self.image.layer)
             if images:
@@ -184,6 +210,7 @@ class TrainWidget(Dock):
                 given,
                 settings,
                 targets=[taken(target) for target in targets()],
+                validation=validation,
                 assets=assets,
                 ndim=ndim,
                 fill=filling,
@@ -267,7 +294,9 @@ class TrainWidget(Dock):
         """Disable networks and noise axis if a model to start from determines them."""
         self.form.leave_to_model(not self.start.is_fresh)
         fresh = self.start.is_fresh
-        self.needs.show_needs(self.form.needs if fresh else self.start.needs())
+        needs = self.form.needs if fresh else self.start.needs()
+        self.needs.show_needs(needs)
+        self.validation_row.setVisible(needs.target == "none")
         self._show_fit()
         self._changed()
 

@@ -8,7 +8,7 @@ import numpy as np
 from napari_cosdd.datasets.crops import CropSampler
 from napari_cosdd.datasets.pairs import Pair
 from napari_cosdd.datasets.spec import DataSpec
-from napari_cosdd.datasets.split import room_for_crops, split
+from napari_cosdd.datasets.split import room_for_crops, split, split_off
 from napari_cosdd.errors import BadInputError
 from napari_cosdd.images.stack import Stack
 from napari_cosdd.methods.base import Method
@@ -23,11 +23,13 @@ def cut_crops(
     spec: DataSpec,
     method: Method[Any],
     training: TrainingConfig,
+    validation: Sequence[Pair] = (),
 ) -> CropSampler:
     """Split the images into training and validation, across the rows of the noise.
 
-    If the crops of the settings are larger than every image, they are as large as the
-    smallest image allows.
+    If images to validate on are given, all pixels of the others are trained on. If the
+    crops of the settings are larger than every image, they are as large as the smallest
+    image allows.
 
     Raises
     ------
@@ -39,12 +41,20 @@ def cut_crops(
     across = [a for a in range(spec.ndim) if a != method.noise_dim]
     axis, share = across[-1] if across else 0, training.validation_share
     crop = _crop_size(training, stacks, multiple)
-    rooms = room_for_crops(stacks, multiple, axis, share)
+    if validation:
+        rooms = [stack.size for stack in stacks]
+    else:
+        rooms = room_for_crops(stacks, multiple, axis, share)
     if all(min(room[-2:]) < crop[-1] for room in rooms):
         crop = _fitting(crop, rooms, multiple)
-    rng = np.random.default_rng(training.seed)
-    parts = split(stacks, crop, multiple, axis, share, rng)
-    return CropSampler(pairs, spec, parts, crop, multiple, method.symmetries())
+    if validation:
+        others = [pair.noisy for pair in validation]
+        parts = split_off(stacks, others, crop, multiple)
+    else:
+        rng = np.random.default_rng(training.seed)
+        parts = split(stacks, crop, multiple, axis, share, rng)
+    every = [*pairs, *validation]
+    return CropSampler(every, spec, parts, crop, multiple, method.symmetries())
 
 
 def smaller_crops(requested: TrainingConfig, crops: CropSampler) -> str:

@@ -39,6 +39,8 @@ def prepare_run(
     recipe: Recipe[Any],
     *,
     targets: Sequence[Image] = (),
+    validation: Sequence[Image] = (),
+    validation_targets: Sequence[Image] = (),
     assets: Assets = NO_ASSETS,
     ndim: int = 2,
     fill: Fill = "nothing",
@@ -56,6 +58,9 @@ def prepare_run(
         Settings; the noise of the first image decides open ones.
     targets : sequence of Image
         One for each image, if the method learns from pairs.
+    validation, validation_targets : sequence of Image
+        Images to validate on, as `images` and `targets`; if there are none, a part of
+        `images` is held out.
     assets : Assets
         Noise model, if the method needs one.
     ndim : {1, 2, 3}
@@ -94,16 +99,23 @@ def prepare_run(
         images = [part_of(image, region).image for image in images]
         targets = [part_of(target, region).image for target in targets]
     grid = recipe.training.grid if init_model is None else init_model.spec.grid or 1
+    _check_others(images, validation)
     if grid > 1:
-        images = [split_grids(image, grid) for image in images]
-        targets = [split_grids(target, grid) for target in targets]
-    pairs = pairs_of(images, targets, kind.needs.target, ndim, fill)
+        images, targets, validation, validation_targets = (
+            [split_grids(image, grid) for image in several]
+            for several in (images, targets, validation, validation_targets)
+        )
+    wanted = kind.needs.target
+    pairs = pairs_of(images, targets, wanted, ndim, fill)
+    held_out = pairs_of(validation, validation_targets, wanted, ndim, fill)
     stacks = [pair.noisy for pair in pairs]
-    check_channels(stacks, [pair.name for pair in pairs])
+    every = [*pairs, *held_out]
+    check_channels([pair.noisy for pair in every], [pair.name for pair in every])
     if init_model is not None:
         check_compatible(init_model, stacks[0])
     survey = Survey()
     normalization = Normalization.fit(survey.read(stacks, stop))
+    _check_held_out(held_out, stop)
     scale = _scale_of_targets(pairs, stop)
     if init_model is not None:
         spec = init_model.spec
@@ -120,7 +132,8 @@ def prepare_run(
     if weights is not None:
         settings = settings.fine_tuning()
     training = recipe.training.resolved(fine_tuning=weights is not None)
-    crops, requested = cut_crops(pairs, spec, method, training), training
+    crops = cut_crops(pairs, spec, method, training, held_out)
+    requested = training
     training = training.changed({"crop_size": crops.crop[-1]})
     recipe = Recipe(method=recipe.method, settings=settings, training=training)
     noise_report = noise or _noise_if_seen(images[0], ndim, fill)
@@ -139,6 +152,24 @@ def prepare_run(
     return TrainingJob(
         recipe, crops, tuple(warnings), noise, trained_on, assets, weights, init_model
     )
+
+
+def _check_others(images: Sequence[Image], validation: Sequence[Image]) -> None:
+    """Refuse images to validate on that are also trained on."""
+    paths = {image.path for image in images if image.path is not None}
+    for image in validation:
+        if image.path in paths or any(image.data is other.data for other in images):
+            raise BadInputError(
+                f"{image.name} is also trained on: validate on other images, or let a "
+                "part of the images be held out"
+            )
+
+
+def _check_held_out(pairs: Sequence[Pair], stop: Callable[[], bool]) -> None:
+    """Read all pixels to validate on; refuse those that cannot be used."""
+    if pairs:
+        Normalization.fit(Survey().read([pair.noisy for pair in pairs], stop))
+        _scale_of_targets(pairs, stop)
 
 
 def check_assets(title: str, needs: Needs, assets: Assets) -> None:
