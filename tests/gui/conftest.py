@@ -5,7 +5,7 @@ pytest.importorskip("pytestqt")
 
 from napari.components import ViewerModel
 
-from napari_cosdd.gui import _models
+from napari_cosdd.gui import _models, _remembered
 from napari_cosdd.gui._session import session_of
 
 FAST = {"max_steps": "40", "batch_size": 2, "crop_size": 32, "validation_every": 10}
@@ -20,6 +20,14 @@ def own_models_folder(tmp_path, monkeypatch):
     folder = tmp_path / "models"
     monkeypatch.setattr(_models, "models_folder", lambda: folder)
     return folder
+
+
+@pytest.fixture(autouse=True)
+def own_choices(tmp_path, monkeypatch):
+    """Keep what the user chose last out of the tests, and the tests' choices, too."""
+    file = tmp_path / "config" / "docks.ini"
+    monkeypatch.setattr(_remembered, "choices_file", lambda: file)
+    return file
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from qtpy.QtWidgets import QCheckBox, QVBoxLayout, QWidget
 from napari_cosdd import api
 from napari_cosdd.gui._dock import Scroll
 from napari_cosdd.gui._forms import ConfigForm
+from napari_cosdd.gui._remembered import remember
 from napari_cosdd.gui._widgets import (
     Folded,
     Heading,
@@ -125,6 +126,9 @@ class RecipeForm(QWidget):
             field("Fill", self.filled, tip=tip),
             *data_rows,
         ]
+        remember("train/model", self.preset)
+        remember("train/how long", self.long)
+        remember("train/fill", self.filled)
         self._make_forms()
         self.preset.currentTextChanged.connect(lambda _text: self._make_forms())
         self.volume.toggled.connect(lambda _on: self.changed.emit())

@@ -6,6 +6,7 @@ from typing import Any
 from qtpy.QtWidgets import QCheckBox, QSpinBox, QVBoxLayout, QWidget
 
 from napari_cosdd.gui._forms import ConfigForm
+from napari_cosdd.gui._remembered import remember
 from napari_cosdd.gui._session import Session
 from napari_cosdd.gui._widgets import Folded, enable, field, row, without_wheel
 from napari_cosdd.settings.prediction import PredictionConfig
@@ -28,6 +29,13 @@ class SamplesForm(QWidget):
         self.replace = QCheckBox("replace earlier results")
         self.replace.setChecked(session.replace_results)
         self.replace.toggled.connect(partial(setattr, session, "replace_results"))
+        for key, widget in (
+            ("mean of", self.n_samples),
+            ("keep", self.n_kept),
+            ("in one layer", self.stacked),
+            ("replace", self.replace),
+        ):
+            remember(f"denoise/{key}", widget)
         self.form = ConfigForm(defaults, leave_out=["n_samples", "n_kept"])
         self.advanced = Folded("Advanced")
         self.advanced.addWidget(self.form.widget.native)
