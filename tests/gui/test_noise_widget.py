@@ -1,9 +1,14 @@
+from unittest.mock import patch
+
+import dask.array as da
 import numpy as np
 import pytest
+from napari.layers import Image
 
 from napari_cosdd.gui import noise_widget
 from napari_cosdd.gui._layers import key_of
 from napari_cosdd.gui._overlay import CELL, FRAME, LABEL, is_bar
+from napari_cosdd.gui._rectangle import NoiseRectangle
 from napari_cosdd.gui.noise_widget import DRAWN, FRAMES, NoiseWidget
 
 
@@ -220,3 +225,16 @@ def test_training_takes_the_findings_over(look, stripes, session, monkeypatch):
     widget.use.click()
     assert opened == ["Train"]
     assert handed == [key_of(stripes)]
+
+
+def test_a_rectangle_does_not_wait_for_pixels_that_are_computed(viewer, qapp):
+    def forbidden(block):
+        raise AssertionError("computed while the window waits")
+
+    lazy = da.zeros((3, 64, 80), chunks=(1, 64, 80)).map_blocks(forbidden, dtype=float)
+    layer = Image(np.zeros((3, 64, 80)), name="lazy")
+    viewer.add_layer(layer)
+    with patch.object(type(layer), "data", lazy):
+        NoiseRectangle(viewer, qapp).draw(layer)
+    corners = viewer.layers["lazy · noise region"].data[0]
+    np.testing.assert_allclose(corners[0], [24, 30])

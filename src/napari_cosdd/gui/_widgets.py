@@ -141,8 +141,8 @@ def enable(widget: QWidget, on: bool, why_not: str = "") -> None:
     widget.setToolTip(widget.property("tip") if on else why_not)
 
 
-def listen(widget: QWidget, emitter: Any, slot: Callable[..., None]) -> None:
-    """Connect a napari event to a method of a widget until the widget is deleted.
+def listen(widget: QObject, emitter: Any, slot: Callable[..., None]) -> None:
+    """Connect a napari event to a method of a Qt object until that is deleted.
 
     Qt may delete a widget while its Python object lives on. Without the disconnection
     napari would still call the method.

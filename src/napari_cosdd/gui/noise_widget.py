@@ -3,13 +3,12 @@
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from napari.layers import Image as ImageLayer
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QCheckBox
 
 from napari_cosdd.api import NoiseReport, analyze
-from napari_cosdd.errors import BadInputError, CosddError
+from napari_cosdd.errors import CosddError
 from napari_cosdd.events import Analyzed, Event
 from napari_cosdd.gui._calibrate import CalibrateView
 from napari_cosdd.gui._dock import Dock
@@ -20,12 +19,11 @@ from napari_cosdd.gui._layers import (
     data_of,
     image_of,
     key_of,
-    part_name,
     pixels_key,
-    place,
 )
 from napari_cosdd.gui._overlay import hide_bar, show_bar
 from napari_cosdd.gui._plots import CorrelationMap, ProfilePlot, VariancePlot
+from napari_cosdd.gui._rectangle import NoiseRectangle
 from napari_cosdd.gui._session import open_dock, session_of
 from napari_cosdd.gui._widgets import (
     Folded,
@@ -77,10 +75,12 @@ class NoiseWidget(Dock):
         self.use = button(
             "Use for training →", "Open the Train dock with these findings", self._use
         )
+        self.rectangle = NoiseRectangle(viewer, self)
         self.calibrate = CalibrateView(viewer, self.session, lambda: self.image.layer)
         self._build()
         self._rest = QTimer(self, singleShot=True, interval=REST)
         self._rest.timeout.connect(self.analyze)
+        self.rectangle.moved.connect(self._rest.start)
         self.image.chosen.connect(self._layer_chosen)
         self.image.emptied.connect(self._show_nothing)
         self.where.currentTextChanged.connect(self._where_chosen)
@@ -147,7 +147,8 @@ class NoiseWidget(Dock):
             return
         try:
             image = image_of(layer, axes_of(layer))
-            region = self._region(layer)
+            drawn = self.where.currentText() == DRAWN
+            region = self.rectangle.region(layer) if drawn else None
         except CosddError as error:
             self._show_error(error)
             return
@@ -173,16 +174,16 @@ class NoiseWidget(Dock):
         item.setEnabled(repeats)
         if not repeats and self.where.currentText() == FRAMES:
             self.where.setCurrentText(AUTOMATIC)
-        elif self.where.currentText() == DRAWN and self.in_front:
-            self._draw()
+        elif layer is not None and self.where.currentText() == DRAWN and self.in_front:
+            self.rectangle.draw(layer)
         self.analyze()
 
     def _where_chosen(self, where: str) -> None:
         layer = self.image.layer
-        if where == DRAWN:
-            self._draw()
-        elif layer is not None and self._shapes_name(layer) in self.viewer.layers:
-            self.viewer.layers.remove(self._shapes_name(layer))
+        if layer is not None and where == DRAWN:
+            self.rectangle.draw(layer)
+        elif layer is not None:
+            self.rectangle.remove(layer)
         self.analyze()
 
     def _use(self) -> None:
@@ -190,58 +191,6 @@ class NoiseWidget(Dock):
         if layer is not None:
             open_dock(self.viewer, "Train")
             self.session.use_noise.emit(key_of(layer))
-
-    # The rectangle ------------------------------------------------------------
-
-    def _draw(self) -> None:
-        """Add a Shapes layer with a rectangle for the user to move."""
-        layer = self.image.layer
-        if layer is None:
-            return
-        name = self._shapes_name(layer)
-        if name not in self.viewer.layers:
-            self._add_rectangle(layer, name)
-        listen(self, self.viewer.layers[name].events.data, self._moved)
-
-    def _add_rectangle(self, layer: ImageLayer, name: str) -> None:
-        height, width = data_of(layer).shape[-2:]
-        (top, left), (tall, wide) = _darkest(layer), (height / 4, width / 4)
-        corners = np.array([[0, 0], [0, wide], [tall, wide], [tall, 0]])
-        corners += np.array([top, left])
-        shapes = self.viewer.add_shapes(
-            [corners],
-            shape_type="rectangle",
-            name=name,
-            face_color=[0, 0, 0, 0],
-            edge_color="#e69f00",
-            edge_width=max(1, width / 300),
-            **place(layer, ndim=2),
-        )
-        shapes.mode = "select"
-
-    def _moved(self, event: Any = None) -> None:
-        self._rest.start()
-
-    def _shapes_name(self, layer: ImageLayer) -> str:
-        return part_name(layer.name, "noise region")
-
-    def _region(self, layer: ImageLayer) -> tuple[slice, slice] | None:
-        if self.where.currentText() != DRAWN:
-            return None
-        name = self._shapes_name(layer)
-        drawn = self.viewer.layers[name].data if name in self.viewer.layers else []
-        if len(drawn) == 0:
-            raise BadInputError("Draw a rectangle where there is noise and no signal.")
-        corners = np.asarray(drawn[-1])[:, -2:]
-        size = data_of(layer).shape[-2:]
-        low = np.clip(np.ceil(corners.min(0)), 0, size).astype(int)
-        high = np.clip(np.floor(corners.max(0)) + 1, 0, size).astype(int)
-        if (high - low).min() < 12:
-            raise BadInputError(
-                "The rectangle covers less than 12 × 12 pixels of the image: draw a "
-                "larger one."
-            )
-        return slice(int(low[0]), int(high[0])), slice(int(low[1]), int(high[1]))
 
     # What is shown ------------------------------------------------------------
 
@@ -322,14 +271,3 @@ class NoiseWidget(Dock):
     def _theme_changed(self, event: Any = None) -> None:
         for plot in (self.map, self.profiles, self.variance, self.calibrate):
             plot.set_theme(self.viewer.theme)
-
-
-def _darkest(layer: ImageLayer) -> tuple[float, float]:
-    """Return the corner of the darkest of 4 × 4 parts of the first plane."""
-    data = data_of(layer)
-    plane = np.asarray(data[(0,) * (data.ndim - 2)])
-    height, width = (n // 4 for n in plane.shape)
-    parts = plane[: 4 * height, : 4 * width].reshape(4, height, 4, width)
-    means = np.nan_to_num(parts.mean((1, 3)), nan=np.inf)
-    row, column = np.unravel_index(int(means.argmin()), means.shape)
-    return float(row * height), float(column * width)
