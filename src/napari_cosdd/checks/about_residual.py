@@ -36,18 +36,19 @@ def along(e: Evidence) -> Judgement:
     pure = e.raw.facts.is_clear and e.raw.facts.clean  # no signal in it
     for direction in {"x": "x", "y": "y", "none": "xy"}[e.axis]:
         ours = e.removed.along(direction)[1 : LAGS + 1]
-        texts.append(f"{WORDS[direction]}: {_numbers(ours)}")
+        texts.append(f"along {WORDS[direction]} {_numbers(ours)}")
         if pure and e.in_flat_patches is not None:
             flat, raw = (f.along(direction)[1 : LAGS + 1] for f in e.in_flat_patches)
             limit = max(FROM_RAW, SURE * e.in_flat_patches[1].standard_error)
             passes.append(apart(flat, raw) < limit)
-            texts[-1] += f" (flat patches: {_numbers(flat)}, raw {_numbers(raw)})"
+            texts[-1] += f"; in flat patches {_numbers(flat)}, as seen {_numbers(raw)}"
         if e.drawn is not None:
             drawn = e.drawn.along(direction)[1 : LAGS + 1]
             limit = max(FROM_MODEL, SURE * math.sqrt(2 / e.witnesses()))
             passes.append(apart(ours, drawn) < limit)
-            texts[-1] += f", redrawn {_numbers(drawn)}"
-    return all(passes) if passes else None, "; ".join(texts), remedy
+            texts[-1] += f"; as the model draws it {_numbers(drawn)}"
+    found = f"correlation with pixels 1, 2 and 3 away: {'; '.join(texts)}"
+    return all(passes) if passes else None, found, remedy
 
 
 def across(e: Evidence) -> Judgement:
@@ -61,7 +62,12 @@ def across(e: Evidence) -> Judgement:
     limit = OTHER_ROWS_POINT if e.is_point else OTHER_ROWS
     limit = max(limit, SURE / math.sqrt(e.witnesses()))
     worst = max(float(np.abs(p).max()) for p in profiles)
-    return worst < limit, "; ".join(_numbers(p) for p in profiles), remedy
+    values = "; ".join(
+        f"along {WORDS[a]} {_numbers(p)}"
+        for a, p in zip(directions, profiles, strict=True)
+    )
+    found = f"correlation with pixels 1, 2 and 3 away: {values} (limit {limit:.2f})"
+    return worst < limit, found, remedy
 
 
 def centred(e: Evidence) -> Judgement:
@@ -76,7 +82,10 @@ def centred(e: Evidence) -> Judgement:
     worst = max(map(abs, biases))
     limit = BIAS_POINT if e.is_point else BIAS
     limit = max(limit, SURE * math.sqrt(LEVELS / e.witnesses(of_means=True)))
-    found = f"the mean of what was removed is at most {worst:.2f} of its deviation"
+    found = (
+        f"the mean of what was removed is at most {worst:.2f} of its deviation (limit "
+        f"{limit:.2f})"
+    )
     return worst < limit, found, remedy
 
 
@@ -90,10 +99,11 @@ def structure(e: Evidence) -> Judgement:
     limit = STRUCTURE_POINT if e.is_point else STRUCTURE
     limit = max(limit, SURE / math.sqrt(e.witnesses(of_means=True)))
     found = (
-        f"it correlates with the result by {whole:.3f}, with its details by {fine:.3f}"
+        f"it correlates with the result by {whole:.3f}, with its details by {fine:.3f} "
+        f"(limit {limit:.2f})"
     )
     return max(abs(whole), abs(fine)) < limit, found, remedy
 
 
 def _numbers(profile: Floats) -> str:
-    return " ".join(f"{value:.2f}" for value in profile[:3])
+    return ", ".join(f"{value:.2f}" for value in profile[:3])

@@ -28,7 +28,10 @@ def shape(e: Evidence) -> Judgement:
         distances[f"sums {lag} px apart"] = distance(ours[1], theirs[1])
     worst = max(distances, key=lambda key: distances[key])
     limit = max(SHAPE, 3 / math.sqrt(e.witnesses()))
-    found = f"distributions differ by at most {100 * distances[worst]:.1f} % ({worst})"
+    found = (
+        f"distributions differ by at most {100 * distances[worst]:.1f} % ({worst}; "
+        f"limit {100 * limit:.1f} %)"
+    )
     return distances[worst] < limit, found, remedy
 
 
@@ -48,7 +51,10 @@ def strength(e: Evidence) -> Judgement:
         return None, TOO_SMALL, remedy
     low, high = min(ratios), max(ratios)
     limit = max(STRENGTH, 1 + SURE * math.sqrt(LEVELS / e.witnesses()))
-    found = f"real noise is {low:.2f} to {high:.2f} times as strong"
+    found = (
+        f"real noise is {low:.2f} to {high:.2f} times as strong ({1 / limit:.2f} to "
+        f"{limit:.2f} is right)"
+    )
     return 1 / limit < low and high < limit, found, remedy
 
 
