@@ -8,6 +8,7 @@ import pytest
 from napari._app_model import get_app_model
 
 from napari_cosdd import api
+from napari_cosdd.gui._canvas_view import shows_all
 from napari_cosdd.gui._dock import Dock
 from napari_cosdd.gui._session import open_dock, session_of
 
@@ -132,3 +133,23 @@ def test_docks_are_tabs_of_one_place(window, wait):
             denoise.visibleRegion().isEmpty() and not noise.visibleRegion().isEmpty()
         )
     )
+
+
+def test_a_dock_that_narrows_the_canvas_cuts_nothing_off(window, wait):
+    window.add_image(np.zeros((60, 400)))  # as wide as the canvas
+    window.reset_view()
+    wide = window.scene.camera.zoom
+    open_dock(window, "Noise")
+    wait(lambda: window.scene.camera.zoom < 0.9 * wide)
+    assert shows_all(window)
+
+
+@pytest.mark.parametrize("chosen", [0.5, 3])
+def test_a_view_that_the_user_chose_stays(window, qtbot, chosen):
+    window.add_image(np.zeros((60, 400)))
+    window.reset_view()
+    window.scene.camera.zoom = zoom = chosen * window.scene.camera.zoom
+    assert shows_all(window) == (chosen < 1)
+    open_dock(window, "Noise")
+    qtbot.wait(500)
+    assert window.scene.camera.zoom == zoom

@@ -5,12 +5,14 @@ The import of torch takes seconds. Nothing here may import it, nor what needs it
 
 import sys
 import threading
+from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from qtpy.QtCore import QSize, Qt, QTimer
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QVBoxLayout, QWidget
 
+from napari_cosdd.gui._canvas_view import show_all_again, shows_all
 from napari_cosdd.gui._dock import WIDTH, Dock
 
 if TYPE_CHECKING:
@@ -40,6 +42,8 @@ class LoadedDock(QWidget):
     def __init__(self, viewer: Any) -> None:
         super().__init__()
         self._viewer = viewer
+        #: Whether the canvas showed all layers before the dock narrowed it.
+        self._showed_all = shows_all(viewer)
         self._content: Dock | None = None
         self._error: Exception | None = None
         self.waiting: QWidget | None = None
@@ -75,6 +79,13 @@ class LoadedDock(QWidget):
     def sizeHint(self) -> QSize:
         """Return the width that all docks share."""
         return QSize(WIDTH, 640)
+
+    def showEvent(self, event: Any) -> None:
+        """Let the canvas show all layers as before, beside the dock."""
+        super().showEvent(event)
+        if self._showed_all:
+            self._showed_all = False
+            QTimer.singleShot(EVERY, partial(show_all_again, self._viewer))
 
     def _start(self) -> None:
         if self._content is None:
