@@ -14,7 +14,7 @@ from napari_cosdd.devices import (
     on_device,
     told_if_lost,
 )
-from napari_cosdd.errors import NotEnoughMemoryError
+from napari_cosdd.errors import BadInputError, NotEnoughMemoryError
 from napari_cosdd.events import Event, SampleDone, TileDone, Warned
 from napari_cosdd.images.stack import Stack
 from napari_cosdd.methods.capabilities import Predicts
@@ -22,6 +22,7 @@ from napari_cosdd.methods.outputs import DEVIATION, MEAN, sample_output
 from napari_cosdd.models.compatibility import check_compatible
 from napari_cosdd.models.trained_model import TrainedModel
 from napari_cosdd.nets.blocks import channels_last, weights_channels_last
+from napari_cosdd.prediction.brightness import with_brightness_of
 from napari_cosdd.prediction.memory import room_for
 from napari_cosdd.prediction.moments import RunningMoments
 from napari_cosdd.prediction.outputs import Targets, draws_samples
@@ -73,13 +74,19 @@ def denoise(
     Raises
     ------
     BadInputError
-        If the settings ask for a direct denoiser that the model lacks.
+        If the settings ask for a direct denoiser that the model lacks, or for the
+        brightness of the noisy image where results have other grey levels.
     BadModelFileError
         If the model is for another number of channels.
     NotEnoughMemoryError
         If memory runs out with a single sample.
     """
     check_compatible(model, source, config.direct)
+    if config.keep_brightness and model.spec.targets is not None:
+        raise BadInputError(
+            "keep_brightness takes the brightness of the noisy image, and the results "
+            "of this model have that of the clean images it learned from: leave it out"
+        )
     device = choose_device(config.device)
     with (
         told_if_lost("what was written stays"),
@@ -138,12 +145,15 @@ def _denoise_tile(
 ) -> Generator[Event, None, bool]:
     """Denoise and write a tile; return False if stopped."""
     model, targets, config = task.model, task.targets, task.config
-    method = model.method
+    method, sigma = model.method, config.keep_brightness
     if isinstance(method, Predicts) and not draws_samples(method, config):
         with torch.inference_mode():
             predicted = method.predict(x)
         for output in method.outputs:
-            tile_target.write(targets, output, predicted[output.name][0].float())
+            values = predicted[output.name].float()
+            if output == MEAN and sigma:
+                values = with_brightness_of(x, values, sigma)
+            tile_target.write(targets, output, values[0])
         return True
     moments = RunningMoments(x[0], mirrored=config.antithetic)
     for result in draw_samples(model, x, tile_target, config):
@@ -151,6 +161,8 @@ def _denoise_tile(
             yield result
             continue
         draws, samples = result
+        if sigma:
+            samples = with_brightness_of(x, samples, sigma)
         moments.add(samples)
         for draw, sample in zip(draws, samples, strict=True):
             tile_target.write(targets, sample_output(draw.number), sample)
