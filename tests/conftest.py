@@ -1,4 +1,5 @@
 import os
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -11,6 +12,9 @@ from napari_cosdd import api
 from napari_cosdd.datasets.simulate import cells, stripes
 from napari_cosdd.methods.registry import METHODS
 from napari_cosdd.models.trained_model import TrainedModel
+from napari_cosdd.noise_models import mixture
+from napari_cosdd.noise_models.base import NoiseModel
+from napari_cosdd.noise_models.calibrate import calibrate_pairs
 
 
 @pytest.fixture(params=sorted(METHODS))
@@ -24,6 +28,13 @@ def pair() -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(0)
     clean = cells((96, 128), rng, n=12)
     return 1000 * clean, 1000 * stripes(clean, rng, gain=0.008, gaussian=0.04, row=0.05)
+
+
+@pytest.fixture(scope="session")
+def camera(pair) -> NoiseModel:
+    """The noise model of the noise in `pair`, roughly fitted."""
+    with patch.object(mixture, "STARTS", 1):
+        return calibrate_pairs(*pair, "mixture")
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ from napari_cosdd.datasets.spec import DataSpec
 from napari_cosdd.images.normalization import Normalization
 from napari_cosdd.methods.registry import METHODS, get_method
 from napari_cosdd.methods.values import NO_ASSETS, Assets
-from napari_cosdd.noise_models import autoregressive
+from napari_cosdd.noise_models import autoregressive, mixture
 from napari_cosdd.noise_models.calibrate import calibrate_pairs
 from napari_cosdd.training.recipe import Recipe
 
@@ -44,7 +44,8 @@ def noise_model(kind: str, high: float = 1000.0):
         with patch.object(autoregressive, "STEPS", 200):  # a rough fit will do here
             return calibrate_pairs(s, high / 10 * ar1(s.shape, 0.6, rng), kind)
     s = rng.uniform(0, high, 20_000)
-    return calibrate_pairs(s, s + rng.normal(0, high / 10, s.shape), kind)
+    with patch.object(mixture, "STARTS", 1):
+        return calibrate_pairs(s, s + rng.normal(0, high / 10, s.shape), kind)
 
 
 def assets_of(name: str, high: float = 1000.0) -> Assets:

@@ -15,7 +15,6 @@ from napari_cosdd.gui._models import ModelEntry
 from napari_cosdd.gui._psf import BEADS, PsfDialog
 from napari_cosdd.gui.train_widget import TrainWidget
 from napari_cosdd.methods.registry import METHODS
-from napari_cosdd.noise_models.calibrate import calibrate_pairs
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "methods"))
 from toys import TOYS
@@ -30,13 +29,13 @@ def toy(request, monkeypatch):
 
 
 @pytest.fixture
-def camera(pair, tmp_path):
+def camera_file(camera, tmp_path):
     path = tmp_path / "camera.safetensors"
-    api.save_noise_model(calibrate_pairs(*pair, "mixture"), path)
+    api.save_noise_model(camera, path)
     return path
 
 
-def test_the_dock_trains_it(toy, pair, camera, viewer, shown, wait):
+def test_the_dock_trains_it(toy, pair, camera_file, viewer, shown, wait):
     clean, noisy = pair
     truth = viewer.add_image(clean.astype(np.float32), name="truth")
     viewer.add_image(noisy.astype(np.float32), name="noisy")
@@ -57,7 +56,7 @@ def test_the_dock_trains_it(toy, pair, camera, viewer, shown, wait):
         dock.train.click()
     if needs.noise_models:
         assert "needs a noise model" in dock.problem.text.text()
-        dock.needs.open_noise_model(camera)
+        dock.needs.open_noise_model(camera_file)
         assert dock.needs.noise_model_name.text() == "camera (mixture of Gaussians)"
         dock.train.click()
     job, record = dock.session.training
@@ -75,7 +74,7 @@ def tip_and_doubt(dock, name):
     return tip, "" if dock.form.doubt.isHidden() else dock.form.doubt.text()
 
 
-def test_methods_that_lack_something_say_what(pair, camera, viewer, shown):
+def test_methods_that_lack_something_say_what(pair, camera_file, viewer, shown):
     viewer.add_image(pair[1].astype(np.float32), name="noisy")
     dock = shown(TrainWidget(viewer))
     tip, doubt = tip_and_doubt(dock, "CARE · quick")
@@ -86,7 +85,7 @@ def test_methods_that_lack_something_say_what(pair, camera, viewer, shown):
     assert doubt
     assert tip_and_doubt(dock, "HDN · quick")[1] == ""  # learns it along
     viewer.add_image(pair[0].astype(np.float32), name="truth")
-    dock.needs.open_noise_model(camera)
+    dock.needs.open_noise_model(camera_file)
     assert tip_and_doubt(dock, "CARE · quick")[1] == ""
     assert tip_and_doubt(dock, "Probabilistic Noise2Void · quick")[1] == ""
 
@@ -139,13 +138,13 @@ def test_a_layer_of_beads_gives_the_point_spread(viewer, shown):
 
 
 def test_a_noise_model_of_another_kind_is_not_taken_and_one_can_be_given_up(
-    pair, camera, viewer, shown
+    pair, camera_file, viewer, shown
 ):
     viewer.add_image(pair[1].astype(np.float32), name="noisy")
     dock = shown(TrainWidget(viewer))
-    dock.needs.open_noise_model(camera)
+    dock.needs.open_noise_model(camera_file)
     dock.form.preset.setCurrentText("HDN · quick")
-    assert dock.needs.chosen_noise_model() == camera
+    assert dock.needs.chosen_noise_model() == camera_file
     dock.form.preset.setCurrentText("Autonoise · quick")
     assert dock.needs.noise_model_name.text() == "none chosen"
     with pytest.raises(BadInputError, match="autoregressive"):
