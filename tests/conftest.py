@@ -4,8 +4,10 @@ from unittest.mock import patch
 import numpy as np
 import pytest
 
-# Trainings are compared bit for bit, and tiny networks gain nothing from a second one.
-os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Trainings are compared bit for bit, and tiny networks gain nothing from a second
+# thread. Numba, which napari's Labels load, would set the number for all OpenMP code.
+for name in ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS"):
+    os.environ.setdefault(name, "1")
 
 from helpers import tiny_recipe
 from napari_cosdd import api

@@ -94,3 +94,14 @@ def test_a_supervised_method_validates_on_pairs(noisy):
     shown = job.crops.validation()
     assert shown.target is not None
     np.testing.assert_allclose(shown.target, shown.noisy, atol=1e-4)
+
+
+def test_the_same_image_is_refused_within_a_region_too(noisy):
+    image = api.Image(noisy, "YX")
+    with pytest.raises(BadInputError, match="also trained on"):
+        api.prepare_run(
+            [image],
+            tiny_recipe(),
+            validation=[image],
+            region=(slice(0, 64), slice(0, 64)),
+        )
