@@ -12,7 +12,7 @@ from napari_cosdd.events import (
     Validated,
     Warned,
 )
-from napari_cosdd.gui._plots import CurvesPlot
+from napari_cosdd.gui._curves_plot import CurvesPlot
 from napari_cosdd.gui._records import (
     POINTS,
     Curves,

@@ -15,7 +15,8 @@ from qtpy.QtWidgets import (
 
 from napari_cosdd._formatting import clock
 from napari_cosdd.events import Curve, Preview
-from napari_cosdd.gui._plots import HEIGHT, CurvesPlot
+from napari_cosdd.gui._curves_plot import CurvesPlot
+from napari_cosdd.gui._plots import HEIGHT
 from napari_cosdd.gui._preview import PreviewPicture
 from napari_cosdd.gui._records import TrainingRecord
 from napari_cosdd.gui._widgets import Heading, Problem, Sentence, button, named, row

@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image as ImageLayer
-from qtpy.QtWidgets import QFileDialog, QProgressBar
+from qtpy.QtWidgets import QFileDialog
 
-from napari_cosdd._formatting import clock
 from napari_cosdd.api import denoising
 from napari_cosdd.errors import BadInputError, CosddError
 from napari_cosdd.events import Event
@@ -16,6 +15,7 @@ from napari_cosdd.gui._before_after import BeforeAfter
 from napari_cosdd.gui._channels import ChannelRow, n_channels
 from napari_cosdd.gui._checks import Subject, TrustView
 from napari_cosdd.gui._compare import CompareView
+from napari_cosdd.gui._denoising_bar import DenoisingBar
 from napari_cosdd.gui._dock import Dock
 from napari_cosdd.gui._fit import FitView
 from napari_cosdd.gui._folder import denoising_folder
@@ -83,9 +83,7 @@ class DenoiseWidget(Dock):
         )
         self.cancel = button("Cancel", "Stop; finished parts stay", self._cancel)
         self.save = SaveAll(self.session)
-        self.bar = QProgressBar()
-        self.bar.setRange(0, 1000)
-        self.bar.setFormat("")
+        self.bar = DenoisingBar()
         self.compare = CompareView(viewer, viewer.theme)
         self.before_after = BeforeAfter(viewer, self.compare)
         self.trust = TrustView(
@@ -320,22 +318,7 @@ class DenoiseWidget(Dock):
         self._refresh()
 
     def _show_record(self, job: Job, record: DenoisingRecord) -> None:
-        self.bar.setValue(round(1000 * record.progress))
-        if record.folder is not None:
-            self.bar.setFormat(_of_folder(record, job.state))
-        elif job.state == "running":
-            left = (
-                "" if record.remaining is None else f" · {clock(record.remaining)} left"
-            )
-            samples = f"{record.samples} of {record.samples_total} samples"
-            if record.samples_total == 1:  # none was drawn yet
-                samples = "preparing …"
-            tiles = f", part {record.done + 1} of {record.total}"
-            self.bar.setFormat(samples + (tiles if record.total > 1 else "") + left)
-        elif job.state == "stopping":
-            self.bar.setFormat("stopping …")
-        else:
-            self.bar.setFormat("done" if record.complete else "stopped")
+        self.bar.show_record(record, job.state)
         if not job.active and record is not self._scored:
             self._scored = record
             self.compare.update_scores()
@@ -359,13 +342,3 @@ class DenoiseWidget(Dock):
     def _theme_changed(self, event: Any = None) -> None:
         for plot in (self.compare.bars, self.trust.coverage):
             plot.set_theme(self.viewer.theme)
-
-
-def _of_folder(record: DenoisingRecord, state: str) -> str:
-    """Return how far the denoising of a folder is."""
-    if state == "running":
-        left = "" if record.remaining is None else f" · {clock(record.remaining)} left"
-        return f"image {record.done + 1} of {record.total}{left}"
-    if state == "stopping":
-        return "stopping …"
-    return f"{record.written} images written to {record.folder}"
