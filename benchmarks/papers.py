@@ -17,7 +17,11 @@ from napari_cosdd import api
 from napari_cosdd.methods.registry import get_method
 from napari_cosdd.methods.values import NO_ASSETS
 from napari_cosdd.metrics import psnr, score
+from napari_cosdd.noise_models.base import NoiseModel
 
+#: The kind of a noise model whose signal is the result of Noise2Void on the noisy
+#: images themselves.
+BOOTSTRAPPED = "bootstrapped"
 #: Method, preset, kind of noise model, and settings, by the name shown.
 METHODS: dict[str, tuple[str, str, str | None, dict[str, Any]]] = {
     "n2v": ("n2v", "point", None, {}),
@@ -26,11 +30,14 @@ METHODS: dict[str, tuple[str, str, str | None, dict[str, Any]]] = {
     "pn2v, histogram": ("pn2v", "quick", "histogram", {}),
     "pn2v, mixture": ("pn2v", "quick", "mixture", {}),
     "pn2v, poisson_gauss": ("pn2v", "quick", "poisson_gauss", {}),
+    "pn2v, bootstrapped": ("pn2v", "quick", BOOTSTRAPPED, {}),
     "divnoising": ("divnoising", "quick", None, {}),
     "divnoising, mixture": ("divnoising", "quick", "mixture", {}),
+    "divnoising, bootstrapped": ("divnoising", "quick", BOOTSTRAPPED, {}),
     "hdn": ("hdn", "quick", None, {}),
     "hdn, histogram": ("hdn", "quick", "histogram", {}),
     "hdn, mixture": ("hdn", "quick", "mixture", {}),
+    "hdn, bootstrapped": ("hdn", "quick", BOOTSTRAPPED, {}),
     "hdn36": (
         "hdn",
         "quick",
@@ -44,6 +51,10 @@ METHODS: dict[str, tuple[str, str, str | None, dict[str, Any]]] = {
 }
 #: Pixels around the judged part that are denoised with it; posterior samples.
 CONTEXT, N_SAMPLES = 64, 100
+#: Largest number of images from which a noise model is bootstrapped.
+FRAMES = 8
+#: Bootstrapped noise models by task.
+_BOOTSTRAPPED: dict[str, NoiseModel] = {}
 
 
 def run(
@@ -87,7 +98,7 @@ def _train_and_score(
         if not pairs:
             return None
         images, targets = pairs
-    assets = NO_ASSETS if kind is None else api.Assets(task.noise_model(kind))
+    assets = _assets(task, name, kind, training)
     job = api.prepare_run(
         [api.Image(images, "SYX")],
         recipe,
@@ -102,6 +113,22 @@ def _train_and_score(
     estimate = made.mean[inner]
     _keep_picture(name, shown, task, estimate)
     return _scores(task, estimate) | {"steps": last.step, "minutes": minutes}
+
+
+def _assets(
+    task: Task, name: str, kind: str | None, training: dict[str, Any]
+) -> api.Assets:
+    """Return the noise model of a task; a bootstrapped one trains Noise2Void before."""
+    if kind is None:
+        return NO_ASSETS
+    if kind != BOOTSTRAPPED:
+        return api.Assets(task.noise_model(kind))
+    if name not in _BOOTSTRAPPED:
+        recipe = api.Recipe.preset("n2v", "point").changed({}, training)
+        last: Any = [*api.prepare_run([api.Image(task.noisy, "SYX")], recipe).run()][-1]
+        some = task.noisy[:FRAMES]
+        _BOOTSTRAPPED[name] = api.calibrate(some, axes="SYX", model=last.result)
+    return api.Assets(_BOOTSTRAPPED[name])
 
 
 def _with_context(judged: Part) -> tuple[Part, Part]:
