@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from helpers import TINY, TRAINING, build, spec
+from helpers import TINY, TRAINING, build, noise_model, spec, tiny_recipe
 from napari_cosdd import api
 from napari_cosdd.errors import BadInputError
 from napari_cosdd.methods.registry import get_method
@@ -54,3 +54,21 @@ def test_autonoise_needs_a_noise_model_and_takes_its_axis():
     assert method.symmetries() == (0,)
     assert method.noise_reach == method.noise_model.decoder.receptive_field
     assert build("autonoise", ndim=3).noise_dim == 2
+
+
+def test_a_learned_noise_model_is_warned_of_where_photons_are_counted(pair):
+    rng = np.random.default_rng(0)
+    photons = 40.0 * rng.poisson(pair[0] / 400)  # most pixels have none
+    camera = 500 + rng.normal(0, 5, photons.shape)
+    told = {}
+    for name, image in (("counter", photons), ("camera", photons + camera)):
+        job = api.prepare_run([api.Image(image, "YX")], tiny_recipe("hdn"))
+        told[name] = " ".join(job.warnings)
+    assert "learned along describes that badly" in told["counter"]
+    assert "learned along" not in told["camera"]
+    with_one = api.prepare_run(
+        [api.Image(photons, "YX")],
+        tiny_recipe("hdn"),
+        assets=api.Assets(noise_model("mixture")),
+    )
+    assert "learned along" not in " ".join(with_one.warnings)

@@ -17,6 +17,8 @@ from napari_cosdd.images.stack import Stack
 BOX = {1: 1 << 22, 2: 2048, 3: 160}
 #: Share of pixels at the highest grey level above which a saturation warning is given.
 SATURATED = 0.001
+#: Share of the pixels at one grey level from which a detector seems to count photons.
+ONE_LEVEL = 0.2
 #: Pixels of a box that its span is measured on.
 SAMPLE = 1 << 18
 #: Quantiles that span the grey levels of a box, and the number of spans beyond them
@@ -191,6 +193,20 @@ class Survey:
             f"{100 * share:.1f} % of the pixels have the highest grey level "
             f"({self._top:g}): the image looks saturated, and what was cut off "
             "cannot be restored"
+        )
+
+    def counts_photons(self) -> str | None:
+        """Return a sentence if many pixels have one grey level, as without light.
+
+        A detector that counts photons gives it to all pixels that none has reached.
+        """
+        levels, n = np.unique(np.concatenate(self._some), return_counts=True)
+        share = n.max() / n.sum()
+        if share < ONE_LEVEL:
+            return None
+        return (
+            f"{100 * share:.0f} % of the pixels have the grey level "
+            f"{levels[n.argmax()]:g}, as where a detector counts photons"
         )
 
     def summary(self, stacks: Sequence[Stack], names: Sequence[str]) -> TrainedOn:

@@ -15,6 +15,10 @@ WORDS = (
         r"( \(noise_model=\))?",
         "measure one in the Noise dock (Calibrate the camera)",
     ),
+    (
+        r"measure one first \(napari-cosdd calibrate\)",
+        "measure one first in the Noise dock (Calibrate the camera)",
+    ),
     (r"`napari-cosdd psf` finds it", "PSF, Find… gives it"),
     (r"OME-Zarr \(--format zarr\)", "OME-Zarr with the command line"),
     (r"use --format tif or npy", "denoise them in a layer"),

@@ -120,7 +120,8 @@ def prepare_run(
             "fill": fill,
         }
     )
-    warnings = tuple(filter(None, (smaller, *_warnings(data, noise, assets, summary))))
+    warned = _warnings(data, noise, assets, summary, kind.needs)
+    warnings = tuple(filter(None, (smaller, *warned)))
     return TrainingJob(
         recipe, crops, warnings, noise, trained_on, assets, weights, init_model
     )
@@ -156,6 +157,7 @@ def _warnings(
     noise: NoiseReport | None,
     assets: Assets,
     summary: TrainedOn,
+    needs: Needs,
 ) -> Iterator[str | None]:
     """Yield warnings for the user before the training."""
     yield from data.warnings()
@@ -169,6 +171,11 @@ def _warnings(
     model, levels = assets.noise_model, summary.levels_1_50_99
     if model is not None and levels:
         yield outside_range(model, levels)
+    if model is None and needs.learns_noise and (found := data.survey.counts_photons()):
+        yield (
+            f"{found}; a noise model that is learned along describes that badly: "
+            "measure one first (napari-cosdd calibrate)"
+        )
 
 
 def _continued(recipe: Recipe[Any], model: TrainedModel) -> Recipe[Any]:
