@@ -82,6 +82,7 @@ def main(
         viewer = napari.Viewer()
         viewer.theme = theme
         viewer.window.resize(width, height)
+        wait(1, lambda: False)  # until the canvas has its size
         viewer.add_image(KINDS[kind](np.random.default_rng(0)), name=kind)
         error = drive(viewer, kind, folder, steps)
         print(f"{kind}: {error or 'done'}", flush=True)

@@ -1,6 +1,7 @@
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import psutil
 import pytest
@@ -8,7 +9,7 @@ import torch
 
 from napari_cosdd.threads import (
     FIXED,
-    WINDOW,
+    FreeCores,
     Load,
     leave_a_core,
     measured_load,
@@ -31,17 +32,14 @@ def two_threads(monkeypatch):
 @pytest.fixture
 def cores(monkeypatch):
     """Two cores, of which others take as many as the function is told to."""
-    now = Load(time.monotonic() - WINDOW, 0.0, 2)
-
-    def measure() -> Load:
-        return now
+    now = Load(time.monotonic() - 9, 0.0, 2)
+    monkeypatch.setattr("napari_cosdd.threads.FREE_CORES", FreeCores(lambda: now))
+    monkeypatch.setattr("napari_cosdd.threads.WINDOW", 0.0)
 
     def take(others: float) -> None:
         nonlocal now
         now = Load(now.time + 1, now.others + others, 2)
 
-    monkeypatch.setattr("napari_cosdd.threads.measured_load", measure)
-    monkeypatch.setattr("napari_cosdd.threads.WINDOW", 0.0)
     return take
 
 
@@ -51,6 +49,7 @@ def cores(monkeypatch):
 def test_threads_compute_on_the_cores_that_others_leave(
     two_threads, cores, taken, used
 ):
+    cores(0)
     with threads_for(CPU) as adapt:
         cores(taken)
         adapt()
@@ -58,22 +57,34 @@ def test_threads_compute_on_the_cores_that_others_leave(
     assert torch.get_num_threads() == 2
 
 
-def test_threads_come_back_when_the_cores_are_free(two_threads, cores):
+def test_threads_follow_the_load_from_the_start_on(two_threads, cores):
+    cores(1)
     with threads_for(CPU) as adapt:
-        cores(1)
-        adapt()
         assert torch.get_num_threads() == 1
         cores(0)
         adapt()
         assert torch.get_num_threads() == 2
 
 
-@pytest.mark.parametrize("case", ["fixed by the user", "on a GPU", "in between"])
+def test_all_threads_adapt_to_one_look(two_threads, cores, monkeypatch):
+    cores(1)
+    with threads_for(CPU):
+        monkeypatch.setattr("napari_cosdd.threads.WINDOW", 1e6)
+        with ThreadPoolExecutor(1) as pool:
+            assert pool.submit(_threads_inside).result() == 1
+
+
+def _threads_inside():
+    torch.set_num_threads(2)
+    with threads_for(CPU):
+        return torch.get_num_threads()
+
+
+@pytest.mark.parametrize("case", ["fixed by the user", "on a GPU"])
 def test_threads_stay(two_threads, cores, monkeypatch, case):
     if case == "fixed by the user":
         monkeypatch.setenv(FIXED, "2")
-    if case == "in between":
-        monkeypatch.setattr("napari_cosdd.threads.WINDOW", 1e6)
+    cores(2)
     with threads_for(torch.device("cuda" if case == "on a GPU" else "cpu")) as adapt:
         cores(2)
         adapt()

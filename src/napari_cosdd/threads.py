@@ -15,7 +15,7 @@ from typing import NamedTuple
 import psutil
 import torch
 
-#: Seconds over which the load of the cores is measured.
+#: Least time over which the load of the cores is measured, seconds.
 WINDOW = 3.0
 #: Number of cores up to which none is left free for the window.
 FEW_CORES = 3
@@ -51,8 +51,8 @@ class Load(NamedTuple):
     cores: int
 
 
-class Threads:
-    """Sets the number of threads that the present thread computes with.
+class FreeCores:
+    """The number of cores that other programs leave free, measured now and then.
 
     Parameters
     ----------
@@ -61,18 +61,17 @@ class Threads:
     """
 
     def __init__(self, load: Callable[[], Load]) -> None:
-        self.most = torch.get_num_threads()
         self._load, self._before = load, load()
+        self._free = self._before.cores
 
-    def adapt(self) -> None:
-        """Compute with as many threads as there were free cores in the last seconds."""
-        if time.monotonic() - self._before.time < WINDOW:
-            return
-        now, before = self._load(), self._before
-        self._before = now
-        taken = (now.others - before.others) / (now.time - before.time)
-        free = math.floor(now.cores - taken + 0.5)
-        torch.set_num_threads(min(self.most, max(1, free)))
+    def count(self) -> int:
+        """Return the number of free cores, at least one, between the last two looks."""
+        before = self._before
+        if time.monotonic() - before.time > WINDOW:
+            self._before = now = self._load()
+            taken = (now.others - before.others) / (now.time - before.time)
+            self._free = max(1, math.floor(now.cores - taken + 0.5))
+        return self._free
 
 
 @contextmanager
@@ -86,9 +85,15 @@ def threads_for(device: torch.device) -> Iterator[Callable[[], None]]:
     if device.type != "cpu" or most == 1 or FIXED in os.environ:
         yield lambda: None
         return
-    threads = Threads(measured_load)
+
+    def adapt() -> None:
+        n = min(most, FREE_CORES.count())
+        if n != torch.get_num_threads():
+            torch.set_num_threads(n)
+
+    adapt()
     try:
-        yield threads.adapt
+        yield adapt
     finally:
         torch.set_num_threads(most)
 
@@ -112,3 +117,7 @@ def _busy(times: NamedTuple) -> float:
     """
     idle = ("idle", "iowait", "guest", "guest_nice")
     return sum(t for name, t in times._asdict().items() if name not in idle)
+
+
+#: Those of this program; measured from the import on.
+FREE_CORES = FreeCores(measured_load)

@@ -5,7 +5,7 @@ from qtpy.QtWidgets import QAbstractSpinBox, QLineEdit
 
 from napari_cosdd.gui._dock import Dock
 from napari_cosdd.gui._layer_choice import LayerChoice
-from napari_cosdd.gui._widgets import button
+from napari_cosdd.gui._widgets import Sentence, button
 from napari_cosdd.gui.denoise_widget import DenoiseWidget
 from napari_cosdd.gui.noise_widget import NoiseWidget
 from napari_cosdd.gui.train_widget import TrainWidget
@@ -128,3 +128,12 @@ def test_new_pixels_of_the_chosen_layer_are_told(viewer, stripes, shown):
     assert told == []
     stripes.data = stripes.data.T
     assert told == [1]
+
+
+def test_a_sentence_without_text_takes_no_room(qtbot):
+    sentence = Sentence()
+    qtbot.addWidget(sentence)
+    assert sentence.sizeHint().height() == sentence.heightForWidth(200) == 0
+    sentence.setText("Now it says something that is longer than one line can be.")
+    one_line = sentence.heightForWidth(2000)
+    assert 0 < one_line < sentence.heightForWidth(100)

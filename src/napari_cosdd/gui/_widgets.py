@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 from weakref import WeakMethod
 
-from qtpy.QtCore import QEvent, QObject, Qt
+from qtpy.QtCore import QEvent, QObject, QSize, Qt
 from qtpy.QtGui import QIcon, QPixmap
 from qtpy.QtWidgets import (
     QApplication,
@@ -158,13 +158,25 @@ def listen(widget: QObject, emitter: Any, slot: Callable[..., None]) -> None:
 
 
 class Sentence(QLabel):
-    """Text that wraps, can be selected, and takes no more room than it needs."""
+    """Text that wraps, can be selected, and takes no room if it is empty."""
 
     def __init__(self, text: str = "") -> None:
         super().__init__(text)
         self.setWordWrap(True)
         self.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
+
+    def sizeHint(self) -> QSize:
+        """Return the size of the text."""
+        return super().sizeHint() if self.text() else QSize(0, 0)
+
+    def minimumSizeHint(self) -> QSize:
+        """Return the least size of the text."""
+        return super().minimumSizeHint() if self.text() else QSize(0, 0)
+
+    def heightForWidth(self, width: int) -> int:
+        """Return the height of the wrapped text."""
+        return super().heightForWidth(width) if self.text() else 0
 
 
 class Heading(QLabel):

@@ -15,6 +15,7 @@ from napari_cosdd.devices import describe_device, free_bytes
 from napari_cosdd.methods.base import Method
 from napari_cosdd.methods.values import Moment
 from napari_cosdd.settings.training import TrainingConfig
+from napari_cosdd.threads import threads_for
 from napari_cosdd.training.batches import batch_of
 from napari_cosdd.training.memory import fit_to_memory
 from napari_cosdd.training.stepper import Stepper
@@ -92,17 +93,19 @@ def estimate_training(
     pixels = config.batch_size * math.prod(crops.crop)
     batch = batch_of(_small_batch(crops, config), device)
     seconds = []
-    for _ in range(1 + TRIED):
-        began = time.perf_counter()
-        for _ in stepper.step(batch, END, 1e-6, "from random weights"):
-            pass
-        stepper.look()
-        seconds.append(time.perf_counter() - began)
+    with threads_for(device):
+        for _ in range(1 + TRIED):
+            began = time.perf_counter()
+            for _ in stepper.step(batch, END, 1e-6, "from random weights"):
+                pass
+            stepper.look()
+            seconds.append(time.perf_counter() - began)
+        described = describe_device(device)
     per_step = min(seconds[1:]) * pixels / batch.x[:, 0].numel()
     total = config.steps * per_step
     if config.time_limit is not None:
         total = min(total, 60 * config.time_limit)
-    return TrainingEstimate(describe_device(device), total, fit.memory)
+    return TrainingEstimate(described, total, fit.memory)
 
 
 def _small_batch(crops: CropSampler, config: TrainingConfig) -> Crops:
