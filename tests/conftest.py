@@ -4,10 +4,10 @@ from unittest.mock import patch
 import numpy as np
 import pytest
 
-# Trainings are compared bit for bit, and tiny networks gain nothing from a second
-# thread. Numba, which napari's Labels load, would set the number for all OpenMP code.
-for name in ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS"):
-    os.environ.setdefault(name, "1")
+# Trainings are compared bit for bit, and tiny networks gain nothing from a second one.
+os.environ["OMP_NUM_THREADS"] = "1"
+
+import torch
 
 from helpers import tiny_recipe
 from napari_cosdd import api
@@ -17,6 +17,12 @@ from napari_cosdd.models.trained_model import TrainedModel
 from napari_cosdd.noise_models import mixture
 from napari_cosdd.noise_models.base import NoiseModel
 from napari_cosdd.noise_models.calibrate import calibrate_pairs
+
+
+@pytest.hookimpl(tryfirst=True)  # before any fixture
+def pytest_runtest_setup():
+    """Compute with one thread: numba, which napari's Labels load, takes all cores."""
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(params=sorted(METHODS))
