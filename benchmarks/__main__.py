@@ -8,6 +8,7 @@ from rich.console import Console
 
 from benchmarks import (
     advice,
+    busy,
     faults,
     fmd,
     gpu,
@@ -150,6 +151,15 @@ def fmd_command(
 ) -> None:
     """Score published images with repeats (FMD) by the PSNR as published."""
     fmd.run(console, kinds.split(","), methods.split(","), minutes, seed)
+
+
+@app.command("busy")
+def busy_command(
+    seconds: Annotated[float, typer.Option(help="Length of each training.")] = 20.0,
+    rounds: Annotated[int, typer.Option(help="Trainings of each way.")] = 2,
+) -> None:
+    """Train beside a busy program: threads adapted, fixed to all cores, and one."""
+    busy.run(console, seconds, rounds)
 
 
 @app.command("movie")
