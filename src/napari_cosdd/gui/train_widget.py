@@ -72,7 +72,7 @@ class TrainWidget(Dock):
         self.start = StartRow(self.session)
         self.validation = LayerChoice(viewer, none=HELD_OUT)
         self.validation_row = field(
-            "Validate on",
+            "Validate",
             self.validation,
             tip="Noisy image that the network is judged by while it learns; by "
             "default, a strip of the image is held out for that",
@@ -160,7 +160,7 @@ class TrainWidget(Dock):
         if not self.folder and layer == self.image.layer:
             raise BadInputError(
                 f"{layer.name} is the image to learn from: choose another one under "
-                "Validate on, or a part of the image"
+                "Validate, or a part of the image"
             )
         fitting = axes if len(axes) == layer.ndim else ""
         return [self.channels.taken(image_of(layer, fitting or axes_of(layer)))]
