@@ -323,6 +323,22 @@ def test_each_channel_gets_a_model_of_its_own(noisy, tmp_path):
         run("denoise", model, path, "--channel", 2, "--output", tmp_path)
 
 
+@pytest.mark.parametrize("kind", ["tif", "zarr"])
+def test_one_model_sees_the_channels_one_by_one(noisy, tmp_path, kind):
+    both = Image(np.stack([noisy, 100 + 9 * noisy]), "CYX", channels=("a", "b"))
+    path, model = tmp_path / "both.tif", tmp_path / "m.safetensors"
+    write_image(path, both)
+    run("train", path, "--channel", "each", "--output", model, *options())
+    output = tmp_path / "results"
+    few = "--n-samples", 2, "--format", kind, "--output", output
+    run("denoise", model, path, "--channel", "each", *few)
+    mean = read_image(output / f"both-mean.{kind}")
+    assert (mean.axes, mean.channels) == ("CYX", ("a", "b"))
+    assert not np.allclose(*np.asarray(mean.data))
+    with refused("'all': expected a number from 0, or 'each'"):
+        run("denoise", model, path, "--channel", "all", "--output", output)
+
+
 def test_a_part_is_learned_from_and_denoised(image, noisy, tmp_path):
     model, out = tmp_path / "m.safetensors", tmp_path / "out"
     part = ("--region", "0:80,0:128")

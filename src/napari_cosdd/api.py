@@ -26,7 +26,7 @@ from napari_cosdd.images.inputs import (
     one_image,
     stack_of,
 )
-from napari_cosdd.images.selection import Selected
+from napari_cosdd.images.selection import Channel, Selected, channel_of
 from napari_cosdd.images.stack import Stack
 from napari_cosdd.methods.advice import Recommendation
 from napari_cosdd.methods.advice import recommend as recommend_for
@@ -233,6 +233,7 @@ def fit(
     ndim: int = 2,
     fill: Fill | None = None,
     region: Selected | None = None,
+    channel: Channel | None = None,
     noise_model: NoiseModel | Path | str | None = None,
     init_model: TrainedModel | Path | str | None = None,
     output: Path | str | None = None,
@@ -264,6 +265,9 @@ def fit(
     region : rectangle, mask or file, optional
         The part of every image to learn from: slices of y and x, a mask (y, x), its
         file, or "y0:y1,x0:x1".
+    channel : int or "each", optional
+        Use this channel alone, from 0; or each by itself, so that one model sees them
+        one by one. Default: all together, from random weights.
     noise_model : NoiseModel or path, optional
         For methods that need one; from `calibrate`.
     init_model : TrainedModel or path, optional
@@ -295,12 +299,17 @@ def fit(
         check_init_model(init, None, settings)
         method = init.name
     recipe = Recipe.preset(method, preset if init is None else "quick")
+
+    def opened(given: ImageLike | Sequence[ImageLike] | None) -> list[Image]:
+        several = [] if given is None else as_images(given, axes)
+        return [channel_of(image, channel) for image in several]
+
     job = prepare_run(
-        as_images(images, axes),
+        opened(images),
         recipe.with_values(settings),
-        targets=_optional(targets, axes),
-        validation=_optional(validation, axes),
-        validation_targets=_optional(validation_targets, axes),
+        targets=opened(targets),
+        validation=opened(validation),
+        validation_targets=opened(validation_targets),
         assets=opened_assets(noise_model),
         ndim=ndim,
         fill=fill,
@@ -323,6 +332,7 @@ def denoise(
     axes: str | None = None,
     fill: Fill | None = None,
     region: Selected | None = None,
+    channel: Channel | None = None,
     on_event: Callable[[Event], object] | None = None,
     **settings: Any,
 ) -> Prediction:
@@ -341,6 +351,8 @@ def denoise(
         cosmic rays) as well. Default: nothing, or as in the model's training.
     region : rectangle, mask or file, optional
         The part to denoise, as in `fit`; elsewhere the image stays as it is.
+    channel : int or "each", optional
+        The channel to denoise, or each by itself, as in `fit`.
     on_event : callable, optional
         Called with each event.
     **settings
@@ -360,7 +372,7 @@ def denoise(
     fill = _filling(settings, fill)
     trained = opened_model(model)
     config = PredictionConfig.from_values(settings)
-    opened = one_image(image, axes)
+    opened = channel_of(one_image(image, axes), channel)
     for event in denoising(trained, opened, config, fill=fill, region=region):
         if on_event is not None:
             on_event(event)
@@ -449,12 +461,6 @@ def _filling(values: dict[str, Any], fill: Fill | None) -> Fill | None:
     """Return what to fill; of the former switch, True meant missing pixels."""
     former = take_former(values, FILL).get("fill")
     return fill if former is None else "missing" if former else "nothing"
-
-
-def _optional(
-    images: ImageLike | Sequence[ImageLike] | None, axes: str | None
-) -> list[Image]:
-    return [] if images is None else as_images(images, axes)
 
 
 def _refuse_unknown(function: str, values: dict[str, Any]) -> None:

@@ -7,8 +7,11 @@ from helpers import TINY, TRAINING, tiny_recipe
 from napari_cosdd import api
 from napari_cosdd.datasets.crops import ENOUGH
 from napari_cosdd.errors import BadInputError
+from napari_cosdd.images.formats.any import read_image
 from napari_cosdd.images.image import Image
-from napari_cosdd.images.selection import Window, channel_of, part_of
+from napari_cosdd.images.selection import Window, channel_from, channel_of, part_of
+from napari_cosdd.methods.outputs import MEAN
+from napari_cosdd.prediction.result_files import write_prediction
 
 
 @pytest.fixture
@@ -126,3 +129,39 @@ def test_lazy_images_can_be_cut_channel_by_channel(noisy, tmp_path):
 def test_a_mask_needs_planes(noisy, disc):
     with pytest.raises(BadInputError, match="needs planes, not lines"):
         api.fit(noisy, axes="YX", ndim=1, region=disc, noise_axis="x", **TRAINING)
+
+
+def two_channels(noisy):
+    data = np.stack([noisy, 2 * noisy + 50]).astype(np.float32)
+    return Image(data, "CYX", channels=("DAPI", "GFP"))
+
+
+def test_each_channel_by_itself_keeps_axes_and_names_in_files(noisy, tmp_path):
+    settings = TINY["cosdd"] | TRAINING
+    image = two_channels(noisy)
+    model = api.fit(image, channel="each", **settings)
+    assert model.spec.n_channels == 1
+    assert model.trained_on.n_images == 2
+    found = api.denoise(image, model, channel="each", n_samples=2, device="cpu")
+    assert found.mean.shape == image.data.shape
+    alone = api.denoise(image, model, channel=0, n_samples=2, device="cpu")
+    np.testing.assert_allclose(found.mean[0], alone.mean[0], rtol=1e-5)
+    assert not np.allclose(found.mean[0], found.mean[1])
+    write_prediction({MEAN: tmp_path / "mean.tif"}, found, {})
+    written = read_image(tmp_path / "mean.tif")
+    assert (written.axes, written.channels) == ("CYX", ("DAPI", "GFP"))
+
+
+def test_an_image_without_channels_is_taken_as_it_is(noisy):
+    image = Image(noisy, "YX")
+    assert channel_of(image, "each") is image
+    with pytest.raises(BadInputError, match="all axes"):
+        channel_of(Image(np.zeros((1, 1, 1, 2, 8, 8)), "STZCYX"), "each")
+
+
+@pytest.mark.parametrize("text", ["-1", "all", "1.5"])
+def test_a_channel_is_a_number_or_each(text):
+    assert channel_from("2") == 2
+    assert channel_from("each") == "each"
+    with pytest.raises(BadInputError, match="number from 0, or 'each'"):
+        channel_from(text)

@@ -49,10 +49,10 @@ SalvageOption = Annotated[
     ),
 ]
 ChannelOption = Annotated[
-    int | None,
+    str | None,
     typer.Option(
-        help="Use this channel alone, from 0, so that each gets a model of its own.",
-        min=0,
+        help="Use this channel alone, from 0, so that each gets a model of its own; "
+        "each: one model for all channels, which it sees one by one.",
     ),
 ]
 RegionOption = Annotated[

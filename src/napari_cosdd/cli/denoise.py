@@ -77,6 +77,7 @@ def denoise(
     from napari_cosdd import api
     from napari_cosdd.cli._images import found
     from napari_cosdd.images.files import check_writable
+    from napari_cosdd.images.selection import channel_from
     from napari_cosdd.prediction.cluster import Source
     from napari_cosdd.prediction.on_disk import written_before
     from napari_cosdd.prediction.outputs import outputs_of
@@ -96,8 +97,9 @@ def denoise(
     config = api.PredictionConfig.from_values(settings)
     paths = found(images, recursive)
     names = api.distinct_names(paths)
-    if channel is not None:
-        names = [f"{name}-c{channel}" for name in names]
+    number = channel_from(channel)
+    if isinstance(number, int):
+        names = [f"{name}-c{number}" for name in names]
     outputs = outputs_of(trained.method, config)
     made_by = made_with(model.name, trained, config, trained.filling(fill))
     made_by |= {"region": region} if region else {}
@@ -107,7 +109,7 @@ def denoise(
         replace = overwrite or file_format == "zarr"
         # Absolute paths, since cluster workers may have other working directories.
         places = result_paths(output.absolute(), name, outputs, file_format, replace)
-        source = Source(model.absolute(), path.absolute(), axes, name, salvage, channel)
+        source = Source(model.absolute(), path.absolute(), axes, name, salvage, number)
         work.append(
             (source, DenoiseRequest(places, config, made_by, dtype, fill, region))
         )

@@ -109,7 +109,7 @@ def train(
     from napari_cosdd.cli._images import found
     from napari_cosdd.errors import BadInputError
     from napari_cosdd.images.files import check_output
-    from napari_cosdd.images.selection import channel_of
+    from napari_cosdd.images.selection import channel_from, channel_of
     from napari_cosdd.training.distributed import joined_processes
 
     if output.suffix != ".safetensors":
@@ -133,13 +133,14 @@ def train(
     with joined_processes() as processes, stoppable() as stop:
         console.quiet = not processes.is_main
         opened = api.as_images(found(images, recursive), axes, salvage=salvage)
+        number = channel_from(channel)
 
         def others(path: Path | None) -> list[api.Image]:
             several = [] if path is None else api.as_images(path, axes)
-            return [channel_of(image, channel) for image in several]
+            return [channel_of(image, number) for image in several]
 
         job = api.prepare_run(
-            [channel_of(image, channel) for image in opened],
+            [channel_of(image, number) for image in opened],
             selected,
             targets=others(targets),
             validation=others(validation),

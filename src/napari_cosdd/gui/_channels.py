@@ -1,6 +1,7 @@
 """What is done with the channels of an image: together, one by one, or one alone."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from qtpy.QtCore import Signal
@@ -8,7 +9,7 @@ from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_cosdd.gui._widgets import choice, field, fill
 from napari_cosdd.images.image import Image
-from napari_cosdd.images.selection import channel_of, one_by_one
+from napari_cosdd.images.selection import EACH, channel_of
 
 TOGETHER, ONE_BY_ONE = "all together", "one by one, by one model"
 CHANNEL = "channel {} alone"
@@ -66,14 +67,8 @@ class ChannelRow(QWidget):
 
     def taking(self) -> Callable[[Image], Image]:
         """Return a function that takes the channels as chosen now, in any thread."""
-        each, number = self.choice.currentText() == ONE_BY_ONE, self.number
-
-        def take(image: Image) -> Image:
-            if each and "C" in image.axes:
-                return one_by_one(image)
-            return channel_of(image, number)
-
-        return take
+        each = self.choice.currentText() == ONE_BY_ONE
+        return partial(channel_of, number=EACH if each else self.number)
 
     def offset(self, image: Image) -> list[int] | None:
         """Return the pixel of the image where the channel that is taken begins."""

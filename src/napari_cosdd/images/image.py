@@ -49,6 +49,9 @@ class Image:
         Whether the file says that it is a result of this package's denoising.
     selection : ndarray of bool, shape (y, x), or None
         Pixels to use; None: all.
+    result_axes : str
+        Axes of result files, if they differ from `axes`: channels that are taken one
+        by one have the letter of another axis there.
     """
 
     data: ArrayLike
@@ -63,6 +66,7 @@ class Image:
     interval: float | None = None
     is_result: bool = False
     selection: NDArray[np.bool_] | None = None
+    result_axes: str = ""
 
     @property
     def doubts(self) -> tuple[str, ...]:
@@ -95,7 +99,13 @@ class Image:
             path=None,
             note="",
             selection=None,
+            result_axes="",
         )
+
+    def with_result(self, data: ArrayLike, name: str) -> "Image":
+        """Return a result of the same shape, with the axes for its file."""
+        image = replace(self, axes=self.result_axes or self.axes)
+        return image.with_data(data, name)
 
 
 def check_pixels(image: Image) -> None:

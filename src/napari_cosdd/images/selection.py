@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,9 @@ from napari_cosdd.images.formats.any import read_image
 from napari_cosdd.images.image import Image
 from napari_cosdd.images.stack import ArrayLike
 
+#: The number of a channel, from 0, or all of them, each by itself.
+EACH: Literal["each"] = "each"
+Channel = int | Literal["each"]
 #: A rectangle (slices of y and x), a mask (y, x), its file, or "y0:y1,x0:x1".
 Selected = tuple[slice, slice] | NDArray[Any] | Path | str
 
@@ -59,17 +62,37 @@ def part_of(image: Image, selected: Selected) -> Part:
     return Part(replace(image, data=cut, selection=chosen), tuple(box))
 
 
-def channel_of(image: Image, number: int | None) -> Image:
-    """Return one channel of an image, counted from 0; None: the image itself.
+def channel_from(text: str | None) -> Channel | None:
+    """Return the channel that a user typed: a number from 0, or "each".
 
     Raises
     ------
     BadInputError
-        If the image has no such channel.
+        If it is neither.
+    """
+    if text is None or text == EACH:
+        return text
+    if not text.isdecimal():
+        raise BadInputError(f"channel {text!r}: expected a number from 0, or {EACH!r}")
+    return int(text)
+
+
+def channel_of(image: Image, number: Channel | None) -> Image:
+    """Return one channel of an image, counted from 0; None: the image itself.
+
+    "each" makes every channel an image of its own.
+
+    Raises
+    ------
+    BadInputError
+        If the image has no such channel; for "each", if it has all axes, so that no
+        letter is free for the channels.
     """
     if number is None:
         return image
     at = image.axes.find("C")
+    if number == EACH:
+        return image if at < 0 else _one_by_one(image)
     n = image.data.shape[at] if at >= 0 else 1
     if not 0 <= number < n:
         raise BadInputError(
@@ -84,18 +107,13 @@ def channel_of(image: Image, number: int | None) -> Image:
     return replace(image, data=cut, channels=image.channels[number : number + 1])
 
 
-def one_by_one(image: Image) -> Image:
-    """Return an image whose channels count as images of their own.
-
-    Raises
-    ------
-    BadInputError
-        If the image has all axes, so that no letter is free for them.
-    """
+def _one_by_one(image: Image) -> Image:
+    """Return an image whose channels count as images of their own."""
     free = next((letter for letter in "STZ" if letter not in image.axes), None)
     if free is None:
         raise BadInputError(f"{image.name} has all axes; choose one of its channels")
-    return replace(image, axes=image.axes.replace("C", free), channels=())
+    axes = image.axes.replace("C", free)
+    return replace(image, axes=axes, result_axes=image.axes)
 
 
 def _mask(selected: Selected, size: tuple[int, ...], name: str) -> NDArray[np.bool_]:

@@ -13,7 +13,7 @@ from napari_cosdd.errors import BadInputError, SavingError
 from napari_cosdd.events import Event, TileDone, Written
 from napari_cosdd.images.image import Image
 from napari_cosdd.images.inputs import one_image
-from napari_cosdd.images.selection import channel_of
+from napari_cosdd.images.selection import Channel, channel_of
 from napari_cosdd.models.load import load
 from napari_cosdd.prediction.on_disk import denoising_on_disk
 from napari_cosdd.prediction.request import DenoiseRequest, Share
@@ -38,8 +38,8 @@ class Source:
         Name of the image in the results.
     salvage : bool
         Read what is whole of a damaged file.
-    channel : int or None
-        The channel to denoise, from 0; None: all.
+    channel : int, "each" or None
+        The channel to denoise, from 0, or each by itself; None: all together.
     """
 
     model: Path
@@ -47,7 +47,7 @@ class Source:
     axes: str | None
     name: str
     salvage: bool = False
-    channel: int | None = None
+    channel: Channel | None = None
 
     def open(self) -> Image:
         """Open the image."""

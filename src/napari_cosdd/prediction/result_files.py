@@ -96,7 +96,7 @@ def write_prediction(
         pixels = prediction.outputs[output]
         if dtype is not None and output.role in ("estimate", "sample"):
             pixels = as_type(pixels, dtype)
-        image = source.with_data(pixels, title_of(source, output))
+        image = source.with_result(pixels, title_of(source, output))
         write_image(path, image, provenance_of(source, output, provenance))
 
 

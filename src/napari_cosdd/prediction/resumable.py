@@ -93,7 +93,7 @@ class ResumableResult:
             ]
             for output, path in self.paths.items():
                 title = title_of(self.image, output)
-                image = self.image.with_data(self.image.data, title)
+                image = self.image.with_result(self.image.data, title)
                 zarr_path = temporary / path.name
                 create_zarr(zarr_path, image, self.kinds[output], width)
                 provenance = provenance_of(self.image, output, self.request.provenance)
