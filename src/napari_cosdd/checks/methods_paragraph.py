@@ -71,6 +71,16 @@ def _training(model: TrainedModel) -> str:
 
 
 def _denoising(model: TrainedModel, settings: PredictionConfig) -> str:
+    said = _estimate(model, settings)
+    if sigma := settings.keep_brightness:
+        said += (
+            " The residual, blurred by a Gaussian with a deviation of "
+            f"{sigma:g} pixels, was added to keep the brightness."
+        )
+    return said
+
+
+def _estimate(model: TrainedModel, settings: PredictionConfig) -> str:
     if settings.direct:
         return "Denoised images are the output of the direct denoiser."
     if not draws_samples(model.method, settings):

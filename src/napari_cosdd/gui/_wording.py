@@ -22,6 +22,7 @@ WORDS = (
     (r"`napari-cosdd psf` finds it", "PSF, Find… gives it"),
     (r"OME-Zarr \(--format zarr\)", "OME-Zarr with the command line"),
     (r"use --format tif or npy", "denoise them in a layer"),
+    (r"leave out --keep-brightness", "set Advanced → Keep brightness to 0"),
     (r"train again with --direct-denoiser", "train again with Direct denoiser on"),
     (r"with --salvage \(salvage=True\)", "with the command line (salvage)"),
     (r"with --device cpu if it", "with Advanced → Device cpu if it"),

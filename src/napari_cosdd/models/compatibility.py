@@ -12,6 +12,7 @@ from napari_cosdd.images.image import Image
 from napari_cosdd.images.stack import Stack
 from napari_cosdd.methods.capabilities import predicts
 from napari_cosdd.models.trained_model import TrainedModel
+from napari_cosdd.settings.prediction import PredictionConfig
 
 #: What to make of a model or of a result.
 Grade = Literal["no objection", "use with care", "do not use"]
@@ -25,8 +26,19 @@ SHIFT, FACTOR = 0.5, 2.0
 VERY = 5.0
 
 
-def check_compatible(model: TrainedModel, source: Stack, direct: bool = False) -> None:
-    """Refuse an image whose axes or channels do not fit the model."""
+def check_compatible(
+    model: TrainedModel, source: Stack, config: PredictionConfig | None = None
+) -> None:
+    """Refuse an image or settings that do not fit the model.
+
+    Raises
+    ------
+    BadModelFileError
+        If axes or channels differ.
+    BadInputError
+        If the settings ask for a direct denoiser that the model lacks, or for the
+        brightness of the noisy image where results have that of clean ones.
+    """
     if len(source.size) != model.spec.ndim:
         raise BadModelFileError(
             f"the model is for {model.spec.ndim} spatial axes, the image has "
@@ -37,7 +49,14 @@ def check_compatible(model: TrainedModel, source: Stack, direct: bool = False) -
             f"the model is for {model.spec.n_channels} channels, the image has "
             f"{source.n_channels}"
         )
-    if direct and not predicts(model.method):
+    if config is None:
+        return
+    if config.keep_brightness and model.spec.targets is not None:
+        raise BadInputError(
+            "results of this model have the brightness of the clean images that it "
+            "learned from, not of the noisy one: leave out --keep-brightness"
+        )
+    if config.direct and not predicts(model.method):
         raise BadInputError(
             "this model was trained without a direct denoiser; denoise with samples, "
             "or train again with --direct-denoiser"

@@ -14,7 +14,7 @@ from napari_cosdd.devices import (
     on_device,
     told_if_lost,
 )
-from napari_cosdd.errors import BadInputError, NotEnoughMemoryError
+from napari_cosdd.errors import NotEnoughMemoryError
 from napari_cosdd.events import Event, SampleDone, TileDone, Warned
 from napari_cosdd.images.stack import Stack
 from napari_cosdd.methods.capabilities import Predicts
@@ -22,12 +22,12 @@ from napari_cosdd.methods.outputs import DEVIATION, MEAN, sample_output
 from napari_cosdd.models.compatibility import check_compatible
 from napari_cosdd.models.trained_model import TrainedModel
 from napari_cosdd.nets.blocks import channels_last, weights_channels_last
-from napari_cosdd.prediction.brightness import with_brightness_of
+from napari_cosdd.prediction.brightness import blur_of, with_brightness_of
 from napari_cosdd.prediction.memory import room_for
 from napari_cosdd.prediction.moments import RunningMoments
 from napari_cosdd.prediction.outputs import Targets, draws_samples
 from napari_cosdd.prediction.sampling import draw_samples
-from napari_cosdd.prediction.tile_grid import Tile
+from napari_cosdd.prediction.tile_grid import Tile, pixels_lost
 from napari_cosdd.prediction.tiles import TileTarget, pieces_of, read_tile, tiles_for
 from napari_cosdd.settings.prediction import PredictionConfig
 from napari_cosdd.threads import threads_for
@@ -74,19 +74,13 @@ def denoise(
     Raises
     ------
     BadInputError
-        If the settings ask for a direct denoiser that the model lacks, or for the
-        brightness of the noisy image where results have other grey levels.
+        If the settings ask for what the model lacks.
     BadModelFileError
         If the model is for another number of channels.
     NotEnoughMemoryError
         If memory runs out with a single sample.
     """
-    check_compatible(model, source, config.direct)
-    if config.keep_brightness and model.spec.targets is not None:
-        raise BadInputError(
-            "keep_brightness takes the brightness of the noisy image, and the results "
-            "of this model have that of the clean images it learned from: leave it out"
-        )
+    check_compatible(model, source, config)
     device = choose_device(config.device)
     with (
         told_if_lost("what was written stays"),
@@ -145,29 +139,31 @@ def _denoise_tile(
 ) -> Generator[Event, None, bool]:
     """Denoise and write a tile; return False if stopped."""
     model, targets, config = task.model, task.targets, task.config
-    method, sigma = model.method, config.keep_brightness
+    method, sigma = model.method, blur_of(config, model.spec)
     if isinstance(method, Predicts) and not draws_samples(method, config):
         with torch.inference_mode():
             predicted = method.predict(x)
         for output in method.outputs:
             values = predicted[output.name].float()
             if output == MEAN and sigma:
-                values = with_brightness_of(x, values, sigma)
+                values = with_brightness_of(x, values, sigma, lost=())
             tile_target.write(targets, output, values[0])
         return True
+    lost = [pixels_lost(m) for m in method.tile_multiple()]
     moments = RunningMoments(x[0], mirrored=config.antithetic)
     for result in draw_samples(model, x, tile_target, config):
         if isinstance(result, Warned):
             yield result
             continue
         draws, samples = result
-        if sigma:
-            samples = with_brightness_of(x, samples, sigma)
         moments.add(samples)
         for draw, sample in zip(draws, samples, strict=True):
             tile_target.write(targets, sample_output(draw.number), sample)
         if task.live or moments.n == config.n_samples:
-            tile_target.write(targets, MEAN, moments.mean)
+            mean = moments.mean
+            if sigma:
+                mean = with_brightness_of(x, mean[None], sigma, lost)[0]
+            tile_target.write(targets, MEAN, mean)
             tile_target.write(targets, DEVIATION, moments.deviation)
         yield SampleDone(moments.n, config.n_samples)
         if task.stop() and moments.n < config.n_samples:

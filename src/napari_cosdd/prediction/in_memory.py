@@ -125,7 +125,7 @@ def denoising(
     grid = model.spec.grid
     image_in = split_grids(part.image, grid) if grid else part.image
     source = stack_of(image_in, ndim, fill)
-    check_compatible(model, source, config.direct)
+    check_compatible(model, source, config)
     if fill == "nothing":
         check_finite([source])
         if image_in.selection is not None:  # the rest of its box may have holes

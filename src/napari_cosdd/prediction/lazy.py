@@ -82,7 +82,7 @@ def denoise_lazily(
         model, "images are denoised as a whole in memory: use --format tif or npy"
     )
     source = stack_of(image, model.spec.ndim, model.filling(fill))
-    check_compatible(model, source, config.direct)
+    check_compatible(model, source, config)
     output = _chosen(model, config, what)
     if output.index is not None:
         alone = {"n_samples": output.index + 1, "antithetic": False}

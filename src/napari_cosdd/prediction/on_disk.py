@@ -92,7 +92,7 @@ def denoising_on_disk(
     )
     fill = model.filling(request.fill)
     source = stack_of(image, model.spec.ndim, fill)
-    check_compatible(model, source, request.config.direct)
+    check_compatible(model, source, request.config)
     tiles = tiles_for(model, source, request.config)
     work = [(n, tile) for n in range(source.n_images) for tile in tiles]
     mine = [i for i in range(len(work)) if (share or Share()).holds(i)]

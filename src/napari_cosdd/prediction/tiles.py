@@ -14,7 +14,7 @@ from napari_cosdd.images.normalization import as_type
 from napari_cosdd.images.stack import Stack
 from napari_cosdd.methods.outputs import Output
 from napari_cosdd.models.trained_model import TrainedModel
-from napari_cosdd.prediction.brightness import reach
+from napari_cosdd.prediction.brightness import blur_of, reach
 from napari_cosdd.prediction.outputs import Targets
 from napari_cosdd.prediction.tile_grid import Tile, tile_grid
 from napari_cosdd.settings.prediction import PredictionConfig
@@ -55,7 +55,7 @@ def _margin(model: TrainedModel, config: PredictionConfig) -> tuple[int, ...]:
     margin = model.tile_margin
     if config.margin is not None:
         margin = (config.margin,) * model.spec.ndim
-    return tuple(m + reach(config.keep_brightness) for m in margin)
+    return tuple(m + reach(blur_of(config, model.spec)) for m in margin)
 
 
 def pieces_of(

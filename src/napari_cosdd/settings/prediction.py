@@ -51,9 +51,10 @@ class PredictionConfig(Settings):
         ge=0,
         le=100,
         title="Keep brightness",
-        description="Give results the brightness of the noisy image, averaged over a "
+        description="Give the mean the brightness of the noisy image, averaged over a "
         "Gaussian of this deviation: less bias of faint objects, a little more noise. "
-        "4 suits the cells of calcium movies; 0 changes nothing",
+        "4 suits the cells of calcium movies; 0 changes nothing. Samples and deviation "
+        "stay those of the posterior",
         json_schema_extra={"unit": "px"},
     )
     tile_size: int = Field(
