@@ -18,7 +18,7 @@ import numpy as np
 import typer
 
 from docs.screenshots import shoot, wait
-from napari_cosdd.gui import _models
+from napari_cosdd.gui import _models, _remembered
 from napari_cosdd.gui._session import open_dock, session_of
 from napari_cosdd.gui.sample_data import movie, nuclei
 
@@ -77,6 +77,7 @@ def main(
     folder.mkdir(parents=True, exist_ok=True)
     models = Path(tempfile.mkdtemp())
     _models.models_folder = lambda: models
+    _remembered.choices_file = lambda: models / "docks.ini"
     failed = []
     for kind in kinds.split(","):
         viewer = napari.Viewer()

@@ -18,7 +18,7 @@ from qtpy.QtWidgets import QApplication
 from napari_cosdd import api
 from napari_cosdd.checks.page import write_check
 from napari_cosdd.datasets import samples, simulate
-from napari_cosdd.gui import _models
+from napari_cosdd.gui import _models, _remembered
 from napari_cosdd.gui._models import ModelEntry
 from napari_cosdd.gui._session import open_dock, session_of
 
@@ -62,6 +62,7 @@ def main(
     folder.mkdir(parents=True, exist_ok=True)
     models = Path(tempfile.mkdtemp())
     _models.models_folder = lambda: models
+    _remembered.choices_file = lambda: models / "docks.ini"
     viewer = napari.Viewer()
     viewer.theme = theme
     viewer.window.resize(*SIZE)

@@ -34,6 +34,14 @@ def test_saturation_is_noticed():
     assert "looks saturated" in surveyed(np.minimum(data, 255))[0].saturation()
 
 
+def test_a_level_of_many_pixels_is_dark_if_it_is_the_lowest():
+    rng = np.random.default_rng(0)
+    photons = 40 * rng.poisson(0.8, (100, 100))
+    assert "photons are counted" in surveyed(photons)[0].dark()
+    coarse = np.round(rng.normal(10, 1.2, (100, 100)))  # most have one level, too
+    assert surveyed(coarse)[0].dark() is None
+
+
 def test_one_look_gives_pixels_levels_and_hash(monkeypatch):
     monkeypatch.setattr(survey, "BOX", {2: 7})
     data = np.arange(2 * 15 * 20, dtype=np.uint16).reshape(2, 15, 20)

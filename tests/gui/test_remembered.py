@@ -20,7 +20,7 @@ def test_the_docks_open_with_the_last_choices(qapp, session):
     choose(form.long, "10 minutes")
     choose(form.preset, "Noise2Void · quick")
     samples.n_samples.setValue(33)
-    samples.stacked.setChecked(True)
+    samples.stacked.click()
     form, samples = RecipeForm(), SamplesForm(session)
     assert form.long.currentText() == "10 minutes"
     assert form.preset.currentText() == "Noise2Void · quick"
@@ -39,7 +39,10 @@ def test_what_the_docks_choose_themselves_is_not_kept(qapp):
     assert other.currentText() == "a"
 
 
-@pytest.mark.parametrize("content", ["[k]\nbox=gone\nspin=many\ncheck=maybe", "\0\1["])
+@pytest.mark.parametrize(
+    "content",
+    ["[k]\nbox=gone\nspin=many\ncheck=maybe", "[k]\nspin=99999999999999", "\0\1["],
+)
 def test_a_file_that_says_nothing_usable_leaves_the_defaults(
     qapp, own_choices, content
 ):

@@ -1,11 +1,14 @@
 """Crops of images that are smaller than the crops of a preset."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+import tifffile
 
 from helpers import TINY, TRAINING, tiny_recipe
 from napari_cosdd import api
-from napari_cosdd.errors import BadInputError
+from napari_cosdd.errors import BadInputError, BadModelFileError
 
 
 def job_of(*images, **training):
@@ -68,6 +71,34 @@ def test_an_image_as_large_as_a_crop_is_enough_where_another_validates(noisy):
     assert validated([noisy[:32, :32]], [noisy[32:64]]).crops.crop == (32, 32)
     with pytest.raises(BadInputError, match="too small to validate on"):
         validated([noisy], [noisy[:3, :64]])
+
+
+def test_equal_images_are_found_by_their_pixels(noisy, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path = Path("a.ome.tif")
+    with tifffile.TiffWriter(path, ome=True) as file:
+        file.write(noisy, metadata={"axes": "YX"})
+        file.write(noisy[:64], metadata={"axes": "YX"})
+    first, second = api.as_images(path / "0"), api.as_images(path / "1")
+    whole = api.Image(noisy.copy(), "YX")
+    api.prepare_run(first, tiny_recipe(), validation=second)
+    for same in ([whole], api.as_images(path.absolute() / "0")):
+        with pytest.raises(BadInputError, match="also trained on"):
+            api.prepare_run(first, tiny_recipe(), validation=same)
+
+
+def test_a_training_goes_on_with_the_same_images_to_validate_on(noisy, tmp_path):
+    def prepared(validation):
+        return validated([noisy], validation)
+
+    path = tmp_path / "m.safetensors"
+    polled = iter([False] * 3)
+    list(prepared([noisy[:64]]).run(output=path, stop=lambda: next(polled, True)))
+    for other in ([], [noisy[32:]]):
+        with pytest.raises(BadModelFileError, match="other settings or images"):
+            list(prepared(other).run(output=path, resume=True))
+    *_, last = prepared([noisy[:64]]).run(output=path, resume=True)
+    assert last.step == TRAINING["max_steps"]
 
 
 def test_images_to_validate_on_are_checked_as_those_to_train_on(noisy):

@@ -113,11 +113,7 @@ def split_off(
     """
     for stack in train:
         if any(s < c for s, c in zip(stack.size, crop, strict=True)):
-            fits = min(s // m * m for s, m in zip(stack.size, multiple, strict=True))
-            raise BadInputError(
-                f"an image of {_px(stack.size)} is smaller than the crop of "
-                f"{_px(crop)}; use a crop size of at most {fits}"
-            )
+            raise BadInputError(_too_small(stack, stack.size, crop, multiple))
     for stack in validation:
         if any(s < m for s, m in zip(stack.size, multiple, strict=True)):
             raise BadInputError(
@@ -183,12 +179,12 @@ def _too_small(
     """Return an error message with the largest crop that fits beside validation."""
     lateral = list(zip(room, multiple, strict=True))[-2:]
     fits = min(size // step * step for size, step in lateral)
-    problem = (
-        f"an image of {_px(stack.size)} is smaller than the crop of {_px(crop)}, or "
-        "leaves no room for validation beside it"
-    )
+    problem = f"an image of {_px(stack.size)} is smaller than the crop of {_px(crop)}"
+    whole = tuple(room) == stack.size  # nothing of it is to validate on
+    if not whole:
+        problem += ", or leaves no room for validation beside it"
     if fits < max(multiple[-2:]):
-        least = max(2 * step for step in multiple[-2:])
+        least = max(multiple[-2:]) * (1 if whole else 2)
         return f"{problem}; {least} pixels along each axis are the least"
     return f"{problem}; use a crop size of at most {fits}, or leave the image out"
 

@@ -53,6 +53,8 @@ class TrainedOn(BaseModel):
         The 1, 50 and 99 % quantiles of the grey levels.
     sha256 : str
         Hash of all pixels.
+    validated_on : str
+        Hash of the images to validate on; empty: parts of the training images.
     start : str
         Origin of the first weights.
     noise : NoiseSummary or None
@@ -69,6 +71,7 @@ class TrainedOn(BaseModel):
     dtype: str = ""
     levels_1_50_99: tuple[float, float, float] | None = None
     sha256: str = ""
+    validated_on: str = ""
     start: str = ""
     noise: NoiseSummary | None = None
     fill: Fill = "nothing"

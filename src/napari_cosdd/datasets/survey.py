@@ -17,8 +17,9 @@ from napari_cosdd.images.stack import Stack
 BOX = {1: 1 << 22, 2: 2048, 3: 160}
 #: Share of pixels at the highest grey level above which a saturation warning is given.
 SATURATED = 0.001
-#: Share of the pixels at one grey level from which a detector seems to count photons.
-ONE_LEVEL = 0.2
+#: Share of the pixels at one grey level, and below it, as of a detector that counts
+#: photons.
+ONE_LEVEL, LOWEST = 0.2, 0.05
 #: Pixels of a box that its span is measured on.
 SAMPLE = 1 << 18
 #: Quantiles that span the grey levels of a box, and the number of spans beyond them
@@ -168,6 +169,11 @@ class Survey:
                 "NaN and fill them (--fill missing, fill='missing')"
             )
 
+    @property
+    def sha256(self) -> str:
+        """Hash of all pixels."""
+        return self._digest.hexdigest()
+
     def outliers(self) -> str | None:
         """Return a warning if single pixels are far beyond all others."""
         if not self.n_far:
@@ -195,18 +201,19 @@ class Survey:
             "cannot be restored"
         )
 
-    def counts_photons(self) -> str | None:
-        """Return a sentence if many pixels have one grey level, as without light.
+    def dark(self) -> str | None:
+        """Return a sentence if many pixels have one grey level, the lowest or nearly.
 
         A detector that counts photons gives it to all pixels that none has reached.
         """
         levels, n = np.unique(np.concatenate(self._some), return_counts=True)
-        share = n.max() / n.sum()
-        if share < ONE_LEVEL:
+        most = n.argmax()
+        if n[most] < ONE_LEVEL * n.sum() or n[:most].sum() > LOWEST * n.sum():
             return None
         return (
-            f"{100 * share:.0f} % of the pixels have the grey level "
-            f"{levels[n.argmax()]:g}, as where a detector counts photons"
+            f"{n[most] / n.sum():.0%} of the pixels have the grey level "
+            f"{levels[most]:g}, and hardly any a lower one: photons are counted, or "
+            "levels were clipped"
         )
 
     def summary(self, stacks: Sequence[Stack], names: Sequence[str]) -> TrainedOn:
@@ -218,7 +225,7 @@ class Survey:
             shapes=tuple(tuple(s.data.shape) for s in stacks)[:100],
             dtype=str(stacks[0].data.dtype),
             levels_1_50_99=(float(low), float(middle), float(high)),
-            sha256=self._digest.hexdigest(),
+            sha256=self.sha256,
         )
 
 

@@ -33,13 +33,14 @@ def remember(key: str, widget: QComboBox | QSpinBox | QCheckBox) -> None:
             widget.setCurrentText(str(kept))
         widget.textActivated.connect(lambda text: _keep(key, text))
     elif isinstance(widget, QSpinBox):
-        with suppress(TypeError, ValueError):  # none kept, or the file was edited
+        # Nothing is kept, or the file was edited.
+        with suppress(TypeError, ValueError, OverflowError):
             widget.setValue(int(kept))
         widget.valueChanged.connect(lambda value: _keep(key, str(value)))
     else:
         if kept in ("on", "off"):
             widget.setChecked(kept == "on")
-        widget.toggled.connect(lambda on: _keep(key, "on" if on else "off"))
+        widget.clicked.connect(lambda on: _keep(key, "on" if on else "off"))
 
 
 def _settings() -> QSettings:

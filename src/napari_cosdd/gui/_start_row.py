@@ -19,7 +19,7 @@ FRESH, GO_ON = "a new model", "go on: {}"
 AS_MODEL = "Method, networks and noise axis are those of {}."
 RESUMED = (
     "Goes on where it was interrupted, with its own settings. Choose the same image, "
-    "region and Fill."
+    "region, Fill and Validate."
 )
 
 

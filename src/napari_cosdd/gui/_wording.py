@@ -16,8 +16,8 @@ WORDS = (
         "measure one in the Noise dock (Calibrate the camera)",
     ),
     (
-        r"measure one first \(napari-cosdd calibrate\)",
-        "measure one first in the Noise dock (Calibrate the camera)",
+        r"\(napari-cosdd calibrate, --model\)",
+        "in the Noise dock (Calibrate the camera, its mean as the clean image)",
     ),
     (r"`napari-cosdd psf` finds it", "PSF, Find… gives it"),
     (r"OME-Zarr \(--format zarr\)", "OME-Zarr with the command line"),

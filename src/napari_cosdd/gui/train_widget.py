@@ -39,6 +39,7 @@ from napari_cosdd.gui._widgets import (
     listen,
     row,
 )
+from napari_cosdd.methods.values import Needs
 from napari_cosdd.training.recipe import resumed
 
 if TYPE_CHECKING:
@@ -155,7 +156,7 @@ class TrainWidget(Dock):
     def _validation(self, axes: str) -> list[api.Image]:
         """Return the chosen image to validate on, if there is one."""
         layer = self.validation.layer
-        if layer is None or self.form.needs.target != "none":
+        if layer is None or self._needs().target != "none":
             return []
         if not self.folder and layer == self.image.layer:
             raise BadInputError(
@@ -290,11 +291,14 @@ class TrainWidget(Dock):
         self.channels.show_channels(1 if folder else n_channels(axes, shape))
         self.form.allow_volume(folder is not None or "Z" in axes)
 
+    def _needs(self) -> Needs:
+        """Return what the method of the form, or of the model under Start, needs."""
+        return self.form.needs if self.start.is_fresh else self.start.needs()
+
     def _form_changed(self) -> None:
         """Disable networks and noise axis if a model to start from determines them."""
         self.form.leave_to_model(not self.start.is_fresh)
-        fresh = self.start.is_fresh
-        needs = self.form.needs if fresh else self.start.needs()
+        needs = self._needs()
         self.needs.show_needs(needs)
         self.validation_row.setVisible(needs.target == "none")
         self._show_fit()

@@ -13,12 +13,17 @@ from napari_cosdd.errors import BadInputError
 from napari_cosdd.images.filling import Fill, too_many
 from napari_cosdd.images.grids import split_grids
 from napari_cosdd.images.image import Image
+from napari_cosdd.images.inputs import stack_of
 from napari_cosdd.images.normalization import Normalization
 from napari_cosdd.images.selection import Selected, part_of
 from napari_cosdd.images.stack import Stack
 from napari_cosdd.methods.values import Needs
 from napari_cosdd.models.compatibility import check_compatible
 from napari_cosdd.models.trained_model import TrainedModel
+
+#: Images of a stack, boxes along each axis and side of these, pixels, by which equal
+#: images are found.
+SOME_IMAGES, SOME_BOXES, SOME_SIDE = 2, 2, 16
 
 
 class Sources(NamedTuple):
@@ -75,6 +80,8 @@ class TrainingData:
         Their description for the networks.
     survey : Survey
         What was seen when all pixels were read.
+    validated_on : str
+        Hash of the pixels of `held_out`; empty if there are none.
     """
 
     images: Sequence[Image]
@@ -82,6 +89,7 @@ class TrainingData:
     held_out: Sequence[Pair]
     spec: DataSpec
     survey: Survey
+    validated_on: str = ""
 
     @property
     def stacks(self) -> list[Stack]:
@@ -126,7 +134,7 @@ def read_data(
     StoppedError
         If `stop` returned True.
     """
-    _check_others(sources.images, sources.validation)
+    _check_others(sources, reading.ndim)
     if reading.region is not None:
         images, targets = (
             [part_of(image, reading.region).image for image in several]
@@ -152,18 +160,31 @@ def read_data(
     else:
         clean = needs.target == "clean"
         spec = _spec(pairs, scale, scale_of_targets if clean else None, reading.grid)
-    return TrainingData(sources.images, pairs, held_out, spec, survey)
+    validated_on = others.sha256 if held_out else ""
+    return TrainingData(sources.images, pairs, held_out, spec, survey, validated_on)
 
 
-def _check_others(images: Sequence[Image], validation: Sequence[Image]) -> None:
-    """Refuse images to validate on that are also trained on."""
-    paths = {image.path for image in images if image.path is not None}
-    for image in validation:
-        if image.path in paths or any(image.data is other.data for other in images):
+def _check_others(sources: Sources, ndim: int) -> None:
+    """Refuse images to validate on that are also trained on.
+
+    They are found by some of their pixels.
+    """
+    if not sources.validation:
+        return
+    known = {_some_pixels(image, ndim) for image in sources.images}
+    for image in sources.validation:
+        if _some_pixels(image, ndim) in known:
             raise BadInputError(
                 f"{image.name} is also trained on: validate on other images, or let a "
                 "part of the images be held out"
             )
+
+
+def _some_pixels(image: Image, ndim: int) -> bytes:
+    """Return pixels of some places; equal images have the same."""
+    stack = stack_of(image, ndim, "nothing")
+    boxes = stack.boxes(SOME_IMAGES, SOME_BOXES, SOME_SIDE)
+    return b"".join(stack.read(n, region).tobytes() for n, region in boxes)
 
 
 def _scales(

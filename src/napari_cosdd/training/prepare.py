@@ -118,6 +118,7 @@ def prepare_run(
             "start": origin,
             "noise": seen.summary if seen else None,
             "fill": fill,
+            "validated_on": data.validated_on,
         }
     )
     warned = _warnings(data, noise, assets, summary, kind.needs)
@@ -171,10 +172,11 @@ def _warnings(
     model, levels = assets.noise_model, summary.levels_1_50_99
     if model is not None and levels:
         yield outside_range(model, levels)
-    if model is None and needs.learns_noise and (found := data.survey.counts_photons()):
+    if model is None and needs.learns_noise and (dark := data.survey.dark()):
         yield (
-            f"{found}; a noise model that is learned along describes that badly: "
-            "measure one first (napari-cosdd calibrate)"
+            f"{dark}. A noise model that is learned along describes that badly: "
+            "measure one first, without repeats from the result of Noise2Void "
+            "(napari-cosdd calibrate, --model)"
         )
 
 

@@ -187,7 +187,7 @@ class TrainingRun:
             "spec": self.method.spec.model_dump(),
             "noise_model": None if model is None else NoiseModelInfo.of(model).kind,
             "start": self.trained_on.start,
-            "images": self.trained_on.sha256,
+            "images": self.trained_on.sha256 + self.trained_on.validated_on,
             "crops": [*self.crops.crop, self.config.seed],
             "validation_share": self.config.validation_share,
         }
