@@ -18,8 +18,8 @@ from napari_cosdd.training.recipe import Recipe
 
 #: Number of frames.
 FRAMES = 120
-#: Deviation of the blur over which brightness is kept, pixels: about a cell's radius.
-CELL = 4
+#: Deviations of the blur over which brightness is kept, pixels.
+SIGMAS = (3, 4)
 #: Side of a tile of the seamed prediction, pixels.
 TILE = 64
 
@@ -38,9 +38,12 @@ def run(console: Console, minutes: float, seed: int) -> None:
     last: Any = list(job.run())[-1]
     settings: dict[str, Any] = {"axes": "TYX", "n_samples": 16, "device": "cpu"}
     whole = api.denoise(noisy, last.result, tile_size=SIDE, **settings).mean
-    kept = api.denoise(
-        noisy, last.result, tile_size=SIDE, keep_brightness=CELL, **settings
-    ).mean
+    kept = {
+        f"kept over {sigma} px": api.denoise(
+            noisy, last.result, tile_size=SIDE, keep_brightness=sigma, **settings
+        ).mean
+        for sigma in SIGMAS
+    }
     tiled = api.denoise(noisy, last.result, tile_size=TILE, **settings).mean
     peak = float(np.ptp(clean))
     found = {
@@ -48,9 +51,12 @@ def run(console: Console, minutes: float, seed: int) -> None:
         **amplitudes(masks, traces, whole),
         **brightness(clean, whole),
         "psnr": round(psnr(whole, clean + OFFSET, peak), 2),
-        "kept": amplitudes(masks, traces, kept)
-        | brightness(clean, kept)
-        | {"psnr": round(psnr(kept, clean + OFFSET, peak), 2)},
+        **{
+            name: amplitudes(masks, traces, mean)
+            | brightness(clean, mean)
+            | {"psnr": round(psnr(mean, clean + OFFSET, peak), 2)}
+            for name, mean in kept.items()
+        },
         "raw": brightness(clean, noisy) | amplitudes(masks, traces, noisy),
         **seams(clean, tiled),
     }
