@@ -425,21 +425,21 @@ def test_an_interrupted_training_is_offered_and_goes_on(
 def test_another_layer_validates(hurry, dock, session, wait, viewer, noisy):
     viewer.add_image(noisy[:64, :64].astype(np.float32), name="other")
     dock.image.choose(viewer.layers["cells"])
-    dock.validation.choose(viewer.layers["other"])
+    dock.validation.choice.choose(viewer.layers["other"])
     hurry(dock)
     dock.train.click()
     job, record = session.training
     wait(lambda: not job.active)
     assert record.result is not None
     assert record.result.trained_on.names == ("cells",)
-    dock.validation.choose(viewer.layers["cells"])
+    dock.validation.choice.choose(viewer.layers["cells"])
     dock.train.click()
     assert "cells is the image to learn from" in dock.problem.text.text()
     assert session.training.job is job
 
 
 def test_targets_leave_no_choice_of_an_image_to_validate_on(dock):
-    assert not dock.validation_row.isHidden()
+    assert not dock.validation.isHidden()
     care = next(t for t, (m, _) in dock.form.presets.items() if m == "care")
     dock.form.preset.setCurrentText(care)
-    assert dock.validation_row.isHidden()
+    assert dock.validation.isHidden()

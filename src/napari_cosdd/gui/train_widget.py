@@ -31,6 +31,7 @@ from napari_cosdd.gui._region import RegionRow
 from napari_cosdd.gui._session import open_dock, session_of
 from napari_cosdd.gui._start_row import StartRow
 from napari_cosdd.gui._training_view import TrainingView
+from napari_cosdd.gui._validation_row import ValidationRow
 from napari_cosdd.gui._widgets import (
     Problem,
     button,
@@ -39,15 +40,10 @@ from napari_cosdd.gui._widgets import (
     listen,
     row,
 )
-from napari_cosdd.methods.values import Needs
 from napari_cosdd.training.recipe import resumed
 
 if TYPE_CHECKING:
     import napari
-
-
-#: What validates if no image is chosen for it.
-HELD_OUT = "a part of the image"
 
 
 class TrainWidget(Dock):
@@ -71,14 +67,8 @@ class TrainWidget(Dock):
         self.channels = ChannelRow()
         self.region = RegionRow(viewer, "Shapes or labels that mark where to learn")
         self.start = StartRow(self.session)
-        self.validation = LayerChoice(viewer, none=HELD_OUT)
-        self.validation_row = field(
-            "Validate",
-            self.validation,
-            tip="Noisy image that the network is judged by while it learns; by "
-            "default, a strip of the image is held out for that",
-        )
-        self.form = RecipeForm([self.validation_row])
+        self.validation = ValidationRow(viewer)
+        self.form = RecipeForm([self.validation])
         self.needs = NeedsForm(viewer)
         self.estimate = EstimateLine(self._to_try)
         self.train = button("Train", "Train a model with these settings", self._train)
@@ -153,19 +143,6 @@ class TrainWidget(Dock):
         image = image_of(layer, self.axes.text() or axes_of(layer))
         return [self.channels.taken(image)]
 
-    def _validation(self, axes: str) -> list[api.Image]:
-        """Return the chosen image to validate on, if there is one."""
-        layer = self.validation.layer
-        if layer is None or self._needs().target != "none":
-            return []
-        if not self.folder and layer == self.image.layer:
-            raise BadInputError(
-                f"{layer.name} is the image to learn from: choose another one under "
-                "Validate, or a part of the image"
-            )
-        fitting = axes if len(axes) == layer.ndim else ""
-        return [self.channels.taken(image_of(layer, fitting or axes_of(layer)))]
-
     def _report(self) -> api.NoiseReport | None:
         return self.session.report(None if self.folder else self.image.layer)
 
@@ -185,7 +162,8 @@ class TrainWidget(Dock):
             layer = self.image.layer
             region = self.region.mask(layer) if images and layer else None
             targets = self.needs.targets(self.axes.text())
-            validation = self._validation(axes or "")
+            trained_on = None if folder else self.image.layer
+            validation = self.validation.images(trained_on, axes or "")
             noise_model = self.needs.chosen_noise_model()
             source = "" if folder is not None else key_of(self.image.layer)
             if images:
@@ -211,7 +189,7 @@ class TrainWidget(Dock):
                 given,
                 settings,
                 targets=[taken(target) for target in targets()],
-                validation=validation,
+                validation=[taken(image) for image in validation],
                 assets=assets,
                 ndim=ndim,
                 fill=filling,
@@ -291,16 +269,13 @@ class TrainWidget(Dock):
         self.channels.show_channels(1 if folder else n_channels(axes, shape))
         self.form.allow_volume(folder is not None or "Z" in axes)
 
-    def _needs(self) -> Needs:
-        """Return what the method of the form, or of the model under Start, needs."""
-        return self.form.needs if self.start.is_fresh else self.start.needs()
-
     def _form_changed(self) -> None:
         """Disable networks and noise axis if a model to start from determines them."""
         self.form.leave_to_model(not self.start.is_fresh)
-        needs = self._needs()
+        fresh = self.start.is_fresh
+        needs = self.form.needs if fresh else self.start.needs()
         self.needs.show_needs(needs)
-        self.validation_row.setVisible(needs.target == "none")
+        self.validation.show_for(needs.target)
         self._show_fit()
         self._changed()
 
