@@ -2,16 +2,20 @@
 
 from typing import Any
 
+from qtpy.QtCore import QTimer
+
 #: Ratio of the zooms at which layers fill the canvas, and at which *Reset view* shows
 #: them, with a margin.
 MARGIN = 1.06
+#: Times after which the layout of a dock is looked at, milliseconds.
+LOOKS = (50, 200, 600)
 
 
 def shows_all(viewer: Any) -> bool:
     """Whether the layers lie in the middle of the canvas, and all of them is seen."""
     if not len(viewer.layers) or viewer.dims.ndisplay != 2:
         return False
-    camera = getattr(viewer, "scene", viewer).camera  # of the viewer before napari 0.9
+    camera = _camera(viewer)
     center, zoom = camera.center, camera.zoom
     viewer.reset_view()
     shown = zoom <= MARGIN * camera.zoom and all(
@@ -22,7 +26,25 @@ def shows_all(viewer: Any) -> bool:
     return shown
 
 
-def show_all_again(viewer: Any) -> None:
-    """Zoom out if not all of the layers is seen any more."""
+def keep_all_shown(viewer: Any) -> None:
+    """Show all layers again if a dock that is being laid out cuts them off.
+
+    A view that does not show all now, or that the user changes meanwhile, stays.
+    """
     if not shows_all(viewer):
-        viewer.reset_view()
+        return
+    camera = _camera(viewer)
+    before = camera.center, camera.zoom
+
+    def look() -> None:
+        nonlocal before
+        if (camera.center, camera.zoom) == before and not shows_all(viewer):
+            viewer.reset_view()
+            before = camera.center, camera.zoom
+
+    for delay in LOOKS:
+        QTimer.singleShot(delay, look)
+
+
+def _camera(viewer: Any) -> Any:
+    return getattr(viewer, "scene", viewer).camera  # of the viewer before napari 0.9

@@ -5,14 +5,13 @@ The import of torch takes seconds. Nothing here may import it, nor what needs it
 
 import sys
 import threading
-from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from qtpy.QtCore import QSize, Qt, QTimer
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QVBoxLayout, QWidget
 
-from napari_cosdd.gui._canvas_view import show_all_again, shows_all
+from napari_cosdd.gui._canvas_view import keep_all_shown
 from napari_cosdd.gui._dock import WIDTH, Dock
 
 if TYPE_CHECKING:
@@ -42,8 +41,7 @@ class LoadedDock(QWidget):
     def __init__(self, viewer: Any) -> None:
         super().__init__()
         self._viewer = viewer
-        #: Whether the canvas showed all layers before the dock narrowed it.
-        self._showed_all = shows_all(viewer)
+        keep_all_shown(viewer)
         self._content: Dock | None = None
         self._error: Exception | None = None
         self.waiting: QWidget | None = None
@@ -80,13 +78,6 @@ class LoadedDock(QWidget):
         """Return the width that all docks share."""
         return QSize(WIDTH, 640)
 
-    def showEvent(self, event: Any) -> None:
-        """Let the canvas show all layers as before, beside the dock."""
-        super().showEvent(event)
-        if self._showed_all:
-            self._showed_all = False
-            QTimer.singleShot(EVERY, partial(show_all_again, self._viewer))
-
     def _start(self) -> None:
         if self._content is None:
             self._thread.start()
@@ -116,6 +107,7 @@ class LoadedDock(QWidget):
         module, name = self.content_name.split(":")
         content: Dock = getattr(import_module(module), name)(self._viewer)
         if self.waiting is not None:
+            keep_all_shown(self._viewer)
             self.waiting.deleteLater()
             self.waiting = None
         self._line.addWidget(content)
