@@ -2,23 +2,30 @@
 
 from typing import Any
 
-from qtpy.QtCore import QTimer
-
 #: Ratio of the zooms at which layers fill the canvas, and at which *Reset view* shows
 #: them, with a margin.
 MARGIN = 1.06
-#: Times after which the layout of a dock is looked at, milliseconds.
-LOOKS = (50, 200, 600)
+#: The same, of a view that counts as that in which napari opened the layers: its own
+#: docks grow with the first layer, and cut a little off.
+OPENED = 1.2
 
 
-def shows_all(viewer: Any) -> bool:
-    """Whether the layers lie in the middle of the canvas, and all of them is seen."""
+def shows_all(viewer: Any, margin: float = MARGIN) -> bool:
+    """Whether the layers lie in the middle of the canvas, and all of them is seen.
+
+    Parameters
+    ----------
+    viewer : Viewer
+        Shows planes; of volumes it is never said.
+    margin : float
+        Largest ratio of its zoom to that of *Reset view*.
+    """
     if not len(viewer.layers) or viewer.dims.ndisplay != 2:
         return False
     camera = _camera(viewer)
     center, zoom = camera.center, camera.zoom
     viewer.reset_view()
-    shown = zoom <= MARGIN * camera.zoom and all(
+    shown = zoom <= margin * camera.zoom and all(
         abs(a - b) * zoom < 1  # less than a pixel of the canvas
         for a, b in zip(camera.center, center, strict=True)
     )
@@ -26,24 +33,25 @@ def shows_all(viewer: Any) -> bool:
     return shown
 
 
-def keep_all_shown(viewer: Any) -> None:
-    """Show all layers again if a dock that is being laid out cuts them off.
+class KeptView:
+    """The view of a canvas that a dock will narrow.
 
-    A view that does not show all now, or that the user changes meanwhile, stays.
+    A view that did not show all layers at first, or that was changed since, stays.
     """
-    if not shows_all(viewer):
-        return
-    camera = _camera(viewer)
-    before = camera.center, camera.zoom
 
-    def look() -> None:
-        nonlocal before
-        if (camera.center, camera.zoom) == before and not shows_all(viewer):
-            viewer.reset_view()
-            before = camera.center, camera.zoom
+    def __init__(self, viewer: Any) -> None:
+        self._viewer = viewer
+        self._before = self._now() if shows_all(viewer, OPENED) else None
 
-    for delay in LOOKS:
-        QTimer.singleShot(delay, look)
+    def show_all_again(self) -> None:
+        """Zoom out if not all of the layers is seen any more."""
+        if self._before == self._now() and not shows_all(self._viewer):
+            self._viewer.reset_view()
+            self._before = self._now()
+
+    def _now(self) -> tuple[Any, float]:
+        camera = _camera(self._viewer)
+        return camera.center, camera.zoom
 
 
 def _camera(viewer: Any) -> Any:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from qtpy.QtCore import QSize, Qt, QTimer
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QVBoxLayout, QWidget
 
-from napari_cosdd.gui._canvas_view import keep_all_shown
+from napari_cosdd.gui._canvas_view import KeptView
 from napari_cosdd.gui._dock import WIDTH, Dock
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class LoadedDock(QWidget):
     def __init__(self, viewer: Any) -> None:
         super().__init__()
         self._viewer = viewer
-        keep_all_shown(viewer)
+        self._view = KeptView(viewer)
         self._content: Dock | None = None
         self._error: Exception | None = None
         self.waiting: QWidget | None = None
@@ -78,6 +78,11 @@ class LoadedDock(QWidget):
         """Return the width that all docks share."""
         return QSize(WIDTH, 640)
 
+    def resizeEvent(self, event: Any) -> None:
+        """Let the canvas show all layers as before, beside the dock."""
+        super().resizeEvent(event)
+        QTimer.singleShot(EVERY, self._view.show_all_again)  # once it has its size
+
     def _start(self) -> None:
         if self._content is None:
             self._thread.start()
@@ -107,7 +112,6 @@ class LoadedDock(QWidget):
         module, name = self.content_name.split(":")
         content: Dock = getattr(import_module(module), name)(self._viewer)
         if self.waiting is not None:
-            keep_all_shown(self._viewer)
             self.waiting.deleteLater()
             self.waiting = None
         self._line.addWidget(content)
