@@ -136,7 +136,9 @@ def train(
         number = channel_from(channel)
 
         def others(path: Path | None) -> list[api.Image]:
-            several = [] if path is None else api.as_images(path, axes)
+            if path is None:
+                return []
+            several = api.as_images(path, axes, salvage=salvage)
             return [channel_of(image, number) for image in several]
 
         job = api.prepare_run(
