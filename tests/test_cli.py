@@ -321,6 +321,13 @@ def test_each_channel_gets_a_model_of_its_own(noisy, tmp_path):
     assert np.asarray(mean.data).mean() == pytest.approx((100 + 9 * noisy).mean(), 0.2)
     with refused("has 2 channels, numbered from 0; got 2"):
         run("denoise", model, path, "--channel", 2, "--output", tmp_path)
+    with refused("has 2 channels, numbered from 0; got 2"):
+        run("analyze", path, "--channel", 2)
+    assert "rows" in run("analyze", path, "--channel", 1)
+    with refused("channels"):
+        run("check", model, path)
+    checked = ["check", str(model), str(path), "--channel", "1", "--device", "cpu"]
+    assert CliRunner().invoke(cli.app, checked).exit_code in (0, 3)
 
 
 @pytest.mark.parametrize("kind", ["tif", "zarr"])

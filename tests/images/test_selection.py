@@ -152,6 +152,33 @@ def test_each_channel_by_itself_keeps_axes_and_names_in_files(noisy, tmp_path):
     assert (written.axes, written.channels) == ("CYX", ("DAPI", "GFP"))
 
 
+def test_lazy_results_and_checks_take_a_channel_too(noisy):
+    image = two_channels(noisy)
+    model = api.fit(image, channel=1, **TINY["cosdd"] | TRAINING)
+    config = api.PredictionConfig(n_samples=2, device="cpu")
+    alone = api.denoise(image, model, channel=1, n_samples=2, device="cpu")
+    lazy = api.denoise_lazily(model, image, config, channel=1)
+    np.testing.assert_allclose(lazy.compute(), alone.mean, rtol=1e-5)
+    each = api.denoise_lazily(model, image, config, channel="each")
+    assert each.shape == image.data.shape
+    of_one = api.check(image, model, channel=1, device="cpu", reference=image)
+    of_cut = api.check(image.data[1], model, device="cpu", reference=image.data[1])
+    assert of_one.against_reference == of_cut.against_reference
+    with pytest.raises(BadInputError, match="has 2 channels, numbered from 0; got 2"):
+        api.check(image, model, channel=2)
+
+
+def test_the_noise_of_one_channel_is_analyzed(noisy):
+    rng = np.random.default_rng(0)
+    white = rng.normal(size=noisy.shape)
+    both = Image(np.stack([noisy, white]), "CYX")
+    first, second = (api.analyze(both, channel=c).correlation for c in (0, 1))
+    np.testing.assert_array_equal(first.along_x, api.analyze(noisy).correlation.along_x)
+    np.testing.assert_array_equal(
+        second.along_x, api.analyze(white).correlation.along_x
+    )
+
+
 def test_an_image_without_channels_is_taken_as_it_is(noisy):
     image = Image(noisy, "YX")
     assert channel_of(image, "each") is image

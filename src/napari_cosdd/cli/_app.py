@@ -51,8 +51,8 @@ SalvageOption = Annotated[
 ChannelOption = Annotated[
     str | None,
     typer.Option(
-        help="Use this channel alone, from 0, so that each gets a model of its own; "
-        "each: one model for all channels, which it sees one by one.",
+        help="Take this channel alone, from 0; each: take the channels one by one, "
+        "with one model for all.",
     ),
 ]
 RegionOption = Annotated[

@@ -7,6 +7,7 @@ import typer
 
 from napari_cosdd.cli._app import (
     AxesOption,
+    ChannelOption,
     FillOption,
     ImagesArgument,
     OverwriteOption,
@@ -37,6 +38,7 @@ def analyze(
         Path | None, typer.Option(help="Analyze the residual of this model instead.")
     ] = None,
     fill: FillOption = None,
+    channel: ChannelOption = None,
     salvage: SalvageOption = False,
     recursive: RecursiveOption = False,
     output: Annotated[
@@ -48,6 +50,7 @@ def analyze(
     from napari_cosdd import api
     from napari_cosdd.cli import _pictures
     from napari_cosdd.cli._images import found
+    from napari_cosdd.images.selection import channel_from
     from napari_cosdd.methods.advice import advise
 
     box = _region(region)
@@ -69,6 +72,7 @@ def analyze(
             frames=frames,
             model=model,
             fill=fill,
+            channel=channel_from(channel),
             salvage=salvage,
         )
         console.print(f"{name} ({report.source})", style="bold")

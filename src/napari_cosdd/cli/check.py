@@ -7,6 +7,7 @@ import typer
 
 from napari_cosdd.cli._app import (
     AxesOption,
+    ChannelOption,
     FillOption,
     OverwriteOption,
     app,
@@ -32,6 +33,7 @@ def check(
         ),
     ] = None,
     fill: FillOption = None,
+    channel: ChannelOption = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     output: Annotated[
         Path | None,
@@ -46,6 +48,7 @@ def check(
     from napari_cosdd import api
     from napari_cosdd.checks.page import write_check
     from napari_cosdd.cli import _pictures
+    from napari_cosdd.images.selection import channel_from
 
     _pictures.check_report(output, overwrite)
     trained = api.load(model)
@@ -57,6 +60,7 @@ def check(
             trained,
             reference=truth,
             fill=fill,
+            channel=channel_from(channel),
             device=device,
             stop=stop,
         )

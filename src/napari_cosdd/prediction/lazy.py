@@ -13,6 +13,7 @@ from napari_cosdd.images.axes import Region
 from napari_cosdd.images.filling import Fill
 from napari_cosdd.images.image import Image
 from napari_cosdd.images.inputs import stack_of
+from napari_cosdd.images.selection import Channel, channel_of
 from napari_cosdd.images.stack import Stack
 from napari_cosdd.methods.outputs import MEAN, Output, sample_output
 from napari_cosdd.models.compatibility import check_compatible, refuse_grids
@@ -52,6 +53,7 @@ def denoise_lazily(
     *,
     what: str | int = MEAN.name,
     fill: Fill | None = None,
+    channel: Channel | None = None,
 ) -> da.Array:
     """Return a denoised image whose chunks are computed on demand.
 
@@ -68,6 +70,8 @@ def denoise_lazily(
         not mirrored, from 0.
     fill : {"nothing", "missing", "outliers"}, optional
         Pixels to fill: those that are not finite, or outliers as well.
+    channel : int or "each", optional
+        The channel to denoise, or each by itself; default: all together.
 
     Returns
     -------
@@ -81,6 +85,7 @@ def denoise_lazily(
     refuse_grids(
         model, "images are denoised as a whole in memory: use --format tif or npy"
     )
+    image = channel_of(image, channel)
     source = stack_of(image, model.spec.ndim, model.filling(fill))
     check_compatible(model, source, config)
     output = _chosen(model, config, what)

@@ -1,0 +1,126 @@
+"""Train a denoiser."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from napari_cosdd._deprecation import take_former
+from napari_cosdd.api._former import START, filling
+from napari_cosdd.api._opened import opened_assets, opened_model
+from napari_cosdd.events import Event, Finished
+from napari_cosdd.images.filling import Fill
+from napari_cosdd.images.image import Image
+from napari_cosdd.images.inputs import (
+    ImageLike,
+    as_images,
+)
+from napari_cosdd.images.selection import Channel, Selected, channel_of
+from napari_cosdd.methods.registry import DEFAULT
+from napari_cosdd.models.trained_model import TrainedModel
+from napari_cosdd.noise_models.base import NoiseModel
+from napari_cosdd.training.prepare import prepare_run
+from napari_cosdd.training.recipe import Recipe, check_init_model
+
+
+def fit(
+    images: ImageLike | Sequence[ImageLike],
+    *,
+    targets: ImageLike | Sequence[ImageLike] | None = None,
+    validation: ImageLike | Sequence[ImageLike] | None = None,
+    validation_targets: ImageLike | Sequence[ImageLike] | None = None,
+    axes: str | None = None,
+    method: str = DEFAULT,
+    preset: str | None = None,
+    ndim: int = 2,
+    fill: Fill | None = None,
+    region: Selected | None = None,
+    channel: Channel | None = None,
+    noise_model: NoiseModel | Path | str | None = None,
+    init_model: TrainedModel | Path | str | None = None,
+    output: Path | str | None = None,
+    on_event: Callable[[Event], object] | None = None,
+    **settings: Any,
+) -> TrainedModel:
+    """Train a denoiser.
+
+    Parameters
+    ----------
+    images : array, path, Image, or a sequence of them
+        Noisy. One image is enough; a path may be a folder. Sizes may differ.
+    targets : like `images`, optional
+        One for each image, in the same order: clean images for "care", second noisy
+        ones for "n2n".
+    validation, validation_targets : like `images`, optional
+        Images to validate on, and their targets. Default: a part of `images` is held
+        out.
+    axes : str, optional
+        Letters of "STCZYX"; default: as the files say, or guessed.
+    method, preset : str
+        As `napari-cosdd train --help` lists them; by default, the preset suits the
+        device.
+    ndim : {1, 2, 3}
+        3 treats Z as space, 2 as separate planes.
+    fill : {"nothing", "missing", "outliers"}
+        Pixels to fill: those that are not finite, or outliers as well; they do not
+        count in the training.
+    region : rectangle, mask or file, optional
+        The part of every image to learn from: slices of y and x, a mask (y, x), its
+        file, or "y0:y1,x0:x1".
+    channel : int or "each", optional
+        Use this channel alone, from 0; or each by itself, so that one model sees them
+        one by one. Default: all together, from random weights.
+    noise_model : NoiseModel or path, optional
+        For methods that need one; from `calibrate`.
+    init_model : TrainedModel or path, optional
+        Start from this model's weights and keep its networks. Its method and settings
+        then apply: `preset` is ignored, and method settings must equal the model's.
+    output : path, optional
+        Model file to write while training.
+    on_event : callable, optional
+        Called with each event; see `napari_cosdd.events`.
+    **settings
+        Any field of the method's or the training's config, such as
+        ``noise_axis="x"``, ``time_limit=5`` (minutes) or ``max_steps=2000``.
+
+    Returns
+    -------
+    TrainedModel
+
+    Raises
+    ------
+    BadInputError
+        If an image or a setting is invalid.
+    TrainingDivergedError, PosteriorCollapseError, NotEnoughMemoryError
+        If training fails after all attempts to recover.
+    """
+    former = take_former(settings, START)
+    fill = filling(settings, fill) or "nothing"
+    init = opened_model(former.get("init_model", init_model))
+    if init is not None:
+        check_init_model(init, None, settings)
+        method = init.name
+    recipe = Recipe.preset(method, preset if init is None else "quick")
+
+    def opened(given: ImageLike | Sequence[ImageLike] | None) -> list[Image]:
+        several = [] if given is None else as_images(given, axes)
+        return [channel_of(image, channel) for image in several]
+
+    job = prepare_run(
+        opened(images),
+        recipe.with_values(settings),
+        targets=opened(targets),
+        validation=opened(validation),
+        validation_targets=opened(validation_targets),
+        assets=opened_assets(noise_model),
+        ndim=ndim,
+        fill=fill,
+        region=region,
+        init_model=init,
+    )
+    for event in job.run(output=None if output is None else Path(output)):
+        if on_event is not None:
+            on_event(event)
+        if isinstance(event, Finished):
+            result: TrainedModel = event.result
+            return result
+    raise RuntimeError("training ended without a result")
