@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import pytest
 from qtpy.QtCore import QEvent, QPoint, QPointF, Qt
 from qtpy.QtGui import QWheelEvent
@@ -24,6 +27,43 @@ def listeners(viewer):
         *(layer.events.data for layer in viewer.layers),
     ]
     return [len(emitter.callbacks) for emitter in emitters]
+
+
+COLLECTED = """
+import gc, random, threading
+from napari.utils.events import EmitterGroup
+from qtpy.QtCore import QEvent
+from qtpy.QtWidgets import QApplication, QWidget
+from napari_cosdd.gui._widgets import listen
+
+class Listener(QWidget):
+    def __init__(self, before):
+        super().__init__()
+        before.append(self)
+        self.before = before  # a circle, which only a garbage collection takes
+        listen(self, events.data, self.heard)
+    def heard(self, event=None):
+        pass
+
+app, events = QApplication([]), EmitterGroup(source=None, data=None)
+random.seed(0)
+gc.freeze()
+for i in range(50):
+    for _ in range(20):
+        Listener([object() for _ in range(random.randrange(5))])
+    if i % 3 == 0:
+        gc.collect(0)
+    collecting = threading.Thread(target=gc.collect)
+    collecting.start()
+    collecting.join()
+    app.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+"""
+
+
+def test_widgets_that_another_thread_collects_do_not_end_the_program():
+    """Qt deletes them later, in its own thread, and then calls what is connected."""
+    command = [sys.executable, "-c", COLLECTED]
+    assert subprocess.run(command, check=False).returncode == 0
 
 
 @pytest.mark.parametrize("dock", [NoiseWidget, TrainWidget, DenoiseWidget])

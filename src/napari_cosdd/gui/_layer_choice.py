@@ -9,7 +9,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QComboBox, QSizePolicy
 
 from napari_cosdd.gui._layers import is_ours, key_of, layer_with
-from napari_cosdd.gui._widgets import button, listen, without_wheel
+from napari_cosdd.gui._widgets import button, listen, when_deleted, without_wheel
 
 
 class LayerChoice(QComboBox):
@@ -52,7 +52,7 @@ class LayerChoice(QComboBox):
             layer.events.name.connect(self._list)
             layer.events.data.connect(self._pixels_changed)
         slots = WeakMethod(self._list), WeakMethod(self._pixels_changed)
-        self.destroyed.connect(partial(_forget, layers, *slots))
+        when_deleted(self, partial(_forget, layers, *slots))
         self.activated.connect(self._pin)
         self.currentIndexChanged.connect(lambda _index: self.chosen.emit())
         self._list()
@@ -147,9 +147,7 @@ class LayerChoice(QComboBox):
         self.pin.setVisible(on and not self._none)
 
 
-def _forget(
-    layers: Any, named: WeakMethod[Any], pixels: WeakMethod[Any], *_: Any
-) -> None:
+def _forget(layers: Any, named: WeakMethod[Any], pixels: WeakMethod[Any]) -> None:
     """Disconnect all layers from a deleted widget."""
     for layer in layers:
         for emitter, method in (

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
-from weakref import WeakMethod
+from weakref import WeakKeyDictionary, WeakMethod
 
 from qtpy.QtCore import QEvent, QObject, QSize, Qt
 from qtpy.QtGui import QIcon, QPixmap
@@ -154,7 +154,26 @@ def listen(widget: QObject, emitter: Any, slot: Callable[..., None]) -> None:
         if (slot := method()) is not None:
             emitter.disconnect(slot)
 
-    widget.destroyed.connect(release)
+    when_deleted(widget, release)
+
+
+#: Functions that Qt calls when it deletes an object, by that object.
+_AWAITED: WeakKeyDictionary[QObject, list[Callable[..., None]]] = WeakKeyDictionary()
+
+
+def when_deleted(widget: QObject, call: Callable[[], None]) -> None:
+    """Call a function when Qt deletes an object, which the function must not hold.
+
+    The function is kept until then. If only Qt held it, a garbage collection that finds
+    the object in another thread would take the function apart, and Qt, which deletes
+    the object later in its own thread, would call what is left: the program ends.
+    """
+
+    def deleted(*_: Any) -> None:
+        call()
+
+    _AWAITED.setdefault(widget, []).append(deleted)
+    widget.destroyed.connect(deleted)
 
 
 class Sentence(QLabel):
