@@ -27,9 +27,8 @@ from napari_cosdd.noise_analysis.autocorrelation import autocorrelation
 from napari_cosdd.prediction.sampling import View
 from napari_cosdd.settings.prediction import PredictionConfig
 from napari_cosdd.training.loop import train
-from napari_cosdd.training.optim import AveragedWeights, cosine_rate
+from napari_cosdd.training.optim import BETAS, AveragedWeights, cosine_rate
 from napari_cosdd.training.recipe import Recipe
-from napari_cosdd.training.stepper import BETAS
 
 METHODS = ("cosdd", "cosdd-cold", "supervised", "sn2v", "n2v")
 #: Points of the curve over time, samples of a point and of the end.

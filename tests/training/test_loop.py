@@ -27,6 +27,7 @@ from napari_cosdd.methods.values import TRAINED, Problem
 from napari_cosdd.models.trained_model import TrainedModel
 from napari_cosdd.training import recovery
 from napari_cosdd.training.batches import batch_of
+from napari_cosdd.training.gradients import evaluate
 from napari_cosdd.training.saving import load_state, resume_path
 from napari_cosdd.training.stepper import Stepper
 
@@ -255,7 +256,8 @@ def test_a_decoder_that_ignores_the_latents_is_noticed(noisy):
         return method
 
     stepper = Stepper.seeded(deaf, training.recipe.training, torch.device("cpu"), 0)
-    losses = stepper.evaluate(training.crops.validation(), 0)
+    crops = training.crops.validation()
+    losses = evaluate(stepper.method, crops, torch.device("cpu"), 0)
     assert stepper.method.problem(losses).name == "the posterior collapsed"
 
 

@@ -31,6 +31,7 @@ from napari_cosdd.threads import threads_for
 from napari_cosdd.training import leakage
 from napari_cosdd.training.announce import preview, saves_memory, started
 from napari_cosdd.training.batches import tensor_of
+from napari_cosdd.training.gradients import evaluate
 from napari_cosdd.training.properties import measured
 from napari_cosdd.training.recovery import ROLLBACKS_ALLOWED
 from napari_cosdd.training.run import TrainingRun
@@ -175,7 +176,8 @@ def _validate(
     """
     began, state, method = time.perf_counter(), run.state, run.method
     with run.stepper.averaged():
-        losses = run.stepper.evaluate(run.validation_crops, run.config.seed + 1)
+        seed = run.config.seed + 1
+        losses = evaluate(method, run.validation_crops, run.device, seed)
         agreed = run.processes.agree(list(losses.values()), run.device)
         losses = dict(zip(losses, agreed, strict=True))
         problem = method.problem(losses)

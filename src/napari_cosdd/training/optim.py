@@ -1,4 +1,4 @@
-"""Schedule, averaged weights, and the guard against bad gradients."""
+"""Optimizer, schedule, averaged weights, and the guard against bad gradients."""
 
 import math
 from collections.abc import Iterable
@@ -6,6 +6,43 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+#: Decay rates of Adam's moments. That of the second moment is below the usual 0.999,
+#: for trainings of a few thousand steps.
+BETAS = (0.9, 0.99)
+
+
+def adam(
+    groups: Iterable[list[nn.Parameter]],
+    shares: Iterable[float],
+    rate: float,
+    device: torch.device,
+) -> torch.optim.Adam:
+    """Return the optimizer, which a GPU can record.
+
+    Parameters
+    ----------
+    groups : iterable of list of Parameter
+        Groups of parameters; empty ones are left out.
+    shares : iterable of float
+        Factor of each group on the learning rate, kept as its option "share".
+    rate : float
+        Learning rate.
+    device : torch.device
+        Device of the parameters.
+    """
+    on_gpu = device.type == "cuda"
+    return torch.optim.Adam(
+        [
+            {"params": parameters, "share": share}
+            for parameters, share in zip(groups, shares, strict=True)
+            if parameters
+        ],
+        torch.tensor(rate, device=device) if on_gpu else rate,
+        betas=BETAS,
+        fused=device.type != "mps",
+        capturable=on_gpu,
+    )
 
 
 def cosine_rate(progress: float, step: int, warmup_steps: int) -> float:

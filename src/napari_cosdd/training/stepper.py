@@ -1,8 +1,6 @@
 """The optimizer step, and all state that it changes."""
 
 import math
-import time
-from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -10,34 +8,29 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from napari_cosdd.datasets.crops import Crops
 from napari_cosdd.devices import free_memory, is_out_of_memory
 from napari_cosdd.errors import NotEnoughMemoryError
 from napari_cosdd.events import Warned
 from napari_cosdd.methods.base import Trainable
-from napari_cosdd.methods.values import Batch, Losses, Moment, Stage
+from napari_cosdd.methods.values import Batch, Moment, Stage
 from napari_cosdd.nets.blocks import weights_channels_last
 from napari_cosdd.settings.training import TrainingConfig
-from napari_cosdd.training.batches import batch_of
 from napari_cosdd.training.distributed import Processes
+from napari_cosdd.training.gradients import accumulate
 from napari_cosdd.training.optim import (
     Anchor,
     AveragedWeights,
     GradientGuard,
+    adam,
     step_unless,
 )
 from napari_cosdd.training.recorded import RecordedSteps
 from napari_cosdd.training.schedule import Phase
+from napari_cosdd.training.under_way import StepsUnderWay
 from napari_cosdd.training.weights import copied, own_random_state, weights_of
 
-#: Decay rates of Adam's moments. That of the second moment is below the usual 0.999,
-#: for trainings of a few thousand steps.
-BETAS = (0.9, 0.99)
 #: Factor on the learning rate of the signal's networks once they are freed.
 FREED_RATE = 3.0
-#: Seconds between two looks at the losses on a GPU, which each wait for it; number of
-#: steps that may be under way there.
-LOOK_EVERY, UNDER_WAY = 0.1, 2
 
 
 class Update(NamedTuple):
@@ -98,21 +91,8 @@ class Stepper:
         mine = config.batch_size // self.processes.size
         groups = method.parameter_groups()
         self.parameters = [p for p in method.parameters() if p.requires_grad]
-        on_gpu = device.type == "cuda"
         slow = config.fine_tuning_rate if fine_tuning else 1.0
-        self.optimizer = torch.optim.Adam(
-            [
-                {"params": parameters, "share": share}
-                for parameters, share in zip(groups, (slow, 1.0), strict=True)
-                if parameters
-            ],
-            torch.tensor(config.learning_rate, device=device)
-            if on_gpu
-            else config.learning_rate,
-            betas=BETAS,
-            fused=device.type != "mps",
-            capturable=on_gpu,
-        )
+        self.optimizer = adam(groups, (slow, 1.0), config.learning_rate, device)
         strength = config.anchor if fine_tuning else 0.0
         self.anchor = Anchor(groups.signal if strength else [], strength)
         self.average = AveragedWeights(self.parameters, config.averaging)
@@ -122,11 +102,9 @@ class Stepper:
         self.precision = torch.bfloat16 if half else torch.float32
         generator = torch.Generator(device).manual_seed(seed + self.processes.rank)
         alone = self.processes.size == 1
-        self.recorded = RecordedSteps(generator, enabled=on_gpu and alone)
-        self._names: list[str] = []
-        self._sums = torch.zeros(0, device=device)
-        self._pending, self._looked, self._rate = 0, -math.inf, 0.0
-        self._under_way: deque[torch.cuda.Event] = deque()
+        graphs = device.type == "cuda" and alone
+        self.recorded = RecordedSteps(generator, enabled=graphs)
+        self.under_way, self._rate = StepsUnderWay(device), 0.0
 
     @classmethod
     def seeded(
@@ -187,8 +165,8 @@ class Stepper:
                     free_memory(self.device)
                 else:
                     yield self._halve_micro_batch(error)
-        self._pending, self._rate = self._pending + 1, rate
-        self._wait()
+        self._rate = rate
+        self.under_way.started()
 
     def _run(
         self,
@@ -217,64 +195,40 @@ class Stepper:
         self, batch: Batch, stage: Stage, phase: Phase, weight: float | Tensor
     ) -> None:
         """Compute gradients and update the weights, without waiting for a GPU."""
-        totals = self.accumulate(batch, stage)
+        losses = self.accumulate(batch, stage)
         self.processes.average_gradients(self.parameters)
         if phase == "anchored":
             self.anchor.pull()
         skip, norm = self.guard.check(self.parameters)
         step_unless(self.optimizer, skip)
         self.average.update(weight)
-        totals["gradient_norm"] = norm
-        if not self._names:
-            self._names = list(totals)
-            self._sums = torch.zeros(len(totals), device=self.device)
-        self._sums += torch.stack([totals[name].float() for name in self._names])
+        self.under_way.add({**losses, "gradient_norm": norm})
 
-    @torch.enable_grad()
     def accumulate(self, batch: Batch, stage: Stage) -> dict[str, Tensor]:
-        """Sum the gradients of the micro-batches; return the mean losses."""
+        """Compute the gradients of a batch; return its mean losses."""
         self.optimizer.zero_grad()
-        totals: dict[str, Tensor] = {}
-        n = len(batch.x)
-        for start in range(0, n, self.micro_batch):
-            part = batch.part(slice(start, start + self.micro_batch))
-            weight = len(part.x) / n
-            with torch.autocast(
-                self.device.type, self.precision, self.precision != torch.float32
-            ):
-                losses = self.method.losses(part, self.generator, stage)
-            (weight * _sum(losses)).backward()
-            _add(totals, losses, weight)
-        return totals
+        return accumulate(
+            self.method,
+            batch,
+            self.generator,
+            stage,
+            micro_batch=self.micro_batch,
+            precision=self.precision,
+        )
 
     @property
     def look_is_due(self) -> bool:
-        """Whether to look at the losses: on a GPU only a few times a second."""
-        if self.device.type == "cpu" or self.processes.size > 1:
-            return True
-        return time.monotonic() - self._looked > LOOK_EVERY
+        """Whether to look at the losses; with several processes, after each step."""
+        return self.processes.size > 1 or self.under_way.look_is_due
 
     def look(self) -> Update | None:
         """Fetch the mean losses since the last look; None if no step was taken."""
-        if not self._pending:
+        if not self.under_way.n:
             return None
-        counts = torch.stack([self.guard.skipped, self.guard.skipped_in_row])
-        values = torch.cat([self._sums / self._pending, counts]).tolist()
-        self._sums.zero_()
-        self.guard.skipped.zero_()
-        self._pending, self._looked = 0, time.monotonic()
-        losses = dict(zip(self._names, values, strict=False))
-        return Update(losses, int(values[-2]), int(values[-1]), self._rate)
-
-    def _wait(self) -> None:
-        """Wait until a few steps at most are under way on a GPU."""
-        if self.device.type != "cuda":
-            return
-        done = torch.cuda.Event()
-        done.record()
-        self._under_way.append(done)
-        if len(self._under_way) > UNDER_WAY:
-            self._under_way.popleft().synchronize()
+        guard = self.guard
+        losses, skipped = self.under_way.look(guard.skipped, guard.skipped_in_row)
+        guard.skipped.zero_()
+        return Update(losses, int(skipped[0]), int(skipped[1]), self._rate)
 
     def _halve_micro_batch(self, error: Exception) -> Warned:
         if self.micro_batch == 1:
@@ -289,21 +243,6 @@ class Stepper:
             f"memory ran out: going on with {self.micro_batch} crops at a time, which "
             "gives the same result more slowly"
         )
-
-    # Validation -----------------------------------------------------------------
-
-    @torch.no_grad()
-    def evaluate(self, crops: Crops, seed: int) -> dict[str, float]:
-        """Return the losses on crops; a seed gives the same latent noise each time."""
-        generator = torch.Generator(self.device).manual_seed(seed)
-        totals: dict[str, Tensor] = {}
-        weight = 1 / len(crops)
-        for i in range(len(crops)):  # one by one: these crops are large
-            one = batch_of(crops.take(slice(i, i + 1)), self.device)
-            losses = self.method.losses(one, generator)
-            _add(totals, losses, weight)
-            _add(totals, Losses({"loss": _sum(losses)}, {}), weight)
-        return {name: float(value) for name, value in totals.items()}
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
@@ -355,15 +294,3 @@ class Stepper:
         self.micro_batch = min(state["micro_batch"], self.micro_batch)
         self.guard.usual.fill_(state["usual_norm"])
         self.guard.skipped_in_row.zero_()
-
-
-def _sum(losses: Losses) -> Tensor:
-    """Return the sum of the objectives."""
-    return torch.stack(list(losses.objectives.values())).sum()
-
-
-def _add(totals: dict[str, Tensor], losses: Losses, weight: float) -> None:
-    """Add weighted losses to their totals."""
-    for key, value in {**losses.objectives, **losses.metrics}.items():
-        part = weight * value.detach()
-        totals[key] = totals[key] + part if key in totals else part
