@@ -154,7 +154,7 @@ def check_with_reference(viewer: Any, denoise: Any, folder: Path) -> None:
     viewer.reset_view()
     session.add_model(ModelEntry("cells", None, model))
     denoise.model.choice.setCurrentText("cells")
-    denoise.image.choose(layer)
+    denoise.source.image.choose(layer)
     denoise.compare.reference.choose(viewer.layers["clean cells"])
     denoise.trust.run.click()
     wait(300, lambda: session.checking is not None and not session.checking.job.active)

@@ -45,9 +45,9 @@ def test_the_verdict_and_all_checks_are_shown(checked):
 def test_each_image_and_model_has_its_own_verdict(checked, viewer, session, model):
     dock = checked.window()
     viewer.add_image(np.ones((64, 64), np.float32), name="other")
-    dock.image.choose(viewer.layers["other"])
+    dock.source.image.choose(viewer.layers["other"])
     assert checked.verdict.text() == ""
-    dock.image.choose(viewer.layers["cells"])
+    dock.source.image.choose(viewer.layers["cells"])
     assert "want a look" in checked.verdict.text()
     session.add_model(ModelEntry("the same", None, model))
     dock.model.choice.setCurrentText("the same")
@@ -158,7 +158,7 @@ def test_a_clean_image_gives_scores_and_calibration(
     assert not checked.coverage.isVisible()
     assert checked.against_truth.text() == ""
     viewer.add_image(pair[0], name="clean")
-    dock.image.choose(viewer.layers["cells"])
+    dock.source.image.choose(viewer.layers["cells"])
     dock.compare.reference.choose(viewer.layers["clean"])
     assert checked.found.coverage is None  # it was checked without the truth
     checked.run.click()
@@ -176,7 +176,7 @@ def test_a_clean_image_gives_scores_and_calibration(
 def test_a_clean_image_of_another_size_is_refused(checked, viewer, session, wait):
     dock = checked.window()
     viewer.add_image(np.ones((9, 9), np.float32), name="clean")
-    dock.image.choose(viewer.layers["cells"])
+    dock.source.image.choose(viewer.layers["cells"])
     dock.compare.reference.choose(viewer.layers["clean"])
     checked.run.click()
     wait(lambda: not session.checking.job.active)

@@ -154,7 +154,7 @@ def movie(viewer, noisy):
 
 
 def test_the_current_plane_only(dock, movie, viewer, session, wait):
-    dock.image.choose(viewer.layers["movie"])
+    dock.source.image.choose(viewer.layers["movie"])
     viewer.dims.set_current_step(0, 2)
     assert dock.samples.plane.isEnabled()
     dock.samples.plane.setChecked(True)
@@ -168,7 +168,7 @@ def test_the_current_plane_only(dock, movie, viewer, session, wait):
 
 
 def test_a_lazy_movie_is_denoised_whole(dock, movie, viewer, session, wait):
-    dock.image.choose(viewer.layers["movie"])
+    dock.source.image.choose(viewer.layers["movie"])
     dock.run.click()
     wait(lambda: not session.denoising.job.active)
     assert session.denoising.job.error is None
@@ -179,7 +179,7 @@ def test_an_image_unlike_the_training_data_is_warned_of(
     dock, viewer, noisy, session, wait
 ):
     viewer.add_image(20 * noisy + 9e4, name="bright")
-    dock.image.choose(viewer.layers["bright"])
+    dock.source.image.choose(viewer.layers["bright"])
     dock.run.click()
     wait(lambda: not session.denoising.job.active)
     assert "median is" in dock.status.text()
@@ -287,7 +287,7 @@ def test_the_probe_reads_mean_and_deviation(denoised, viewer, stripes):
     assert f"± {grey_level(deviation)}" in denoised.compare.probe.text()
     assert denoised.compare.bars.isVisible()
     viewer.add_image(np.ones((64, 64), np.float32), name="other")
-    denoised.image.choose(viewer.layers["other"])
+    denoised.source.image.choose(viewer.layers["other"])
     assert not denoised.compare.bars.isVisible()  # they were of the first
 
 
@@ -326,7 +326,7 @@ def test_missing_pixels_are_told(dock, viewer, noisy, session, wait):
     holed = noisy.copy()
     holed[:8] = np.nan
     viewer.add_image(holed, name="holed")
-    dock.image.choose(viewer.layers["holed"])
+    dock.source.image.choose(viewer.layers["holed"])
     dock.run.click()
     wait(lambda: not session.denoising.job.active)
     assert "are missing (NaN)" in dock.status.text()
@@ -445,7 +445,7 @@ def test_what_was_removed_is_noisy_minus_denoised(denoised, viewer, stripes):
 
 
 def test_the_split_follows_the_plane_that_is_shown(dock, movie, viewer, session, wait):
-    dock.image.choose(movie)
+    dock.source.image.choose(movie)
     dock.samples.n_samples.setValue(2)
     dock.run.click()
     wait(lambda: not session.denoising.job.active)
@@ -469,14 +469,14 @@ def test_the_model_of_the_image_is_offered_and_judged_before_the_run(
     )
     session.models.append(ModelEntry("mine", None, mine))
     dock = shown(DenoiseWidget(viewer))
-    wait(lambda: dock.fit.isVisible())
+    wait(lambda: dock.source.fit.isVisible())
     assert dock.model.choice.currentText() == "mine"
-    assert "The model is for such images" in dock.fit.light.text()
-    assert "trained on this image" in dock.fit.reason.text()
+    assert "The model is for such images" in dock.source.fit.light.text()
+    assert "trained on this image" in dock.source.fit.reason.text()
     bright = viewer.add_image(noisy + 10_000, name="bright")
-    dock.image.choose(bright)
-    assert "not for this image" in dock.fit.light.text()
-    assert "median" in dock.fit.reason.text()
+    dock.source.image.choose(bright)
+    assert "not for this image" in dock.source.fit.light.text()
+    assert "median" in dock.source.fit.reason.text()
 
 
 def test_a_model_of_one_channel_takes_several_one_by_one_or_one_alone(
@@ -484,16 +484,16 @@ def test_a_model_of_one_channel_takes_several_one_by_one_or_one_alone(
 ):
     data = np.stack([noisy, noisy[::-1], noisy[:, ::-1]]).astype(np.float32)
     layer = viewer.add_image(data, name="three", axis_labels=("c", "y", "x"))
-    dock.image.choose(layer)
-    assert not dock.channels.isHidden()
-    assert dock.channels.choice.currentText() == ONE_BY_ONE
+    dock.source.image.choose(layer)
+    assert not dock.source.channels.isHidden()
+    assert dock.source.channels.choice.currentText() == ONE_BY_ONE
     dock.run.click()
     wait(lambda: not session.denoising.job.active)
     assert session.denoising.job.error is None
     mean = viewer.layers["three · mean"]
     assert mean.data.shape == data.shape
     assert (mean.data != data).mean(axis=(1, 2)).min() > 0.9  # each was denoised
-    dock.channels.choice.setCurrentText("channel 2 alone")
+    dock.source.channels.choice.setCurrentText("channel 2 alone")
     dock.run.click()
     wait(lambda: not session.denoising.job.active)
     assert mean.data.shape == (1, *data.shape[1:])
@@ -506,7 +506,7 @@ def test_a_chosen_model_stays_when_the_image_changes(dock, session, model, viewe
     session.add_model(ModelEntry("second", None, model))
     dock.model.take("ours")
     viewer.add_image(np.ones((64, 64), np.float32), name="second-")
-    dock.image.choose(viewer.layers["second-"])
+    dock.source.image.choose(viewer.layers["second-"])
     assert dock.model.choice.currentText() == "ours"
 
 
@@ -514,18 +514,18 @@ def test_an_image_that_is_gone_is_not_replaced_by_another(
     dock, viewer, session, stripes, wait
 ):
     other = viewer.add_image(stripes.data, name="other")
-    dock.image.choose(stripes)
-    assert not dock.image.pin.isHidden()
+    dock.source.image.choose(stripes)
+    assert not dock.source.image.pin.isHidden()
     viewer.layers.remove(stripes)
-    assert dock.image.layer is None
+    assert dock.source.image.layer is None
     assert not dock.run.isEnabled()
     session.denoise_layer.emit("no such key", "ours")
     assert "was removed" in dock.problem.text.text()
-    assert dock.image.layer is None
+    assert dock.source.image.layer is None
     viewer.layers.selection.active = other
-    dock.image.pin.click()
-    assert dock.image.layer is other
-    assert dock.image.pin.isHidden()
+    dock.source.image.pin.click()
+    assert dock.source.image.layer is other
+    assert dock.source.image.pin.isHidden()
 
 
 def test_saving_again_asks_for_another_name(
@@ -589,7 +589,7 @@ def test_a_model_is_renamed_and_deleted_with_its_file(
 def test_a_model_is_exported_from_the_window(dock, wait, tmp_path):
     pytest.importorskip("bioimageio.spec")
     path = tmp_path / "out.bioimageio.zip"
-    dock.model.menu.export_to(path, dock.model.entry(), dock._to_denoise())
+    dock.model.menu.export_to(path, dock.model.entry(), dock.source.taken())
     wait(lambda: "exported" in dock.status.text() or dock.problem.isVisible())
     assert path.exists(), dock.problem.text.text()
 
@@ -646,7 +646,7 @@ def test_a_plane_that_was_not_denoised_is_not_compared(
         name="truth",
         **{"scale": movie.scale, "translate": movie.translate},
     )
-    dock.image.choose(movie)
+    dock.source.image.choose(movie)
     dock.compare.reference.choose(truth)
     viewer.dims.set_current_step(0, 2)
     dock.samples.plane.setChecked(True)

@@ -383,7 +383,7 @@ def test_channels_one_by_one_have_the_pretrained_start(
     assert session.training.job.error is None
     assert session.training.about.result.spec.n_channels == 1
     denoise = shown(DenoiseWidget(viewer))
-    wait(lambda: denoise.channels.choice.currentText() == ONE_BY_ONE)
+    wait(lambda: denoise.source.channels.choice.currentText() == ONE_BY_ONE)
 
 
 @pytest.mark.parametrize(

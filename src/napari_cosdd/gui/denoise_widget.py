@@ -1,48 +1,37 @@
 """The Denoise dock: mean, deviation and samples of a layer, and their comparison."""
 
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari.layers import Image as ImageLayer
 from qtpy.QtWidgets import QFileDialog
 
 from napari_cosdd.api import denoising
 from napari_cosdd.errors import BadInputError, CosddError
 from napari_cosdd.events import Event
 from napari_cosdd.gui._before_after import BeforeAfter
-from napari_cosdd.gui._channels import ChannelRow, n_channels
 from napari_cosdd.gui._checks import Subject, TrustView
 from napari_cosdd.gui._compare import CompareView
 from napari_cosdd.gui._denoising_bar import DenoisingBar
 from napari_cosdd.gui._dock import Dock
-from napari_cosdd.gui._fit import FitView
 from napari_cosdd.gui._folder import denoising_folder
 from napari_cosdd.gui._jobs import Job
-from napari_cosdd.gui._layer_choice import LayerChoice
 from napari_cosdd.gui._layers import (
-    axes_for,
-    current_plane,
-    image_of,
-    key_of,
     layer_with,
-    pixels_key,
 )
 from napari_cosdd.gui._model_row import ModelRow
-from napari_cosdd.gui._models import ModelEntry, filling
+from napari_cosdd.gui._models import filling
 from napari_cosdd.gui._records import DenoisingRecord
-from napari_cosdd.gui._region import RegionRow
 from napari_cosdd.gui._results import ResultLayers
 from napari_cosdd.gui._samples_form import SamplesForm
 from napari_cosdd.gui._saving import SaveAll
 from napari_cosdd.gui._session import session_of
+from napari_cosdd.gui._source_rows import NO_MODEL, SourceRows
 from napari_cosdd.gui._widgets import (
     Problem,
     Sentence,
     button,
     enable,
-    field,
     listen,
     row,
 )
@@ -51,8 +40,6 @@ from napari_cosdd.prediction.result_files import made_with
 
 if TYPE_CHECKING:
     import napari
-
-NO_MODEL = "Train a model first, or open a model file."
 
 
 class DenoiseWidget(Dock):
@@ -66,17 +53,12 @@ class DenoiseWidget(Dock):
         self._scored: DenoisingRecord | None = None
         self._told: DenoisingRecord | None = None
         self._waiting = False  # for the end of a check
-        self._judged_layer: ImageLayer | None = None
-        self.fit = FitView()
         self.status, self.problem = Sentence(), Problem()
-        self.model = ModelRow(self.session, self._to_denoise, self.problem, self.status)
+        self.model = ModelRow(self.session, self._to_export, self.problem, self.status)
         self.folder = button(
             "Folder…", "Denoise all images of a folder", self._denoise_folder
         )
-        self.image = LayerChoice(viewer)
-        tip = "Shapes or labels that mark what to denoise; the rest stays as it is"
-        self.region = RegionRow(viewer, tip)
-        self.channels = ChannelRow()
+        self.source = SourceRows(viewer, self.session, self.model.entry, self.folder)
         self.samples = SamplesForm(self.session)
         self.run = button(
             "Denoise", "Draw posterior samples and take their mean", self._denoise
@@ -87,12 +69,12 @@ class DenoiseWidget(Dock):
         self.compare = CompareView(viewer, viewer.theme)
         self.before_after = BeforeAfter(viewer, self.compare)
         self.trust = TrustView(
-            self.session, viewer.theme, self._to_check, self._to_denoise
+            self.session, viewer.theme, self._to_check, self.source.taken
         )
         self._build()
-        self.image.chosen.connect(self._image_chosen)
+        self.source.image.chosen.connect(self._image_chosen)
         self.compare.reference.chosen.connect(self._refresh)
-        self.channels.changed.connect(self._channels_chosen)
+        self.source.channels.changed.connect(self._refresh)
         self.model.changed.connect(self._refresh)
         self.model.listed.connect(self._image_chosen)
         self.session.denoising_changed.connect(self._refresh)
@@ -104,16 +86,7 @@ class DenoiseWidget(Dock):
     def _build(self) -> None:
         for widget in (
             self.model,
-            field(
-                "Image",
-                self.image,
-                self.image.pin,
-                self.folder,
-                tip="Noisy image to denoise",
-            ),
-            self.fit,
-            self.channels,
-            self.region,
+            self.source,
             self.samples,
             self.status,
             self.problem,
@@ -142,24 +115,17 @@ class DenoiseWidget(Dock):
             return
         self._waiting = False
         self.problem.show_error(None)
-        layer, entry = self.image.layer, self.model.entry()
-        if layer is None or entry is None:
+        if self.source.chosen is None:
             return
+        layer, entry = self.source.chosen
         try:
             model = entry.load()
-            image, offset = self._to_denoise(), self.channels.offset(self._whole())
-            region = self.region.mask(layer)
-            config = self.samples.config()
+            image, offset = self.source.part(self.samples.plane.isChecked())
+            region, config = self.source.mask(), self.samples.config()
         except CosddError as error:
             self.problem.show_error(error)
             return
-        self.image.choose(layer)  # no longer follow the active layer
-        if self.samples.plane.isChecked():
-            keep = "CZYX" if model.spec.ndim == 3 else "CYX"
-            plane = current_plane(layer, image.axes, self.viewer.dims.point, keep)
-            starts = [s.start or 0 for s in plane]
-            offset = [a + b for a, b in zip(starts, offset or [0] * 6, strict=False)]
-            image = image.with_data(image.data[plane], image.name)
+        self.source.image.choose(layer)  # no longer follow the active layer
         name = entry.name if entry.path is None else entry.path.name
         made_by = made_with(name, model, config, filling(model))
         results = ResultLayers(
@@ -219,25 +185,10 @@ class DenoiseWidget(Dock):
             self._denoise()
 
     def _to_check(self) -> Subject | None:
-        """Return the model and the layers of a model check."""
-        layer, entry = self.image.layer, self.model.entry()
-        if layer is None or entry is None:
-            return None
-        axes = self.session.axes.get(key_of(layer), "")
-        part = f"{axes} {self.channels.choice.currentText()}"
-        return Subject(layer, entry, self.compare.reference.layer, part)
+        return self.source.to_check(self.compare.reference.layer)
 
-    def _to_denoise(self) -> Image:
-        """Return the chosen image, or the channel of it that is taken."""
-        return self.channels.taken(self._whole())
-
-    def _whole(self) -> Image:
-        """Return the chosen image with axes as the chosen model needs them."""
-        layer, entry = self.image.layer, self.model.entry()
-        if layer is None or entry is None:
-            raise BadInputError(NO_MODEL)
-        given = self.session.axes.get(key_of(layer), "")
-        return image_of(layer, axes_for(layer, entry.load().spec, given))
+    def _to_export(self) -> Image:
+        return self.source.taken()
 
     def _cancel(self) -> None:
         if self.session.denoising is not None:
@@ -247,7 +198,7 @@ class DenoiseWidget(Dock):
         """Choose the image and the model of a training."""
         self.model.take(model)
         layer = layer_with(self.viewer.layers, key)
-        self.image.choose(layer)
+        self.source.image.choose(layer)
         if key and layer is None:
             gone = "The image of the training was removed. Choose the image to denoise."
             self.problem.show_error(BadInputError(gone))
@@ -255,29 +206,14 @@ class DenoiseWidget(Dock):
     def _image_chosen(self) -> None:
         """Offer the model that was trained on the image, unless one was chosen."""
         self.problem.show_error(None)
-        if self.image.layer is not None:
-            self.model.offer(self.image.layer.name)
+        if self.source.image.layer is not None:
+            self.model.offer(self.source.image.layer.name)
         self._refresh()
 
     # What is shown ------------------------------------------------------------
 
-    def _show_fit(self) -> None:
-        """Say before the run whether the model is for the image."""
-        layer, entry = self.image.layer, self.model.entry()
-        key = (
-            None
-            if layer is None
-            else (pixels_key(layer), self.model.choice.currentText())
-        )
-        if layer is None or entry is None:
-            self.fit.hide()
-        elif self.in_front and not self.fit.is_of(key):
-            with suppress(CosddError):  # the fit says it
-                self._offer_channels(layer, entry)
-            self.fit.judge(key, entry, self._to_denoise)
-
     def _refresh(self) -> None:
-        layer, entry = self.image.layer, self.model.entry()
+        layer, entry = self.source.image.layer, self.model.entry()
         self.model.choice.setToolTip(str(entry.path or "") if entry is not None else "")
         running = self.session.denoising
         active = running is not None and running.job.active
@@ -297,25 +233,9 @@ class DenoiseWidget(Dock):
         if layer is not None:
             self.compare.show_source(layer)
         self.before_after.refresh()
-        self._show_fit()
+        if self.in_front:
+            self.source.show_fit()
         self.trust.refresh()
-
-    def _offer_channels(self, layer: ImageLayer, entry: ModelEntry) -> None:
-        """Show what a model of one channel can do with several."""
-        image = self._whole()
-        n = n_channels(image.axes, image.data.shape)
-        alone = entry.load().spec.n_channels == 1
-        self.channels.blockSignals(True)
-        self.channels.show_channels(n if alone else 1, together=False)
-        wanted = self.session.channels.get(key_of(layer))
-        if wanted is not None and self._judged_layer is not layer:
-            self.channels.choice.setCurrentText(wanted)
-        self._judged_layer = layer
-        self.channels.blockSignals(False)
-
-    def _channels_chosen(self) -> None:
-        self.fit.forget()
-        self._refresh()
 
     def _show_record(self, job: Job, record: DenoisingRecord) -> None:
         self.bar.show_record(record, job.state)
@@ -331,7 +251,7 @@ class DenoiseWidget(Dock):
 
     def _is_of_choice(self, record: DenoisingRecord) -> bool:
         """Whether a record is a whole result of the chosen model and image."""
-        entry, layer = self.model.entry(), self.image.layer
+        entry, layer = self.model.entry(), self.source.image.layer
         if not record.complete or layer is None or entry is None or entry.model is None:
             return False
         if entry.model.spec.grid:  # which no check takes

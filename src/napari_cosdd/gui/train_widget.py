@@ -1,6 +1,6 @@
 """The Train dock: from a noisy layer or folder to a model."""
 
-from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -8,7 +8,6 @@ from qtpy.QtWidgets import QFileDialog
 
 from napari_cosdd import api
 from napari_cosdd.errors import BadInputError, CosddError
-from napari_cosdd.events import Event, Warned
 from napari_cosdd.gui._axes_row import AxesRow
 from napari_cosdd.gui._channels import ChannelRow, n_channels
 from napari_cosdd.gui._dock import Dock
@@ -30,6 +29,7 @@ from napari_cosdd.gui._records import TrainingRecord
 from napari_cosdd.gui._region import RegionRow
 from napari_cosdd.gui._session import open_dock, session_of
 from napari_cosdd.gui._start_row import StartRow
+from napari_cosdd.gui._training_plan import TrainingPlan
 from napari_cosdd.gui._training_view import TrainingView
 from napari_cosdd.gui._validation_row import ValidationRow
 from napari_cosdd.gui._widgets import (
@@ -40,7 +40,6 @@ from napari_cosdd.gui._widgets import (
     listen,
     row,
 )
-from napari_cosdd.training.recipe import resumed
 
 if TYPE_CHECKING:
     import napari
@@ -154,56 +153,55 @@ class TrainWidget(Dock):
 
     def _train(self) -> None:
         self.problem.show_error(None)
+        name = self.folder.name if self.folder else self.image.currentText()
         try:
-            recipe = self._recipe()
-            folder, axes = self.folder, self.axes.text() or None
-            name = folder.name if folder is not None else self.image.currentText()
-            images = [] if folder is not None else self.images()
-            layer = self.image.layer
-            region = self.region.mask(layer) if images and layer else None
-            targets = self.needs.targets(self.axes.text())
-            trained_on = None if folder else self.image.layer
-            validation = self.validation.images(trained_on, axes or "")
-            noise_model = self.needs.chosen_noise_model()
-            source = "" if folder is not None else key_of(self.image.layer)
-            if images:
-                self.session.channels[source] = self.channels.choice.currentText()
-            self.session.axes.pop(source, None)  # use those of the layer
-            if axes and images and axes != axes_of(self.image.layer):
-                self.session.axes[source] = axes
+            plan = self._plan()
             kind = self.form.preset_name if self.start.is_fresh else "continued"
-            interrupted, start = self.start.interrupted, self.start.model()
-            path = interrupted or new_model_path(name, kind)
+            path = plan.interrupted or new_model_path(name, kind)
         except (CosddError, OSError) as error:
             self.problem.show_error(error)
             return
-        form, taken = self.form, self.channels.taking()
-        ndim, filling = form.ndim, form.filling
-
-        def work(stop: Callable[[], bool]) -> Iterator[Event]:
-            given = images if folder is None else api.as_images(folder, axes)
-            settings, first, assets = recipe, start(), api.opened_assets(noise_model)
-            if interrupted is not None:
-                settings, first, assets = resumed(interrupted)
-            job = api.prepare_run(
-                given,
-                settings,
-                targets=[taken(target) for target in targets()],
-                validation=[taken(image) for image in validation],
-                assets=assets,
-                ndim=ndim,
-                fill=filling,
-                region=region,
-                init_model=first,
-                stop=stop,
-            )
-            yield from map(Warned, job.warnings)
-            yield from job.run(output=path, resume=interrupted is not None, stop=stop)
-
+        source = "" if self.folder else key_of(self.image.layer)
+        self._keep_reading(source)
         record = TrainingRecord(name, source, path=path, expected=self.estimate.seconds)
         self._started = record
         self.estimate.setText("")
-        self.session.train(Job(f"training on {name}", work), record)
+        job = Job(f"training on {name}", partial(plan.run, path))
+        self.session.train(job, record)
+
+    def _plan(self) -> TrainingPlan:
+        """Return the training that the form describes.
+
+        Raises
+        ------
+        BadInputError
+            If something is missing or wrong.
+        """
+        recipe, images = self._recipe(), self.folder or self.images()
+        layer, axes = None if self.folder else self.image.layer, self.axes.text()
+        return TrainingPlan(
+            recipe=recipe,
+            images=images,
+            axes=axes or None,
+            taking=self.channels.taking(),
+            targets=self.needs.targets(axes),
+            validation=self.validation.images(layer, axes),
+            ndim=self.form.ndim,
+            fill=self.form.filling,
+            region=None if layer is None else self.region.mask(layer),
+            noise_model=self.needs.chosen_noise_model(),
+            start=self.start.model(),
+            interrupted=self.start.interrupted,
+        )
+
+    def _keep_reading(self, source: str) -> None:
+        """Keep for the Denoise dock how axes and channels of the image are read."""
+        axes = self.axes.text()
+        self.session.axes.pop(source, None)  # use those of the layer
+        if source:
+            self.session.channels[source] = self.channels.choice.currentText()
+            if axes and axes != axes_of(self.image.layer):
+                self.session.axes[source] = axes
 
     def _pause(self) -> None:
         if self.session.training is not None:
