@@ -98,6 +98,13 @@ def test_other_images_validate(image, tmp_path, noisy):
     assert api.load(model).trained_on.names == (image.stem,)
     with refused("is also trained on"):
         run("train", image, "--output", model, "--validation", image, "--overwrite")
+    deep = tmp_path / "kept" / "aside"
+    deep.mkdir(parents=True)
+    other.rename(deep / "other.tif")
+    again = ["train", image, "--output", model, "--overwrite", *options()]
+    with refused("holds no image"):
+        run(*again, "--validation", deep.parent)
+    run(*again, "--validation", deep.parent, "--recursive")
 
 
 def test_the_residual_of_a_model_can_be_analyzed(image, trained):

@@ -132,21 +132,21 @@ def train(
         assets = api.opened_assets(noise_model)
     with joined_processes() as processes, stoppable() as stop:
         console.quiet = not processes.is_main
-        opened = api.as_images(found(images, recursive), axes, salvage=salvage)
         number = channel_from(channel)
 
-        def others(path: Path | None) -> list[api.Image]:
-            if path is None:
+        def opened(*paths: Path | None) -> list[api.Image]:
+            given = [path for path in paths if path is not None]
+            if not given:
                 return []
-            several = api.as_images(path, axes, salvage=salvage)
+            several = api.as_images(found(given, recursive), axes, salvage=salvage)
             return [channel_of(image, number) for image in several]
 
         job = api.prepare_run(
-            [channel_of(image, number) for image in opened],
+            opened(*images),
             selected,
-            targets=others(targets),
-            validation=others(validation),
-            validation_targets=others(validation_targets),
+            targets=opened(targets),
+            validation=opened(validation),
+            validation_targets=opened(validation_targets),
             assets=assets,
             ndim=ndim,
             fill=fill or "nothing",
