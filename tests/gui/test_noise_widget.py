@@ -4,10 +4,11 @@ import dask.array as da
 import numpy as np
 import pytest
 from napari.layers import Image
+from qtpy.QtGui import QFontMetrics
 
 from napari_cosdd.gui import noise_widget
 from napari_cosdd.gui._layers import key_of
-from napari_cosdd.gui._overlay import CELL, FRAME, LABEL, is_bar
+from napari_cosdd.gui._overlay import CELL, FRAME, LABEL, _font_for, is_bar, show_bar
 from napari_cosdd.gui._rectangle import NoiseRectangle
 from napari_cosdd.gui.noise_widget import DRAWN, FRAMES, NoiseWidget
 
@@ -65,6 +66,27 @@ def test_the_bar_lies_over_the_image_and_can_be_hidden(look, stripes, viewer):
     assert bars(viewer) == []
     widget.bar.setChecked(True)
     assert len(bars(viewer)) == 1
+
+
+def test_the_bar_lies_in_the_part_of_the_image_that_is_seen(
+    look, stripes, session, viewer
+):
+    look("cells")
+    whole = bars(viewer)[0]
+    stripes.corner_pixels = np.array([[20, 30], [80, 110]])
+    show_bar(viewer, stripes, session.report(stripes))
+    (bar,) = bars(viewer)
+    (top, left), (bottom, right) = bar.extent.world / stripes.scale
+    assert 20 <= top < bottom <= 81
+    assert 30 <= left < right <= 111
+    assert bar.scale[-1] <= whole.scale[-1]
+
+
+def test_the_label_of_the_bar_fits(qapp):
+    text = "noise correlation, ±10 px (1 px: -0.64)"
+    font = _font_for(text, 150)
+    assert QFontMetrics(font).horizontalAdvance(text) <= 150
+    assert _font_for("x", 150).pixelSize() == LABEL - 8
 
 
 def test_the_bar_of_noise_along_columns_stands_upright(look, noisy, viewer):

@@ -8,9 +8,10 @@ import pytest
 from napari._app_model import get_app_model
 
 from napari_cosdd import api
-from napari_cosdd.gui._canvas_view import shows_all
+from napari_cosdd.gui._canvas_view import camera_of, shows_all
 from napari_cosdd.gui._dock import Dock
 from napari_cosdd.gui._session import open_dock, session_of
+from napari_cosdd.gui.sample_data import PLACE, ZOOM
 
 pytestmark = [
     pytest.mark.skipif(
@@ -29,6 +30,22 @@ pytestmark = [
 @pytest.fixture
 def window(make_napari_viewer_proxy):
     return make_napari_viewer_proxy(show=True)
+
+
+def test_the_sample_opens_where_its_noise_is_seen(window, wait):
+    window.open_sample("napari-cosdd", "nuclei")
+    nuclei = window.layers["nuclei"]
+    wait(lambda: camera_of(window).zoom == ZOOM)
+    wait(lambda: nuclei.corner_pixels[1].max() > 0)
+    (top, left), (bottom, right) = nuclei.corner_pixels
+    assert top < PLACE[0] < bottom
+    assert left < PLACE[1] < right
+    assert right - left < nuclei.data.shape[1] / 2
+    open_dock(window, "Noise")
+    wait(lambda: "nuclei · noise correlation" in window.layers)
+    low, high = window.layers["nuclei · noise correlation"].extent.world
+    assert (low >= (top, left)).all()
+    assert (high <= (bottom + 1, right + 1)).all()
 
 
 def test_from_the_sample_to_the_solutions(window, wait, hurry):

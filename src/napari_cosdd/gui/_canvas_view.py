@@ -22,7 +22,7 @@ def shows_all(viewer: Any, margin: float = MARGIN) -> bool:
     """
     if not len(viewer.layers) or viewer.dims.ndisplay != 2:
         return False
-    camera = _camera(viewer)
+    camera = camera_of(viewer)
     center, zoom = camera.center, camera.zoom
     viewer.reset_view()
     shown = zoom <= margin * camera.zoom and all(
@@ -50,9 +50,10 @@ class KeptView:
             self._before = self._now()
 
     def _now(self) -> tuple[Any, float]:
-        camera = _camera(self._viewer)
+        camera = camera_of(self._viewer)
         return camera.center, camera.zoom
 
 
-def _camera(viewer: Any) -> Any:
+def camera_of(viewer: Any) -> Any:
+    """Return the camera of a viewer."""
     return getattr(viewer, "scene", viewer).camera  # of the viewer before napari 0.9

@@ -7,7 +7,7 @@ from napari.layers import Image as ImageLayer
 from napari.utils.colormaps import Colormap
 from numpy.typing import NDArray
 from qtpy.QtCore import QRect, Qt
-from qtpy.QtGui import QColor, QFont, QImage, QPainter
+from qtpy.QtGui import QColor, QFont, QFontMetrics, QImage, QPainter
 
 from napari_cosdd.api import NoiseReport
 from napari_cosdd.gui._layers import KEY, add_part, data_of, is_ours, part_name, place
@@ -19,6 +19,8 @@ PART = "noise"
 #: Distance of the bar from a border, and its possible starts along that border, as
 #: shares of the image. The corners are avoided: they may lie outside the view.
 INSET, PLACES = 0.04, (0.2, 0.37, 0.54)
+#: Smallest side of a part of an image that the bar is fitted to, pixels.
+LEAST = 40
 #: Pixels of the picture: side of a cell, width of the frame, height of the label.
 CELL, FRAME, LABEL = 16, 2, 26
 FRAME_COLOR, LABEL_COLOR = QColor("#e69f00"), QColor("#ffc24d")
@@ -27,14 +29,16 @@ FRAME_COLOR, LABEL_COLOR = QColor("#e69f00"), QColor("#ffc24d")
 def show_bar(viewer: Any, layer: ImageLayer, found: NoiseReport) -> None:
     """Show the bar over the layer, near a border, where there is the least signal.
 
-    It is a picture of squares, one for each lag, with a frame and a label.
+    It is a picture of squares, one for each lag, with a frame and a label. It is
+    fitted to the part of the layer that the canvas shows.
     """
     picture = bar_picture(found)
-    size = data_of(layer).shape[-2:]
+    seen = _seen(layer)
+    size = [part.stop - part.start for part in seen]
     zoom = max(1.0, round(max(size) * SHARE)) / CELL
     pairs = zip(size, picture.shape, strict=False)
     zoom = min(zoom, *((1 - 2 * INSET) * s / p for s, p in pairs))
-    start = _quiet_place(layer, [n * zoom for n in picture.shape[:2]])
+    start = _quiet_place(layer, seen, [n * zoom for n in picture.shape[:2]])
     look = place(layer, ndim=2, offset=start, zoom=zoom)
     hide_bar(viewer)
     active = viewer.layers.selection.active
@@ -66,12 +70,10 @@ def bar_picture(found: NoiseReport) -> NDArray[np.uint8]:
     image = QImage(width, height, QImage.Format.Format_RGBA8888)
     image.fill(QColor(0, 0, 0, 110))
     painter = QPainter(image)
-    font = QFont()
-    font.setPixelSize(LABEL - 8)
-    painter.setFont(font)
     painter.setPen(LABEL_COLOR)
     box = QRect(2 * FRAME, 0, width - 4 * FRAME, LABEL)
     text = f"noise correlation, ±{lag} px (1 px: {line[lag + 1]:.2f})"
+    painter.setFont(_font_for(text, box.width()))
     painter.drawText(box, Qt.AlignmentFlag.AlignVCenter, text)
     painter.fillRect(0, LABEL, width, height - LABEL, FRAME_COLOR)
     for i, color in enumerate(colors):
@@ -85,11 +87,35 @@ def bar_picture(found: NoiseReport) -> NDArray[np.uint8]:
     return np.rot90(drawn).copy() if upright else drawn
 
 
-def _quiet_place(layer: ImageLayer, size: list[float]) -> tuple[float, float]:
+def _font_for(text: str, width: int) -> QFont:
+    """Return the largest font of a label in which a text is no wider than `width`."""
+    font = QFont()
+    for size in range(LABEL - 8, 5, -1):
+        font.setPixelSize(size)
+        if QFontMetrics(font).horizontalAdvance(text) <= width:
+            break
+    return font
+
+
+def _seen(layer: ImageLayer) -> tuple[slice, slice]:
+    """Return the rows and columns of a layer that the canvas shows; all if unknown."""
+    size = data_of(layer).shape[-2:]
+    if not layer.multiscale:
+        low, high = np.clip(layer.corner_pixels[:, -2:], 0, np.subtract(size, 1))
+        if (high - low >= LEAST).all():
+            (top, left), (bottom, right) = low.tolist(), (high + 1).tolist()
+            return slice(top, bottom), slice(left, right)
+    return slice(0, size[0]), slice(0, size[1])
+
+
+def _quiet_place(
+    layer: ImageLayer, seen: tuple[slice, slice], size: list[float]
+) -> tuple[float, float]:
     """Return where a box of `size` covers the least signal, near a border."""
     data = data_of(layer)
     plane = (0,) * (data.ndim - 2)
-    height, width = data.shape[-2:]
+    top, left = (part.start for part in seen)
+    height, width = (part.stop - part.start for part in seen)
     tall, wide = size
     if tall > wide:
         ys = [p * height for p in PLACES]
@@ -97,7 +123,8 @@ def _quiet_place(layer: ImageLayer, size: list[float]) -> tuple[float, float]:
     else:
         ys = [INSET * height, height - tall - INSET * height]
         xs = [p * width for p in PLACES]
-    places = [(min(y, height - tall), min(x, width - wide)) for y in ys for x in xs]
+    corners = [(min(y, height - tall), min(x, width - wide)) for y in ys for x in xs]
+    places = [(top + y, left + x) for y, x in corners]
 
     def signal(place: tuple[float, float]) -> float:
         box = tuple(

@@ -1,8 +1,16 @@
 """Sample images for napari's File → Open Sample; no download."""
 
+from functools import partial
 from typing import Any
 
 import numpy as np
+from napari import current_viewer
+from qtpy.QtCore import QTimer
+
+from napari_cosdd.gui._canvas_view import camera_of
+
+#: Where in the nuclei to look, y and x in pixels, and pixels of the screen for one.
+PLACE, ZOOM = (500.0, 670.0), 2.0
 
 LayerData = tuple[Any, dict[str, Any], str]
 
@@ -10,17 +18,21 @@ LayerData = tuple[Any, dict[str, Any], str]
 def nuclei() -> list[LayerData]:
     """Return the real nuclei: wide-field CCD, noise along the rows.
 
-    At the contrast of the whole range a few bright nuclei would hide the noise.
+    The contrast is that of the dim nuclei, and an empty viewer is zoomed in on some: at
+    the whole range, and from afar, nobody would see the noise.
     """
     from napari_cosdd.datasets.samples import nuclei as bundled
 
     data = np.asarray(bundled().data)
-    low, high = np.quantile(data, [0.001, 0.95])
+    low, high = np.quantile(data, [0.001, 0.86])
     shown = {
         "name": "nuclei",
         "contrast_limits": (float(low), float(high)),
         "metadata": {"source": "NEUBIAS/training-resources, CC BY 4.0"},
     }
+    viewer = current_viewer()
+    if viewer is not None:
+        QTimer.singleShot(0, partial(_look_closer, viewer))  # once it is a layer
     return [(data, shown, "image")]
 
 
@@ -55,3 +67,10 @@ def movie() -> list[LayerData]:
         (clean + OFFSET, shown | {"name": "movie · truth", "visible": False}, "image"),
         (noisy, shown | {"name": "movie"}, "image"),
     ]
+
+
+def _look_closer(viewer: Any) -> None:
+    """Zoom in on the nuclei, if the viewer has no other layer."""
+    if [layer.name for layer in viewer.layers] == ["nuclei"]:
+        camera = camera_of(viewer)
+        camera.center, camera.zoom = (0.0, *PLACE), ZOOM
