@@ -76,7 +76,7 @@ def test_the_bar_lies_in_the_part_of_the_image_that_is_seen(
     stripes.corner_pixels = np.array([[20, 30], [80, 110]])
     show_bar(viewer, stripes, session.report(stripes))
     (bar,) = bars(viewer)
-    (top, left), (bottom, right) = bar.extent.world / stripes.scale
+    (top, left), (bottom, right) = map(stripes.world_to_data, bar.extent.world)
     assert 20 <= top < bottom <= 81
     assert 30 <= left < right <= 111
     assert bar.scale[-1] <= whole.scale[-1]
