@@ -98,12 +98,13 @@ def _local_deviation(distance: NDArray[np.float64]) -> NDArray[np.float64]:
     """
     height, width = distance.shape
     beyond = [(0, -n % BLOCK) for n in distance.shape]
-    padded = np.pad(distance, beyond, constant_values=np.nan)
+    padded = np.pad(distance, beyond, mode="symmetric")
     rows, columns = (n // BLOCK for n in padded.shape)
     blocks = padded.reshape(rows, BLOCK, columns, BLOCK)
-    medians = np.nanmedian(blocks, axis=(1, 3))
+    medians = np.median(blocks, axis=(1, 3))
     largest = 1.4826 * ndimage.maximum_filter(medians, 3)
-    usual = 1.4826 * float(np.median(distance)) or np.inf
-    largest = np.where(largest > 0, largest, usual)
+    if not largest.all():
+        usual = 1.4826 * float(np.median(distance)) or np.inf
+        largest = np.where(largest > 0, largest, usual)
     each = np.repeat(np.repeat(largest, BLOCK, 0), BLOCK, 1)
     return np.asarray(each[:height, :width])

@@ -14,8 +14,9 @@ FAR = 10.0
 BESIDE = 3
 #: Largest share of lines that may be stuck; more are the noise or the scene.
 RARE = 0.02
-#: Smallest number of lines that are compared.
-FEWEST = 16
+#: Smallest number of lines that are compared; number of pixels of each, evenly spread,
+#: that suffice for that.
+FEWEST, SPREAD = 16, 256
 
 
 def stuck_lines(plane: NDArray[Any], axis: int) -> NDArray[np.bool_]:
@@ -34,7 +35,8 @@ def stuck_lines(plane: NDArray[Any], axis: int) -> NDArray[np.bool_]:
     -------
     stuck : ndarray of bool, shape (y,) or (x,)
     """
-    lines = np.moveaxis(plane, axis, 0).astype(np.float64)
+    lines = np.moveaxis(plane, axis, 0)
+    lines = lines[:, :: max(1, lines.shape[1] // SPREAD)].astype(np.float64)
     n = len(lines)
     none = np.zeros(n, bool)
     if n < FEWEST:

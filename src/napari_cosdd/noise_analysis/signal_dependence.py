@@ -83,10 +83,12 @@ def _binned(
     signal, squares = signal[there], squares[there]
     low, high = np.quantile(signal, [0.005, 0.995])
     edges = np.linspace(low, high, n_bins + 1)
-    index = np.digitize(signal, edges) - 1
+    bins = np.digitize(signal, edges).astype(np.int16)  # 1 to n_bins are inside
+    order = np.argsort(bins, kind="stable")
+    ends = np.searchsorted(bins, np.arange(n_bins + 1), "right", order)
+    parts = np.split(squares[order], ends)[1:-1]
     levels, variances, counts = [], [], []
-    for i in range(n_bins):
-        inside = squares[index == i]
+    for i, inside in enumerate(parts):
         if len(inside) < 50:
             continue
         levels.append(0.5 * (edges[i] + edges[i + 1]))
