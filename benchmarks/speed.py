@@ -8,8 +8,10 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
+import tifffile
 import torch
 import zarr
 from rich.console import Console
@@ -21,6 +23,7 @@ from napari_cosdd.datasets.crops import Crops
 from napari_cosdd.datasets.samples import nuclei
 from napari_cosdd.datasets.spec import DataSpec
 from napari_cosdd.devices import on_device
+from napari_cosdd.images.formats.tiff import read_tiff
 from napari_cosdd.images.normalization import Normalization
 from napari_cosdd.images.stack import Stack
 from napari_cosdd.methods.cosdd import COSDD
@@ -37,6 +40,7 @@ from napari_cosdd.prediction.request import DenoiseRequest
 from napari_cosdd.prediction.result_files import result_paths
 from napari_cosdd.settings.prediction import PredictionConfig
 from napari_cosdd.settings.training import TrainingConfig
+from napari_cosdd.training import loading
 from napari_cosdd.training.batches import batch_of
 from napari_cosdd.training.estimate import END
 from napari_cosdd.training.loop import train
@@ -49,6 +53,8 @@ PUBLIC_STEP = {"6/32": 2.3, "8/64": 8.9, "14/64": 13.7}
 #: Seconds for one posterior sample of 128², and for sampling the noise of 128².
 PUBLIC_SAMPLE = {"6/32": 0.12, "8/64": 0.43, "14/64": 0.96}
 PUBLIC_NOISE = 6.4
+#: Planes of a compressed stack.
+COMPRESSED = 40
 #: Samples that a mean is called exact of.
 MANY = 1000
 SPEC = DataSpec(
@@ -65,6 +71,7 @@ def run(console: Console, what: list[str], rounds: int) -> None:
         "noise": noise,
         "growth": growth,
         "huge": huge,
+        "compressed": compressed,
         "seams": seams,
         "memory": memory,
     }
@@ -329,6 +336,26 @@ def huge(rounds: int) -> dict[str, Any]:
         with tempfile.TemporaryDirectory() as folder:
             path = _large(Path(folder), frames, side)
             results[f"{frames} × {side}²"] = _alone(_predict, path)
+    return results
+
+
+def compressed(rounds: int) -> dict[str, Any]:
+    """Time batches of crops of compressed planes of 2048², loaded and cut on demand."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "stack.tif"
+        plane = np.tile(np.asarray(nuclei().data), (2, 2))[:2048, :2048]
+        with tifffile.TiffWriter(path) as file:
+            for _ in range(COMPRESSED):  # a strip for a plane, as usual
+                file.write(plane, compression="zlib", rowsperstrip=2048)
+        image = read_tiff(path, path.stem, lazy=True)  # as if over a gigabyte
+        recipe = Recipe.preset("cosdd", "quick").changed({"noise_axis": "x"})
+        results = {}
+        for name, share in (("on demand", 0.0), ("loaded", loading.SHARE)):
+            with patch.object(loading, "SHARE", share):
+                crops = api.prepare_run([image], recipe).crops
+            n, rng = recipe.training.batch_size or 8, np.random.default_rng(0)
+            seconds = median_time(partial(crops.batch, n, rng), rounds)
+            results[f"{name}, ms"] = round(1e3 * seconds, 2)
     return results
 
 

@@ -1,5 +1,6 @@
 """The report on an image's noise: its source, correlation and facts."""
 
+import math
 import warnings
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -26,8 +27,9 @@ from napari_cosdd.noise_analysis.signal_dependence import (
 from napari_cosdd.noise_analysis.sources import flat_patches, frame_differences
 
 Source = Literal["flat patches", "region", "frame differences", "residual"]
-#: Number of planes that are measured, spread over the stack; their largest side, px.
-PLANES, SIDE = 12, 2048
+#: Number of planes that are measured, spread over the stack, and their largest side,
+#: px; fewest planes, if they have so many pixels in all.
+PLANES, SIDE, FEW_PLANES, PIXELS = 12, 2048, 3, 1 << 24
 #: Sides of flat patches, pixels, in the order in which they are tried.
 SIZES = (64, 32, 24)
 #: Smallest side of an image in which noise is measured, pixels.
@@ -203,8 +205,6 @@ def _planes(
     """Return some planes of every channel, (c, n, y, x)."""
     if len(stack.size) != 2:
         raise BadInputError("the noise analysis needs an image with the axes Y and X")
-    spread = np.linspace(0, stack.n_images - 1, PLANES).astype(int)
-    chosen = range(min(stack.n_images, PLANES)) if consecutive else np.unique(spread)
     if region is not None:
         _check_inside(region, stack)
     elif min(stack.size) < SMALLEST:
@@ -213,6 +213,9 @@ def _planes(
             f"noise is measured in images of {SMALLEST} × {SMALLEST} at least"
         )
     region = region or _middle(stack)
+    n = _n_planes(region, stack.n_channels)
+    spread = np.linspace(0, stack.n_images - 1, n).astype(int)
+    chosen = range(min(stack.n_images, n)) if consecutive else np.unique(spread)
     planes = np.stack([stack.read(int(n), region) for n in chosen], 1)
     if not np.isfinite(planes).all():
         raise BadInputError(
@@ -220,6 +223,12 @@ def _planes(
             "(--fill missing, fill='missing') or choose another region"
         )
     return planes
+
+
+def _n_planes(region: Region, n_channels: int) -> int:
+    """Return the number of planes to measure, fewer of large ones."""
+    size = n_channels * math.prod((r.stop or 0) - (r.start or 0) for r in region)
+    return min(PLANES, max(FEW_PLANES, PIXELS // max(1, size)))
 
 
 def _middle(stack: Stack) -> Region:
