@@ -18,9 +18,10 @@ import numpy as np
 import typer
 
 from docs.screenshots import shoot, wait
+from napari_cosdd.datasets.samples import nuclei
 from napari_cosdd.gui import _models, _remembered
 from napari_cosdd.gui._session import open_dock, session_of
-from napari_cosdd.gui.sample_data import movie, nuclei
+from napari_cosdd.gui.sample_data import movie
 
 #: Largest number of pixels that are denoised here.
 DENOISED = 1 << 22
@@ -55,7 +56,7 @@ def huge(rng: np.random.Generator) -> Any:
 
 
 KINDS: dict[str, Callable[[np.random.Generator], Any]] = {
-    "nuclei": lambda rng: nuclei()[-1][0],
+    "nuclei": lambda rng: np.asarray(nuclei().data),
     "movie": lambda rng: movie()[-1][0][:12],
     "five-axes": five_axes,
     "below-zero": below_zero,

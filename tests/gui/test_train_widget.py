@@ -263,6 +263,9 @@ def test_a_renamed_layer_keeps_its_preview(hurry, dock, session, wait, viewer):
     dock.image.layer.name = "renamed"
     wait(lambda: any("preview" in x.name for x in viewer.layers))
     (layer,) = (x for x in viewer.layers if "preview" in x.name)
+    low, high = map(dock.image.layer.world_to_data, layer.extent.world)
+    assert (low > -1).all()  # Home shows hidden layers, too
+    assert (high < dock.image.layer.data.shape).all()
     before = np.array(layer.data)
     wait(lambda: not np.array_equal(layer.data, before, equal_nan=True))
     dock.stop.click()

@@ -41,7 +41,7 @@ def _plane(image: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def show_preview(viewer: Any, layer: ImageLayer, preview: Preview) -> None:
-    """Show the strip in a layer that lies above the image; create or update it."""
+    """Show the strip in a layer over the top of the image; create or update it."""
     shown = strip(preview)
     existing = parts_of(viewer.layers, layer).get(PART)
     if existing is not None and existing.data.shape == shown.shape:
@@ -49,9 +49,10 @@ def show_preview(viewer: Any, layer: ImageLayer, preview: Preview) -> None:
         return
     if existing is not None:
         viewer.layers.remove(existing)
-    # The camera is not moved; napari's Home button shows image and strip.
+    # Within the image: napari's Home button shows all layers, hidden ones as well.
     zoom = max(1.0, SHARE * data_of(layer).shape[-2] / shown.shape[0])
-    zoom = min(zoom, data_of(layer).shape[-1] / shown.shape[1])
+    sides = zip(data_of(layer).shape[-2:], shown.shape, strict=True)
+    zoom = min(zoom, *(whole / part for whole, part in sides))
     active = viewer.layers.selection.active
     add_part(
         viewer,
@@ -62,7 +63,7 @@ def show_preview(viewer: Any, layer: ImageLayer, preview: Preview) -> None:
         visible=False,  # the dock shows it; the layer is for a closer look
         colormap=layer.colormap,
         contrast_limits=layer.contrast_limits,
-        **place(layer, ndim=2, offset=(-(shown.shape[0] + 2) * zoom, 0), zoom=zoom),
+        **place(layer, ndim=2, zoom=zoom),
     )
     viewer.layers.selection.active = active
 

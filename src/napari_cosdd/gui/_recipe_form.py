@@ -35,10 +35,10 @@ AXES = {
 }
 #: What "automatic" stands for, by the pattern of the noise.
 FOUND = {
-    "one axis": "along {}",
+    "one axis": "found along {}",
     "independent": "independent",
-    "both axes": "both directions: none",
-    "unclear": "cannot be told: none",
+    "both axes": "both axes: none",
+    "unclear": "not known: none",
 }
 #: Pixels to fill, in words.
 FILLED: dict[str, Fill] = {
@@ -202,7 +202,7 @@ class RecipeForm(QWidget):
         text = AUTOMATIC
         if found is not None:
             facts = found.facts
-            text += f" – found {FOUND[facts.pattern].format(facts.axis)}"
+            text += f" – {FOUND[facts.pattern].format(facts.axis)}"
             text += ", weak: none" if facts.weak else ""
         chosen = self.noise.currentIndex()
         fill(self.noise, [text, *AXES])
