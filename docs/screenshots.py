@@ -21,6 +21,7 @@ from napari_cosdd.datasets import samples, simulate
 from napari_cosdd.gui import _models, _remembered
 from napari_cosdd.gui._models import ModelEntry
 from napari_cosdd.gui._session import open_dock, session_of
+from napari_cosdd.gui.sample_data import PLACE, ZOOM
 
 IMAGES = Path(__file__).parent / "images"
 SIZE = (1280, 800)
@@ -44,11 +45,8 @@ def shoot(viewer: Any, name: str, folder: Path) -> None:
 
 
 def look_closer(viewer: Any) -> None:
-    """Zoom in on some nuclei, as a user would."""
-    viewer.scene.camera.zoom = 2.6
-    viewer.scene.camera.center = (0, 470, 560)
-    low, high = np.quantile(viewer.layers["nuclei"].data, [0.001, 0.985])
-    viewer.layers["nuclei"].contrast_limits = (float(low), float(high))
+    """Zoom in on the nuclei as the sample opens."""
+    viewer.scene.camera.center, viewer.scene.camera.zoom = (0, *PLACE), ZOOM
 
 
 def main(
@@ -75,7 +73,6 @@ def main(
     noise.use.click()
     train = open_dock(viewer, "Train")
     wait(30, lambda: "About" in train.estimate.text())
-    look_closer(viewer)
     if minutes:
         train.form.length_form._widgets["time_limit"].value = str(minutes)
     train.train.click()
@@ -93,7 +90,7 @@ def main(
     wait(
         600, lambda: session.denoising is not None and session.denoising.about.complete
     )
-    viewer.cursor.position = (470.0, 560.0)
+    viewer.cursor.position = PLACE
     shoot(viewer, "denoised", folder)
     denoise.before_after.split.click()
     shoot(viewer, "split", folder)
