@@ -47,10 +47,10 @@ def test_results_line_up_with_their_source(denoised, viewer, stripes, noisy, mod
     names = [layer.name for layer in viewer.layers]
     assert names == [
         "cells",
-        "cells · sample 2",
-        "cells · sample 1",
-        "cells · deviation",
         "cells · mean",
+        "cells · deviation",
+        "cells · sample 1",
+        "cells · sample 2",
     ]
     for name in names[1:]:
         layer = viewer.layers[name]
@@ -108,9 +108,9 @@ def test_running_again_replaces_or_adds(denoised, viewer, session, wait):
     wait(lambda: not session.denoising.job.active)
     names = [layer.name for layer in viewer.layers]
     assert names[-3:] == [
-        "cells · sample 1 [1]",
-        "cells · deviation [1]",
         "cells · mean [1]",
+        "cells · deviation [1]",
+        "cells · sample 1 [1]",
     ]
     shown = {part: layer.name for part, layer in denoised.compare.parts().items()}
     assert shown["mean"] == "cells · mean [1]"  # the newest

@@ -101,7 +101,7 @@ class ResultLayers:
             earlier[PREVIEW].visible = False  # the results show more
         active = self.viewer.layers.selection.active
         below = [self.source, *({} if self.replace else earlier).values()]
-        for output, data in reversed(list(made.items())):
+        for output, data in made.items():  # the mean next to its source, samples on top
             kept = earlier.get(output.name) if self.replace else None
             if kept is not None:
                 self._put(kept, data)

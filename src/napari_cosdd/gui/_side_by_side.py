@@ -42,9 +42,9 @@ class SideBySide:
         if SAMPLES.name in parts:
             self._made = self._apart(source, parts[SAMPLES.name], mean)
         samples = self._made or one_each(parts)[:MOST]
-        tiles = [*reversed(samples), mean]
+        tiles = [mean, *samples]
         if source in self.viewer.layers:
-            tiles.append(source)
+            tiles.insert(0, source)
         for layer in self.viewer.layers:
             layer.visible = layer in tiles
         self._limits = [tuple(layer.contrast_limits) for layer in tiles]
@@ -73,7 +73,7 @@ class SideBySide:
     def _apart(
         self, source: ImageLayer, samples: ImageLayer, mean: ImageLayer
     ) -> list[ImageLayer]:
-        """Add a layer for each of the first samples, below the mean."""
+        """Add a layer for each of the first samples."""
         made = []
         for i, pixels in enumerate(data_of(samples)[:MOST], start=1):
             name = f"sample {i}"
@@ -92,11 +92,11 @@ class SideBySide:
         return made
 
     def _name(self, on: bool) -> None:
-        """Write the names of the layers into their tiles."""
+        """Write the names of the layers into their tiles, so that their ends fit."""
         for layer in self._tiles:
             overlay = getattr(layer, "name_overlay", None)  # napari 0.9 and later
             if overlay is not None:
-                overlay.visible = on
+                overlay.visible, overlay.position = on, "top_right"
 
 
 def one_each(parts: Mapping[str, ImageLayer]) -> list[ImageLayer]:

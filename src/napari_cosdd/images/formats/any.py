@@ -12,15 +12,23 @@ from napari_cosdd.errors import BadInputError, NotEnoughMemoryError, SavingError
 from napari_cosdd.images.axes import check_axes, guess_axes
 from napari_cosdd.images.files import atomic
 from napari_cosdd.images.formats.em import READERS, read_em
-from napari_cosdd.images.formats.ome_zarr import is_zarr, read_zarr, write_zarr
+from napari_cosdd.images.formats.ome_zarr import ZIPPED, is_zarr, read_zarr, write_zarr
 from napari_cosdd.images.formats.tiff import EAGER_LIMIT, read_tiff
 from napari_cosdd.images.formats.tiff_writer import write_tiff
 from napari_cosdd.images.image import Image, check_pixels
 
 TIFF_SUFFIXES = (".tif", ".tiff", ".btf", ".tf8", ".stk", ".lsm")
+#: Double suffixes.
+DOUBLE = (".ome.tif", ".ome.tiff", ".ome.zarr", ".ome.zarr.zip", ".ome.ozx")
 #: Suffixes of files that may hold several images.
 HOLDERS = (*TIFF_SUFFIXES, *READERS)
-SUFFIXES = (*HOLDERS, ".zarr", ".npy")
+SUFFIXES = (*HOLDERS, ".zarr", *ZIPPED, ".npy")
+
+
+def suffix_of(path: Path) -> str:
+    """Return the suffix of a file in small letters; that of a zipped zarr is double."""
+    name = path.name.lower()
+    return next((s for s in ZIPPED if name.endswith(s)), path.suffix.lower())
 
 
 def series_of(path: Path) -> int | None:
@@ -41,7 +49,7 @@ def stem(path: Path) -> str:
             path = outer
             break
     name = path.name
-    for suffix in (".ome.tif", ".ome.tiff", ".ome.zarr", *SUFFIXES):
+    for suffix in DOUBLE + SUFFIXES:
         if name.lower().endswith(suffix):
             name = name[: -len(suffix)]
             break
@@ -61,8 +69,8 @@ def read_image(
     Parameters
     ----------
     path : Path
-        TIFF, zarr, npy, or a file of an electron microscope; FILE/N is the series N
-        of a file, from 0.
+        TIFF, zarr (a folder, or in a zip), npy, or a file of an electron microscope;
+        FILE/N is the series N of a file, from 0.
     axes : str, optional
         Overrides what the file says.
     lazy : bool
@@ -78,7 +86,7 @@ def read_image(
     """
     number, name = series_of(path), stem(path)
     file = path if number is None else path.parent
-    suffix = file.suffix.lower()
+    suffix = suffix_of(file)
     try:
         if suffix in TIFF_SUFFIXES:
             image = read_tiff(
@@ -89,7 +97,7 @@ def read_image(
                 series=number,
                 salvage=salvage,
             )
-        elif suffix == ".zarr" or is_zarr(path):
+        elif suffix in (".zarr", *ZIPPED) or is_zarr(path):
             image = read_zarr(path, name)
         elif suffix in READERS:
             image = read_em(file, name, number)

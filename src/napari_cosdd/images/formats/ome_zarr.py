@@ -2,6 +2,7 @@
 
 import math
 import shutil
+import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import zarr
+from zarr.storage import ZipStore
 
 from napari_cosdd.errors import BadInputError
 from napari_cosdd.images.axes import guess_axes, letters_of
@@ -18,6 +20,8 @@ from napari_cosdd.images.units import in_one_unit, in_seconds, zarr_name
 
 #: Largest chunk or shard that is accepted, bytes: one pixel loads all of it.
 LARGEST_CHUNK = 4 << 30
+#: Suffixes of zarr folders in a zip file.
+ZIPPED = (".ozx", ".zarr.zip")
 #: Files of which a zarr folder has one.
 METADATA = ("zarr.json", ".zattrs", ".zarray", ".zgroup")
 
@@ -25,6 +29,32 @@ METADATA = ("zarr.json", ".zattrs", ".zarray", ".zgroup")
 def is_zarr(path: Path) -> bool:
     """Whether a folder holds zarr metadata, whatever its name."""
     return any((path / name).is_file() for name in METADATA)
+
+
+def _opened(path: Path) -> Any:
+    """Open the array or group of a folder, or of a zip file with one image."""
+    if not path.is_file():
+        return zarr.open(path, mode="r")
+    with zipfile.ZipFile(path) as file:
+        entries = file.infolist()
+    if any(entry.file_size > LARGEST_CHUNK for entry in entries):
+        raise BadInputError(
+            f"{path.name} holds files of more than {LARGEST_CHUNK >> 30} GB; save it "
+            "with smaller chunks"
+        )
+    names = {entry.filename for entry in entries}
+    folders = {name.split("/")[0] for name in names if "/" in name}
+    outer = next(iter(folders)) if len(folders) == 1 else ""  # that was zipped itself
+    inner = "" if names.intersection(METADATA) else outer
+    node = zarr.open(ZipStore(path, mode="r"), path=inner, mode="r")
+    if isinstance(node, zarr.Array) or "multiscales" in _ome_of(node):
+        return node
+    arrays = [array for _, array in node.arrays()]
+    if len(arrays) != 1:
+        raise BadInputError(
+            f"{path.name} holds several images, or none: unpack it, and choose one"
+        )
+    return arrays[0]
 
 
 def zarr_images(path: Path) -> list[Path]:
@@ -89,7 +119,7 @@ def read_zarr(path: Path, name: str) -> Image:
     BadInputError
         If there is no image, more than one, or one with too large chunks.
     """
-    images = zarr_images(path)
+    images = [path] if path.is_file() else zarr_images(path)
     if images != [path]:
         if len(images) > 1:
             first = images[0].relative_to(path)
@@ -98,7 +128,7 @@ def read_zarr(path: Path, name: str) -> Image:
                 f"{path.name}/{first}"
             )
         return replace(read_zarr(images[0], name), path=path)
-    node = zarr.open(path, mode="r")
+    node = _opened(path)
     if isinstance(node, zarr.Array):
         _check_chunks(path, node)
         names = _dimension_names(node)

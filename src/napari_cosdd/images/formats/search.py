@@ -6,7 +6,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from napari_cosdd.errors import BadInputError
-from napari_cosdd.images.formats.any import SUFFIXES, TIFF_SUFFIXES, series_of
+from napari_cosdd.images.formats.any import (
+    SUFFIXES,
+    TIFF_SUFFIXES,
+    series_of,
+    suffix_of,
+)
 from napari_cosdd.images.formats.ome_zarr import is_zarr, zarr_images
 from napari_cosdd.images.formats.tiff import ome_images
 
@@ -81,7 +86,7 @@ class _Finder:
             yield from found
         elif path.suffix.lower() in TIFF_SUFFIXES:
             yield from self._in_tiff(path)
-        elif path.suffix.lower() in SUFFIXES:
+        elif suffix_of(path) in SUFFIXES:
             yield path
         else:
             raise BadInputError(
@@ -93,7 +98,7 @@ class _Finder:
         for path in sorted(folder.iterdir()):
             if path.name.startswith("."):
                 continue
-            named_so = path.suffix.lower() in SUFFIXES
+            named_so = suffix_of(path) in SUFFIXES
             if named_so and (problem := _unusable(path)):
                 self.notes.append(f"{problem}; it is left out")
             elif path.is_dir() and (is_zarr(path) or path.suffix.lower() == ".zarr"):
