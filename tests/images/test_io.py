@@ -11,7 +11,7 @@ from napari_cosdd.errors import BadInputError
 from napari_cosdd.images.axes import letters_of
 from napari_cosdd.images.files import atomic, check_output
 from napari_cosdd.images.formats.any import read_image, stem, write_image
-from napari_cosdd.images.formats.ome_zarr import write_zarr
+from napari_cosdd.images.formats.ome_zarr_writer import write_zarr
 from napari_cosdd.images.formats.search import find_images
 from napari_cosdd.images.formats.tiff_planes import PixelsInOneBlock
 from napari_cosdd.images.image import Image

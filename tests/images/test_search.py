@@ -10,7 +10,7 @@ import zarr
 
 from napari_cosdd.errors import BadInputError
 from napari_cosdd.images.formats.any import read_image, stem
-from napari_cosdd.images.formats.ome_zarr import write_zarr
+from napari_cosdd.images.formats.ome_zarr_writer import write_zarr
 from napari_cosdd.images.formats.search import search
 from napari_cosdd.images.image import Image
 from napari_cosdd.images.inputs import as_images

@@ -8,7 +8,7 @@ from napari_cosdd import api
 from napari_cosdd.errors import BadInputError, SavingError
 from napari_cosdd.events import TileDone, Warned, Written
 from napari_cosdd.images.formats.any import read_image, write_image
-from napari_cosdd.images.formats.ome_zarr import replace_folder
+from napari_cosdd.images.formats.ome_zarr_writer import replace_folder
 from napari_cosdd.images.image import Image
 from napari_cosdd.methods.outputs import MEAN
 from napari_cosdd.prediction import resumable

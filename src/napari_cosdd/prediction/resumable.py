@@ -12,7 +12,7 @@ import zarr
 
 from napari_cosdd.errors import BadInputError, SavingError
 from napari_cosdd.images.files import beside, write_json
-from napari_cosdd.images.formats.ome_zarr import create_zarr, replace_folder
+from napari_cosdd.images.formats.ome_zarr_writer import create_zarr, replace_folder
 from napari_cosdd.images.image import Image
 from napari_cosdd.images.stack import Stack
 from napari_cosdd.methods.outputs import Output

@@ -12,7 +12,8 @@ from napari_cosdd.errors import BadInputError, NotEnoughMemoryError, SavingError
 from napari_cosdd.images.axes import check_axes, guess_axes
 from napari_cosdd.images.files import atomic
 from napari_cosdd.images.formats.em import READERS, read_em
-from napari_cosdd.images.formats.ome_zarr import ZIPPED, is_zarr, read_zarr, write_zarr
+from napari_cosdd.images.formats.ome_zarr import ZIPPED, is_zarr, read_zarr
+from napari_cosdd.images.formats.ome_zarr_writer import write_zarr
 from napari_cosdd.images.formats.tiff import EAGER_LIMIT, read_tiff
 from napari_cosdd.images.formats.tiff_writer import write_tiff
 from napari_cosdd.images.image import Image, check_pixels
