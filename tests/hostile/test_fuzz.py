@@ -28,6 +28,7 @@ from napari_cosdd.errors import BadInputError, CosddError
 from napari_cosdd.events import StepDone
 from napari_cosdd.images.formats.any import read_image, write_image
 from napari_cosdd.images.image import Image
+from napari_cosdd.images.inputs import stack_of
 from napari_cosdd.models.trained_model import TrainedModel
 from napari_cosdd.training.recipe import Recipe, resumed
 from napari_cosdd.training.resume_file import load_state
@@ -91,11 +92,20 @@ def seeds(tmp_path_factory):
     tifffile.imwrite(folder / "big.tif", pixels, bigtiff=True, tile=(16, 16))
     np.save(folder / "array.npy", pixels)
     write_image(folder / "image.zarr", image)
+    packed = shutil.make_archive(str(folder / "packed"), "zip", folder / "image.zarr")
+    Path(packed).rename(folder / "zipped.ozx")
     return folder
 
 
+def pixels(path):
+    """Read all planes of an image, as the package does."""
+    planes = stack_of(read_image(path), 2, "nothing")
+    return [planes.read(n) for n in range(planes.n_images)]
+
+
 @pytest.mark.parametrize(
-    "name", ["ome.tif", "plain.tif", "imagej.tif", "big.tif", "array.npy"]
+    "name",
+    ["ome.tif", "plain.tif", "imagej.tif", "big.tif", "array.npy", "zipped.ozx"],
 )
 @pytest.mark.filterwarnings("ignore")  # libraries warn of what they make do with
 def test_damaged_images_are_read_or_refused(name, seeds, tmp_path):
@@ -106,7 +116,7 @@ def test_damaged_images_are_read_or_refused(name, seeds, tmp_path):
     @given(mutations())
     def run(damage):
         path.write_bytes(damage(data))
-        event(outcome(lambda: np.asarray(read_image(path).data).sum()))
+        event(outcome(lambda: sum(x.sum() for x in pixels(path))))
 
     run()
 
@@ -241,8 +251,9 @@ def test_nothing_in_a_file_is_executed(tmp_path):
         ("<f4", None, {"id": "pickle"}),
     ],
 )
+@pytest.mark.parametrize("zipped", [False, True])
 def test_a_zarr_that_wants_to_be_unpickled_is_refused(
-    tmp_path, dtype, filters, compressor
+    tmp_path, zipped, dtype, filters, compressor
 ):
     trap, path = tmp_path / "executed", tmp_path / "evil.zarr"
     path.mkdir()
@@ -258,6 +269,9 @@ def test_a_zarr_that_wants_to_be_unpickled_is_refused(
     }
     (path / ".zarray").write_text(json.dumps(header))
     (path / "0.0").write_bytes(pickle.dumps(Harm(trap)))
+    if zipped:
+        packed = shutil.make_archive(str(tmp_path / "packed"), "zip", path)
+        path = Path(packed).rename(tmp_path / "evil.ozx")
     with pytest.raises(BadInputError):
         np.asarray(read_image(path).data)
     assert not trap.exists()
