@@ -353,6 +353,9 @@ def compressed(rounds: int) -> dict[str, Any]:
         for name, share in (("on demand", 0.0), ("loaded", loading.SHARE)):
             with patch.object(loading, "SHARE", share):
                 crops = api.prepare_run([image], recipe).crops
+            loaded = isinstance(crops.pairs[0].noisy.data, np.ndarray)
+            if loaded != (share > 0):
+                raise RuntimeError("too little memory is free to load the stack")
             n, rng = recipe.training.batch_size or 8, np.random.default_rng(0)
             seconds = median_time(partial(crops.batch, n, rng), rounds)
             results[f"{name}, ms"] = round(1e3 * seconds, 2)

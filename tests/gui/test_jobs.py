@@ -124,3 +124,34 @@ def test_closing_napari_waits_until_the_work_has_saved(qtbot, wait):
     job._worker.quit()  # what napari's window does when it closes
     wait(lambda: not job.active)
     assert saved.is_set()
+
+
+def test_napari_shows_the_progress_while_no_dock_does(monkeypatch):
+    bars = []
+
+    class Bar:
+        def __init__(self, total, desc):
+            self.n, self.open, self.desc = 0, True, desc
+            bars.append(self)
+
+        def update(self, n):
+            self.n += n
+
+        def close(self):
+            self.open = False
+
+    monkeypatch.setattr(_jobs, "progress", Bar)
+    job, shown = Job("test", counting), True
+    job.is_shown = lambda: shown
+    job.tell_progress(0.1)
+    assert not bars
+    shown = False
+    job.tell_progress(0.2)
+    job.tell_progress(0.5)
+    assert [(bar.n, bar.open, bar.desc) for bar in bars] == [(50, True, "test")]
+    shown = True
+    job.tell_progress(0.6)
+    assert not bars[0].open
+    shown = False
+    job.tell_progress(0.7)
+    assert [(bar.n, bar.open) for bar in bars] == [(50, False), (70, True)]

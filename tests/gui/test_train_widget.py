@@ -446,3 +446,14 @@ def test_targets_leave_no_choice_of_an_image_to_validate_on(dock):
     care = next(t for t, (m, _) in dock.form.presets.items() if m == "care")
     dock.form.preset.setCurrentText(care)
     assert dock.validation.isHidden()
+
+
+def test_the_progress_is_told_to_napari_once_the_dock_is_hidden(hurry, dock, session):
+    hurry(dock, max_steps="100000")
+    dock.train.click()
+    job, _ = session.training
+    assert dock.in_front
+    assert job.is_shown()
+    dock.hide()
+    assert not job.is_shown()
+    job.stop()

@@ -164,8 +164,15 @@ def test_lazy_results_and_checks_take_a_channel_too(noisy):
     of_one = api.check(image, model, channel=1, device="cpu", reference=image)
     of_cut = api.check(image.data[1], model, device="cpu", reference=image.data[1])
     assert of_one.against_reference == of_cut.against_reference
+    plain = api.check(image, model, channel=1, reference=image.data[1], device="cpu")
+    assert plain.against_reference == of_cut.against_reference
+    one = Image(image.data[1:], "CYX")  # as a result of one channel is
+    single = api.check(image.data[1], model, reference=one, device="cpu")
+    assert single.against_reference == of_cut.against_reference
     with pytest.raises(BadInputError, match="has 2 channels, numbered from 0; got 2"):
         api.check(image, model, channel=2)
+    with pytest.raises(BadInputError, match="the reference has axes"):
+        api.check(image, model, channel=1, reference=image.data[1, :-1])
 
 
 def test_the_noise_of_one_channel_is_analyzed(noisy):
@@ -177,6 +184,16 @@ def test_the_noise_of_one_channel_is_analyzed(noisy):
     np.testing.assert_array_equal(
         second.along_x, api.analyze(white).correlation.along_x
     )
+
+
+@pytest.mark.parametrize("axes", ["TCYX", "CTYX"])
+def test_frames_of_each_channel_are_compared_with_those_of_the_same(axes):
+    rng = np.random.default_rng(0)
+    frames = rng.normal([[[[0]], [[500]]]] * 6, 1.0, (6, 2, 64, 64))
+    given = Image(frames if axes == "TCYX" else frames.swapaxes(0, 1), axes)
+    found = api.analyze(given, frames=True, channel="each")
+    assert found.facts.axis == "none"
+    assert found.correlation.variance == pytest.approx(1.0, 0.1)
 
 
 def test_an_image_without_channels_is_taken_as_it_is(noisy):

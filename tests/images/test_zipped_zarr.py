@@ -57,6 +57,13 @@ def test_a_zipped_array_is_found_in_a_folder_and_analyzed(noisy, tmp_path):
     )
 
 
+def test_what_the_finder_of_macos_adds_to_a_zip_is_no_image(folder):
+    path = zipped(folder, "a.zarr.zip", "cells.zarr/")
+    with zipfile.ZipFile(path, "a") as file:
+        file.writestr("__MACOSX/cells.zarr/._zarr.json", b"no metadata")
+    assert read_image(path).axes == "CYX"
+
+
 def test_several_images_in_a_zip_are_refused(noisy, tmp_path):
     group = zarr.create_group(tmp_path / "raw")
     for name in "ab":

@@ -15,7 +15,7 @@ from napari_cosdd.images.inputs import (
     one_image,
     stack_of,
 )
-from napari_cosdd.images.selection import Channel, channel_of
+from napari_cosdd.images.selection import EACH, Channel, channel_of
 from napari_cosdd.images.stack import Stack
 from napari_cosdd.methods.advice import Recommendation
 from napari_cosdd.methods.advice import recommend as recommend_for
@@ -58,7 +58,7 @@ def analyze(
         Pixels to fill: those that are not finite, or outliers (hot and dead pixels,
         cosmic rays) as well. Default: nothing, or as in the model's training.
     channel : int or "each", optional
-        The channel to measure, or each as planes of its own, as in `fit`.
+        The channel to measure; otherwise all count equally.
     salvage : bool
         Read what is whole of files that are cut short.
 
@@ -85,7 +85,8 @@ def analyze(
     fill = filling(former, fill)
     refuse_unknown("analyze", former)
     given = as_images(image, axes, salvage=salvage)
-    given = [channel_of(one, channel) for one in given]
+    if channel != EACH:
+        given = [channel_of(one, channel) for one in given]
     opened = as_frames(given) if frames else one_image(given)
     if frames and "Z" in opened.axes:
         raise BadInputError(

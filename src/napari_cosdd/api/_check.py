@@ -4,6 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from napari_cosdd.api._former import filling, refuse_unknown
 from napari_cosdd.api._opened import opened_model
 from napari_cosdd.checks.check import ModelCheck
@@ -46,7 +48,8 @@ def check(
         Pixels to fill: those that are not finite, or outliers (hot and dead pixels,
         cosmic rays) as well. Default: nothing, or as in the model's training.
     channel : int or "each", optional
-        The channel to examine, or each by itself, as in `fit`; of the reference, too.
+        The channel to examine, as in `fit`; of a reference with several, too. "each":
+        some of them, as some time points are examined of a movie.
     device : str
         Where to compute.
     stop : callable
@@ -67,15 +70,27 @@ def check(
     fill = filling(former, fill)
     refuse_unknown("check", former)
 
-    def opened(given: ImageLike) -> Image:
-        return channel_of(one_image(given, axes), channel)
-
+    opened = channel_of(one_image(image, axes), channel)
+    truth = None if reference is None else one_image(reference, axes)
     evidence = gather(
         opened_model(model),
-        opened(image),
-        reference=None if reference is None else opened(reference),
+        opened,
+        reference=None if truth is None else _fitting(truth, opened, channel),
         fill=fill,
         device=device,
         stop=stop,
     )
     return ModelCheck.of(evidence)
+
+
+def _fitting(truth: Image, image: Image, channel: Channel | None) -> Image:
+    """Return a reference with the axes of an image; one of one channel serves any."""
+    at, wanted = truth.axes.find("C"), image.axes.find("C")
+    if at >= 0 and truth.data.shape[at] > 1:
+        return channel_of(truth, channel)
+    same = truth.axes.replace("C", "") == image.axes.replace("C", "")
+    if not same or (at >= 0) == (wanted >= 0):
+        return truth
+    pixels: Any = np.asarray(truth.data)
+    pixels = np.expand_dims(pixels, wanted) if at < 0 else pixels.squeeze(at)
+    return truth.with_data(pixels, truth.name, image.axes)

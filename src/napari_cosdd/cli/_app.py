@@ -51,8 +51,7 @@ SalvageOption = Annotated[
 ChannelOption = Annotated[
     str | None,
     typer.Option(
-        help="Take this channel alone, from 0; each: take the channels one by one, "
-        "with one model for all.",
+        help="Take this channel alone, from 0; each: take the channels one by one.",
     ),
 ]
 RegionOption = Annotated[

@@ -73,7 +73,7 @@ class CompareView(QWidget):
         self.reference = LayerChoice(viewer, none=CHOOSE)
         self.scores = Sentence()
         self._timer = QTimer(self, interval=FRAME)
-        self._timer.timeout.connect(lambda: self.step(1))
+        self._timer.timeout.connect(self._next)
         self._build()
         self.back.clicked.connect(lambda: self.step(-1))
         self.forth.clicked.connect(lambda: self.step(1))
@@ -116,6 +116,9 @@ class CompareView(QWidget):
             self.probe.setText(POINT)
             self.update_scores()
         self._describe()
+
+    def _next(self) -> None:
+        self.step(1)
 
     def step(self, by: int) -> None:
         """Move `by` places in the cycle of mean and samples; a film skips the mean."""

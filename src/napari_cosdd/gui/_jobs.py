@@ -48,6 +48,13 @@ class Job(QObject):
         Text in napari's activity dock.
     work : callable
         Yields the events; its argument returns True once the job must stop.
+
+    Attributes
+    ----------
+    is_shown : callable
+        Whether one of our docks shows the progress. napari's activity dock then does
+        not: its turning wheel makes Qt draw the whole window 30 times a second, which
+        takes a third of two cores where no GPU draws it.
     """
 
     advanced = Signal(object)
@@ -60,6 +67,7 @@ class Job(QObject):
         self.error: JobError | None = None
         self._work: Work | None = work
         self._stop = self._pause = False
+        self.is_shown: Callable[[], bool] = lambda: False
         self._worker: Any = None
         self._bar: Any = None
 
@@ -70,7 +78,7 @@ class Job(QObject):
 
     def start(self) -> None:
         """Start the job in a background thread."""
-        self._bar = progress(total=100, desc=self.title)
+        self.tell_progress(0.0)
         function = _Titled(_bundled, self._work, self)
         self._worker = worker = create_worker(function, _ignore_errors=True)
         worker.yielded.connect(self.advanced)
@@ -80,6 +88,11 @@ class Job(QObject):
 
     def tell_progress(self, share: float) -> None:
         """Move the bar in napari's activity dock to `share`, 0 to 1."""
+        if self.is_shown():
+            self._close_bar()
+            return
+        if self._bar is None:
+            self._bar = progress(total=100, desc=self.title)
         missing = round(100 * share) - self._bar.n
         if missing > 0:
             self._bar.update(missing)
@@ -124,8 +137,13 @@ class Job(QObject):
         self.error = error if isinstance(error, JobError) else _job_error(error)
         self._set("failed")
 
+    def _close_bar(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
     def _ended(self) -> None:
-        self._bar.close()
+        self._close_bar()
         if self.state != "failed":
             self._set("done")
         self._let_go()

@@ -13,11 +13,12 @@ from napari_cosdd.api import NoiseReport
 from napari_cosdd.gui._layers import KEY, add_part, data_of, is_ours, part_name, place
 from napari_cosdd.gui._plots import DIVERGING
 
-#: Lags to each side, and the side of a cell as a share of the image's longer side.
+#: Lags to each side, and the side of a cell as a share of the longer side of what is
+#: seen of the image.
 LAGS, SHARE = 10, 1 / 80
 PART = "noise"
 #: Distance of the bar from a border, and its possible starts along that border, as
-#: shares of the image. The corners are avoided: they may lie outside the view.
+#: shares of what is seen. Corners are avoided: docks may cover them later.
 INSET, PLACES = 0.04, (0.2, 0.37, 0.54)
 #: Smallest side of a part of an image that the bar is fitted to, pixels.
 LEAST = 40

@@ -1,6 +1,8 @@
 """State that the docks of one viewer share: jobs, models, reports and checks."""
 
 import weakref
+from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -10,6 +12,7 @@ from qtpy.QtCore import QObject, Signal
 from napari_cosdd.api import ModelCheck, NoiseReport
 from napari_cosdd.errors import SavingError
 from napari_cosdd.events import Checked, Event, Finished
+from napari_cosdd.gui._dock import Dock
 from napari_cosdd.gui._jobs import Job
 from napari_cosdd.gui._layers import data_of, pixels_key
 from napari_cosdd.gui._models import PLUGIN, ModelEntry, moved, recent_models
@@ -67,6 +70,9 @@ class Session(QObject):
         self.training: Running[TrainingRecord] | None = None
         self.denoising: Running[DenoisingRecord] | None = None
         self.checking: Running[CheckKey] | None = None
+        #: Docks that show trainings and denoisings, while they are in front.
+        self.train_docks: weakref.WeakSet[Dock] = weakref.WeakSet()
+        self.denoise_docks: weakref.WeakSet[Dock] = weakref.WeakSet()
         self.checks: dict[CheckKey, ModelCheck] = {}
         #: Noise model that was calibrated last, for the next training.
         self.noise_model: Path | None = None
@@ -137,6 +143,7 @@ class Session(QObject):
     def train(self, job: Job, record: TrainingRecord) -> None:
         """Run a training and record its events, even while no dock is open."""
         self.training = Running(job, record)
+        job.is_shown = partial(_any_in_front, self.train_docks)
 
         def take(events: tuple[Event, ...]) -> None:
             for event in events:
@@ -170,6 +177,7 @@ class Session(QObject):
     ) -> None:
         """Run a denoising, and show its results, if wanted, as layers that fill."""
         self.denoising = Running(job, record)
+        job.is_shown = partial(_any_in_front, self.denoise_docks)
 
         def take(events: tuple[Event, ...]) -> None:
             for event in events:
@@ -205,6 +213,10 @@ class Session(QObject):
         job.changed.connect(self.checked)
         job.start()
         self.checked.emit()
+
+
+def _any_in_front(docks: Iterable[Dock]) -> bool:
+    return any(dock.in_front for dock in docks)
 
 
 _SESSIONS: dict[int, Session] = {}

@@ -27,6 +27,7 @@ from napari_cosdd.gui._widgets import field
 from napari_cosdd.images.image import Image
 
 NO_MODEL = "Train a model first, or open a model file."
+NO_IMAGE = "Open an image first."
 
 
 class SourceRows(QWidget):
@@ -95,9 +96,9 @@ class SourceRows(QWidget):
         """
         whole = self._whole()
         image, offset = self.channels.taken(whole), self.channels.offset(whole)
-        if not plane or self.chosen is None:
+        if not plane:
             return image, offset
-        layer, entry = self.chosen
+        layer, entry = self._both()
         keep = "CZYX" if entry.load().spec.ndim == 3 else "CYX"
         shown = current_plane(layer, image.axes, self._viewer.dims.point, keep)
         start = [s.start or 0 for s in shown]
@@ -131,11 +132,15 @@ class SourceRows(QWidget):
                 self._offer_channels(layer, entry)
             self.fit.judge(key, entry, self.taken)
 
+    def _both(self) -> tuple[ImageLayer, ModelEntry]:
+        """Return the chosen layer and model; refuse if one is missing."""
+        if self.chosen is None:
+            raise BadInputError(NO_IMAGE if self._entry() else NO_MODEL)
+        return self.chosen
+
     def _whole(self) -> Image:
         """Return the chosen image with axes as the chosen model needs them."""
-        if self.chosen is None:
-            raise BadInputError(NO_MODEL)
-        layer, entry = self.chosen
+        layer, entry = self._both()
         given = self._session.axes.get(key_of(layer), "")
         return image_of(layer, axes_for(layer, entry.load().spec, given))
 

@@ -162,11 +162,12 @@ _AWAITED: WeakKeyDictionary[QObject, list[Callable[..., None]]] = WeakKeyDiction
 
 
 def when_deleted(widget: QObject, call: Callable[[], None]) -> None:
-    """Call a function when Qt deletes an object, which the function must not hold.
+    """Call a function when Qt deletes an object that Python still has.
 
-    The function is kept until then. If only Qt held it, a garbage collection that finds
-    the object in another thread would take the function apart, and Qt, which deletes
-    the object later in its own thread, would call what is left: the program ends.
+    The function is kept as long as Python has the object, which it must not hold. If
+    only Qt held it, a garbage collection that finds the object in another thread would
+    take the function apart, and Qt, which deletes the object later in its own thread,
+    would call what is left: the program ends.
     """
 
     def deleted(*_: Any) -> None:

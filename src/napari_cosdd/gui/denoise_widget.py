@@ -16,9 +16,7 @@ from napari_cosdd.gui._denoising_bar import DenoisingBar
 from napari_cosdd.gui._dock import Dock
 from napari_cosdd.gui._folder import denoising_folder
 from napari_cosdd.gui._jobs import Job
-from napari_cosdd.gui._layers import (
-    layer_with,
-)
+from napari_cosdd.gui._layers import layer_with
 from napari_cosdd.gui._model_row import ModelRow
 from napari_cosdd.gui._models import filling
 from napari_cosdd.gui._records import DenoisingRecord
@@ -26,7 +24,7 @@ from napari_cosdd.gui._results import ResultLayers
 from napari_cosdd.gui._samples_form import SamplesForm
 from napari_cosdd.gui._saving import SaveAll
 from napari_cosdd.gui._session import session_of
-from napari_cosdd.gui._source_rows import NO_MODEL, SourceRows
+from napari_cosdd.gui._source_rows import NO_IMAGE, NO_MODEL, SourceRows
 from napari_cosdd.gui._widgets import (
     Problem,
     Sentence,
@@ -50,6 +48,7 @@ class DenoiseWidget(Dock):
     def __init__(self, viewer: "napari.viewer.Viewer") -> None:
         super().__init__()
         self.viewer, self.session = viewer, session_of(viewer)
+        self.session.denoise_docks.add(self)
         self._scored: DenoisingRecord | None = None
         self._told: DenoisingRecord | None = None
         self._waiting = False  # for the end of a check
@@ -219,7 +218,7 @@ class DenoiseWidget(Dock):
         active = running is not None and running.job.active
         why = "A denoising is running" if active else NO_MODEL
         if entry is not None and not active:
-            why = "Open an image first"
+            why = NO_IMAGE.removesuffix(".")
         ready = layer is not None and entry is not None
         enable(self.run, ready and not active, why)
         enable(self.folder, entry is not None and not active, why)

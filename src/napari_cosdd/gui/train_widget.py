@@ -53,6 +53,7 @@ class TrainWidget(Dock):
     def __init__(self, viewer: "napari.viewer.Viewer") -> None:
         super().__init__()
         self.viewer, self.session = viewer, session_of(viewer)
+        self.session.train_docks.add(self)
         self.folder: Path | None = None
         self._previewed: Any = None
         self._told: TrainingRecord | None = None

@@ -36,7 +36,8 @@ def stuck_lines(plane: NDArray[Any], axis: int) -> NDArray[np.bool_]:
     stuck : ndarray of bool, shape (y,) or (x,)
     """
     lines = np.moveaxis(plane, axis, 0)
-    lines = lines[:, :: max(1, lines.shape[1] // SPREAD)].astype(np.float64)
+    odd = lines.shape[1] // SPREAD | 1  # detectors have readout patterns of 2, 4, 8
+    lines = lines[:, ::odd].astype(np.float64)
     n = len(lines)
     none = np.zeros(n, bool)
     if n < FEWEST:

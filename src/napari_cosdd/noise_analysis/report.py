@@ -27,9 +27,10 @@ from napari_cosdd.noise_analysis.signal_dependence import (
 from napari_cosdd.noise_analysis.sources import flat_patches, frame_differences
 
 Source = Literal["flat patches", "region", "frame differences", "residual"]
-#: Number of planes that are measured, spread over the stack, and their largest side,
-#: px; fewest planes, if they have so many pixels in all.
-PLANES, SIDE, FEW_PLANES, PIXELS = 12, 2048, 3, 1 << 24
+#: Number of planes that are measured, spread over the stack; their largest side, px.
+PLANES, SIDE = 12, 2048
+#: Pixels of all planes from which fewer planes suffice, but for so many.
+PIXELS, FEW_PLANES = 1 << 24, 3
 #: Sides of flat patches, pixels, in the order in which they are tried.
 SIZES = (64, 32, 24)
 #: Smallest side of an image in which noise is measured, pixels.
@@ -213,9 +214,9 @@ def _planes(
             f"noise is measured in images of {SMALLEST} × {SMALLEST} at least"
         )
     region = region or _middle(stack)
-    n = _n_planes(region, stack.n_channels)
-    spread = np.linspace(0, stack.n_images - 1, n).astype(int)
-    chosen = range(min(stack.n_images, n)) if consecutive else np.unique(spread)
+    most = _n_planes(region, stack.n_channels)
+    spread = np.linspace(0, stack.n_images - 1, most).astype(int)
+    chosen = range(min(stack.n_images, most)) if consecutive else np.unique(spread)
     planes = np.stack([stack.read(int(n), region) for n in chosen], 1)
     if not np.isfinite(planes).all():
         raise BadInputError(

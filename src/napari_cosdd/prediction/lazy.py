@@ -75,7 +75,7 @@ def denoise_lazily(
 
     Returns
     -------
-    dask.array.Array, shape and axes of the image, float32 (see `denoising`)
+    dask.array.Array, shape and axes of what is denoised, float32 (see `denoising`)
 
     Raises
     ------

@@ -20,7 +20,7 @@ from napari_cosdd.images.stack import Stack
 from napari_cosdd.methods.values import Needs
 from napari_cosdd.models.compatibility import check_compatible
 from napari_cosdd.models.trained_model import TrainedModel
-from napari_cosdd.training.loading import loaded
+from napari_cosdd.training.loading import load
 
 #: Images of a stack, boxes along each axis and side of these, pixels, by which equal
 #: images are found.
@@ -145,7 +145,6 @@ def read_data(
     if reading.grid > 1:
         split = ([split_grids(i, reading.grid) for i in several] for several in sources)
         sources = Sources(*split)
-    sources = Sources(*(loaded(several, reading.ndim, stop) for several in sources))
     how = needs.target, reading.ndim, reading.fill
     pairs = pairs_of(sources.images, sources.targets, *how)
     held_out = pairs_of(sources.validation, sources.validation_targets, *how)
@@ -153,6 +152,7 @@ def read_data(
     check_channels([pair.noisy for pair in every], [pair.name for pair in every])
     if init_model is not None:
         check_compatible(init_model, pairs[0].noisy)
+    load([s for p in every for s in (p.noisy, p.target) if s is not None], stop)
     survey, others = Survey(), Survey()
     scale, scale_of_targets = _scales(pairs, survey, stop)
     if held_out:

@@ -6,60 +6,65 @@ and a training cuts many thousands of crops.
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from napari_cosdd.datasets.survey import boxes
 from napari_cosdd.errors import StoppedError
 from napari_cosdd.host_memory import free_host_bytes
-from napari_cosdd.images.image import Image
 from napari_cosdd.images.stack import Stack
 from napari_cosdd.training.distributed import Processes
 
-#: Largest share of the free memory that images may take, of all processes together.
-SHARE = 0.25
+#: Largest share of the free memory that all images may take in all processes, and the
+#: bytes that they leave to the training.
+SHARE, LEFT = 0.25, 4 << 30
 
 
-def loaded(images: Sequence[Image], ndim: int, stop: Callable[[], bool]) -> list[Image]:
-    """Return the images with their pixels in memory, if all of them fit.
+def load(stacks: Sequence[Stack], stop: Callable[[], bool]) -> None:
+    """Read the pixels of all stacks into memory, if they fit together.
+
+    A stack that cannot be read stays as it is: reading it piece by piece says where it
+    is damaged.
 
     Parameters
     ----------
-    images : sequence of Image
+    stacks : sequence of Stack
         In memory, or read on demand.
-    ndim : {1, 2, 3}
-        Number of spatial axes.
     stop : callable
         Polled while pixels are read.
 
     Raises
     ------
-    BadInputError
-        If pixels cannot be read.
     StoppedError
         If `stop` returned True.
     """
-    room = SHARE * free_host_bytes() / Processes().size
-    if sum(map(_n_bytes, filter(_is_lazy, images))) > room:
-        return list(images)
-    return [_loaded(i, ndim, stop) if _is_lazy(i) else i for i in images]
+    lazy = [stack for stack in stacks if not isinstance(stack.data, np.ndarray)]
+    free = free_host_bytes()
+    room = min(SHARE * free, free - LEFT) / Processes().size
+    if sum(math.prod(s.data.shape) * s.dtype.itemsize for s in lazy) > room:
+        return
+    for stack in lazy:
+        try:
+            stack.data = _pixels(stack.data, stop)
+        except StoppedError:
+            raise
+        except Exception:  # noqa: BLE001 - as the docstring says
+            return
 
 
-def _is_lazy(image: Image) -> bool:
-    return not isinstance(image.data, np.ndarray)
-
-
-def _n_bytes(image: Image) -> int:
-    return math.prod(image.data.shape) * np.dtype(image.data.dtype).itemsize
-
-
-def _loaded(image: Image, ndim: int, stop: Callable[[], bool]) -> Image:
-    source = Stack(image.data, image.axes, ndim, image.name)
-    pixels = np.empty(image.data.shape, source.dtype)
-    target = Stack(pixels, image.axes, ndim)
-    for n, region in boxes(source):
+def _pixels(data: Any, stop: Callable[[], bool]) -> NDArray[Any]:
+    """Read an array chunk by chunk along its first axis that has several indices."""
+    axis = next((i for i, n in enumerate(data.shape) if n > 1), 0)
+    chunks = getattr(data, "shards", None) or getattr(data, "chunks", None)
+    step = 1 if chunks is None else int(np.max(chunks[axis]))
+    pixels = np.empty(data.shape, data.dtype)
+    for start in range(0, data.shape[axis], step):
         if stop():
             raise StoppedError("stopped while the images were being read")
-        target.write(n, region, source.read(n, region))
-    return replace(image, data=pixels)
+        part = (*(slice(None),) * axis, slice(start, start + step))
+        read = np.asarray(data[part])
+        if read.dtype != pixels.dtype:
+            raise TypeError(f"declared as {pixels.dtype}, and read as {read.dtype}")
+        pixels[part] = read
+    return pixels

@@ -40,10 +40,9 @@ def _opened(path: Path) -> Any:
             f"{path.name} holds files of more than {LARGEST_CHUNK >> 30} GB; save it "
             "with smaller chunks"
         )
-    names = {entry.filename for entry in entries}
-    folders = {name.split("/")[0] for name in names if "/" in name}
-    outer = next(iter(folders)) if len(folders) == 1 else ""  # that was zipped itself
-    inner = "" if names.intersection(METADATA) else outer
+    places = [entry.filename.rpartition("/") for entry in entries]
+    groups = [folder for folder, _, name in places if name in METADATA]
+    inner = min(groups, key=len, default="")  # not the root if a folder was zipped
     node = zarr.open(ZipStore(path, mode="r"), path=inner, mode="r")
     if isinstance(node, zarr.Array) or "multiscales" in _ome_of(node):
         return node
