@@ -36,8 +36,8 @@ def test_the_demo_ends_in_a_window_with_layers(
     names = [layer.name for layer in viewer.layers]
     assert names == [
         "cells",
-        "cells · sample 1",
-        "cells · deviation",
         "cells · mean",
+        "cells · deviation",
+        "cells · sample 1",
     ]
     np.testing.assert_allclose(viewer.layers["cells · mean"].scale, (0.5, 0.25))
