@@ -3,6 +3,7 @@ import threading
 import numpy as np
 import pytest
 import tifffile
+from qtpy.QtWidgets import QStyleOptionViewItem
 
 from napari_cosdd import api
 from napari_cosdd.devices import available_devices
@@ -457,3 +458,11 @@ def test_the_progress_is_told_to_napari_once_the_dock_is_hidden(hurry, dock, ses
     dock.hide()
     assert not job.is_shown()
     job.stop()
+
+
+def test_the_open_list_says_what_each_preset_is_for(dock):
+    presets, option = dock.form.preset, QStyleOptionViewItem()
+    index = presets.model().index(presets.findText("COSDD · quick"), 0)
+    presets.itemDelegate().initStyleOption(option, index)
+    assert option.text == "COSDD · quick: a laptop, minutes"
+    assert presets.itemText(index.row()) == "COSDD · quick"

@@ -9,6 +9,7 @@ from qtpy.QtWidgets import QCheckBox, QVBoxLayout, QWidget
 from napari_cosdd import api
 from napari_cosdd.gui._dock import Scroll
 from napari_cosdd.gui._forms import ConfigForm
+from napari_cosdd.gui._preset_list import preset_list
 from napari_cosdd.gui._remembered import remember
 from napari_cosdd.gui._widgets import (
     Folded,
@@ -90,7 +91,12 @@ class RecipeForm(QWidget):
     def __init__(self, data_rows: Sequence[QWidget] = ()) -> None:
         super().__init__()
         self.presets = presets()
-        self.preset = choice(*self.presets)
+        self.preset = preset_list(
+            {
+                text: get_method(method).presets[preset].purpose
+                for text, (method, preset) in self.presets.items()
+            }
+        )
         self.preset.setCurrentText(shown(DEFAULT, usual_preset(DEFAULT)))
         self.noise = choice(AUTOMATIC, *AXES)
         self.long = choice(*HOW_LONG)
@@ -220,13 +226,12 @@ class RecipeForm(QWidget):
         missing : callable
             Returns what a method with such needs lacks here, or "".
         """
-        for i, (method, preset) in enumerate(self.presets.values()):
+        for i, (method, _) in enumerate(self.presets.values()):
             kind = get_method(method)
             lacks = missing(kind.needs)
             suits = None if facts is None else kind.suits(facts)
             reasons = [lacks] if suits is None else [suits.reason, lacks]
-            purpose = f"For {kind.presets[preset].purpose}."
-            tip = " ".join(filter(None, (purpose, *reasons)))
+            tip = " ".join(filter(None, reasons))
             self.preset.setItemData(i, tip, Qt.ItemDataRole.ToolTipRole)
             if i == self.preset.currentIndex():
                 self.doubt.setText(f"⚠ {' '.join(filter(None, reasons))}")
