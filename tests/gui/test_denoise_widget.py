@@ -12,6 +12,7 @@ from napari_cosdd import api
 from napari_cosdd._formatting import grey_level
 from napari_cosdd.datasets.summary import TrainedOn
 from napari_cosdd.gui._before_after import RESIDUAL
+from napari_cosdd.gui._canvas_view import camera_of
 from napari_cosdd.gui._channels import ONE_BY_ONE
 from napari_cosdd.gui._layers import KEY, parts_of
 from napari_cosdd.gui._models import ModelEntry
@@ -263,6 +264,21 @@ def test_the_difference_is_sample_minus_mean(denoised, viewer):
     assert len([x for x in viewer.layers if "difference" in x.name]) == 1
     sample = viewer.layers["cells · sample 2"].data
     np.testing.assert_allclose(layer.data, sample - mean)
+
+
+def test_the_grid_shows_whole_tiles_if_the_image_was_seen_as_a_whole(denoised, viewer):
+    camera = camera_of(viewer)
+    viewer.reset_view()
+    whole = camera.zoom
+    denoised.compare.grid.click()
+    assert camera.zoom < whole
+    denoised.compare.grid.click()
+    assert camera.zoom == whole
+    camera.zoom = 3 * whole
+    denoised.compare.grid.click()
+    assert camera.zoom == 3 * whole
+    denoised.compare.grid.click()
+    assert camera.zoom == 3 * whole
 
 
 def test_the_grid_links_contrast_and_gives_it_back(denoised, viewer):

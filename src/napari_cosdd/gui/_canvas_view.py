@@ -34,7 +34,7 @@ def shows_all(viewer: Any, margin: float = MARGIN) -> bool:
 
 
 class KeptView:
-    """The view of a canvas that a dock will narrow.
+    """The view of a canvas that a dock will narrow, or tiles will share.
 
     A view that did not show all layers at first, or that was changed since, stays.
     """
@@ -48,6 +48,11 @@ class KeptView:
         if self._before == self._now() and not shows_all(self._viewer):
             self._viewer.reset_view()
             self._before = self._now()
+
+    def fill_again(self) -> None:
+        """Let the layers fill the canvas again, which has more room now."""
+        if self._before == self._now():
+            self._viewer.reset_view()
 
     def _now(self) -> tuple[Any, float]:
         camera = camera_of(self._viewer)

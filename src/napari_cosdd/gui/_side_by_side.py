@@ -6,6 +6,7 @@ from typing import Any
 from napari.experimental import link_layers, unlink_layers
 from napari.layers import Image as ImageLayer
 
+from napari_cosdd.gui._canvas_view import KeptView
 from napari_cosdd.gui._layers import (
     KEY,
     add_part,
@@ -34,6 +35,7 @@ class SideBySide:
         self._made: list[ImageLayer] = []
         self._limits: list[tuple[float, ...]] = []
         self._visible: dict[ImageLayer, bool] = {}
+        self._view: KeptView | None = None
 
     def show(self, source: ImageLayer, parts: Mapping[str, ImageLayer]) -> None:
         """Show the results of a source; `parts` has at least the mean."""
@@ -53,7 +55,9 @@ class SideBySide:
         link_layers(tiles, ["contrast_limits"])
         self._tiles = tiles
         self._name(True)
+        self._view = KeptView(self.viewer)
         self.canvas.grid.enabled = True
+        self._view.show_all_again()
 
     def hide(self) -> None:
         """Show the layers as they were before."""
@@ -68,6 +72,9 @@ class SideBySide:
         for layer, visible in self._visible.items():
             layer.visible = visible
         self.canvas.grid.enabled = False
+        if self._view is not None:
+            self._view.fill_again()
+        self._view = None
         self._tiles, self._made, self._limits, self._visible = [], [], [], {}
 
     def _apart(
