@@ -10,13 +10,12 @@ from napari_cosdd.gui._layers import (
     add_part,
     axes_for,
     axes_of,
-    current_plane,
     data_of,
     image_of,
     is_ours,
     parts_of,
-    place,
 )
+from napari_cosdd.gui._places import current_plane, place
 from napari_cosdd.images.normalization import Normalization
 
 

@@ -4,9 +4,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from napari_cosdd.api._events import result_of
 from napari_cosdd.api._former import filling
 from napari_cosdd.api._opened import opened_model
-from napari_cosdd.events import Denoised, Event
+from napari_cosdd.events import Event
 from napari_cosdd.images.filling import Fill
 from napari_cosdd.images.inputs import (
     ImageLike,
@@ -66,10 +67,6 @@ def denoise(
     trained = opened_model(model)
     config = PredictionConfig.from_values(settings)
     opened = channel_of(one_image(image, axes), channel)
-    for event in denoising(trained, opened, config, fill=fill, region=region):
-        if on_event is not None:
-            on_event(event)
-        if isinstance(event, Denoised):
-            result: Prediction = event.result
-            return result
-    raise RuntimeError("denoising ended without a result")
+    events = denoising(trained, opened, config, fill=fill, region=region)
+    result: Prediction = result_of(events, on_event)
+    return result

@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from napari_cosdd._deprecation import take_former
+from napari_cosdd.api._events import result_of
 from napari_cosdd.api._former import START, filling
 from napari_cosdd.api._opened import opened_assets, opened_model
-from napari_cosdd.events import Event, Finished
+from napari_cosdd.events import Event
 from napari_cosdd.images.filling import Fill
 from napari_cosdd.images.image import Image
 from napari_cosdd.images.inputs import (
@@ -117,10 +118,6 @@ def fit(
         region=region,
         init_model=init,
     )
-    for event in job.run(output=None if output is None else Path(output)):
-        if on_event is not None:
-            on_event(event)
-        if isinstance(event, Finished):
-            result: TrainedModel = event.result
-            return result
-    raise RuntimeError("training ended without a result")
+    events = job.run(output=None if output is None else Path(output))
+    result: TrainedModel = result_of(events, on_event)
+    return result

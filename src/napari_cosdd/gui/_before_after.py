@@ -10,15 +10,8 @@ from qtpy.QtWidgets import QSlider, QVBoxLayout, QWidget
 
 from napari_cosdd.errors import BadInputError, CosddError
 from napari_cosdd.gui._compare import CompareView
-from napari_cosdd.gui._layers import (
-    add_part,
-    data_of,
-    part_name,
-    place,
-    plane_at,
-    role_of,
-    source_pixels,
-)
+from napari_cosdd.gui._layers import add_part, data_of, part_name, role_of
+from napari_cosdd.gui._places import place, plane_at, source_pixels
 from napari_cosdd.gui._signed import show_signed
 from napari_cosdd.gui._widgets import (
     Heading,

@@ -11,13 +11,8 @@ from qtpy.QtWidgets import QLabel, QPushButton, QVBoxLayout, QWidget
 from napari_cosdd._formatting import grey_level
 from napari_cosdd.errors import CosddError
 from napari_cosdd.gui._layer_choice import LayerChoice
-from napari_cosdd.gui._layers import (
-    data_of,
-    key_of,
-    parts_of,
-    plane_at,
-    role_of,
-)
+from napari_cosdd.gui._layers import data_of, key_of, parts_of, role_of
+from napari_cosdd.gui._places import plane_at
 from napari_cosdd.gui._plots import SampleBars
 from napari_cosdd.gui._results import SAMPLES
 from napari_cosdd.gui._side_by_side import SideBySide, one_each

@@ -10,7 +10,8 @@ from qtpy.QtCore import QRect, Qt
 from qtpy.QtGui import QColor, QFont, QFontMetrics, QImage, QPainter
 
 from napari_cosdd.api import NoiseReport
-from napari_cosdd.gui._layers import KEY, add_part, data_of, is_ours, part_name, place
+from napari_cosdd.gui._layers import KEY, add_part, data_of, is_ours, part_name
+from napari_cosdd.gui._places import place
 from napari_cosdd.gui._plots import DIVERGING
 
 #: Lags to each side, and the side of a cell as a share of the longer side of what is

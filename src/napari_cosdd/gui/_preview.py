@@ -10,7 +10,8 @@ from qtpy.QtGui import QImage, QPixmap
 from qtpy.QtWidgets import QLabel, QSizePolicy
 
 from napari_cosdd.events import Preview
-from napari_cosdd.gui._layers import add_part, data_of, part_name, parts_of, place
+from napari_cosdd.gui._layers import add_part, data_of, part_name, parts_of
+from napari_cosdd.gui._places import place
 
 PART = "training preview"
 #: Pixels between the panels, and the share of the image's height that a strip takes.

@@ -16,7 +16,8 @@ from qtpy.QtWidgets import (
 
 from napari_cosdd.errors import BadInputError, CosddError
 from napari_cosdd.gui._layer_choice import LayerChoice
-from napari_cosdd.gui._layers import axes_of, current_plane, image_of
+from napari_cosdd.gui._layers import axes_of, image_of
+from napari_cosdd.gui._places import current_plane
 from napari_cosdd.gui._widgets import Problem, Sentence, button, choice, field
 from napari_cosdd.images.point_spread import from_beads, from_optics
 

@@ -7,7 +7,8 @@ from napari.layers import Image as ImageLayer
 from qtpy.QtCore import QObject, Signal
 
 from napari_cosdd.errors import BadInputError
-from napari_cosdd.gui._layers import data_of, part_name, place
+from napari_cosdd.gui._layers import data_of, part_name
+from napari_cosdd.gui._places import place
 from napari_cosdd.gui._widgets import listen
 
 if TYPE_CHECKING:

@@ -9,15 +9,8 @@ from napari.layers import Image as ImageLayer
 
 from napari_cosdd.api import Prediction
 from napari_cosdd.events import Allocated, Denoised, Event
-from napari_cosdd.gui._layers import (
-    KEY,
-    add_part,
-    part_name,
-    parts_of,
-    place,
-    role_of,
-    with_sample_axis,
-)
+from napari_cosdd.gui._layers import KEY, add_part, part_name, parts_of, role_of
+from napari_cosdd.gui._places import place, with_sample_axis
 from napari_cosdd.gui._preview import PART as PREVIEW
 from napari_cosdd.methods.outputs import MEAN, Output
 

@@ -7,14 +7,8 @@ from napari.experimental import link_layers, unlink_layers
 from napari.layers import Image as ImageLayer
 
 from napari_cosdd.gui._canvas_view import KeptView
-from napari_cosdd.gui._layers import (
-    KEY,
-    add_part,
-    data_of,
-    part_name,
-    place,
-    role_of,
-)
+from napari_cosdd.gui._layers import KEY, add_part, data_of, part_name, role_of
+from napari_cosdd.gui._places import place
 from napari_cosdd.gui._results import SAMPLES
 from napari_cosdd.methods.outputs import MEAN
 

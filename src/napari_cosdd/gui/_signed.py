@@ -8,7 +8,8 @@ from napari.utils.colormaps import Colormap
 from numpy.typing import NDArray
 
 from napari_cosdd.errors import BadInputError
-from napari_cosdd.gui._layers import add_part, part_name, parts_of, place
+from napari_cosdd.gui._layers import add_part, part_name, parts_of
+from napari_cosdd.gui._places import place
 from napari_cosdd.gui._plots import DIVERGING
 from napari_cosdd.methods.outputs import Output
 

@@ -13,14 +13,9 @@ from napari_cosdd.gui._channels import ChannelRow, n_channels
 from napari_cosdd.gui._checks import Subject
 from napari_cosdd.gui._fit import FitView
 from napari_cosdd.gui._layer_choice import LayerChoice
-from napari_cosdd.gui._layers import (
-    axes_for,
-    current_plane,
-    image_of,
-    key_of,
-    pixels_key,
-)
+from napari_cosdd.gui._layers import axes_for, image_of, key_of, pixels_key
 from napari_cosdd.gui._models import ModelEntry
+from napari_cosdd.gui._places import current_plane
 from napari_cosdd.gui._region import RegionRow
 from napari_cosdd.gui._session import Session
 from napari_cosdd.gui._widgets import field
