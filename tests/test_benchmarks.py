@@ -1,11 +1,12 @@
 """The benchmark of a GPU runs anywhere, with tiny sizes."""
 
 import io
+import json
 
 import numpy as np
 import pytest
 from benchmarks import gpu, movie
-from benchmarks.common import SHARED
+from benchmarks.common import RESULTS, SHARED
 from rich.console import Console
 
 from napari_cosdd import api
@@ -74,3 +75,10 @@ def test_a_denoised_movie_keeps_its_brightness_from_frame_to_frame(calcium):
     assert (
         np.abs(result - clean - 100).mean() < 0.5 * np.abs(noisy - clean - 100).mean()
     )
+
+
+@pytest.mark.parametrize("path", sorted(RESULTS.glob("*.json")), ids=lambda p: p.stem)
+def test_stored_results_can_be_read_and_say_where_they_were_measured(path):
+    stored = json.loads(path.read_text())
+    assert stored["results"]
+    assert stored["machine"]["processor"]
