@@ -347,8 +347,10 @@ def closed_pipe(desk: Desk) -> Outcome:
             process.kill()
             return Outcome(False, "the training did not end")
     kept = TrainedModel.load(model).history["step"][-1]
-    good = process.returncode == 1 and not desk.leftovers()
-    return Outcome(good, f"ends with code 1; the model of step {kept:.0f} stays")
+    good = process.returncode == 130 and resume_path(model).exists()
+    good = good and not desk.leftovers()
+    said = f"ends as by Ctrl-C; the model of step {kept:.0f} stays, and can go on"
+    return Outcome(good, said)
 
 
 def little_memory(desk: Desk) -> Outcome:
