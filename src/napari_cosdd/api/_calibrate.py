@@ -6,11 +6,7 @@ from pathlib import Path
 
 from napari_cosdd.api._denoise import denoise
 from napari_cosdd.errors import BadInputError
-from napari_cosdd.images.inputs import (
-    ImageLike,
-    as_images,
-    one_image,
-)
+from napari_cosdd.images.inputs import ImageLike, as_images, one_image
 from napari_cosdd.models.noise_model_file import save_noise_model
 from napari_cosdd.models.trained_model import TrainedModel
 from napari_cosdd.noise_models.base import NoiseModel

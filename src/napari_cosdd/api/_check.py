@@ -12,10 +12,7 @@ from napari_cosdd.checks.check import ModelCheck
 from napari_cosdd.checks.gather import gather
 from napari_cosdd.images.filling import Fill
 from napari_cosdd.images.image import Image
-from napari_cosdd.images.inputs import (
-    ImageLike,
-    one_image,
-)
+from napari_cosdd.images.inputs import ImageLike, one_image
 from napari_cosdd.images.selection import Channel, channel_of
 from napari_cosdd.models.trained_model import TrainedModel
 

@@ -9,10 +9,7 @@ from napari_cosdd.api._former import filling
 from napari_cosdd.api._opened import opened_model
 from napari_cosdd.events import Event
 from napari_cosdd.images.filling import Fill
-from napari_cosdd.images.inputs import (
-    ImageLike,
-    one_image,
-)
+from napari_cosdd.images.inputs import ImageLike, one_image
 from napari_cosdd.images.selection import Channel, Selected, channel_of
 from napari_cosdd.models.trained_model import TrainedModel
 from napari_cosdd.prediction.in_memory import Prediction, denoising

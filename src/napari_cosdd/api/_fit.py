@@ -11,10 +11,7 @@ from napari_cosdd.api._opened import opened_assets, opened_model
 from napari_cosdd.events import Event
 from napari_cosdd.images.filling import Fill
 from napari_cosdd.images.image import Image
-from napari_cosdd.images.inputs import (
-    ImageLike,
-    as_images,
-)
+from napari_cosdd.images.inputs import ImageLike, as_images
 from napari_cosdd.images.selection import Channel, Selected, channel_of
 from napari_cosdd.methods.registry import DEFAULT
 from napari_cosdd.models.trained_model import TrainedModel

@@ -23,6 +23,7 @@ def filling(values: dict[str, Any], fill: Fill | None) -> Fill | None:
 
 
 def refuse_unknown(function: str, values: dict[str, Any]) -> None:
+    """Refuse what is left of the arguments once the former names are taken."""
     if values:
         names = ", ".join(values)
         raise TypeError(f"{function}() got unexpected arguments: {names}")
