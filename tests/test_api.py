@@ -214,6 +214,21 @@ def test_outliers_are_filled_in_training_and_then_in_denoising(noisy):
     assert np.abs(kept - filled)[36:45, 36:45].max() > 0.5 * filled.std()
 
 
+def test_pixels_are_filled_as_in_the_training_when_a_residual_is_analyzed(noisy):
+    holed = noisy.copy()
+    holed[40, 40] = np.nan
+    model = api.fit(holed, axes="YX", fill="missing", **TINY["cosdd"], **TRAINING)
+    assert api.analyze(holed, axes="YX", model=model).source == "residual"
+    with pytest.raises(BadInputError, match="not finite"):
+        api.analyze(holed, axes="YX", model=model, fill="nothing")
+
+
+def test_channels_one_by_one_are_analyzed_by_the_residual_of_a_model(noisy, model):
+    both = np.stack([noisy, noisy + 10])
+    found = api.analyze(both, axes="CYX", channel="each", model=model)
+    assert found.source == "residual"
+
+
 def test_lists_of_names_generators_and_masks_are_taken(noisy, tmp_path):
     for name in ("a", "b"):
         tifffile.imwrite(tmp_path / f"{name}.tif", noisy)

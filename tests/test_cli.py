@@ -411,10 +411,17 @@ def test_an_image_unlike_the_training_is_told_on_the_command_line(
         )
         assert "the model may not fit" in said
         assert "axes YX are a guess" in said
+    assert "axes YX are a guess" in run("analyze", tmp_path / "bright.npy")
     assert sorted(p.name for p in out.iterdir()) == [
         "bright-mean.tif",
         "bright-mean.zarr",
     ]
+
+
+def test_rectangles_are_two_ranges(image):
+    for wrong in ("10,20", "0:10:2,0:20", "0:64", "a:b,0:9"):
+        said = run("analyze", image, "--region", wrong, code=2)
+        assert "expected y0:y1,x0:x1" in said
 
 
 def test_misspelled_settings_are_told_with_what_was_meant(noisy, model):

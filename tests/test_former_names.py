@@ -19,8 +19,9 @@ def run(*arguments, code=0):
 def test_arguments_of_the_python_interface(noisy, model):
     holed = noisy.copy()
     holed[3, 4] = np.nan
-    with pytest.warns(FutureWarning, match="'mask' is called 'fill' now"):
+    with pytest.warns(FutureWarning, match="'mask' is called 'fill' now") as warned:
         result = api.denoise(holed, model, axes="YX", mask=True, n_samples=2)
+    assert warned[0].filename == __file__
     assert np.isfinite(result.mean).all()
     with pytest.warns(FutureWarning, match="'start' is called 'init_model' now"):
         api.fit(noisy, axes="YX", start=model, **TRAINING | {"max_steps": 2})

@@ -1,6 +1,7 @@
 """The model check on a good model and on five deliberately bad ones."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from typer.testing import CliRunner
 
 from helpers import prepared
 from napari_cosdd import api, cli
+from napari_cosdd.checks.gather import gather
 from napari_cosdd.checks.page import write_check
 from napari_cosdd.cli.check import WANTS_A_LOOK
 from napari_cosdd.datasets import simulate
@@ -157,6 +159,20 @@ def test_what_cannot_be_checked_is_said(model, noisy):
         api.check(noisy, model, axes="YX", reference=noisy[:50])
     with pytest.raises(StoppedError):
         api.check(noisy, model, axes="YX", stop=lambda: True)
+
+
+def test_the_image_is_filled_as_asked_and_not_as_in_the_training(model, noisy):
+    hot = noisy.copy()
+    hot[48, 64] = 50 * noisy.max()
+    filling = replace(
+        model, trained_on=model.trained_on.model_copy(update={"fill": "outliers"})
+    )
+    image = api.one_image(hot, "YX")
+    filled, kept = (
+        gather(filling, image, fill=fill).solutions[0, 0, 44:53, 60:69]
+        for fill in ("outliers", "nothing")
+    )
+    assert np.abs(kept - filled).max() > filled.std()
 
 
 def test_a_clean_image_of_another_scene_is_named(good, scene):

@@ -3,7 +3,7 @@ import pytest
 from scipy import ndimage
 
 from napari_cosdd.errors import BadInputError
-from napari_cosdd.images.point_spread import from_beads, from_optics
+from napari_cosdd.images.point_spread import from_beads, from_optics, from_sigma
 
 
 def beads(width, rng, *, noise=2.0, side=160, step=36):
@@ -35,6 +35,10 @@ def test_the_size_of_the_beads_is_taken_out():
 
 
 def test_the_optics_give_the_width_of_the_gaussian():
+    assert from_sigma(100, 50) == 2
+    for sigma, pixel_size in ((100, 0), (-100, 50), (float("nan"), 50)):
+        with pytest.raises(BadInputError, match="a positive deviation and pixel size"):
+            from_sigma(sigma, pixel_size)
     assert from_optics(1.4, 520, 65) == pytest.approx(0.21 * 520 / 1.4 / 65)
     confocal = from_optics(1.4, 520, 65, excitation=520)
     assert confocal == pytest.approx(from_optics(1.4, 520, 65) / 2**0.5)

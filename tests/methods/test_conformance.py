@@ -44,6 +44,13 @@ def test_config_survives_the_round_trip(name):
     assert kind.model_validate_json(config.model_dump_json()) == config
 
 
+def test_methods_share_no_tensors(name):
+    method, other = build(name), build(name)
+    own = {t.data_ptr() for t in method.state_dict().values() if t.numel()}
+    for module in filter(None, (other, assets_of(name, 1.0).noise_model)):
+        assert own.isdisjoint(t.data_ptr() for t in module.state_dict().values())
+
+
 def test_presets_are_resolved_by_the_noise_and_buildable(name):
     spec, assets = build(name).spec, assets_of(name)
     for preset in get_method(name).presets:

@@ -6,6 +6,7 @@ from helpers import awaken, build
 from napari_cosdd.errors import BadInputError
 from napari_cosdd.methods.cosdd import DECODER_LEARNS, VIEW_CLOSED
 from napari_cosdd.methods.cosdd_settings import COSDDConfig
+from napari_cosdd.methods.signal_power import signal_power
 from napari_cosdd.methods.values import Batch, Moment
 from napari_cosdd.training.memory import measure_memory
 
@@ -72,6 +73,19 @@ def test_explainable_is_the_power_of_the_signal_not_of_row_noise():
     x = 0.6 * signal + 0.8 * rows
     losses = method.losses(Batch(x.contiguous()), generator)
     assert float(losses.metrics["explainable"]) == pytest.approx(0.36, abs=0.08)
+
+
+def test_explainable_is_the_power_of_the_pixels_that_count():
+    generator = torch.Generator().manual_seed(0)
+    dim = 0.5 * torch.randn(4, 1, 1, 32, generator=generator).expand(4, 1, 64, 32)
+    x = torch.cat([dim, 9 + 9 * torch.randn(dim.shape, generator=generator)], 3)
+    weight = torch.zeros_like(x)
+    weight[..., :32] = 1
+    expected = signal_power(dim.contiguous(), 2)
+    assert expected[0] == pytest.approx(0.25, abs=0.06)
+    torch.testing.assert_close(signal_power(x, 2, weight), expected)
+    losses = build("cosdd").losses(Batch(x, weight=weight), generator)
+    assert float(losses.metrics["explainable"]) == pytest.approx(float(expected[0]))
 
 
 def test_an_axis_that_the_data_lack_is_refused():

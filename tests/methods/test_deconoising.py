@@ -34,6 +34,15 @@ def test_the_blur_mirrors_at_borders_and_leaves_z_alone(ndim):
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
+def test_the_point_spread_is_in_pixels_of_the_image_for_grids():
+    method = build("deconoising", psf=2.0)
+    method.spec = method.spec.model_copy(update={"grid": 2})
+    point = torch.zeros(1, 1, 21, 21)  # every second pixel of the image
+    point[0, 0, 10, 10] = 1
+    expected = build("deconoising", psf=1.0).blurred(point)
+    torch.testing.assert_close(method.blurred(point), expected)
+
+
 def test_the_estimate_is_the_blur_of_the_deconvolved_image():
     method = build("deconoising").eval()
     x = torch.randn(1, 1, 32, 32, generator=torch.Generator().manual_seed(0))

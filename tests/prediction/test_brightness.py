@@ -9,21 +9,8 @@ from napari_cosdd.checks.methods_paragraph import methods_paragraph
 from napari_cosdd.datasets.spec import DataSpec
 from napari_cosdd.errors import BadInputError
 from napari_cosdd.images.normalization import Normalization
-from napari_cosdd.prediction.brightness import blur_of, blurred, with_brightness_of
+from napari_cosdd.prediction.brightness import blur_of, with_brightness_of
 from napari_cosdd.settings.prediction import PredictionConfig
-
-
-@pytest.mark.parametrize("shape", [(40,), (40, 50), (9, 30, 20)])
-def test_the_blur_is_that_of_scipy(shape):
-    x = np.random.default_rng(0).normal(size=shape)
-    ours = blurred(torch.from_numpy(x)[None, None], 2.0)[0, 0].numpy()
-    theirs = ndimage.gaussian_filter(x, 2.0, mode="mirror", radius=6)
-    np.testing.assert_allclose(ours, theirs, atol=1e-12)
-
-
-def test_an_axis_shorter_than_the_kernel_is_blurred(noisy):
-    flat = torch.full((2, 1, 3, 40), 7.0)
-    torch.testing.assert_close(blurred(flat, 4.0), flat)
 
 
 def test_a_bias_that_is_wider_than_the_blur_is_brought_back():

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from helpers import tiny_recipe
+from helpers import noise_model, tiny_recipe
 from napari_cosdd import api
 from napari_cosdd.errors import (
     BadModelFileError,
@@ -23,7 +23,7 @@ from napari_cosdd.events import (
     Warned,
 )
 from napari_cosdd.methods.cosdd import COSDD
-from napari_cosdd.methods.values import TRAINED, Problem
+from napari_cosdd.methods.values import TRAINED, Assets, Problem
 from napari_cosdd.models.trained_model import TrainedModel
 from napari_cosdd.training import recovery
 from napari_cosdd.training.batches import batch_of
@@ -314,6 +314,20 @@ def test_another_seed_splits_otherwise_and_is_not_resumed(noisy, tmp_path):
     list(job(noisy).run(output=path, stop=lambda: next(polled)))
     with pytest.raises(BadModelFileError, match="other settings"):
         list(job(noisy, seed=4).run(output=path, resume=True))
+
+
+def test_another_noise_model_is_not_resumed_with(noisy, tmp_path):
+    def prepared_with(high):
+        assets = Assets(noise_model("mixture", high))
+        return api.prepare_run(api.as_images(noisy), tiny_recipe("pn2v"), assets=assets)
+
+    path = tmp_path / "m.safetensors"
+    polled = iter([False, False, True])
+    list(prepared_with(1000.0).run(output=path, stop=lambda: next(polled)))
+    with pytest.raises(BadModelFileError, match="another noise model"):
+        list(prepared_with(500.0).run(output=path, resume=True))
+    *_, last = prepared_with(1000.0).run(output=path, resume=True)
+    assert last.step == 6
 
 
 def test_a_folder_that_cannot_be_written_is_found_before_training(noisy, tmp_path):

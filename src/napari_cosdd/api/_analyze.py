@@ -6,6 +6,7 @@ from typing import Any
 
 from napari_cosdd.api._denoise import denoise
 from napari_cosdd.api._former import filling, refuse_unknown
+from napari_cosdd.api._opened import opened_model
 from napari_cosdd.errors import BadInputError
 from napari_cosdd.images.filling import Fill
 from napari_cosdd.images.inputs import (
@@ -84,6 +85,9 @@ def analyze(
     """
     fill = filling(former, fill)
     refuse_unknown("analyze", former)
+    trained = opened_model(model)
+    if trained is not None:
+        fill = trained.filling(fill)
     given = as_images(image, axes, salvage=salvage)
     if channel != EACH:
         given = [channel_of(one, channel) for one in given]
@@ -93,9 +97,10 @@ def analyze(
             f"axes {opened.axes}: planes at different depths are no repeats of a scene"
         )
     estimate = None
-    if model is not None:
+    if trained is not None:
+        opened = channel_of(opened, EACH) if channel == EACH else opened
         n = RESIDUAL_SAMPLES
-        result = denoise(opened, model, fill=fill, n_samples=n)
+        result = denoise(opened, trained, fill=fill, n_samples=n)
         estimate = Stack(result.mean, opened.axes, 2)
     planes = stack_of(opened, 2, fill or "nothing")
     return noise_report(planes, region=region, frames=frames, estimate=estimate)

@@ -97,7 +97,7 @@ def fit(
     if init is not None:
         check_init_model(init, None, settings)
         method = init.name
-    recipe = Recipe.preset(method, preset if init is None else "quick")
+    recipe = Recipe.preset(method, preset if init is None else None)
 
     def opened(given: ImageLike | Sequence[ImageLike] | None) -> list[Image]:
         several = [] if given is None else as_images(given, axes)

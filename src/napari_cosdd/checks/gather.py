@@ -203,7 +203,8 @@ def _solutions(
         test_time_views=False,
         device=device,
     )
-    for event in denoising(model, part, config, stop=stop):
+    # The part was filled before.
+    for event in denoising(model, part, config, fill="nothing", stop=stop):
         _go_on(stop)
         if isinstance(event, Denoised):
             prediction = event.result

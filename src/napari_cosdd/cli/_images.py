@@ -7,6 +7,23 @@ from napari_cosdd.cli._app import console
 from napari_cosdd.cli._progress import note
 from napari_cosdd.errors import BadInputError
 from napari_cosdd.images.formats.search import search
+from napari_cosdd.images.image import Image, doubts_of
+from napari_cosdd.images.inputs import as_images, one_image
+
+
+def opened(
+    images: Path | Sequence[Path], axes: str | None, *, salvage: bool = False
+) -> list[Image]:
+    """Open images, and print warnings about their reading."""
+    several = as_images(images, axes, salvage=salvage)
+    for doubt in doubts_of(several):
+        note(console, doubt)
+    return several
+
+
+def opened_one(image: Path, axes: str | None = None) -> Image:
+    """Open one image, and print warnings about its reading."""
+    return one_image(opened(image, axes))
 
 
 def found(images: Sequence[Path], recursive: bool) -> list[Path]:

@@ -49,11 +49,13 @@ def analyze(
     """Tell whether the noise runs along rows, columns or not at all."""
     from napari_cosdd import api
     from napari_cosdd.cli import _pictures
-    from napari_cosdd.cli._images import found
-    from napari_cosdd.images.selection import channel_from
+    from napari_cosdd.cli._images import found, opened
+    from napari_cosdd.images.selection import channel_from, rectangle_from
     from napari_cosdd.methods.advice import advise
 
-    box = _region(region)
+    box = None if region is None else rectangle_from(region)
+    if region is not None and box is None:
+        raise typer.BadParameter(f"expected y0:y1,x0:x1, got {region!r}")
     paths = found(images, recursive)
     names = api.distinct_names(paths)
     looks: list[tuple[str, list[Path]]] = [
@@ -66,14 +68,12 @@ def analyze(
         _pictures.check_report(target, overwrite)
     for (name, files), target in zip(looks, targets, strict=True):
         report = api.analyze(
-            files,
-            axes=axes,
+            opened(files, axes, salvage=salvage),
             region=box,
             frames=frames,
             model=model,
             fill=fill,
             channel=channel_from(channel),
-            salvage=salvage,
         )
         console.print(f"{name} ({report.source})", style="bold")
         console.print(f"{advise(report.facts)} {report.left_out}".rstrip())
@@ -87,16 +87,6 @@ def analyze(
         if target is not None:
             _pictures.write_report(target, report)
             console.print(f"wrote {target}")
-
-
-def _region(text: str | None) -> tuple[slice, slice] | None:
-    if text is None:
-        return None
-    try:
-        y, x = (slice(*map(int, part.split(":"))) for part in text.split(","))
-    except (ValueError, TypeError) as error:
-        raise typer.BadParameter(f"expected y0:y1,x0:x1, got {text!r}") from error
-    return y, x
 
 
 def _numbered(path: Path | None, name: str, several: bool) -> Path | None:

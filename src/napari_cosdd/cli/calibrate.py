@@ -48,17 +48,16 @@ def calibrate(
 ) -> None:
     """Measure a camera's noise model, for methods that need one."""
     from napari_cosdd import api
+    from napari_cosdd.cli._images import opened, opened_one
     from napari_cosdd.errors import BadInputError
     from napari_cosdd.images.files import check_output
 
     if output.suffix != ".safetensors":
         raise BadInputError(f"{output}: expected a name that ends in .safetensors")
     check_output(output, overwrite)
-    opened = api.as_images(images, axes)
-    truth = None if clean is None else api.one_image(clean, axes)
     calibration = api.calibration(
-        opened,
-        clean=truth,
+        opened(images, axes),
+        clean=None if clean is None else opened_one(clean, axes),
         model=model,
         kind=kind,
         seed=seed,

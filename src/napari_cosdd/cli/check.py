@@ -48,12 +48,13 @@ def check(
     from napari_cosdd import api
     from napari_cosdd.checks.page import write_check
     from napari_cosdd.cli import _pictures
+    from napari_cosdd.cli._images import opened_one
     from napari_cosdd.images.selection import channel_from
 
     _pictures.check_report(output, overwrite)
     trained = api.load(model)
-    opened = api.one_image(image, axes)
-    truth = None if reference is None else api.one_image(reference, axes)
+    opened = opened_one(image, axes)
+    truth = None if reference is None else opened_one(reference, axes)
     with stoppable() as stop:
         result = api.check(
             opened,

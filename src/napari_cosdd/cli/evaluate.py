@@ -63,9 +63,9 @@ def evaluate(
 
 def _planes(path: Path) -> NDArray[np.float64]:
     """Read an image as planes, (n, c, y, x)."""
-    from napari_cosdd import api
+    from napari_cosdd.cli._images import opened_one
     from napari_cosdd.images.inputs import stack_of
 
-    stack = stack_of(api.one_image(path), 2, "nothing")
+    stack = stack_of(opened_one(path), 2, "nothing")
     planes = [stack.read(n) for n in range(stack.n_images)]
     return np.stack(planes).astype(np.float64)

@@ -41,12 +41,13 @@ def export(
     Needs: pip install "napari-cosdd\[bioimageio]"
     """
     from napari_cosdd import api
+    from napari_cosdd.cli._images import opened_one
     from napari_cosdd.images.files import check_output
 
     check_output(output, overwrite)
     api.export_bioimageio(
         api.load(model),
-        api.one_image(image, axes),
+        opened_one(image, axes),
         output,
         name=name,
         authors=author or [],

@@ -27,6 +27,7 @@ def generate(
 ) -> None:
     """Draw new images from the model: clean and noisy, or fresh noise on an image."""
     from napari_cosdd import api
+    from napari_cosdd.cli._images import opened_one
     from napari_cosdd.images.formats.any import write_image
     from napari_cosdd.prediction.generate import generate_images, redraw_noise
     from napari_cosdd.prediction.result_files import check_outputs
@@ -37,7 +38,7 @@ def generate(
         paths = check_outputs(output, names, overwrite)
         results = list(generate_images(trained, n, size, seed))
     else:
-        image = api.one_image(like, axes)
+        image = opened_one(like, axes)
         names = [f"{image.name}-redrawn-{k + 1}" for k in range(n)]
         paths = check_outputs(output, names, overwrite)
         results = redraw_noise(trained, image, n, seed)

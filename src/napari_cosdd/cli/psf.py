@@ -45,12 +45,12 @@ def psf(
     """
     import numpy as np
 
-    from napari_cosdd import api
+    from napari_cosdd.cli._images import opened_one
     from napari_cosdd.errors import BadInputError
-    from napari_cosdd.images.point_spread import from_beads, from_optics
+    from napari_cosdd.images.point_spread import from_beads, from_optics, from_sigma
 
     if beads is not None:
-        image = api.one_image(beads, axes)
+        image = opened_one(beads, axes)
         if pixel_size is None:
             pixel_size = image.pixel_nm
         if bead and pixel_size is None:
@@ -63,7 +63,7 @@ def psf(
             "or with --sigma"
         )
     elif sigma is not None:
-        width = sigma / pixel_size
+        width = from_sigma(sigma, pixel_size)
     elif aperture is None or wavelength is None:
         raise BadInputError("the optics need --na and --wavelength")
     else:

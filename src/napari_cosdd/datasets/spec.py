@@ -61,6 +61,13 @@ class DataSpec(BaseModel):
         """Scale of the estimates of the signal."""
         return self.targets or self.normalization
 
+    def in_network_pixels(self, length: float) -> float:
+        """Return a length in pixels of the image in those that a network sees.
+
+        A model of grids sees pixels that lie further apart.
+        """
+        return length / (self.grid or 1)
+
     def scale(self, like: Tensor) -> Tensor:
         """Return the grey levels in one normalized unit, broadcastable to `like`."""
         return self._column(self.normalization.std, like)

@@ -1,7 +1,7 @@
 """An image and its metadata."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -106,6 +106,12 @@ class Image:
         """Return a result of the same shape, with the axes for its file."""
         image = replace(self, axes=self.result_axes or self.axes)
         return image.with_data(data, name)
+
+
+def doubts_of(images: Sequence[Image]) -> Iterator[str]:
+    """Yield warnings about the reading of images; a guess of axes is told once."""
+    yield from images[0].doubts
+    yield from (image.note for image in images[1:] if image.note)
 
 
 def check_pixels(image: Image) -> None:

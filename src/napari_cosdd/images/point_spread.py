@@ -65,6 +65,27 @@ def from_optics(
     return 1 / math.hypot(1 / emitted, 1 / excited) / pixel_size
 
 
+def from_sigma(sigma: float, pixel_size: float) -> float:
+    """Return a known deviation of the point spread function, pixels.
+
+    Parameters
+    ----------
+    sigma, pixel_size : float
+        Both in the same unit.
+
+    Raises
+    ------
+    BadInputError
+        If a number is not positive.
+    """
+    if not all(math.isfinite(n) and n > 0 for n in (sigma, pixel_size)):
+        raise BadInputError(
+            f"expected a positive deviation and pixel size, got {sigma:g} and "
+            f"{pixel_size:g}"
+        )
+    return sigma / pixel_size
+
+
 def from_beads(image: NDArray[Any], diameter: float = 0.0) -> float:
     """Return the deviation of the point spread function, pixels: median over beads.
 
@@ -127,9 +148,9 @@ def _width(pixels: NDArray[np.float64], y: int, x: int) -> float | None:
 
     def errors(given: NDArray[np.float64]) -> NDArray[np.float64]:
         offset, height, dy, dx, width = given
-        across = np.exp(-((along - dy) ** 2) / (2 * width**2))
-        down = np.exp(-((along - dx) ** 2) / (2 * width**2))
-        return ((offset + height * np.outer(across, down) - part) / scale).ravel()
+        down = np.exp(-((along - dy) ** 2) / (2 * width**2))
+        across = np.exp(-((along - dx) ** 2) / (2 * width**2))
+        return ((offset + height * np.outer(down, across) - part) / scale).ravel()
 
     fit = optimize.least_squares(
         errors,

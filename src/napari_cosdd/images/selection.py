@@ -1,5 +1,6 @@
 """The part of an image to use: a rectangle or a mask in the plane (y, x)."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -77,6 +78,15 @@ def channel_from(text: str | None) -> Channel | None:
     return int(text)
 
 
+def rectangle_from(text: str) -> tuple[slice, slice] | None:
+    """Read "y0:y1,x0:x1", pixels; None if the text is something else."""
+    numbers = re.fullmatch(r"\s*(\d+):(\d+)\s*,\s*(\d+):(\d+)\s*", text)
+    if numbers is None:
+        return None
+    top, bottom, left, right = map(int, numbers.groups())
+    return slice(top, bottom), slice(left, right)
+
+
 def channel_of(image: Image, number: Channel | None) -> Image:
     """Return one channel of an image, counted from 0; None: the image itself.
 
@@ -118,8 +128,8 @@ def _one_by_one(image: Image) -> Image:
 
 def _mask(selected: Selected, size: tuple[int, ...], name: str) -> NDArray[np.bool_]:
     """Return the selection as a mask of the plane."""
-    if isinstance(selected, str) and (rectangle := _parsed(selected)):
-        selected = rectangle
+    if isinstance(selected, str):
+        selected = rectangle_from(selected) or selected
     if isinstance(selected, (str, Path)):
         selected = np.squeeze(np.asarray(read_image(Path(selected)).data))
     if isinstance(selected, tuple):
@@ -141,15 +151,6 @@ def _mask(selected: Selected, size: tuple[int, ...], name: str) -> NDArray[np.bo
             f"{name} {' × '.join(map(str, size))} (y, x)"
         )
     return selected != 0
-
-
-def _parsed(text: str) -> tuple[slice, slice] | None:
-    """Read "y0:y1,x0:x1"; None if it is no rectangle."""
-    try:
-        y, x = (slice(*map(int, part.split(":"))) for part in text.split(","))
-    except (ValueError, TypeError):
-        return None
-    return y, x
 
 
 class Window:

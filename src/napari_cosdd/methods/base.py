@@ -6,6 +6,7 @@ abilities of a trained method are in `capabilities`.
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, Literal, Self, TypeVar
 
@@ -162,8 +163,9 @@ class Method(Trainable, Generic[ConfigT]):
     ) -> None:
         super().__init__()
         self.config, self.spec = config, spec
-        #: None if the method needs none. Its tensors are buffers, so it is not trained.
-        self.noise_model = assets.noise_model
+        #: A copy, which moves to the method's device; None if the method needs none.
+        #: Its tensors are buffers, so it is not trained.
+        self.noise_model = deepcopy(assets.noise_model)
 
     @property
     def assets(self) -> Assets:

@@ -4,7 +4,6 @@ Goncharova et al., "Improving Blind Spot Denoising for Microscopy", ECCV worksho
 (arXiv 2008.08414).
 """
 
-import math
 from collections.abc import Mapping
 from typing import ClassVar
 
@@ -13,7 +12,6 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn import functional as F
 
-from napari_cosdd.devices import constant
 from napari_cosdd.events import Curve
 from napari_cosdd.methods.base import Preset
 from napari_cosdd.methods.blind_spot import neighbours, point_targets, steps_around
@@ -29,6 +27,7 @@ from napari_cosdd.methods.values import (
     Suitability,
     weighted_mean,
 )
+from napari_cosdd.nets.blur import gaussian_blur
 from napari_cosdd.noise_analysis.facts import NoiseFacts
 from napari_cosdd.settings.training import TrainingConfig
 
@@ -39,8 +38,6 @@ PAPER = Paper(
 )
 #: The image before the blur of the microscope, as the network draws it.
 DECONVOLVED = Output("deconvolved", "derived", "levels")
-#: Half-width of the kernel, in widths of the Gaussian.
-REACH = 3.0
 
 
 class DecoNoisingConfig(UNetConfig):
@@ -130,27 +127,13 @@ class DecoNoising(UNetMethod[DecoNoisingConfig]):
     def curves(self) -> tuple[Curve, ...]:
         """The error at masked pixels, and the penalty."""
         error = Curve("masked_mse", "masked error", "Loss", "squared error")
-        penalty = Curve("negative", "negative values", "Loss", "squared error")
+        penalty = Curve("negative", "negative values", "Loss", "deviations")
         return (error, penalty) if self.config.positivity else (error,)
 
     def blurred(self, sharp: Tensor) -> Tensor:
         """Return an image after the point spread function, mirrored at its borders."""
-        reach = max(1, math.ceil(REACH * self.config.psf))
-        weights = [
-            math.exp(-0.5 * (i / self.config.psf) ** 2)
-            for i in range(-reach, reach + 1)
-        ]
-        kernel = constant(tuple(w / sum(weights) for w in weights), sharp.device)
-        for axis in range(max(2, sharp.ndim - 2), sharp.ndim):
-            lines = sharp.movedim(axis, -1)
-            shape = lines.shape
-            flat = lines.reshape(-1, 1, shape[-1])
-            within = min(reach, shape[-1] - 1)
-            flat = F.pad(flat, (within, within), mode="reflect")
-            flat = F.pad(flat, (reach - within, reach - within), mode="replicate")
-            flat = F.conv1d(flat, kernel.to(flat.dtype).reshape(1, 1, -1))
-            sharp = flat.reshape(shape).movedim(-1, axis)
-        return sharp
+        width = self.spec.in_network_pixels(self.config.psf)
+        return gaussian_blur(sharp, width, range(max(2, sharp.ndim - 2), sharp.ndim))
 
     @property
     def outputs(self) -> tuple[Output, ...]:

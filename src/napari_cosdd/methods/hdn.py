@@ -113,7 +113,7 @@ class HDN(LadderMethod[HDNConfig]):
                 "at least must see the image"
             )
         super().__init__(config, spec, assets)
-        noise = assets.noise_model or self._unlearned(spec)
+        noise = self.noise_model or self._unlearned(spec)
         if isinstance(noise, MixtureNoise) and noise.config.learned:
             noise = noise.learned_along()
         self.noise_model = noise

@@ -218,7 +218,7 @@ class LadderMethod(Method[LadderT]):
         power = signal_error.new_zeros(())
         error = signal_error.new_zeros(())
         if across:
-            power, error = signal_power(x, across[-1] + 2)
+            power, error = signal_power(x, across[-1] + 2, weight)
         return {
             "explained": weighted_mean(x.square(), weight) - signal_error,
             "explainable": power,

@@ -2,6 +2,8 @@
 
 from torch import Tensor
 
+from napari_cosdd.methods.values import weighted_mean
+
 #: Smallest power of the signal, as a share of all, at which collapse is judged.
 WEAKEST = 0.03
 #: Smallest power of the signal, in standard errors, at which collapse is judged.
@@ -10,7 +12,9 @@ SURE = 4
 COLLAPSED = 0.4
 
 
-def signal_power(x: Tensor, axis: int) -> tuple[Tensor, Tensor]:
+def signal_power(
+    x: Tensor, axis: int, weight: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
     """Return the signal's power and its standard error.
 
     Neighbouring rows share the signal and no noise, so their covariance is the
@@ -22,12 +26,24 @@ def signal_power(x: Tensor, axis: int) -> tuple[Tensor, Tensor]:
         Noisy, normalized.
     axis : int
         Axis of `x` across the noise.
+    weight : Tensor or None
+        As in `Batch`: a pair of pixels counts if both do.
     """
-    length = x.shape[axis] - 1
-    pairs = x.narrow(axis, 0, length) * x.narrow(axis, 1, length)
+
+    def pairs(values: Tensor) -> Tensor:
+        length = values.shape[axis] - 1
+        return values.narrow(axis, 0, length) * values.narrow(axis, 1, length)
+
+    products = pairs(x)
+    counting = None if weight is None else pairs(weight.expand_as(x))
+    power = weighted_mean(products, counting)
     # Noise may be correlated within a row, so a whole row counts as one observation.
-    rows = pairs.movedim(axis, 1).flatten(2).mean(2)
-    return pairs.mean(), rows.std() / rows.numel() ** 0.5
+    deviations = products - power
+    if counting is None:
+        rows = deviations.movedim(axis, 1).flatten(2).mean(2)
+        return power, rows.square().sum().sqrt() / rows.numel()
+    rows = (deviations * counting).movedim(axis, 1).flatten(2).sum(2)
+    return power, rows.square().sum().sqrt() / counting.sum().clamp(min=1)
 
 
 def has_collapsed(explained: float, power: float, error: float) -> bool:

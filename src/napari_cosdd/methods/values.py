@@ -162,7 +162,7 @@ class Suitability(NamedTuple):
 
 @dataclass(frozen=True)
 class Assets:
-    """What a method is given beside its settings; saved inside its model file."""
+    """What a method is given beside its settings, and copies into its model."""
 
     noise_model: NoiseModel | None = None
 

@@ -117,6 +117,16 @@ def to_plain(model: NoiseModel) -> dict[str, Any]:
     }
 
 
+def is_described(model: NoiseModel, plain: Mapping[str, Any]) -> bool:
+    """Whether `plain`, of `to_plain`, describes this noise model."""
+    own = to_plain(model)
+    tensors, others = own["tensors"], plain["tensors"]
+    return own["info"] == plain["info"] and all(
+        name in others and torch.equal(tensor.cpu(), others[name].cpu())
+        for name, tensor in tensors.items()
+    )
+
+
 def from_plain(plain: Mapping[str, Any]) -> NoiseModel:
     """Return the noise model that `to_plain` described.
 

@@ -43,7 +43,7 @@ def result_paths(
     width = len(str(n_samples))
     paths = {}
     for output in outputs:
-        word = output.name
+        word = output.name.replace(" ", "-")
         if output.index is not None:
             word = f"{output.role}-{output.index + 1:0{width}}"
         paths[output] = folder / f"{name}-{word}.{file_format}"

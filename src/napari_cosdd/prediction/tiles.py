@@ -14,7 +14,8 @@ from napari_cosdd.images.normalization import as_type
 from napari_cosdd.images.stack import Stack
 from napari_cosdd.methods.outputs import Output
 from napari_cosdd.models.trained_model import TrainedModel
-from napari_cosdd.prediction.brightness import blur_of, reach
+from napari_cosdd.nets.blur import reach
+from napari_cosdd.prediction.brightness import blur_of
 from napari_cosdd.prediction.outputs import Targets
 from napari_cosdd.prediction.tile_grid import Tile, tile_grid
 from napari_cosdd.settings.prediction import PredictionConfig

@@ -12,7 +12,7 @@ from napari_cosdd.datasets.survey import Survey, check_channels
 from napari_cosdd.errors import BadInputError
 from napari_cosdd.images.filling import Fill, too_many
 from napari_cosdd.images.grids import split_grids
-from napari_cosdd.images.image import Image
+from napari_cosdd.images.image import Image, doubts_of
 from napari_cosdd.images.inputs import stack_of
 from napari_cosdd.images.normalization import Normalization
 from napari_cosdd.images.selection import Selected, part_of
@@ -102,8 +102,7 @@ class TrainingData:
         found = self.survey
         yield from filter(None, (found.saturation(), found.filled(), found.outliers()))
         yield from filter(None, [too_many(self.stacks)])
-        yield from self.images[0].doubts
-        yield from (image.note for image in self.images[1:] if image.note)
+        yield from doubts_of(self.images)
 
 
 def read_data(

@@ -11,9 +11,14 @@ import numpy as np
 from napari_cosdd.datasets.crops import CropSampler
 from napari_cosdd.datasets.summary import TrainedOn
 from napari_cosdd.devices import choose_device, free_bytes
+from napari_cosdd.errors import BadModelFileError
 from napari_cosdd.methods.base import Method
 from napari_cosdd.methods.capabilities import DrawsNoise
-from napari_cosdd.models.noise_model_file import NoiseModelInfo, to_plain
+from napari_cosdd.models.noise_model_file import (
+    NoiseModelInfo,
+    is_described,
+    to_plain,
+)
 from napari_cosdd.models.trained_model import TrainedModel
 from napari_cosdd.training.batches import batches
 from napari_cosdd.training.distributed import Processes
@@ -147,6 +152,7 @@ class TrainingRun:
         """
         saved = self.saver.restore(self._identity())
         with unusable(self.saver.state_path):
+            self._check_noise_model(saved.get("noise_model"))
             state = dict(saved["state"])
             best, reference = state.pop("best"), state.pop("reference")
             self.state = TrainingState(
@@ -159,6 +165,18 @@ class TrainingRun:
             self.stepper.restore(saved["stepper"])
             self.recovery = Recovery(**saved["recovery"])
             set_generator_state(self.rng, saved["crops"])
+
+    def _check_noise_model(self, saved: dict[str, Any] | None) -> None:
+        """Refuse to go on with another noise model than the training began with."""
+        model = self.method.noise_model
+        if model is None or saved is None:
+            return
+        learned_along = any(p.requires_grad for p in model.parameters())
+        if not learned_along and not is_described(model, saved):
+            raise BadModelFileError(
+                f"{self.saver.state_path.name} belongs to a training with another "
+                "noise model; give the same one or none, or do not resume"
+            )
 
     def snapshot(self) -> dict[str, Any]:
         """Return the state that `restore` needs, as plain values and tensors."""
