@@ -12,11 +12,14 @@ from torch import nn
 from napari_cosdd.errors import BadInputError, DeviceLostError
 from napari_cosdd.host_memory import free_host_bytes
 
-#: Codes of two settings of glibc's mallopt.
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
-#: Size from which glibc maps blocks of memory: while freed memory is kept, and by
-#: glibc's default, bytes.
-KEPT, MAPPED = 256 << 20, 32 << 20
+#: Code of glibc's mallopt for the size of free memory that is given back.
+M_TRIM_THRESHOLD = -1
+#: Code of glibc's mallopt for the size from which blocks are mapped.
+M_MMAP_THRESHOLD = -3
+#: Size from which blocks are mapped while freed memory is kept, bytes.
+KEPT = 256 << 20
+#: The same by glibc's default, bytes.
+MAPPED = 32 << 20
 
 
 def choose_device(name: str = "auto") -> torch.device:
@@ -84,7 +87,7 @@ def on_device(module: nn.Module, device: torch.device) -> Iterator[None]:
             module.load_state_dict(kept, assign=True)
         _keep_freed_memory(False)
         with suppress(torch.AcceleratorError):
-            free_memory(device)
+            release_cache(device)
 
 
 def _keep_freed_memory(on: bool) -> None:
@@ -163,7 +166,7 @@ def constant(
         return torch.tensor(values, dtype=dtype, device=device)
 
 
-def free_bytes(device: torch.device) -> int:
+def available_bytes(device: torch.device) -> int:
     """Return the free memory of a device, including what torch caches.
 
     On a CPU, the limit of a container or cluster job counts.
@@ -179,7 +182,7 @@ def free_bytes(device: torch.device) -> int:
     return free_host_bytes()
 
 
-def free_memory(device: torch.device) -> None:
+def release_cache(device: torch.device) -> None:
     """Give cached memory back to the device, or to the system."""
     if device.type == "cuda":
         torch.cuda.empty_cache()

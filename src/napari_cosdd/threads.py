@@ -16,8 +16,10 @@ from typing import NamedTuple
 import psutil
 import torch
 
-#: Time over which the load of the cores is measured, and that of a first look, seconds.
-WINDOW, FIRST = 3.0, 0.2
+#: Time over which the load of the cores is measured, seconds.
+WINDOW = 3.0
+#: Time of a first look at the load, seconds.
+FIRST = 0.2
 #: Number of cores up to which none is left free for the window.
 FEW_CORES = 3
 #: Environment variable with which users fix the number of threads.

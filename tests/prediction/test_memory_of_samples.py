@@ -31,7 +31,7 @@ def free(monkeypatch):
     """Let there be so many bytes of free memory."""
 
     def set_free(n):
-        monkeypatch.setattr(memory, "free_bytes", lambda device: n)
+        monkeypatch.setattr(memory, "available_bytes", lambda device: n)
 
     return set_free
 

@@ -12,9 +12,10 @@ CAMERA = 1.5
 #: Difference of the raw noise's autocorrelation from that of the training images, from
 #: which cameras count as different.
 CAMERA_CORRELATION = 0.25
-#: Smallest number of steps of a sufficient training; largest fall of the loss in its
-#: last quarter, nats.
-STEPS, FALLING = 200, 0.03
+#: Smallest number of steps of a sufficient training.
+STEPS = 200
+#: Largest fall of the loss in the last quarter of a sufficient training, nats.
+FALLING = 0.03
 
 
 def likeness(e: Evidence) -> Judgement:

@@ -9,18 +9,23 @@ from napari_cosdd.checks.evidence import Evidence
 from napari_cosdd.checks.finding import ACROSS, LAGS, SURE, TOO_SMALL, WORDS, Judgement
 from napari_cosdd.checks.measures import LEVELS, Floats, apart, correlation
 
-#: Limits of the residual's mean at a level, in its deviations there: of samples, and
-#: of a point estimate, whose residual is biased as it sees the estimated pixel.
-BIAS, BIAS_POINT = 0.15, 0.3
-#: Limits of the residual's difference in autocorrelation from the raw noise, and from
-#: the model's own noise.
-FROM_RAW, FROM_MODEL = 0.15, 0.06
-#: Limits of the residual's autocorrelation across the noise's rows: of samples, and of
-#: a point estimate.
-OTHER_ROWS, OTHER_ROWS_POINT = 0.15, 0.2
-#: Limits of the residual's correlation with the solution or its details: of samples,
-#: and of a point estimate.
-STRUCTURE, STRUCTURE_POINT = 0.1, 0.25
+#: Limit of the residual's mean at a level, in its deviations there.
+BIAS = 0.15
+#: The same for a point estimate, whose residual is biased, as it sees the estimated
+#: pixel.
+BIAS_POINT = 0.3
+#: Limit of the difference in autocorrelation of the residual and the raw noise.
+FROM_RAW = 0.15
+#: Limit of the difference in autocorrelation of the residual and the model's noise.
+FROM_MODEL = 0.06
+#: Limit of the residual's autocorrelation across the noise's rows.
+OTHER_ROWS = 0.15
+#: The same for a point estimate.
+OTHER_ROWS_POINT = 0.2
+#: Limit of the residual's correlation with the solution or its details.
+STRUCTURE = 0.1
+#: The same for a point estimate.
+STRUCTURE_POINT = 0.25
 
 
 def along(e: Evidence) -> Judgement:

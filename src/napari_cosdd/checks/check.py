@@ -9,9 +9,10 @@ from napari_cosdd.checks.findings import all_findings
 from napari_cosdd.metrics import Coverage, Scores, score
 from napari_cosdd.models.compatibility import Grade
 
-#: Names of findings without which a result is no image of the sample, and the number of
-#: any findings that weigh as much.
-GRAVE, MANY = frozenset({"axis", "latents", "structure", "centred"}), 4
+#: Names of findings without which a result is no image of the sample.
+GRAVE = frozenset({"axis", "latents", "structure", "centred"})
+#: Number of any findings that weigh as much as a grave one.
+MANY = 4
 #: Intervals of the posterior whose coverage is reported.
 INTERVALS = (0.5, 0.8, 0.95)
 

@@ -32,8 +32,10 @@ from napari_cosdd.noise_analysis.autocorrelation import Autocorrelation, autocor
 from napari_cosdd.noise_analysis.report import NoiseReport
 from napari_cosdd.noise_analysis.sources import detrended, flat_patches
 
-#: Side of the flat patches in which residual and noise are compared; largest lag; px.
-FLAT, FLAT_LAGS = 32, 6
+#: Side of the flat patches in which residual and noise are compared, pixels.
+FLAT = 32
+#: Largest lag in flat patches, pixels.
+FLAT_LAGS = 6
 
 
 @dataclass(frozen=True)

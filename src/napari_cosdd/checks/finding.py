@@ -2,12 +2,16 @@
 
 from dataclasses import dataclass
 
-#: Number of lags at which profiles are compared, along the noise and across it.
-LAGS, ACROSS = 6, 3
+#: Number of lags at which profiles along the noise are compared.
+LAGS = 6
+#: Number of lags at which profiles across the noise are compared.
+ACROSS = 3
 #: Smallest limit of a finding, in standard errors.
 SURE = 4
-#: Texts for a condition that cannot be tested.
-TOO_SMALL, NO_NOISE = "too few pixels to tell", "this method draws no noise"
+#: Why a condition cannot be tested: the image.
+TOO_SMALL = "too few pixels to tell"
+#: Why a condition cannot be tested: the method.
+NO_NOISE = "this method draws no noise"
 WORDS = {"x": "rows", "y": "columns", "none": "no direction", "z": "planes"}
 
 #: Whether the condition holds (None: untested), the measurement in words, the remedy.

@@ -1,7 +1,7 @@
 """All findings on the evidence, one for each condition of a right result.
 
 Limits are clearly above the values of good trainings and below those of the
-deliberately bad ones in `tests/trust`; see docs/measurements.md.
+deliberately bad ones in tests/checks/test_check.py; see docs/measurements.md.
 """
 
 from collections.abc import Callable

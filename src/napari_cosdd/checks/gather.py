@@ -32,11 +32,16 @@ from napari_cosdd.prediction.tile_grid import tile_grid
 from napari_cosdd.prediction.tiles import read_tile
 from napari_cosdd.settings.prediction import PredictionConfig
 
-#: Largest side of the examined box, pixels (half of it for volumes); largest depth;
-#: number of images, with one box each (one for volumes).
-SIDE, DEPTH, IMAGES = 512, 16, 3
-#: Number of posterior samples, and of samples on which noise is redrawn.
-SAMPLES, REDRAWN = 8, 2
+#: Largest side of the examined box, pixels; half of it for volumes.
+SIDE = 512
+#: Largest depth of the examined box, pixels.
+DEPTH = 16
+#: Number of examined images, with one box each; one for volumes.
+IMAGES = 3
+#: Number of posterior samples.
+SAMPLES = 8
+#: Number of samples on which noise is redrawn.
+REDRAWN = 2
 #: Number of samples with a reference: 39 give intervals of 50, 80 and 95 %.
 SAMPLES_CALIBRATED = 39
 

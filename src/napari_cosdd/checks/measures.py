@@ -7,9 +7,12 @@ from scipy.stats import ks_2samp
 from napari_cosdd.noise_analysis.autocorrelation import Autocorrelation, autocorrelation
 
 Floats = NDArray[np.float64]
-#: Number of levels of the signal; smallest number of pixels of a level in each sample;
-#: largest lag, pixels.
-LEVELS, ENOUGH, MAX_LAG = 12, 200, 12
+#: Number of levels of the signal.
+LEVELS = 12
+#: Smallest number of pixels of a level in each sample.
+ENOUGH = 200
+#: Largest lag, pixels.
+MAX_LAG = 12
 #: Largest number of values that a distribution is estimated from.
 THINNED = 200_000
 

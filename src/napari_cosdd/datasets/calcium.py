@@ -6,10 +6,18 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-#: Number of neurons, side of a frame in pixels, frames in a decay time.
-NEURONS, SIDE, DECAY = 40, 256, 8.0
-#: Grey levels of a photon, deviation of the offset of a line, and offset of the camera.
-GAIN, LINE, OFFSET = 20.0, 15.0, 100.0
+#: Number of neurons.
+NEURONS = 40
+#: Side of a frame, pixels.
+SIDE = 256
+#: Decay time of a transient, frames.
+DECAY = 8.0
+#: Grey levels of a photon.
+GAIN = 20.0
+#: Deviation of the offset of a line, grey levels.
+LINE = 15.0
+#: Offset of the camera, grey levels.
+OFFSET = 100.0
 
 
 def calcium_movie(

@@ -13,13 +13,19 @@ from napari_cosdd.datasets.spec import DataSpec
 from napari_cosdd.datasets.split import Block, Split
 from napari_cosdd.images.axes import Region
 
-#: Number of validation crops; factor by which they exceed training crops in y and x;
-#: largest side, pixels. They are large because a network that is trained on small crops
-#: only, which all have borders near, may fail inside large images.
-VALIDATION_CROPS, LARGER, LARGEST = 4, 4, 512
+#: Number of validation crops.
+VALIDATION_CROPS = 4
+#: Factor by which validation crops exceed training crops in y and x. A network that is
+#: trained on small crops only, which all have borders near, may fail inside large
+#: images.
+LARGER = 4
+#: Largest side of a validation crop, pixels.
+LARGEST = 512
 
-#: Share of a crop that should be selected, and number of places that are tried for it.
-ENOUGH, TRIES = 0.25, 10
+#: Share of a crop that should be selected.
+ENOUGH = 0.25
+#: Number of places that are tried for such a crop.
+TRIES = 10
 
 #: Distance from the mean up to which pixels that do not count are left as they are,
 #: deviations.

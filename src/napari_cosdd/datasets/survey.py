@@ -17,14 +17,16 @@ from napari_cosdd.images.stack import Stack
 BOX = {1: 1 << 22, 2: 2048, 3: 160}
 #: Share of pixels at the highest grey level above which a saturation warning is given.
 SATURATED = 0.001
-#: Share of the pixels at one grey level, and below it, as of a detector that counts
-#: photons.
-ONE_LEVEL, LOWEST = 0.2, 0.05
+#: Share of the pixels at one grey level, as of a detector that counts photons.
+ONE_LEVEL = 0.2
+#: Largest share of the pixels below that grey level.
+LOWEST = 0.05
 #: Pixels of a box that its span is measured on.
 SAMPLE = 1 << 18
-#: Quantiles that span the grey levels of a box, and the number of spans beyond them
-#: from which a pixel would set the scale alone.
-SPAN, FAR = (0.0005, 0.9995), 10.0
+#: Quantiles that span the grey levels of a box.
+SPAN = (0.0005, 0.9995)
+#: Number of spans beyond them from which a pixel would set the scale alone.
+FAR = 10.0
 #: Ratio of the span of nearly all pixels to that of the middle half, from which the far
 #: ones are no grey levels but marks of missing pixels.
 MARKS = 1e6

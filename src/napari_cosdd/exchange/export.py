@@ -29,8 +29,10 @@ from napari_cosdd.models.compatibility import check_compatible, refuse_grids
 from napari_cosdd.models.load import MODEL_IN_PACKAGE
 from napari_cosdd.models.trained_model import TrainedModel
 
-#: Pixels of a tile along each axis, and along z; noise is fixed for this size.
-TILE, DEPTH = 256, 16
+#: Pixels of a tile along y and x, for which the noise is fixed.
+TILE = 256
+#: Pixels of a tile along z.
+DEPTH = 16
 README = """# {name}
 
 The network gives {says}, in the grey levels of the image. It is for images of the same

@@ -24,8 +24,10 @@ from napari_cosdd.gui._session import Session
 from napari_cosdd.gui._widgets import Problem, Sentence, named
 from napari_cosdd.images.image import Image
 
-#: Side of a tile of an export, pixels, and the step in which it gets smaller.
-TILE, STEP = 256, 16
+#: Side of a tile of an export, pixels.
+TILE = 256
+#: Step in which a tile gets smaller, pixels.
+STEP = 16
 
 
 class ModelMenu(QToolButton):

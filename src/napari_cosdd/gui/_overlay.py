@@ -14,18 +14,26 @@ from napari_cosdd.gui._layers import KEY, add_part, data_of, is_ours, part_name
 from napari_cosdd.gui._places import place
 from napari_cosdd.gui._plots import DIVERGING
 
-#: Lags to each side, and the side of a cell as a share of the longer side of what is
-#: seen of the image.
-LAGS, SHARE = 10, 1 / 80
+#: Lags to each side.
+LAGS = 10
+#: Side of a cell, as a share of the longer side of what is seen of the image.
+SHARE = 1 / 80
 PART = "noise"
-#: Distance of the bar from a border, and its possible starts along that border, as
-#: shares of what is seen. Corners are avoided: docks may cover them later.
-INSET, PLACES = 0.04, (0.2, 0.37, 0.54)
+#: Distance of the bar from a border, as a share of what is seen.
+INSET = 0.04
+#: Possible starts of the bar along a border, as shares of what is seen. Corners are
+#: avoided: docks may cover them later.
+PLACES = (0.2, 0.37, 0.54)
 #: Smallest side of a part of an image that the bar is fitted to, pixels.
 LEAST = 40
-#: Pixels of the picture: side of a cell, width of the frame, height of the label.
-CELL, FRAME, LABEL = 16, 2, 26
-FRAME_COLOR, LABEL_COLOR = QColor("#e69f00"), QColor("#ffc24d")
+#: Side of a cell in the picture, pixels.
+CELL = 16
+#: Width of the frame in the picture, pixels.
+FRAME = 2
+#: Height of the label in the picture, pixels.
+LABEL = 26
+FRAME_COLOR = QColor("#e69f00")
+LABEL_COLOR = QColor("#ffc24d")
 
 
 def show_bar(viewer: Any, layer: ImageLayer, found: NoiseReport) -> None:

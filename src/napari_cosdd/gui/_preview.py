@@ -14,8 +14,10 @@ from napari_cosdd.gui._layers import add_part, data_of, part_name, parts_of
 from napari_cosdd.gui._places import place
 
 PART = "training preview"
-#: Pixels between the panels, and the share of the image's height that a strip takes.
-GAP, SHARE = 2, 0.3
+#: Pixels between the panels.
+GAP = 2
+#: Share of the image's height that a strip takes.
+SHARE = 0.3
 #: Largest height of the picture in the dock, pixels.
 PICTURE = 160
 

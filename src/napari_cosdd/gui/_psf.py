@@ -22,7 +22,9 @@ from napari_cosdd.gui._widgets import Problem, Sentence, button, choice, field
 from napari_cosdd.images.point_spread import from_beads, from_optics
 
 #: Where the width comes from, in words.
-OPTICS, CONFOCAL, BEADS = "wide-field optics", "confocal optics", "a layer of beads"
+OPTICS = "wide-field optics"
+CONFOCAL = "confocal optics"
+BEADS = "a layer of beads"
 
 
 class PsfRow(QWidget):

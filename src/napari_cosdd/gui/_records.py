@@ -30,12 +30,13 @@ from napari_cosdd.images.files import atomic
 
 #: Points of a curve above which every second one is dropped.
 POINTS = 4000
-#: Steps that a training takes at least until its result can be trusted (the check says
-#: so, too), and as many as the presets take from pretrained weights.
+#: Steps from which a training counts as long enough. From the pretrained network the
+#: results differ little after as many.
 ENOUGH = 1000
-#: Validations from which a trend is told, and share of the last ones in which the best
-#: one means progress.
-TOLD_FROM, LATELY = 4, 0.25
+#: Number of validations from which a trend is told.
+TOLD_FROM = 4
+#: Share of the last validations in which the best one means progress.
+LATELY = 0.25
 #: Share of the range of the validation curve above its best value from which the
 #: network learns the training crops by heart.
 RISEN = 0.1

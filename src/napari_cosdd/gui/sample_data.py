@@ -9,8 +9,10 @@ from qtpy.QtCore import QTimer
 
 from napari_cosdd.gui._canvas_view import camera_of
 
-#: Where in the nuclei to look, y and x in pixels, and pixels of the screen for one.
-PLACE, ZOOM = (500.0, 670.0), 2.0
+#: Where in the nuclei to look, y and x in pixels.
+PLACE = (500.0, 670.0)
+#: Pixels of the screen for one of the nuclei.
+ZOOM = 2.0
 
 LayerData = tuple[Any, dict[str, Any], str]
 

@@ -28,9 +28,10 @@ KEPT = 1 << 30
 #: Sample in which the share of outliers is measured: number of images, boxes along each
 #: axis, side of a box in pixels.
 SAMPLE = (6, 2, 512)
-#: Number of strips across all lines of an image, and their width in pixels, by which
-#: its stuck lines are found.
-STRIPS, STRIP = 4, 64
+#: Number of strips across all lines of an image, by which stuck lines are found.
+STRIPS = 4
+#: Width of a strip, pixels.
+STRIP = 64
 
 
 class FilledStack(Stack):

@@ -14,9 +14,11 @@ import psutil
 
 from napari_cosdd.errors import BadInputError, SavingError
 
-#: Seconds between two signs of life; age of the last one from which the lock of another
-#: computer counts as left behind.
-BEAT, STALE = 30.0, 900.0
+#: Seconds between two signs of life.
+BEAT = 30.0
+#: Age of the last sign of life from which the lock of another computer counts as left
+#: behind, seconds.
+STALE = 900.0
 #: Suffix of a lock's file, which is hidden and lies beside what it guards.
 SUFFIX = ".lock"
 

@@ -11,9 +11,10 @@ from scipy import ndimage
 
 from napari_cosdd.images.stuck_lines import stuck_lines, without_stuck_lines
 
-#: Distance from the neighbours' median, in local deviations, from which a pixel sticks
-#: out; side of the blocks in which the deviation is measured, pixels.
-FAR, BLOCK = 10.0, 16
+#: Distance from the neighbours' median from which a pixel sticks out, local deviations.
+FAR = 10.0
+#: Side of the blocks in which the deviation is measured, pixels.
+BLOCK = 16
 #: Largest number of pixels that stick out together: a larger group may be signal.
 TOGETHER = 2
 #: Largest share of pixels that may be outliers. More are the noise itself, such as

@@ -16,8 +16,10 @@ from napari_cosdd.errors import BadInputError
 
 #: Deviation of the Gaussian nearest to the wide-field pattern, in wavelengths / NA.
 WIDE_FIELD = 0.21
-#: Half-width of the window around a bead, pixels; and beads measured at most.
-WINDOW, BEADS = 8, 50
+#: Half-width of the window around a bead, pixels.
+WINDOW = 8
+#: Largest number of beads that are measured.
+BEADS = 50
 #: Deviations above the background from which a spot counts as a bead.
 CLEAR = 8.0
 

@@ -14,9 +14,10 @@ FAR = 10.0
 BESIDE = 3
 #: Largest share of lines that may be stuck; more are the noise or the scene.
 RARE = 0.02
-#: Smallest number of lines that are compared; number of pixels of each, evenly spread,
-#: that suffice for that.
-FEWEST, SPREAD = 16, 256
+#: Smallest number of lines that are compared.
+FEWEST = 16
+#: Number of pixels of a line, evenly spread, that suffice.
+SPREAD = 256
 
 
 def stuck_lines(plane: NDArray[Any], axis: int) -> NDArray[np.bool_]:

@@ -47,9 +47,11 @@ DIVNOISING = Paper(
 )
 
 
-#: A noise model that is learned along starts with this share of the deviation of the
-#: images, and covers signals up to so many deviations below and above their mean.
-LEARNED_SCALE, COVERED = 0.5, (2.0, 10.0)
+#: Share of the deviation of the images with which a noise model that is learned along
+#: starts.
+LEARNED_SCALE = 0.5
+#: Signals that it covers, in deviations of the images below and above their mean.
+COVERED = (2.0, 10.0)
 
 
 class HDNConfig(LadderConfig):

@@ -16,12 +16,19 @@ from napari_cosdd.settings.prediction import PredictionConfig
 
 #: What to make of a model or of a result.
 Grade = Literal["no objection", "use with care", "do not use"]
-#: Sample of an image: number of planes, boxes along each axis of a plane, side of a box
-#: in pixels, and largest number of pixels kept.
-PLANES, BOXES, SIDE, PIXELS = 8, 4, 256, 1 << 18
-#: Limits above which an image counts as different: shift of the median, in units of the
-#: training data's 1 to 99 % range, and ratio of these ranges.
-SHIFT, FACTOR = 0.5, 2.0
+#: Number of sampled planes of an image.
+PLANES = 8
+#: Number of sampled boxes along each axis of a plane.
+BOXES = 4
+#: Side of a sampled box, pixels.
+SIDE = 256
+#: Largest number of sampled pixels that are kept.
+PIXELS = 1 << 18
+#: Shift of the median from which an image counts as different, in 1 to 99 % ranges of
+#: the training data.
+SHIFT = 0.5
+#: Ratio of these ranges from which an image counts as different.
+FACTOR = 2.0
 #: How many times as different an image is for which a model is no use.
 VERY = 5.0
 

@@ -15,8 +15,8 @@ from napari_cosdd.nets.blocks import (
 class UNet(nn.Module):
     """Encoder and decoder with skips, halving y and x between levels.
 
-    Serves the direct denoiser (arXiv 2310.18116), Noise2Void and the supervised
-    ceiling of the benchmarks, so that all are of one size and one kind.
+    Serves all methods without latents and the direct denoiser (arXiv 2310.18116), so
+    that they can be compared at one size.
 
     Parameters
     ----------

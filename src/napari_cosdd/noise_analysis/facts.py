@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from napari_cosdd.noise_analysis.autocorrelation import Autocorrelation
 
-#: Smallest correlation that counts, even if smaller ones are significant: along the
-#: axis of the strongest one, and across it, where structure shows first.
-WEAKEST, MATTERS = 0.03, 0.05
+#: Smallest correlation that counts, even if smaller ones are significant.
+WEAKEST = 0.03
+#: The same across the axis of the strongest one, where structure shows first.
+MATTERS = 0.05
 #: Root of the sum of the squared correlations that decide, below which a correlation is
 #: not worth modelling: on published confocal and two-photon images a model without a
 #: noise axis is as good or better (docs/measurements.md, published images).
@@ -26,9 +27,10 @@ BOTH = 0.5
 #: Number of standard errors by which two axes must differ to be told apart: 2 for each,
 #: in quadrature.
 APART = 2 * 2**0.5
-#: Largest distance of the pixels of a grid, and correlation from there on that is
-#: slight.
-LARGEST_GRID, SLIGHT = 6, 0.1
+#: Largest distance of the pixels of a grid.
+LARGEST_GRID = 6
+#: Largest correlation that is slight, for pixels of a grid.
+SLIGHT = 0.1
 #: Share of the correlation at small lags that is left at the largest ones if the noise
 #: is an offset of each line.
 STAYS = 0.6
@@ -37,9 +39,14 @@ DECIDING = 5
 #: Correlation that the measurement must be able to detect; if its error is too large
 #: for that, the noise is called unclear.
 OVERLOOKED = 0.3
-#: Bounds of the receptive field, pixels; its upper bound is `USUAL` if the noise
-#: reaches less than `FAR` pixels, else `LONGEST`.
-SHORTEST, LONGEST, USUAL, FAR = 5, 120, 40, 20
+#: Smallest receptive field, pixels.
+SHORTEST = 5
+#: Largest receptive field, pixels.
+LONGEST = 120
+#: Largest receptive field if the noise reaches less than `FAR` pixels.
+USUAL = 40
+#: Reach of the noise from which it may need more, pixels.
+FAR = 20
 
 Pattern = Literal["one axis", "independent", "both axes", "unclear"]
 #: Name of the lines along an axis.

@@ -27,10 +27,14 @@ from napari_cosdd.noise_analysis.signal_dependence import (
 from napari_cosdd.noise_analysis.sources import flat_patches, frame_differences
 
 Source = Literal["flat patches", "region", "frame differences", "residual"]
-#: Number of planes that are measured, spread over the stack; their largest side, px.
-PLANES, SIDE = 12, 2048
-#: Pixels of all planes from which fewer planes suffice, but for so many.
-PIXELS, FEW_PLANES = 1 << 24, 3
+#: Number of planes that are measured, spread over the stack.
+PLANES = 12
+#: Largest side of a plane, pixels.
+SIDE = 2048
+#: Pixels of all planes from which fewer planes suffice.
+PIXELS = 1 << 24
+#: Smallest number of planes.
+FEW_PLANES = 3
 #: Sides of flat patches, pixels, in the order in which they are tried.
 SIZES = (64, 32, 24)
 #: Smallest side of an image in which noise is measured, pixels.

@@ -27,23 +27,28 @@ from napari_cosdd.noise_analysis.facts import (
 #: second look is taken; it is 1.7 where there is none.
 STRUCTURED = 2.0
 #: Difference between the correlations of the axes at 1 px up to which noise has no
-#: axis, and from which on it has one. On 297 trials (`python -m benchmarks advice`) it
-#: was 0.05 at most without an axis, unless both were strongly correlated, and 0.076 at
-#: least with one (r = 0.12).
-EQUAL, DIFFERENT = 0.05, 0.07
+#: axis. On 297 trials (`python -m benchmarks advice`) it was 0.05 at most without an
+#: axis, unless both were strongly correlated.
+EQUAL = 0.05
+#: The same from which noise has an axis; it was 0.076 at least with one (r = 0.12).
+DIFFERENT = 0.07
 #: Correlation of the weaker axis at 1 px above which both may be correlated; with one
 #: axis it was below 0.03.
 WEAKER = 0.05
-#: Mean of both axes at 1 px, and its distance from zero at 2 px, up to which noise is
-#: independent: it was -0.19 to 0 and -0.04 to 0 there.
-INDEPENDENT, INDEPENDENT_FAR = 0.02, 0.06
+#: Mean of both axes at 1 px up to which noise is independent; it was -0.19 to 0 there.
+INDEPENDENT = 0.02
+#: Distance of the mean from zero at 2 px up to which noise is independent; it was -0.04
+#: to 0 there.
+INDEPENDENT_FAR = 0.06
 #: Mean at 2 px below which noise is correlated along both axes: smoothed noise had
 #: -0.07 and less, unless its mean at 1 px was high.
 SMOOTHED = -0.07
-#: Difference at 2 px that contradicts the one at 1 px: slightly, and clearly, as a
-#: negative correlation r along the other axis does, which is r² at 2 px. Smallest
-#: values, and factors on r².
-SLIGHT_FAR, CLEAR_FAR = (0.01, 0.25), (0.03, 0.5)
+#: Difference at 2 px that slightly contradicts the one at 1 px, as a negative
+#: correlation r along the other axis does, which is r² at 2 px: smallest value, and
+#: factor on r².
+SLIGHT_FAR = (0.01, 0.25)
+#: The same that clearly contradicts it.
+CLEAR_FAR = (0.03, 0.5)
 Found = Literal["x", "y", "independent", "both axes", "unclear"]
 Axis = Literal["x", "y", "none"]
 TELLS = "Structure hides the noise here, but a first denoising tells it apart"

@@ -8,8 +8,12 @@ from scipy import ndimage
 
 from napari_cosdd.errors import BadInputError
 
-#: Smallest and largest number of flat patches; share of all patches between these.
-FEWEST, MOST, SHARE = 4, 64, 0.06
+#: Smallest number of flat patches.
+FEWEST = 4
+#: Largest number of flat patches.
+MOST = 64
+#: Share of all patches between these that is used.
+SHARE = 0.06
 
 
 def flat_patches(

@@ -21,8 +21,14 @@ from napari_cosdd.noise_analysis.autocorrelation import MAX_LAG, autocorrelation
 from napari_cosdd.noise_analysis.facts import facts_of
 from napari_cosdd.noise_models.base import NoiseModel, NoiseModelConfig
 
-#: Steps and first learning rate of the fit; rows and pixels of a row in each step.
-STEPS, RATE, ROWS, LENGTH = 800, 0.005, 64, 256
+#: Steps of the fit.
+STEPS = 800
+#: First learning rate of the fit.
+RATE = 0.005
+#: Rows in each step.
+ROWS = 64
+#: Pixels of a row in each step.
+LENGTH = 256
 #: Smallest deviation of a Gaussian, in deviations of the noise.
 FLOOR = 0.01
 #: Largest number of planes in which the correlation is measured.

@@ -11,11 +11,14 @@ from napari_cosdd.errors import BadInputError
 from napari_cosdd.noise_models.base import NoiseModel
 from napari_cosdd.noise_models.registry import get_noise_model
 
-#: Smallest number of pairs; smallest number of frames whose mean serves as signal.
-FEWEST, FRAMES = 10_000, 8
-#: Noisy pixels that are sampled at either end of the signal range; share of that range
-#: by which images may exceed them without a warning.
-DRAWN, SLACK = 2000, 0.1
+#: Smallest number of pairs.
+FEWEST = 10_000
+#: Smallest number of frames whose mean serves as signal.
+FRAMES = 8
+#: Noisy pixels that are sampled at either end of the signal range.
+DRAWN = 2000
+#: Share of the signal range by which images may exceed these without a warning.
+SLACK = 0.1
 
 
 def calibrate_pairs(

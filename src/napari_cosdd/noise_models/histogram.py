@@ -25,9 +25,10 @@ BINS = 256
 TAIL = 1e-5
 #: Share of noisy pixels at either end that the bins exclude as outliers.
 OUTSIDE = 1e-5
-#: Distance within which rows share their pairs, in deviations of the noise; largest
-#: such distance in rows.
-SMOOTHING, WIDEST = 0.5, 16
+#: Distance within which rows share their pairs, deviations of the noise.
+SMOOTHING = 0.5
+#: Largest such distance, rows.
+WIDEST = 16
 #: Largest number of pairs that are counted.
 MOST = 2_000_000
 

@@ -25,12 +25,20 @@ from napari_cosdd.noise_models.calibrate import (
 from napari_cosdd.noise_models.mixture import MixtureNoise
 from napari_cosdd.noise_models.poisson_gauss import PoissonGaussNoise
 
-#: Levels of the signal and bins of the noisy pixel in a picture of p(x | s), and the
-#: block of noisy pixels that is sampled at each level.
-LEVELS, BINS, BLOCK = 64, 96, (40, 50)
-#: Pairs, and bands of the signal, in which a noise model is compared with them;
-#: blur of both, in deviations of the noise; difference from which a user is warned.
-COMPARED, BANDS, BLUR, MISFIT = 40_000, 4, 0.1, 0.15
+#: Levels of the signal in a picture of p(x | s).
+LEVELS = 64
+#: Bins of the noisy pixel in that picture.
+BINS = 96
+#: Block of noisy pixels that is sampled at each level.
+BLOCK = (40, 50)
+#: Pairs with which a noise model is compared.
+COMPARED = 40_000
+#: Bands of the signal in which it is compared.
+BANDS = 4
+#: Blur of both distributions, deviations of the noise.
+BLUR = 0.1
+#: Difference from which a user is warned.
+MISFIT = 0.15
 
 
 class Calibration(NamedTuple):

@@ -24,16 +24,21 @@ from napari_cosdd.noise_models.base import NoiseModel, NoiseModelConfig
 from napari_cosdd.noise_models.dark_level import dark_level
 
 #: Pairs that a fit uses: half of them at random, half even over bins of the signal.
-PAIRS, SIGNAL_BINS = 30_000, 64
-#: Restarts of L-BFGS, which leave the valleys in which its line search ends, and most
-#: steps from one to the next.
-STARTS, STEPS = 6, 100
+PAIRS = 30_000
+#: Number of these bins.
+SIGNAL_BINS = 64
+#: Restarts of L-BFGS, which leave the valleys in which its line search ends.
+STARTS = 6
+#: Largest number of steps from one restart to the next.
+STEPS = 100
 #: Smallest deviation of a Gaussian, relative to the deviation of all noise.
 FLOOR = 0.02
 #: Share of the highest noisy pixels, which may be saturated.
 BRIGHTEST = 1e-4
-#: First log weight of the Gaussians that stay in place; lowest weight of all others.
-FIRST_LOG_WEIGHT, LEAST_MOVING = -2.0, 1e-3
+#: First log weight of the Gaussians that stay in place.
+FIRST_LOG_WEIGHT = -2.0
+#: Lowest weight of all others.
+LEAST_MOVING = 1e-3
 #: Keeps the slope of the square root finite at the lowest signal.
 SQRT_FLOOR = 1e-3
 

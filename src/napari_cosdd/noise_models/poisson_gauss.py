@@ -16,8 +16,10 @@ from napari_cosdd.distributions.mixture import HALF_LOG_2PI
 from napari_cosdd.errors import BadInputError
 from napari_cosdd.noise_models.base import NoiseModel, NoiseModelConfig
 
-#: Levels of the signal in a fit to pairs; smallest variance relative to the largest.
-LEVELS, FLOOR = 64, 1e-4
+#: Levels of the signal in a fit to pairs.
+LEVELS = 64
+#: Smallest variance, relative to the largest.
+FLOOR = 1e-4
 
 
 class PoissonGaussConfig(NoiseModelConfig):

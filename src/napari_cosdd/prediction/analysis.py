@@ -29,9 +29,12 @@ from napari_cosdd.noise_analysis.second_look import (
 from napari_cosdd.prediction.denoiser import denoise
 from napari_cosdd.settings.prediction import PredictionConfig
 
-#: What a second look denoises: planes, spread over the stack; side of their middle, px;
-#: samples, one for each view of a tile.
-PLANES, SIDE, SAMPLES = 2, 256, 4
+#: Planes that a second look denoises, spread over the stack.
+PLANES = 2
+#: Side of their middle that is denoised, pixels.
+SIDE = 256
+#: Samples of the estimate, one for each view of a tile.
+SAMPLES = 4
 
 
 def noise_report(

@@ -10,16 +10,20 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from napari_cosdd.devices import free_bytes
+from napari_cosdd.devices import available_bytes
 from napari_cosdd.methods.base import Method
 from napari_cosdd.methods.capabilities import Predicts, SamplesSignal
 from napari_cosdd.prediction.latent_noise import PositionNoise
 
-#: Share of the free memory to use; factor for memory beside tensors.
-SHARE, BESIDE = 0.6, 1.5
-#: Largest number of samples at once. On a CPU, a mirrored pair shares its noise, and
+#: Share of the free memory to use.
+SHARE = 0.6
+#: Factor for memory beside tensors.
+BESIDE = 1.5
+#: Largest number of samples at once on a CPU: a mirrored pair shares its noise, and
 #: caches are too small for more (docs/measurements.md, Speed).
-ON_CPU, ON_GPU = 2, 16
+ON_CPU = 2
+#: The same on a GPU.
+ON_GPU = 16
 #: Result of `sample_bytes` by network.
 _KNOWN: "weakref.WeakKeyDictionary[Method[Any], float]" = weakref.WeakKeyDictionary()
 #: Side of the tile that memory is measured on, pixels.
@@ -54,7 +58,7 @@ def room_for(method: Method[Any], device: torch.device) -> int:
     """Return the largest number of pixels for which a sample fits into memory."""
     if method not in _KNOWN:
         _KNOWN[method] = sample_bytes(method, device)
-    return int(SHARE * free_bytes(device) / (BESIDE * _KNOWN[method]))
+    return int(SHARE * available_bytes(device) / (BESIDE * _KNOWN[method]))
 
 
 class PeakMemory(TorchDispatchMode):

@@ -25,9 +25,10 @@ from napari_cosdd.prediction.tile_grid import Tile
 #: Largest side of a chunk, pixels. A chunk is a tile, or a whole fraction of a wider
 #: tile, so that no two tiles write to the same chunk.
 WIDEST = 2048
-#: Sample of pixels that identifies an image: number of planes, and of boxes along each
-#: axis; side of a box, pixels.
-LOOKED_AT, BOX = 4, 64
+#: Number of planes, and of boxes along each axis, whose pixels identify an image.
+LOOKED_AT = 4
+#: Side of such a box, pixels.
+BOX = 64
 
 
 class ResumableResult:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from napari_cosdd.devices import free_memory, is_out_of_memory
+from napari_cosdd.devices import is_out_of_memory, release_cache
 from napari_cosdd.events import Warned
 from napari_cosdd.models.trained_model import TrainedModel
 from napari_cosdd.nets.blocks import channels_last
@@ -152,7 +152,7 @@ def draw_samples(
                 if batch == 1 or not is_out_of_memory(error):
                     raise
             if samples is None:  # here the error no longer holds tensors
-                free_memory(x.device)
+                release_cache(x.device)
                 batch //= 2
                 yield Warned(f"memory ran out: going on with {batch} samples at a time")
                 continue

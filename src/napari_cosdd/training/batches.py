@@ -13,13 +13,15 @@ import torch
 from torch import Tensor
 
 from napari_cosdd.datasets.crops import Crops, CropSampler, Floats, Place
-from napari_cosdd.devices import free_bytes
+from napari_cosdd.devices import available_bytes
 from napari_cosdd.methods.values import Batch
 from napari_cosdd.nets.blocks import channels_last
 
-#: Largest share of the GPU's free memory that the images may take, and bytes: larger
-#: ones would take long to read.
-RESIDENT_SHARE, RESIDENT = 0.25, 4 << 30
+#: Largest share of the GPU's free memory that the images may take.
+RESIDENT_SHARE = 0.25
+#: Largest size of images that lie on the GPU, bytes: larger ones would take long to
+#: read.
+RESIDENT = 4 << 30
 
 
 class Batches(Protocol):
@@ -33,7 +35,7 @@ def batches(crops: CropSampler, device: torch.device) -> Batches:
     """Return the fastest source of batches for a device."""
     if device.type != "cuda":
         return CutOnHost(crops, device)
-    room = min(RESIDENT, RESIDENT_SHARE * free_bytes(device))
+    room = min(RESIDENT, RESIDENT_SHARE * available_bytes(device))
     return (CutOnDevice if crops.n_bytes <= room else CutOnHost)(crops, device)
 
 

@@ -22,9 +22,12 @@ from napari_cosdd.models.compatibility import check_compatible
 from napari_cosdd.models.trained_model import TrainedModel
 from napari_cosdd.training.loading import load
 
-#: Images of a stack, boxes along each axis and side of these, pixels, by which equal
-#: images are found.
-SOME_IMAGES, SOME_BOXES, SOME_SIDE = 2, 2, 16
+#: Images of a stack whose pixels are compared to find equal ones.
+SOME_IMAGES = 2
+#: Boxes along each axis of such an image.
+SOME_BOXES = 2
+#: Side of such a box, pixels.
+SOME_SIDE = 16
 
 
 class Sources(NamedTuple):

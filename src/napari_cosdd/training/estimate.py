@@ -11,7 +11,7 @@ import torch
 
 from napari_cosdd._formatting import duration, memory
 from napari_cosdd.datasets.crops import Crops, CropSampler
-from napari_cosdd.devices import describe_device, free_bytes
+from napari_cosdd.devices import available_bytes, describe_device
 from napari_cosdd.methods.base import Method
 from napari_cosdd.methods.values import Moment
 from napari_cosdd.settings.training import TrainingConfig
@@ -23,8 +23,10 @@ from napari_cosdd.training.stepper import Stepper
 END = Moment(10**6, 10**6, 1.0)
 #: Time of a training from which another preset is recommended, seconds.
 TOO_LONG = 12 * 3600
-#: Number of timed steps, after a first one to warm up; largest side of their crops, px.
-TRIED, SIDE = 3, 64
+#: Number of timed steps, after a first one to warm up.
+TRIED = 3
+#: Largest side of their crops, pixels.
+SIDE = 64
 #: Largest number of pixels in a timed step: that of a `quick` step, which is fast.
 PIXELS = 8 * 64 * 64
 
@@ -86,7 +88,7 @@ def estimate_training(
         method,
         crops.crop,
         config.batch_size,
-        free_bytes(device),
+        available_bytes(device),
         micro_batch=config.micro_batch,
         checkpointing=config.checkpointing,
     )

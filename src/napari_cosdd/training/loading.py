@@ -16,9 +16,10 @@ from napari_cosdd.host_memory import free_host_bytes
 from napari_cosdd.images.stack import Stack
 from napari_cosdd.training.distributed import Processes
 
-#: Largest share of the free memory that all images may take in all processes, and the
-#: bytes that they leave to the training.
-SHARE, LEFT = 0.25, 4 << 30
+#: Largest share of the free memory that all images may take in all processes.
+SHARE = 0.25
+#: Memory that the images leave to the training, bytes.
+LEFT = 4 << 30
 
 
 def load(stacks: Sequence[Stack], stop: Callable[[], bool]) -> None:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
 
-from napari_cosdd.devices import fast_math, free_memory, told_if_lost
+from napari_cosdd.devices import fast_math, release_cache, told_if_lost
 from napari_cosdd.errors import (
     PosteriorCollapseError,
     SavingError,
@@ -285,7 +285,7 @@ def _finish(run: TrainingRun, reason: Reason) -> Iterator[Event]:
             f"in the last {state.best.stale} looks the network was no better and "
             "fitted noise as signal: the result has the weights from before"
         )
-    free_memory(run.device)
+    release_cache(run.device)
     model = yield from measured(run.best_model(), run.crops, reason)
     path = run.saver.finish(model, can_go_on=reason == "stopped")
     if path is not None:

@@ -141,7 +141,7 @@ def fit_to_memory(
     Parameters
     ----------
     method : Method
-        The method. Its checkpointing is left as given.
+        The method. If it fits, its checkpointing is left as given.
     crop : sequence of int
         Pixels per spatial axis.
     batch : int

@@ -14,9 +14,11 @@ ROLLBACKS_ALLOWED = 3
 RESTARTS_ALLOWED = 2
 #: Share of the training up to which a fresh start leaves enough time.
 RESTART_UNTIL = 0.6
-#: Share of the training since the last fresh start (of what was left then), and steps
-#: since then, from which a start is judged: a collapse shows in 150 to 300 steps.
-JUDGED_SHARE, JUDGED_STEPS = 0.1, 200
+#: Share of the training since the last fresh start (of what was left then) from which a
+#: start is judged.
+JUDGED_SHARE = 0.1
+#: Steps since then from which a start is judged: a collapse shows in 150 to 300 steps.
+JUDGED_STEPS = 200
 
 UpdateVerdict = Literal["go on", "go back", "give up"]
 ProblemVerdict = Literal["go on", "start again", "keep the best", "give up"]

@@ -10,7 +10,7 @@ import numpy as np
 
 from napari_cosdd.datasets.crops import CropSampler
 from napari_cosdd.datasets.summary import TrainedOn
-from napari_cosdd.devices import choose_device, free_bytes
+from napari_cosdd.devices import available_bytes, choose_device
 from napari_cosdd.errors import BadModelFileError
 from napari_cosdd.methods.base import Method
 from napari_cosdd.methods.capabilities import DrawsNoise
@@ -113,7 +113,7 @@ class TrainingRun:
             method,
             self.crops.crop,
             config.batch_size // self.processes.size,
-            free_bytes(self.device),
+            available_bytes(self.device),
             micro_batch=config.micro_batch,
             checkpointing=config.checkpointing,
         )

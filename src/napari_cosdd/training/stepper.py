@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from napari_cosdd.devices import free_memory, is_out_of_memory
+from napari_cosdd.devices import is_out_of_memory, release_cache
 from napari_cosdd.errors import NotEnoughMemoryError
 from napari_cosdd.events import Warned
 from napari_cosdd.methods.base import Trainable
@@ -162,7 +162,7 @@ class Stepper:
                 if not is_out_of_memory(error):
                     raise
                 if self.recorded.forget():  # graphs of other stages hold memory
-                    free_memory(self.device)
+                    release_cache(self.device)
                 else:
                     yield self._halve_micro_batch(error)
         self._rate = rate
@@ -238,7 +238,7 @@ class Stepper:
             ) from error
         self.micro_batch = math.ceil(self.micro_batch / 2)
         self.optimizer.zero_grad()
-        free_memory(self.device)
+        release_cache(self.device)
         return Warned(
             f"memory ran out: going on with {self.micro_batch} crops at a time, which "
             "gives the same result more slowly"

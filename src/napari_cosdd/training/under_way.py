@@ -7,9 +7,10 @@ from collections import deque
 import torch
 from torch import Tensor
 
-#: Seconds between two looks at the losses on a GPU, which each wait for it; number of
-#: steps that may be under way there.
-LOOK_EVERY, UNDER_WAY = 0.1, 2
+#: Seconds between two looks at the losses on a GPU, which each wait for it.
+LOOK_EVERY = 0.1
+#: Number of steps that may be under way there.
+UNDER_WAY = 2
 
 
 class StepsUnderWay:
