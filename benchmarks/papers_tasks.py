@@ -26,7 +26,7 @@ from benchmarks.common import SETS as IMAGES
 from napari_cosdd import api
 from napari_cosdd.datasets.simulate import ar1, stripes
 from napari_cosdd.noise_models.base import NoiseModel
-from napari_cosdd.noise_models.calibrate import calibrate_frames, calibrate_pairs
+from napari_cosdd.noise_models.calibrate import calibrate_pairs, pairs_of_frames
 
 #: Independent noise: signal of one photon, and deviation of the Gaussian part, of
 #: images 0 to 1.
@@ -133,7 +133,7 @@ def _repeats(name: str) -> Task:
     truth = frames[1:].mean(0)
 
     def measured(kind: str) -> NoiseModel:
-        return calibrate_frames(frames, kind)
+        return calibrate_pairs(*pairs_of_frames(frames), kind)
 
     return _static(frames, truth, float(np.ptp(truth)), measured)
 

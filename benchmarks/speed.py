@@ -112,7 +112,7 @@ def _estimated_and_peak(preset: str, crop: int, n: int, ndim: int) -> dict[str, 
     run = api.prepare_run(images, recipe, ndim=ndim).start()
     for _ in train(run):
         pass
-    estimate, peak = run.fit.memory / 2**30, _peak()
+    estimate, peak = run.memory_plan.memory / 2**30, _peak()
     return {
         "estimated": round(estimate, 2),
         "measured": peak,

@@ -42,27 +42,6 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
-class Analyzed(Event):
-    """The noise of an image was measured; `result` is the `NoiseReport`."""
-
-    result: Any
-
-
-@dataclass(frozen=True, slots=True)
-class Calibrated(Event):
-    """A noise model was measured; `result` is the `Calibration`."""
-
-    result: Any
-
-
-@dataclass(frozen=True, slots=True)
-class Estimated(Event):
-    """A few steps were timed; `result` is the `TrainingEstimate`."""
-
-    result: Any
-
-
-@dataclass(frozen=True, slots=True)
 class Started(Event):
     """The training is about to take its first step.
 
@@ -236,10 +215,3 @@ class Written(Event):
     """
 
     paths: tuple[Path, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Checked(Event):
-    """A model check is done; `result` is the `ModelCheck`."""
-
-    result: Any

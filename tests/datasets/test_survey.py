@@ -16,9 +16,9 @@ def test_pixels_that_are_not_finite_are_counted():
 
 def test_boxes_cover_everything_once(monkeypatch):
     monkeypatch.setattr(survey, "BOX", {2: 7})
-    data = np.arange(2 * 15 * 20).reshape(2, 15, 20)
-    seen = np.concatenate([p.ravel() for p in survey.pixels([Stack(data, "TYX", 2)])])
-    assert sorted(seen.tolist()) == data.ravel().tolist()
+    stack = Stack(np.arange(2 * 15 * 20).reshape(2, 15, 20), "TYX", 2)
+    seen = [stack.read(n, region).ravel() for n, region in survey.boxes(stack)]
+    assert sorted(np.concatenate(seen).tolist()) == stack.data.ravel().tolist()
 
 
 def surveyed(data, axes="YX"):

@@ -4,28 +4,30 @@ import numpy as np
 
 from napari_cosdd import api
 from napari_cosdd.datasets.summary import TrainedOn
-from napari_cosdd.models.compatibility import Fit, fit_of
+from napari_cosdd.models.compatibility import Match, match_of
 
 
 def test_a_model_is_judged_for_an_image_before_it_is_used(model, noisy):
     image = api.Image(noisy, "YX", name="cells")
     named = model.trained_on.model_copy(update={"names": ("cells",)})
     ours = replace(model, trained_on=named)
-    assert fit_of(ours, image) == Fit("no objection", "It was trained on this image.")
-    other = fit_of(ours, replace(image, name="other"))
+    assert match_of(ours, image) == Match(
+        "no objection", "It was trained on this image."
+    )
+    other = match_of(ours, replace(image, name="other"))
     assert other.grade == "no objection"
     assert "cells" in other.reason
     low, _, high = model.trained_on.levels_1_50_99
-    brighter = fit_of(ours, replace(image, data=noisy + (high - low)))
+    brighter = match_of(ours, replace(image, data=noisy + (high - low)))
     assert brighter.grade == "use with care"
     assert "median" in brighter.reason
-    far = fit_of(ours, replace(image, data=noisy + 10 * (high - low)))
+    far = match_of(ours, replace(image, data=noisy + 10 * (high - low)))
     assert far.grade == "do not use"
     assert far.reason.endswith("Train on this image.")
     unsaid = replace(model, trained_on=TrainedOn())
-    assert fit_of(unsaid, image).grade == "use with care"
+    assert match_of(unsaid, image).grade == "use with care"
     nothing = replace(image, data=np.full_like(noisy, np.nan))
-    assert fit_of(ours, nothing).grade == "use with care"
+    assert match_of(ours, nothing).grade == "use with care"
     channels = api.Image(np.stack([noisy] * 2), "CYX")
-    assert fit_of(model, channels).grade == "do not use"
-    assert "2" in fit_of(model, channels).reason
+    assert match_of(model, channels).grade == "do not use"
+    assert "2" in match_of(model, channels).reason

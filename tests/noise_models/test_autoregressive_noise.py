@@ -9,7 +9,7 @@ import torch
 from napari_cosdd import api
 from napari_cosdd.datasets.simulate import ar1
 from napari_cosdd.errors import BadInputError
-from napari_cosdd.noise_models.calibrate import calibrate_frames
+from napari_cosdd.noise_models.calibrate import calibrate_pairs, pairs_of_frames
 
 RHO, DEVIATION, DARK = 0.8, 12.0, 100.0
 
@@ -103,4 +103,4 @@ def test_noise_of_both_axes_and_holes_are_refused():
     holes = np.stack([dark((64, 64), k) for k in range(8)])
     holes[3, 5, 5] = np.nan
     with pytest.raises(BadInputError, match="needs whole images"):
-        calibrate_frames(holes, "autoregressive")
+        calibrate_pairs(*pairs_of_frames(holes), "autoregressive")

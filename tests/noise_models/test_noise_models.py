@@ -8,9 +8,9 @@ from napari_cosdd import api
 from napari_cosdd.errors import BadInputError, BadModelFileError
 from napari_cosdd.noise_models.calibrate import (
     FRAMES,
-    calibrate_frames,
     calibrate_pairs,
     outside_range,
+    pairs_of_frames,
 )
 from napari_cosdd.noise_models.measure import measure, misfit
 from napari_cosdd.noise_models.poisson_gauss import PoissonGaussNoise
@@ -152,11 +152,11 @@ def test_frames_are_taken_for_pairs_with_their_mean():
     rng = np.random.default_rng(1)
     scene = rng.uniform(OFFSET, 3000, (64, 64))
     frames = np.stack([camera(scene, rng) for _ in range(40)])
-    found = calibrate_frames(frames, "mixture")
+    found = calibrate_pairs(*pairs_of_frames(frames), "mixture")
     x = found.sample(torch.full((20_000,), 1500.0), torch.Generator().manual_seed(0))
     assert float(x.std()) == pytest.approx(deviation(1500.0), rel=0.06)
     with pytest.raises(BadInputError, match=f"fewer than {FRAMES}"):
-        calibrate_frames(frames[:4], "mixture")
+        pairs_of_frames(frames[:4])
 
 
 @pytest.mark.parametrize(

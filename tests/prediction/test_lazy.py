@@ -28,6 +28,20 @@ def test_a_chunk_is_that_of_the_whole_image(model, movie, what):
     np.testing.assert_allclose(lazy[part], whole[part], rtol=1e-5)
 
 
+def test_of_one_sample_no_other_one_is_drawn(model, movie, monkeypatch):
+    method, drawn = type(model.method), []
+    draw = method.sample_posterior
+
+    def counted(self, features, noise):
+        drawn.append(len(features[0]))
+        return draw(self, features, noise)
+
+    monkeypatch.setattr(method, "sample_posterior", counted)
+    lazy = api.denoise_lazily(model, movie, CONFIG, what=5)
+    lazy[0, 0, :32, :32].compute()
+    assert drawn == [1]
+
+
 @pytest.mark.parametrize("what", [-1, True, "mode", 1.0])
 def test_parts_that_there_are_not_are_told(model, movie, what):
     with pytest.raises(BadInputError, match="expected mean, deviation or the number"):

@@ -12,7 +12,7 @@ from napari_cosdd.images.formats.ome_zarr_writer import replace_folder
 from napari_cosdd.images.image import Image
 from napari_cosdd.methods.outputs import MEAN
 from napari_cosdd.prediction import resumable
-from napari_cosdd.prediction.cluster import Source, denoising_on_cluster
+from napari_cosdd.prediction.cluster import DenoisingInput, denoising_on_cluster
 from napari_cosdd.prediction.on_disk import denoising_on_disk
 from napari_cosdd.prediction.outputs import outputs_of
 from napari_cosdd.prediction.request import DenoiseRequest, Share
@@ -244,7 +244,10 @@ def test_the_workers_of_a_cluster_make_one_result(model, movie, tmp_path):
     paths = result_paths(tmp_path / "clean", "movie", outputs, "zarr", False)
     paths[MEAN].parent.mkdir()
     files = tmp_path / "m.safetensors", tmp_path / "movie.tif"
-    source, request = Source(*files, None, "movie"), DenoiseRequest(paths, CONFIG)
+    source, request = (
+        DenoisingInput(*files, None, "movie"),
+        DenoiseRequest(paths, CONFIG),
+    )
     with distributed.LocalCluster(
         n_workers=2, threads_per_worker=1, processes=False, dashboard_address=None
     ) as cluster:

@@ -10,7 +10,7 @@ from napari_cosdd.training import memory
 from napari_cosdd.training.memory import (
     BASE,
     SHARE,
-    Fit,
+    MemoryPlan,
     fit_to_memory,
     measure_memory,
 )
@@ -62,7 +62,7 @@ def needs(micro_batch, *, saving):
 
 
 def test_as_many_crops_as_fit_are_computed_at_a_time(small_validation):
-    assert fitted(1 << 40) == Fit(16, False, fitted(1 << 40).memory)
+    assert fitted(1 << 40) == MemoryPlan(16, False, fitted(1 << 40).memory)
     for n in (16, 8, 4, 2, 1):
         fit = fitted(needs(n, saving=False))
         assert (fit.micro_batch, fit.checkpointing) == (n, False)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from napari_cosdd.images.image import Image
     from napari_cosdd.images.locks import Lock
     from napari_cosdd.models.trained_model import TrainedModel
-    from napari_cosdd.prediction.cluster import Source
+    from napari_cosdd.prediction.cluster import DenoisingInput
     from napari_cosdd.prediction.request import DenoiseRequest, Share
 
 
@@ -78,7 +78,7 @@ def denoise(
     from napari_cosdd.cli._images import found
     from napari_cosdd.images.files import check_writable
     from napari_cosdd.images.selection import channel_from
-    from napari_cosdd.prediction.cluster import Source
+    from napari_cosdd.prediction.cluster import DenoisingInput
     from napari_cosdd.prediction.on_disk import written_before
     from napari_cosdd.prediction.outputs import outputs_of
     from napari_cosdd.prediction.request import DenoiseRequest, Share
@@ -109,7 +109,9 @@ def denoise(
         replace = overwrite or file_format == "zarr"
         # Absolute paths, since cluster workers may have other working directories.
         places = result_paths(output.absolute(), name, outputs, file_format, replace)
-        source = Source(model.absolute(), path.absolute(), axes, name, salvage, number)
+        source = DenoisingInput(
+            model.absolute(), path.absolute(), axes, name, salvage, number
+        )
         work.append(
             (source, DenoiseRequest(places, config, made_by, dtype, fill, region))
         )
@@ -145,7 +147,7 @@ def denoise(
 
 def _on_cluster(
     scheduler: str,
-    source: "Source",
+    source: "DenoisingInput",
     request: "DenoiseRequest",
     stop: Callable[[], bool],
 ) -> tuple[Path, ...] | None:
@@ -160,7 +162,7 @@ def _on_cluster(
 
 def _on_disk(
     trained: "TrainedModel",
-    source: "Source",
+    source: "DenoisingInput",
     request: "DenoiseRequest",
     share: "Share | None",
     stop: Callable[[], bool],
@@ -188,7 +190,7 @@ def _showing_life(lock: "Lock", events: "Iterator[Event]") -> "Iterator[Event]":
 
 def _in_memory(
     trained: "TrainedModel",
-    source: "Source",
+    source: "DenoisingInput",
     request: "DenoiseRequest",
     stop: Callable[[], bool],
 ) -> tuple[Path, ...] | None:
@@ -212,7 +214,7 @@ def _in_memory(
     return tuple(request.paths.values())
 
 
-def _opened(source: "Source") -> "Image":
+def _opened(source: "DenoisingInput") -> "Image":
     """Open an image, and print warnings about its reading."""
     image = source.open()
     for doubt in image.doubts:

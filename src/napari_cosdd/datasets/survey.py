@@ -47,13 +47,6 @@ def boxes(stack: Stack) -> Iterator[tuple[int, Region]]:
             )
 
 
-def pixels(stacks: Sequence[Stack]) -> Iterator[NDArray[Any]]:
-    """Yield the pixels of all stacks box by box, (c, *spatial)."""
-    for stack in stacks:
-        for n, region in boxes(stack):
-            yield stack.read(n, region)
-
-
 def _selected_pixels(
     stacks: Sequence[Stack],
 ) -> Iterator[tuple[NDArray[Any], NDArray[np.bool_] | None]]:

@@ -10,8 +10,8 @@ from qtpy.QtWidgets import QVBoxLayout, QWidget
 from napari_cosdd import api
 from napari_cosdd._formatting import grey_level
 from napari_cosdd.errors import BadInputError, CosddError
-from napari_cosdd.events import Calibrated, Event
-from napari_cosdd.gui._jobs import Job
+from napari_cosdd.events import Event
+from napari_cosdd.gui._jobs import Job, Result
 from napari_cosdd.gui._layer_choice import LayerChoice
 from napari_cosdd.gui._layers import axes_of, image_of
 from napari_cosdd.gui._models import new_noise_model_path
@@ -30,7 +30,7 @@ from napari_cosdd.noise_models.measure import curves_of
 from napari_cosdd.noise_models.registry import NOISE_MODELS, get_noise_model
 
 
-class Source(NamedTuple):
+class SignalFrom(NamedTuple):
     """What serves as the signal: its name, its kinds of noise models, a tooltip."""
 
     name: str
@@ -38,22 +38,22 @@ class Source(NamedTuple):
     tip: str
 
 
-ALONE = Source(
+ALONE = SignalFrom(
     "this image alone",
     ("poisson_gauss",),
     "The variance at each brightness is measured where the image is smooth",
 )
-FRAMES = Source(
+FRAMES = SignalFrom(
     "repeated frames",
     ("mixture", "histogram", "poisson_gauss", "autoregressive"),
     "Eight or more frames of a scene that does not change; their mean is the signal",
 )
-CLEAN = Source(
+CLEAN = SignalFrom(
     "a clean layer",
     ("mixture", "histogram", "poisson_gauss", "autoregressive"),
     "Another layer shows the same scene without noise, such as a denoised one",
 )
-DARK = Source(
+DARK = SignalFrom(
     "a dark image",
     ("autoregressive",),
     "The image shows no signal: shutter closed, beam off or an empty field",
@@ -124,7 +124,7 @@ class CalibrateView(QWidget):
         self.density.hide()
 
     @property
-    def _source(self) -> Source:
+    def _source(self) -> SignalFrom:
         return SOURCES[self.source.currentText()]
 
     def _source_chosen(self) -> None:
@@ -152,7 +152,7 @@ class CalibrateView(QWidget):
             return
 
         def work(stop: Callable[[], bool]) -> Iterator[Event]:
-            yield Calibrated(
+            yield Result(
                 api.calibration(
                     image, clean=clean, kind=kind, output=path, repeats=repeats
                 )
@@ -177,7 +177,7 @@ class CalibrateView(QWidget):
         return image_of(self.clean.layer, axes)
 
     def _take(self, events: tuple[Any, ...]) -> None:
-        found: api.Calibration = events[-1].result
+        found: api.Calibration = events[-1].value
         curves = curves_of(found.model)
         low, high = found.model.signal_range
         warning = "" if found.warning is None else f" ⚠ {found.warning}"

@@ -14,8 +14,8 @@ from napari_cosdd.api import ModelCheck, check
 from napari_cosdd.checks.methods_paragraph import methods_paragraph
 from napari_cosdd.checks.page import write_check
 from napari_cosdd.errors import CosddError
-from napari_cosdd.events import Checked, Event
-from napari_cosdd.gui._jobs import Job
+from napari_cosdd.events import Event
+from napari_cosdd.gui._jobs import Job, Result
 from napari_cosdd.gui._layers import data_of, image_of, pixels_key
 from napari_cosdd.gui._models import ModelEntry, filling
 from napari_cosdd.gui._plots import CoveragePlot
@@ -144,7 +144,7 @@ class TrustView(QWidget):
 
         def work(stop: Callable[[], bool]) -> Iterator[Event]:
             model = entry.load()
-            yield Checked(
+            yield Result(
                 check(image, model, reference=reference, fill=filling(model), stop=stop)
             )
 

@@ -8,8 +8,8 @@ from qtpy.QtCore import QTimer
 
 from napari_cosdd import api
 from napari_cosdd.errors import CosddError
-from napari_cosdd.events import Estimated, Event
-from napari_cosdd.gui._jobs import Job
+from napari_cosdd.events import Event
+from napari_cosdd.gui._jobs import Job, Result
 from napari_cosdd.gui._widgets import Sentence
 
 #: Time without a change of settings before an estimate starts, milliseconds.
@@ -92,7 +92,7 @@ class EstimateLine(Sentence):
                 init_model=trial.init_model(),
                 stop=stop,
             )
-            yield Estimated(job.estimate())
+            yield Result(job.estimate())
 
         self.setText("Estimating the time of the training …")
         self._job = job = Job("estimating the time of the training", work)
@@ -102,8 +102,8 @@ class EstimateLine(Sentence):
         job.start()
 
     def _show(self, events: tuple[Any, ...]) -> None:
-        self.seconds = events[-1].result.seconds
-        self.setText(str(events[-1].result))
+        self.seconds = events[-1].value.seconds
+        self.setText(str(events[-1].value))
 
     def _show_error(self) -> None:
         if self._job is not None and self._job.error is not None:

@@ -9,7 +9,7 @@ from napari_cosdd.errors import CosddError
 from napari_cosdd.gui._models import ModelEntry
 from napari_cosdd.gui._widgets import Light, Sentence
 from napari_cosdd.images.image import Image
-from napari_cosdd.models.compatibility import Fit, Grade, fit_of
+from napari_cosdd.models.compatibility import Grade, Match, match_of
 
 #: What a grade means of a model for an image; a result has its own light.
 WORDS: dict[Grade, str] = {
@@ -45,9 +45,9 @@ class FitView(QWidget):
         """Compare a model with an image; the key names both."""
         self._judged = key
         try:
-            found = fit_of(entry.load(), image())
+            found = match_of(entry.load(), image())
         except CosddError as error:
-            found = Fit("do not use", str(error))
+            found = Match("do not use", str(error))
         self.light.show_grade(found.grade, WORDS[found.grade])
         self.reason.setText(found.reason)
         self.show()

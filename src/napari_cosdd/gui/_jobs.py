@@ -3,6 +3,7 @@
 import time
 import traceback
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
 
@@ -22,6 +23,13 @@ Work = Callable[[Callable[[], bool]], Iterator[Event]]
 INTERVAL = 0.2
 #: Time between two looks of a paused job at whether it was resumed, seconds.
 POLL = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class Result(Event):
+    """The value that a job was started for, where it is no training or denoising."""
+
+    value: Any
 
 
 class JobError(CosddError):

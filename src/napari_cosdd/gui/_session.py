@@ -11,9 +11,9 @@ from qtpy.QtCore import QObject, Signal
 
 from napari_cosdd.api import ModelCheck, NoiseReport
 from napari_cosdd.errors import SavingError
-from napari_cosdd.events import Checked, Event, Finished
+from napari_cosdd.events import Event, Finished
 from napari_cosdd.gui._dock import Dock
-from napari_cosdd.gui._jobs import Job
+from napari_cosdd.gui._jobs import Job, Result
 from napari_cosdd.gui._layers import data_of, pixels_key
 from napari_cosdd.gui._models import PLUGIN, ModelEntry, moved, recent_models
 from napari_cosdd.gui._records import DenoisingRecord, TrainingRecord
@@ -203,8 +203,8 @@ class Session(QObject):
 
         def take(events: tuple[Event, ...]) -> None:
             for event in events:
-                if isinstance(event, Checked):
-                    self.checks[key] = event.result
+                if isinstance(event, Result):
+                    self.checks[key] = event.value
                     for oldest in list(self.checks)[:-CHECKS]:
                         del self.checks[oldest]
             self.checked.emit()

@@ -9,10 +9,10 @@ from qtpy.QtWidgets import QCheckBox
 
 from napari_cosdd.api import NoiseReport, analyze
 from napari_cosdd.errors import CosddError
-from napari_cosdd.events import Analyzed, Event
+from napari_cosdd.events import Event
 from napari_cosdd.gui._calibrate import CalibrateView
 from napari_cosdd.gui._dock import Dock
-from napari_cosdd.gui._jobs import Job
+from napari_cosdd.gui._jobs import Job, Result
 from napari_cosdd.gui._layer_choice import LayerChoice
 from napari_cosdd.gui._layers import (
     axes_of,
@@ -156,7 +156,7 @@ class NoiseWidget(Dock):
 
         def work(stop: Callable[[], bool]) -> Iterator[Event]:
             found = analyze(image, region=region, frames=frames, fill="missing")
-            yield Analyzed(found)
+            yield Result(found)
 
         self._say("", f"Analyzing the noise of {layer.name} …")
         self._job = Job(f"noise of {layer.name}", work)
@@ -197,7 +197,7 @@ class NoiseWidget(Dock):
     def _take(self, events: tuple[Any, ...]) -> None:
         layer = self._looked_at
         if layer is not None and pixels_key(layer) == self._pixels:
-            self._found(layer, events[-1].result)  # else it is of pixels that are gone
+            self._found(layer, events[-1].value)  # else it is of pixels that are gone
 
     def _found(self, layer: ImageLayer, found: NoiseReport) -> None:
         self.session.add_report(layer, found)

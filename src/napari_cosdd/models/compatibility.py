@@ -70,7 +70,7 @@ def check_compatible(
         )
 
 
-class Fit(NamedTuple):
+class Match(NamedTuple):
     """What speaks for or against a model for an image, before it is used.
 
     Attributes
@@ -85,33 +85,33 @@ class Fit(NamedTuple):
     reason: str
 
 
-def fit_of(model: TrainedModel, image: Image) -> Fit:
+def match_of(model: TrainedModel, image: Image) -> Match:
     """Compare a model with an image that it may denoise; a sample of pixels is read."""
     spec, names = model.spec, model.trained_on.names
     source = Stack(image.data, image.axes, spec.ndim, image.name)
     try:
         check_compatible(model, source)
     except BadModelFileError as error:
-        return Fit("do not use", _sentence(str(error)))
+        return Match("do not use", _sentence(str(error)))
     pixels = _some_pixels(image)
     finite = pixels[np.isfinite(pixels)]
     if not model.trained_on.levels_1_50_99 or not finite.size:
         reason = "Its training images and this one cannot be compared in brightness."
-        return Fit("use with care", reason)
+        return Match("use with care", reason)
     unlike = _unlike_training(model, finite)
     if image.name in names and not unlike:
-        return Fit("no objection", "It was trained on this image.")
+        return Match("no objection", "It was trained on this image.")
     others = f"{', '.join(names[:2])}{' and others' if len(names) > 2 else ''}"
     if unlike:
         reason = _sentence(f"{' and '.join(unlike)} ({others})")
         low, middle, high = model.trained_on.levels_1_50_99
         far = _unlike(finite, low, middle, high, VERY)
         grade: Grade = "do not use" if far else "use with care"
-        return Fit(
+        return Match(
             grade, f"{reason} Train on this image{'' if far else ' if in doubt'}."
         )
     reason = f"It was trained on other images ({others}) of like brightness."
-    return Fit("no objection", f"{reason} Camera and settings must be the same.")
+    return Match("no objection", f"{reason} Camera and settings must be the same.")
 
 
 def _sentence(text: str) -> str:

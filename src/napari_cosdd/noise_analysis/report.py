@@ -26,7 +26,7 @@ from napari_cosdd.noise_analysis.signal_dependence import (
 )
 from napari_cosdd.noise_analysis.sources import flat_patches, frame_differences
 
-Source = Literal["flat patches", "region", "frame differences", "residual"]
+MeasuredOn = Literal["flat patches", "region", "frame differences", "residual"]
 #: Number of planes that are measured, spread over the stack.
 PLANES = 12
 #: Largest side of a plane, pixels.
@@ -63,7 +63,7 @@ class NoiseReport:
         Of what a first denoising removed, if the facts are from a second look.
     """
 
-    source: Source
+    source: MeasuredOn
     correlation: Autocorrelation
     facts: NoiseFacts
     dependence: SignalDependence
@@ -133,7 +133,7 @@ def report(
     if estimate is not None:
         return _of_residual(planes, _planes(estimate, region, frames))
     if region is not None:
-        source: Source = "region"
+        source: MeasuredOn = "region"
         correlation = _measure([list(channel) for channel in planes])
     elif frames:
         source = "frame differences"

@@ -61,38 +61,35 @@ def calibrate_pairs(
     return model.fit(s, x, np.random.default_rng(seed))
 
 
-def calibrate_frames(frames: NDArray[Any], kind: str, seed: int = 0) -> NoiseModel:
-    """Measure p(x | s) on repeats of a static scene, whose mean is the signal.
+def pairs_of_frames(
+    frames: NDArray[Any],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return signal and noisy pixels of repeats of a static scene.
 
     Any static scene serves; one with all brightnesses is best, such as the field
-    diaphragm out of focus (Krull et al. 2020, section 5.4).
+    diaphragm out of focus (Krull et al. 2020, section 5.4). Its mean is the signal,
+    which holds a part of each frame's noise, so that the difference of `t` frames from
+    it has a variance too small by 1 - 1/t. The noisy pixels make up for that.
 
     Parameters
     ----------
     frames : ndarray, shape (t, ...)
         At least eight frames.
-    kind, seed
-        As in `calibrate_pairs`.
+
+    Raises
+    ------
+    BadInputError
+        If there are fewer.
     """
     if len(frames) < FRAMES:
         raise BadInputError(
             f"{len(frames)} frames: the mean of fewer than {FRAMES} is no clean signal"
         )
-    signal = np.broadcast_to(frames.mean(0, dtype=np.float64), frames.shape)
-    return calibrate_pairs(signal, around_mean(frames), kind, seed)
-
-
-def around_mean(frames: NDArray[Any]) -> NDArray[np.float64]:
-    """Return frames whose noise around their mean has the variance of the noise itself.
-
-    The mean holds a part of each frame's noise, so that the difference of `t` frames
-    from it has a variance too small by 1 - 1/t.
-    """
     mean = frames.mean(0, dtype=np.float64)
-    scaled = frames - mean
-    scaled *= np.sqrt(len(frames) / (len(frames) - 1))
-    scaled += mean
-    return np.asarray(scaled, np.float64)
+    noisy = frames - mean
+    noisy *= np.sqrt(len(frames) / (len(frames) - 1))
+    noisy += mean
+    return np.broadcast_to(mean, frames.shape), noisy
 
 
 def outside_range(model: NoiseModel, levels: Sequence[float]) -> str | None:

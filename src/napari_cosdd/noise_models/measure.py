@@ -17,11 +17,7 @@ from napari_cosdd.noise_analysis.signal_dependence import (
     variance_of_residual,
 )
 from napari_cosdd.noise_models.base import NoiseModel
-from napari_cosdd.noise_models.calibrate import (
-    around_mean,
-    calibrate_frames,
-    calibrate_pairs,
-)
+from napari_cosdd.noise_models.calibrate import calibrate_pairs, pairs_of_frames
 from napari_cosdd.noise_models.mixture import MixtureNoise
 from napari_cosdd.noise_models.poisson_gauss import PoissonGaussNoise
 
@@ -134,9 +130,8 @@ def measure(
     letter = next((a for a in "TS" if a in series.axes), None)
     if letter is not None and repeats:
         frames = np.moveaxis(np.asarray(series.data), series.axes.index(letter), 0)
-        model = calibrate_frames(frames, kind, seed)
-        signal = np.broadcast_to(frames.mean(0, dtype=np.float64), frames.shape)
-        return _compared(model, signal, around_mean(frames))
+        signal, noisy = pairs_of_frames(frames)
+        return _compared(calibrate_pairs(signal, noisy, kind, seed), signal, noisy)
     if kind == "poisson_gauss":
         curve = report(stack_of(series, 2, "nothing")).dependence
         fitted = PoissonGaussNoise.of_curve(curve.signal, curve.variance)

@@ -25,7 +25,7 @@ POLL = 0.1
 
 
 @dataclass(frozen=True)
-class Source:
+class DenoisingInput:
     """Files of model and image, as seen by all machines.
 
     Attributes
@@ -55,7 +55,9 @@ class Source:
         return replace(channel_of(image, self.channel), name=self.name)
 
 
-def do_share(source: Source, request: DenoiseRequest, share: Share) -> tuple[Path, ...]:
+def do_share(
+    source: DenoisingInput, request: DenoiseRequest, share: Share
+) -> tuple[Path, ...]:
     """Denoise a share of the tiles; return the images if it completes them."""
     model = load(source.model)
     for event in denoising_on_disk(model, source.open(), request, share=share):
@@ -66,7 +68,7 @@ def do_share(source: Source, request: DenoiseRequest, share: Share) -> tuple[Pat
 
 def denoising_on_cluster(
     address: str,
-    source: Source,
+    source: DenoisingInput,
     request: DenoiseRequest,
     stop: Callable[[], bool] = lambda: False,
 ) -> Iterator[Event]:
@@ -76,7 +78,7 @@ def denoising_on_cluster(
     ----------
     address : str
         Address of the scheduler, such as tcp://10.0.0.1:8786.
-    source : Source
+    source : DenoisingInput
         Image and model.
     request : DenoiseRequest
         Outputs and settings; the paths are on the shared disk.

@@ -151,7 +151,9 @@ def _denoise_tile(
         return True
     lost = [pixels_lost(m) for m in method.tile_multiple()]
     moments = RunningMoments(x[0], mirrored=config.antithetic)
-    for result in draw_samples(model, x, tile_target, config):
+    numbers = {output.index for output in targets if output.index is not None}
+    only = numbers if len(numbers) == len(targets) else None
+    for result in draw_samples(model, x, tile_target, config, only):
         if isinstance(result, Warned):
             yield result
             continue

@@ -179,23 +179,17 @@ def _begin_noisy(prediction: Prediction) -> None:
 def _put_back(prediction: Prediction, part: Part) -> None:
     """Set everything outside the selected part to the pixels of the image."""
     image = prediction.source
-    inside = np.zeros(image.data.shape, bool)
-    inside[part.box] = _broadcast(part)
-    pixels = np.asarray(image.data)
-    for output, array in prediction.outputs.items():
-        is_spread = output.role not in NOISY_AT_FIRST
-        array[~inside] = 0 if is_spread else pixels[~inside]
-
-
-def _broadcast(part: Part) -> NDArray[np.bool_]:
-    """Return which pixels of the box are selected, in the order of its axes."""
-    axes, mask = part.image.axes, part.image.selection
-    shape = [s.stop - s.start for s in part.box]
-    if mask is None:
-        return np.ones(shape, bool)
-    mask = mask if axes.index("Y") < axes.index("X") else mask.T
-    wide = [n if a in "YX" else 1 for a, n in zip(axes, shape, strict=True)]
-    return np.broadcast_to(mask.reshape(wide), shape)
+    y, x = (image.axes.index(a) for a in "YX")
+    inside = np.zeros([image.data.shape[i] for i in (y, x)], bool)
+    mask = part.image.selection
+    inside[part.box[y], part.box[x]] = True if mask is None else mask
+    outside = ~(inside if y < x else inside.T)
+    planes = (1 if i in (y, x) else n for i, n in enumerate(image.data.shape))
+    for at in np.ndindex(*planes):
+        plane = tuple(slice(None) if i in (y, x) else n for i, n in enumerate(at))
+        pixels = np.asarray(image.data[plane])[outside]
+        for output, array in prediction.outputs.items():
+            array[plane][outside] = pixels if output.role in NOISY_AT_FIRST else 0
 
 
 def _allocated(

@@ -1,7 +1,7 @@
 """The posterior samples of a tile: the noise and the view of each."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from itertools import combinations
 from typing import Any, NamedTuple
 
@@ -102,7 +102,11 @@ def _draws(config: PredictionConfig, first: int, step: int) -> Iterator[SampleDr
 
 
 def draw_samples(
-    model: TrainedModel, x: Tensor, tile_target: TileTarget, config: PredictionConfig
+    model: TrainedModel,
+    x: Tensor,
+    tile_target: TileTarget,
+    config: PredictionConfig,
+    only: Container[int] | None = None,
 ) -> Iterator[Warned | tuple[Sequence[SampleDraw], Tensor]]:
     """Draw all samples of a tile, as many at a time as memory holds.
 
@@ -116,6 +120,8 @@ def draw_samples(
         Position of the tile, of which the latent noise is a function.
     config : PredictionConfig
         Number of samples and other settings.
+    only : container of int, optional
+        Numbers of the samples to draw, from 0; default: all.
 
     Yields
     ------
@@ -127,9 +133,11 @@ def draw_samples(
         method, math.prod(x.shape[2:]), x.device
     )
     for view in test_time_views(model, config):
+        left = [d for d in view.draws if only is None or d.number in only]
+        if not left:
+            continue
         with torch.inference_mode():
             features = method.encode(channels_last(view.of(x)))
-        left = view.draws
         while left:
             draws = left[:batch]
             noise = PositionNoise(

@@ -20,7 +20,7 @@ def started(run: TrainingRun) -> Started:
     return Started(
         device=describe_device(run.device),
         n_parameters=sum(p.numel() for p in run.stepper.parameters),
-        memory=run.fit.memory,
+        memory=run.memory_plan.memory,
         first_step=run.state.step,
         max_steps=run.config.steps,
         description=f"{run.method.describe()}, from {origin}",
@@ -30,12 +30,12 @@ def started(run: TrainingRun) -> Started:
 
 def saves_memory(run: TrainingRun) -> Iterator[Event]:
     """Tell if not the whole batch fits into memory at a time."""
-    fit, batch = run.fit, run.config.batch_size // run.processes.size
-    if run.config.micro_batch or fit.micro_batch == batch:
+    plan, batch = run.memory_plan, run.config.batch_size // run.processes.size
+    if run.config.micro_batch or plan.micro_batch == batch:
         return
-    again = ", and features twice" if fit.checkpointing else ""
+    again = ", and features twice" if plan.checkpointing else ""
     yield Warned(
-        f"to fit into memory, {fit.micro_batch} of {batch} crops are computed at a "
+        f"to fit into memory, {plan.micro_batch} of {batch} crops are computed at a "
         f"time{again}: the result is the same"
     )
 

@@ -54,7 +54,7 @@ class Memory:
 
 
 @dataclass(frozen=True)
-class Fit:
+class MemoryPlan:
     """How a training fits into memory.
 
     Attributes
@@ -132,7 +132,7 @@ def fit_to_memory(
     *,
     micro_batch: int | None = None,
     checkpointing: bool = False,
-) -> Fit:
+) -> MemoryPlan:
     """Choose how many crops to compute at a time, so that memory suffices.
 
     The whole batch if it fits; else half of it, a quarter and so on; then the same with
@@ -163,10 +163,10 @@ def fit_to_memory(
         for n in sizes:
             if needed.of(n) <= room:
                 method.use_checkpointing(checkpointing)
-                return Fit(n, saving, needed.of(n))
+                return MemoryPlan(n, saving, needed.of(n))
     if micro_batch is not None:  # the estimate may be wrong, and the user knows
         method.use_checkpointing(checkpointing)
-        return Fit(sizes[0], checkpointing, needed.of(sizes[0]))
+        return MemoryPlan(sizes[0], checkpointing, needed.of(sizes[0]))
     raise NotEnoughMemoryError(_advice(method, crop, room, needed))
 
 

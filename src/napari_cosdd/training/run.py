@@ -22,7 +22,7 @@ from napari_cosdd.models.noise_model_file import (
 from napari_cosdd.models.trained_model import TrainedModel
 from napari_cosdd.training.batches import batches
 from napari_cosdd.training.distributed import Processes
-from napari_cosdd.training.memory import Fit, fit_to_memory
+from napari_cosdd.training.memory import MemoryPlan, fit_to_memory
 from napari_cosdd.training.recipe import Recipe
 from napari_cosdd.training.recovery import Recovery
 from napari_cosdd.training.resume_file import unusable
@@ -84,7 +84,7 @@ class TrainingRun:
         self.rng = np.random.default_rng(config.seed)
         self.validation_crops = crops.validation(config.seed)
         self.batches = batches(crops, self.device)
-        self.fit = self._fit()
+        self.memory_plan = self._plan_memory()
         self.stepper = self.new_stepper(config.seed)
         drawing = isinstance(self.method, DrawsNoise)
         self.schedule = Schedule(config, fine_tuning, drawing)
@@ -104,7 +104,7 @@ class TrainingRun:
         """Share of the training done, 0 to 1."""
         return self.schedule.progress(self.state.step, self.state.seconds)
 
-    def _fit(self) -> Fit:
+    def _plan_memory(self) -> MemoryPlan:
         """Decide how many crops to compute at a time, before anything is computed."""
         config = self.config
         with own_random_state(config.seed):
@@ -121,8 +121,8 @@ class TrainingRun:
     def new_stepper(self, seed: int) -> Stepper:
         """Return a stepper with a newly built method."""
         fitted = {
-            "micro_batch": self.fit.micro_batch,
-            "checkpointing": self.fit.checkpointing,
+            "micro_batch": self.memory_plan.micro_batch,
+            "checkpointing": self.memory_plan.checkpointing,
         }
         config = self.config.model_copy(update=fitted)
         return Stepper.seeded(
