@@ -43,7 +43,7 @@ class Pretrained(COSDD):
         features, noise = self.encode(x), fresh_noise(generator)
         one, two = (self.ladder.sample_posterior(features, noise) for _ in range(2))
         nll = -self.likelihood(x, one.code).log_prob(self.decoder.rows(x)).mean()
-        kl = torch.stack(self.kl_by_level(one.kl, x)).sum()
+        kl = torch.stack(self.kl_by_level(one.kl, Batch(x))).sum()
         errors = [self.signal(latents.code) - clean for latents in (one, two)]
         error = (errors[0] * errors[1]).mean()
         return Losses(

@@ -88,6 +88,29 @@ def test_explainable_is_the_power_of_the_pixels_that_count():
     assert float(losses.metrics["explainable"]) == pytest.approx(float(expected[0]))
 
 
+def test_the_kl_weighs_as_much_as_the_likelihood_where_few_pixels_count():
+    method = build("cosdd")
+    x, weight = torch.zeros(2, 1, 64, 64), torch.zeros(2, 1, 64, 64)
+    weight[:, :, 16:40, 16:40] = 1
+    levels = [torch.zeros(2, 64 // m, 64 // m) for m in (2, 4)]
+    for level in levels:  # latents are needed in the selected part only
+        m = 64 // level.shape[-1]
+        level[:, 16 // m : 40 // m, 16 // m : 40 // m] = m**2
+    every = method.kl_by_level(levels, Batch(x))
+    near = method.kl_by_level(levels, Batch(x, weight=weight))
+    for all_pixels, counted, share in zip(every, near, (0.7, 0.5), strict=True):
+        assert float(all_pixels) == pytest.approx(24**2 / 64**2)
+        assert share < float(counted) <= 1  # latents around them count, too
+    flat = [torch.ones_like(level) for level in levels]
+    scattered = (torch.rand(x.shape) < 0.3).float()  # says nothing of the content
+    for some, all_pixels in zip(
+        method.kl_by_level(flat, Batch(x, weight=scattered)),
+        method.kl_by_level(flat, Batch(x)),
+        strict=True,
+    ):
+        torch.testing.assert_close(some, all_pixels)
+
+
 def test_an_axis_that_the_data_lack_is_refused():
     with pytest.raises(BadInputError, match="'z' is not among the spatial axes 'yx'"):
         build("cosdd", noise_axis="z")

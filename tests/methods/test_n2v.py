@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from helpers import build
-from napari_cosdd.methods.blind_spot import neighbours
+from napari_cosdd.methods.blind_spot import neighbours, steps_around
 from napari_cosdd.methods.n2v import Noise2VoidConfig
 from napari_cosdd.noise_analysis.facts import NoiseFacts
 
@@ -40,11 +40,13 @@ def test_crosses_and_squares_hide_along_both_axes(mask, n_hidden):
                 alone[0, 0, i + k, j + m] = 1
     assert torch.equal(hidden, alone > 0)
     assert hidden.sum() > (n_hidden - 1) * targets.sum() / 2
-    steps = method._steps()
+    steps = method._steps(x)
     if mask != "line":  # past the other end of what is hidden
         assert all(max(map(abs, step)) == 5 for step in steps)
         line = build("n2v", ndim=1, noise_axis="none", mask_shape=mask)
-        assert all(len(step) == 1 and step[0] for step in line._steps())
+        assert all(
+            len(step) == 1 and step[0] for step in line._steps(torch.zeros(1, 1, 64))
+        )
 
 
 def test_point_masks_hide_the_target_only():
@@ -70,7 +72,7 @@ def test_replacements_are_near_and_not_from_the_hidden_line(ndim, noise_axis):
     x = torch.arange(float(torch.tensor(size).prod())).reshape(1, 1, *size)
     method = build("n2v", ndim, noise_axis=noise_axis, receptive_field=1)
     many = x.expand(50, *x.shape[1:])  # as many draws
-    picked = neighbours(many, method._steps(), torch.Generator().manual_seed(0))
+    picked = neighbours(many, method._steps(x), torch.Generator().manual_seed(0))
     assert (picked != x).all()
     where = torch.stack(torch.unravel_index(picked.long(), size))
     own = torch.stack(torch.unravel_index(x.long(), size))
@@ -78,6 +80,28 @@ def test_replacements_are_near_and_not_from_the_hidden_line(ndim, noise_axis):
     assert int(away.max()) <= 4
     if noise_axis == "x" and ndim > 1:
         assert (away[:-1].sum(0) > 0).all()
+
+
+@pytest.mark.parametrize(("ndim", "mask"), [(2, "square"), (2, "cross"), (1, "line")])
+def test_values_for_hidden_pixels_come_from_beyond_a_wide_mask(ndim, mask):
+    size = (64,) * ndim
+    settings = {"noise_axis": "x", "mask_shape": mask, "receptive_field": 25}
+    method = build("n2v", ndim, **settings)
+    x = torch.arange(float(torch.tensor(size).prod())).reshape(1, 1, *size)
+    reach = max(max(box) for box in method._reaches(x))
+    assert reach == 15  # half a crop, and no more
+    picked = neighbours(x, method._steps(x), torch.Generator().manual_seed(0))
+    where = torch.stack(torch.unravel_index(picked.long(), size))
+    own = torch.stack(torch.unravel_index(x.long(), size))
+    assert int((where - own).abs().amax(0).min()) > 2 * reach
+
+
+@pytest.mark.parametrize("depth", [1, 2, 3])
+def test_no_pixel_of_a_shallow_volume_is_its_own_neighbour(depth):
+    x = torch.arange(float(depth * 12 * 12)).reshape(1, 1, depth, 12, 12)
+    many = x.expand(50, *x.shape[1:])
+    steps = steps_around(3)
+    assert (neighbours(many, steps, torch.Generator().manual_seed(0)) != x).all()
 
 
 def test_at_least_one_pixel_is_a_target():

@@ -39,9 +39,15 @@ def neighbours(
 ) -> Tensor:
     """Return for every pixel the value of another one, one of `steps` away.
 
-    What lies beyond the image is taken from as far on the other side.
+    What lies beyond the image is taken from as far on the other side. Steps of more
+    than half the image, which may lie beyond it on both sides, are left out.
     """
     shape = (x.shape[0], *x.shape[2:])
+    steps = [
+        step
+        for step in steps
+        if all(abs(s) <= n // 2 for s, n in zip(step, shape[1:], strict=True))
+    ]
     choice = torch.randint(len(steps), shape, generator=generator, device=x.device)
     offsets = constant(tuple(chain.from_iterable(steps)), x.device, torch.int64)
     chosen = offsets.reshape(len(steps), -1)[choice]
@@ -51,6 +57,6 @@ def neighbours(
         here, step = torch.arange(length, device=x.device), chosen[..., axis]
         at = here.reshape(along) + step
         at = torch.where((at < 0) | (at > length - 1), at - 2 * step, at)
-        flat = flat * length + at.clamp(0, length - 1)
+        flat = flat * length + at
     index = flat.flatten(1).unsqueeze(1).expand(-1, x.shape[1], -1)
     return x.flatten(2).gather(2, index).reshape(x.shape)

@@ -173,24 +173,14 @@ class COSDD(LadderMethod[COSDDConfig], NoiseAxisMethod[COSDDConfig]):
         log_prob = likelihood.log_prob(self.decoder.rows(x))
         counting = None if weight is None else self.decoder.rows(weight)
         nll = -weighted_mean(log_prob, counting)
-        kl_by_level = self.kl_by_level(latents.kl, x)
         s = self.signal(latents.code.detach()).float()
         signal = weighted_mean((s - x).square(), weight)
-        objectives = {
-            "neg_elbo": nll + self.weighted_kl(kl_by_level, stage),
-            "signal": signal,
-        }
+        neg_elbo, metrics = self.ladder_losses(batch, nll, latents.kl, signal, stage)
+        objectives = {"neg_elbo": neg_elbo, "signal": signal}
         if self.direct is not None:
             error = (self.direct(x).float() - s.detach()).square()
-            objectives["direct"] = error.mean()
-        kl = torch.stack(kl_by_level).sum()
-        metrics = {"nll": nll, "kl": kl, **self.signal_metrics(x, signal, weight)}
-        metrics |= {f"kl_{i}": level for i, level in enumerate(kl_by_level)}
+            objectives["direct"] = weighted_mean(error, weight)
         return Losses(objectives, {k: v.detach() for k, v in metrics.items()})
-
-    def neg_elbo(self, x: Tensor, generator: torch.Generator) -> Tensor:
-        """Return the negative ELBO, nats per pixel and channel (paper, equation 3)."""
-        return self.losses(Batch(x), generator).objectives["neg_elbo"]
 
     def criterion(self, losses: Mapping[str, float]) -> float:
         """Return the ladder's criterion plus the loss of the direct denoiser."""

@@ -179,23 +179,16 @@ class HDN(LadderMethod[HDNConfig]):
         )
         s = self.signal(latents.code).float()
         nll = -weighted_mean(self._log_prob(x, s), batch.weight)
-        kl_by_level = self.kl_by_level(latents.kl, x)
         error = weighted_mean((s.detach() - x).square(), batch.weight)
-        objectives = {"neg_elbo": nll + self.weighted_kl(kl_by_level, stage)}
-        kl = torch.stack(kl_by_level).sum()
-        metrics = {"nll": nll, "kl": kl, "signal": error}
-        metrics |= self.signal_metrics(x, error, batch.weight)
-        metrics |= {f"kl_{i}": level for i, level in enumerate(kl_by_level)}
-        return Losses(objectives, {k: v.detach() for k, v in metrics.items()})
+        neg_elbo, metrics = self.ladder_losses(batch, nll, latents.kl, error, stage)
+        metrics["signal"] = error
+        detached = {k: v.detach() for k, v in metrics.items()}
+        return Losses({"neg_elbo": neg_elbo}, detached)
 
     def _log_prob(self, x: Tensor, s: Tensor) -> Tensor:
         """Return log p(x | s) of normalized images, nats, shape of `x`."""
         log_prob = self._noise.log_prob(self.spec.to_grey(x), self.spec.to_grey(s))
         return log_prob + torch.log(self.spec.scale(x))  # density per normalized unit
-
-    def neg_elbo(self, x: Tensor, generator: torch.Generator) -> Tensor:
-        """Return the negative ELBO, nats per pixel and channel."""
-        return self.losses(Batch(x), generator).objectives["neg_elbo"]
 
     # Prediction -----------------------------------------------------------------
 

@@ -3,8 +3,10 @@
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
+import torch
 from pydantic import Field
 from torch import Tensor
+from torch.nn import functional as F
 
 from napari_cosdd.datasets.spec import DataSpec
 from napari_cosdd.events import Curve
@@ -13,6 +15,7 @@ from napari_cosdd.methods.signal_power import has_collapsed, signal_power
 from napari_cosdd.methods.values import (
     NO_ASSETS,
     Assets,
+    Batch,
     Groups,
     Moment,
     Problem,
@@ -185,9 +188,57 @@ class LadderMethod(Method[LadderT]):
         """Recompute the features of the ladder, which has nearly all of them."""
         self.ladder.checkpointing = on
 
-    def kl_by_level(self, kl: list[Tensor], x: Tensor) -> list[Tensor]:
-        """Return the KL of each level, lowest first, in nats per pixel of `x`."""
-        return [level.mean() / x[0].numel() for level in kl]
+    def kl_by_level(self, kl: list[Tensor], batch: Batch) -> list[Tensor]:
+        """Return the KL of each level, lowest first, in nats per pixel that counts.
+
+        Where not all pixels count, the KL counts near those that do. Averaged over all
+        pixels it would weigh less than the likelihood: the network sees where the
+        selected things are, needs no latents elsewhere, and noise in the latents of
+        the selected things would be cheap.
+
+        Parameters
+        ----------
+        kl : list of Tensor, each (n, *spatial of its level)
+            Summed over the latents of a position, nats.
+        batch : Batch
+            The images.
+        """
+        if batch.weight is not None:
+            kl = [level * _share_near(batch.weight, level) for level in kl]
+        return [level.sum() / batch.x.numel() for level in kl]
+
+    def ladder_losses(
+        self,
+        batch: Batch,
+        nll: Tensor,
+        kl: list[Tensor],
+        signal_error: Tensor,
+        stage: Stage,
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the negative ELBO with weighted KL, and its parts as metrics.
+
+        Parameters
+        ----------
+        batch : Batch
+            The images.
+        nll : Tensor, scalar
+            Negative log-likelihood, nats per pixel.
+        kl : list of Tensor
+            As in `kl_by_level`.
+        signal_error : Tensor, scalar
+            Mean squared difference of the images and the decoded signal.
+        stage : Stage
+            Has the weights of the KL.
+        """
+        kl_by_level = self.kl_by_level(kl, batch)
+        metrics = {"nll": nll, "kl": torch.stack(kl_by_level).sum()}
+        metrics |= self.signal_metrics(batch.x, signal_error, batch.weight)
+        metrics |= {f"kl_{i}": level for i, level in enumerate(kl_by_level)}
+        return nll + self.weighted_kl(kl_by_level, stage), metrics
+
+    def neg_elbo(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        """Return the negative ELBO, nats per pixel and channel."""
+        return self.losses(Batch(x), generator).objectives["neg_elbo"]
 
     def stage(self, moment: Moment) -> Stage:
         """Return the weights of the KL at this moment, lowest level first."""
@@ -282,3 +333,24 @@ class LadderMethod(Method[LadderT]):
             f"they explain {losses['explained']:.2f} of a signal power of "
             f"{losses['explainable']:.2f}; KL {kl} nats per pixel, lowest level first"
         )
+
+
+def _share_near(weight: Tensor, like: Tensor) -> Tensor:
+    """Return the share of pixels that count near each position, about 1 in the mean.
+
+    Parameters
+    ----------
+    weight : Tensor, shape (n, c, *spatial)
+        As in `Batch`.
+    like : Tensor, shape (n, *spatial of a level)
+        Has the positions.
+    """
+    pools: Any = {
+        1: (F.adaptive_avg_pool1d, F.max_pool1d),
+        2: (F.adaptive_avg_pool2d, F.max_pool2d),
+        3: (F.adaptive_avg_pool3d, F.max_pool3d),
+    }
+    average, largest = pools[like.ndim - 1]
+    shares = average(weight.mean(1, keepdim=True), like.shape[1:])
+    near: Tensor = largest(shares, 3, 1, 1)[:, 0]
+    return near / near.mean().clamp(min=1e-3)

@@ -59,7 +59,9 @@ class Noise2VoidConfig(NoiseAxisConfig, UNetConfig):
         le=4096,
         title="Mask half-length",
         description="Pixels masked on each side along the noise axis; a number "
-        "larger than the image masks whole lines. Unused for noise axis none",
+        "larger than the image masks whole lines. Crosses and squares, and lines of "
+        "one-dimensional data, are as wide as half a crop at most. Unused for noise "
+        "axis none",
         json_schema_extra={"unit": "px", "empty": "measured"},
     )
     mask_shape: Literal["line", "cross", "square"] = Field(
@@ -126,7 +128,7 @@ class Noise2Void(UNetMethod[Noise2VoidConfig], NoiseAxisMethod[Noise2VoidConfig]
         """Return the squared error at the targets, whose line is hidden."""
         x = batch.x
         targets, hidden = self._mask(x, generator)
-        blind = torch.where(hidden, neighbours(x, self._steps(), generator), x)
+        blind = torch.where(hidden, neighbours(x, self._steps(x), generator), x)
         error = (self.net(blind).float() - x).square()
         if batch.weight is None:
             count = (targets.sum() * x.shape[1]).clamp(min=1)
@@ -174,15 +176,21 @@ class Noise2Void(UNetMethod[Noise2VoidConfig], NoiseAxisMethod[Noise2VoidConfig]
         return 2 * (self.config.receptive_field or 0) + 1
 
     def _reaches(self, x: Tensor) -> list[list[int]]:
-        """Return the boxes around a target that are hidden, half-lengths per axis."""
+        """Return the boxes around a target that are hidden, half-lengths per axis.
+
+        Where values for hidden pixels come from beyond the box, a side takes up to
+        half the crop, so that there is room for them.
+        """
         config, ndim = self.config, self.spec.ndim
         if config.mask_shape == "line":
             dims = [] if self.noise_dim is None else [self.noise_dim]
             far = self.noise_reach
         else:
             dims, far = list(range(ndim))[-2:], config.receptive_field or 0
+        beyond = config.mask_shape != "line" or ndim == 1
         limited = [
-            min(far, n - 1) if a in dims else 0 for a, n in enumerate(x.shape[2:])
+            min(far, (n - 2) // 4 if beyond else n - 1) if a in dims else 0
+            for a, n in enumerate(x.shape[2:])
         ]
         if config.mask_shape != "cross":
             return [limited]
@@ -201,27 +209,29 @@ class Noise2Void(UNetMethod[Noise2VoidConfig], NoiseAxisMethod[Noise2VoidConfig]
             hidden |= pool(_padded(targets.float(), box), width, stride=1) > 0
         return targets, hidden
 
-    def _steps(self) -> list[tuple[int, ...]]:
+    def _steps(self, x: Tensor) -> list[tuple[int, ...]]:
         """Return where values for hidden pixels may come from, offsets per axis.
 
         Not from the line that is hidden: its noise is related to the target's. Where
         there are lines only, or a cross or square is hidden, from beyond that.
         """
+        boxes = self._reaches(x)
+        # From one end of what is hidden past the other.
+        past = [max(2 * box[a] + 1 for box in boxes) for a in range(self.spec.ndim)]
         if self.config.mask_shape != "line":
-            far = self._width  # from one end of what is hidden past the other
-            ring = product((-far, 0, far), repeat=min(2, self.spec.ndim))
+            ring = product((-1, 0, 1), repeat=min(2, self.spec.ndim))
             before = (0,) * max(0, self.spec.ndim - 2)
-            return [(*before, *step) for step in ring if any(step)]
+            signs = [(*before, *signs) for signs in ring if any(signs)]
+            return [
+                tuple(s * p for s, p in zip(one, past, strict=True)) for one in signs
+            ]
         near = range(-NEIGHBOURHOOD, NEIGHBOURHOOD + 1)
         steps = [
             step
             for step in product(near, repeat=self.spec.ndim)
             if any(s for axis, s in enumerate(step) if axis != self.noise_dim)
         ]
-        if not steps:
-            hidden = 2 * self.noise_reach  # from one end of a line to the other
-            steps = [(sign * (hidden + s),) for s in near if s > 0 for sign in (-1, 1)]
-        return steps
+        return steps or [(-past[0],), (past[0],)]
 
 
 def _padded(mask: Tensor, reach: list[int]) -> Tensor:

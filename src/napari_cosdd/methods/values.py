@@ -36,6 +36,11 @@ class Batch(NamedTuple):
     target: Tensor | None = None
     weight: Tensor | None = None
 
+    @property
+    def counting(self) -> Tensor | int:
+        """Number of values that count."""
+        return self.x.numel() if self.weight is None else self.weight.sum()
+
     def part(self, which: slice) -> "Batch":
         """Return some of the crops."""
         return self.map(lambda values: values[which])

@@ -199,7 +199,7 @@ class LadderVAE(nn.Module):
             level: Any = self.levels[i]
             q = level.q(state, features[i])
             if with_kl:
-                kl.insert(0, q.kl(level.p(state)).flatten(1).sum(1))
+                kl.insert(0, q.kl(level.p(state)).sum(1))
             is_mean = i < self.blind_levels and not with_kl
             z = q.loc if is_mean else q.rsample(noise(i, q.loc.shape))
             state = self._below(i, self._run(level, state, z))

@@ -9,6 +9,8 @@ from scipy import ndimage
 
 #: Default number of bins of the signal.
 N_BINS = 24
+#: Usual number of pixels of a bin in a small image.
+PIXELS = 150
 #: Relative error of a variance that is measured with one pixel: √2 if pixels were
 #: independent and their mean was taken; neighbours and the median double it.
 ERROR = 3.0
@@ -48,8 +50,9 @@ def variance_of_image(
 ) -> SignalDependence:
     """Estimate the variance against the signal from one noisy image.
 
-    Rows have independent noise, so second differences across them cancel signal that
-    changes linearly and keep the noise; their median in each bin ignores edges.
+    Rows have independent noise, so fourth differences across them cancel signal that
+    is a cubic polynomial there and keep the noise; their median in each bin ignores
+    edges.
 
     Parameters
     ----------
@@ -64,8 +67,11 @@ def variance_of_image(
         values += np.random.default_rng(0).uniform(-step / 2, step / 2, values.shape)
     if axis == "y":
         values = values.T
-    difference = (values[2:] - 2 * values[1:-1] + values[:-2]) / np.sqrt(6)
-    smooth = ndimage.gaussian_filter(values, 2)[1:-1]
+    kernel = np.array([1.0, -4.0, 6.0, -4.0, 1.0])
+    kernel /= np.sqrt((kernel**2).sum())
+    inner = slice(2, -2)
+    difference = ndimage.correlate1d(values, kernel, 0)[inner]
+    smooth = ndimage.gaussian_filter(values, 2)[inner]
     # The median of the square of a normal variable is 0.4549 of its variance.
     return _binned(
         smooth.ravel(), difference.ravel() ** 2, n_bins, 1 / 0.4549, step**2 / 12
@@ -81,21 +87,23 @@ def _binned(
 ) -> SignalDependence:
     there = np.isfinite(signal) & np.isfinite(squares)
     signal, squares = signal[there], squares[there]
-    low, high = np.quantile(signal, [0.005, 0.995])
-    edges = np.linspace(low, high, n_bins + 1)
-    bins = np.digitize(signal, edges).astype(np.int16)  # 1 to n_bins are inside
+    n_bins = max(2, min(n_bins, len(signal) // PIXELS))
+    shares = np.linspace(0.005, 0.995, n_bins + 1)
+    quantiles = np.quantile(signal, shares)
+    even = np.linspace(quantiles[0], quantiles[-1], n_bins + 1)
+    # Bins of equal counts resolve a background of most pixels, even ones the rest.
+    edges = np.unique(np.concatenate([even, quantiles]))
+    bins = np.digitize(signal, edges).astype(np.int16)  # from 1 on they are inside
     order = np.argsort(bins, kind="stable")
-    ends = np.searchsorted(bins, np.arange(n_bins + 1), "right", order)
-    parts = np.split(squares[order], ends)[1:-1]
+    ends = np.searchsorted(bins, np.arange(len(edges)), "right", order)
     levels, variances, counts = [], [], []
-    for i, inside in enumerate(parts):
+    for inside in np.split(order, ends)[1:-1]:
         if len(inside) < 50:
             continue
-        levels.append(0.5 * (edges[i] + edges[i + 1]))
+        levels.append(signal[inside].mean())
+        some = squares[inside]
         variance = (
-            inside.mean()
-            if median_factor is None
-            else np.median(inside) * median_factor
+            some.mean() if median_factor is None else np.median(some) * median_factor
         )
         variances.append(max(0.0, variance - added))
         counts.append(len(inside))

@@ -185,8 +185,10 @@ class MixtureNoise(NoiseModel):
         roots = [torch.sqrt(t + SQRT_FLOOR)] if config.n_coefficients > 2 else []
         whole = [t**k for k in range(config.n_coefficients - len(roots))]
         powers = torch.stack(whole + roots)
-        logits, raw, shift = torch.einsum("akp,p...->ak...", self.coefficients, powers)
-        end_logits = torch.einsum("ep,p...->e...", self.end_weights, powers)
+        with torch.autocast(s.device.type, enabled=False):  # likelihoods need float32
+            curves = torch.einsum("akp,p...->ak...", self.coefficients, powers)
+            end_logits = torch.einsum("ep,p...->e...", self.end_weights, powers)
+        logits, raw, shift = curves
         log_weights = torch.log_softmax(torch.cat([end_logits, logits]), 0)
         n_ends = len(config.ends)
         ends, end_deviation = self._ends(s)

@@ -20,6 +20,9 @@ from napari_cosdd.noise_models.base import NoiseModel, NoiseModelConfig
 LEVELS = 64
 #: Smallest variance, relative to the largest.
 FLOOR = 1e-4
+#: Smallest variance, relative to the lowest one that was measured: a line that is too
+#: steep would say that the background has no noise.
+LOWEST = 0.5
 
 
 class PoissonGaussConfig(NoiseModelConfig):
@@ -74,11 +77,15 @@ class PoissonGaussNoise(NoiseModel):
             raise BadInputError(
                 "the image shows noise at fewer than two levels of the signal"
             )
-        usual = np.maximum(variance, FLOOR * variance.max())
-        return cls._of(*_line(signal, variance, 1 / usual**2), signal)
+        least = FLOOR * variance.max()
+        usual = np.maximum(variance, least)
+        floor = max(least, LOWEST * float(variance.min()))
+        return cls._of(*_line(signal, variance, 1 / usual**2), signal, floor)
 
     @classmethod
-    def _of(cls, gain: float, readout: float, signal: NDArray[Any]) -> Self:
+    def _of(
+        cls, gain: float, readout: float, signal: NDArray[Any], floor: float
+    ) -> Self:
         low, high = float(signal.min()), float(signal.max())
         if low == high:
             low, high = low - 1, high + 1
@@ -88,7 +95,7 @@ class PoissonGaussNoise(NoiseModel):
         if not most > 0:
             raise BadInputError("the noise has no variance that a camera could have")
         config = PoissonGaussConfig(
-            signal_range=(low, high), gain=gain, readout=readout, floor=FLOOR * most
+            signal_range=(low, high), gain=gain, readout=readout, floor=floor
         )
         return cls(config)
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 import torch
 import torch.distributed as dist
-from torch import nn
+from torch import Tensor, nn
 
 from napari_cosdd.errors import BadInputError
 from napari_cosdd.methods.values import Batch
@@ -55,14 +55,27 @@ class Processes:
         mine = slice(self.rank, None, self.size)
         return batch if self.size == 1 else batch.part(mine)
 
-    def average_gradients(self, parameters: Sequence[nn.Parameter]) -> None:
-        """Replace gradients by their mean over all processes."""
+    def average_gradients(
+        self, parameters: Sequence[nn.Parameter], counting: Tensor | int
+    ) -> None:
+        """Replace gradients by their mean over all values that count.
+
+        Parameters
+        ----------
+        parameters : sequence of Parameter
+            With the gradients of this process.
+        counting : Tensor or int
+            Number of values that count in its share of the batch.
+        """
         if self.size == 1:
             return
         gradients = [p.grad for p in parameters if p.grad is not None]
         flat = torch.cat([g.reshape(-1) for g in gradients])
+        total = flat.new_ones(1) * counting
+        flat *= total
         dist.all_reduce(flat)
-        flat /= self.size
+        dist.all_reduce(total)
+        flat /= total.clamp(min=1)
         for gradient, mean in zip(
             gradients, flat.split([g.numel() for g in gradients]), strict=True
         ):

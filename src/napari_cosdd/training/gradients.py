@@ -37,11 +37,10 @@ def accumulate(
         Of the networks; half precision is cast automatically.
     """
     totals: dict[str, Tensor] = {}
-    n = len(batch.x)
     half = precision != torch.float32
-    for start in range(0, n, micro_batch):
+    for start in range(0, len(batch.x), micro_batch):
         part = batch.part(slice(start, start + micro_batch))
-        weight = len(part.x) / n
+        weight = part.counting / _at_least_one(batch.counting)
         with torch.autocast(part.x.device.type, precision, half):
             losses = method.losses(part, generator, stage)
         (weight * _objective(losses)).backward()
@@ -56,9 +55,10 @@ def evaluate(
     """Return the mean losses on crops; a seed gives the same latent noise each time."""
     generator = torch.Generator(device).manual_seed(seed)
     totals: dict[str, Tensor] = {}
-    weight = 1 / len(crops)
+    every = None if crops.weight is None else max(1.0, float(crops.weight.sum()))
     for i in range(len(crops)):  # one by one: these crops are large
         one = batch_of(crops.take(slice(i, i + 1)), device)
+        weight = 1 / len(crops) if every is None else one.counting / every
         losses = method.losses(one, generator)
         _add(totals, losses, weight)
         _add(totals, Losses({"loss": _objective(losses)}, {}), weight)
@@ -70,7 +70,11 @@ def _objective(losses: Losses) -> Tensor:
     return torch.stack(list(losses.objectives.values())).sum()
 
 
-def _add(totals: dict[str, Tensor], losses: Losses, weight: float) -> None:
+def _at_least_one(count: Tensor | int) -> Tensor | int:
+    return count.clamp(min=1) if isinstance(count, Tensor) else count
+
+
+def _add(totals: dict[str, Tensor], losses: Losses, weight: Tensor | float) -> None:
     """Add weighted losses to their totals."""
     for key, value in {**losses.objectives, **losses.metrics}.items():
         part = weight * value.detach()

@@ -196,7 +196,7 @@ class Stepper:
     ) -> None:
         """Compute gradients and update the weights, without waiting for a GPU."""
         losses = self.accumulate(batch, stage)
-        self.processes.average_gradients(self.parameters)
+        self.processes.average_gradients(self.parameters, batch.counting)
         if phase == "anchored":
             self.anchor.pull()
         skip, norm = self.guard.check(self.parameters)
