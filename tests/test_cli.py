@@ -4,6 +4,7 @@ import re
 import signal
 import sys
 from contextlib import contextmanager
+from unittest.mock import Mock, patch
 
 import numpy as np
 import pytest
@@ -416,6 +417,44 @@ def test_an_image_unlike_the_training_is_told_on_the_command_line(
         "bright-mean.tif",
         "bright-mean.zarr",
     ]
+
+
+def test_inputs_are_never_written_over(image, trained, tmp_path, noisy):
+    with refused("ends in .json"):
+        run("evaluate", image, image, "--output", image, "--overwrite")
+    with refused("ends in .json"):
+        run("train", image, "--write-recipe", image, "--overwrite")
+    for use in (api.fit, api.calibrate):
+        with pytest.raises(BadInputError, match=r"ends in \.safetensors"):
+            use(image, output=image)
+    raw = image.rename(tmp_path / "cells.tif")
+    second = tmp_path / "cells-mean.tif"
+    write_image(second, Image(noisy, "YX"))
+    before = second.read_bytes()
+    with refused("one of the inputs"):
+        run("denoise", trained, raw, second, "--output", tmp_path, "--overwrite")
+    assert second.read_bytes() == before
+
+
+def test_a_disk_without_room_is_told_before_the_work(image, trained, tmp_path):
+    full = Mock(return_value=Mock(free=1000))
+    with (
+        patch("napari_cosdd.images.files.shutil.disk_usage", full),
+        refused("the results take about"),
+    ):
+        run("denoise", trained, image, "--output", tmp_path / "out")
+
+
+def test_an_unset_variable_is_not_the_present_folder():
+    assert "an empty name" in run("analyze", "", code=2)
+
+
+def test_an_image_that_is_given_twice_is_taken_once(tmp_path, noisy):
+    np.save(tmp_path / "a.npy", noisy)
+    (tmp_path / "b.npy").symlink_to(tmp_path / "a.npy")
+    said = run("analyze", tmp_path / "a.npy", tmp_path / "b.npy")
+    assert "1 of 2 images are given before and left out" in said
+    assert said.count("(flat patches)") == 1
 
 
 def test_rectangles_are_two_ranges(image):

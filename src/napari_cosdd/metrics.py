@@ -130,6 +130,14 @@ def score(
             f"small to compare: {WINDOW} × {WINDOW} are the least"
         )
     a, b = image.astype(np.float64), reference.astype(np.float64)
+    for name, pixels in (("image", a), ("reference", b)):
+        if n := int(np.count_nonzero(~np.isfinite(pixels))):
+            raise BadInputError(
+                f"{n} pixels of the {name} are not finite (NaN or infinite): cut them "
+                "off, or fill them, before the comparison"
+            )
+    if data_range is not None and not 0 < data_range < np.inf:
+        raise BadInputError(f"expected a positive peak, got {data_range:g}")
     span = float(np.ptp(b)) if data_range is None else data_range
     if not span > 0:
         raise BadInputError(

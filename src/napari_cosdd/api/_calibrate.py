@@ -6,6 +6,7 @@ from pathlib import Path
 
 from napari_cosdd.api._denoise import denoise
 from napari_cosdd.errors import BadInputError
+from napari_cosdd.images.files import check_suffix
 from napari_cosdd.images.inputs import ImageLike, as_images, one_image
 from napari_cosdd.models.noise_model_file import save_noise_model
 from napari_cosdd.models.trained_model import TrainedModel
@@ -86,6 +87,8 @@ def calibration(
 
     Parameters, errors: as of `calibrate`.
     """
+    if output is not None:
+        check_suffix(Path(output), ".safetensors")
     opened = as_images(images, axes)
     truth = None if clean is None else one_image(clean, axes)
     if model is not None:

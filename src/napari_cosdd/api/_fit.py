@@ -9,6 +9,7 @@ from napari_cosdd.api._events import result_of
 from napari_cosdd.api._former import START, filling
 from napari_cosdd.api._opened import opened_assets, opened_model
 from napari_cosdd.events import Event
+from napari_cosdd.images.files import check_no_input, check_suffix
 from napari_cosdd.images.filling import Fill
 from napari_cosdd.images.image import Image
 from napari_cosdd.images.inputs import ImageLike, as_images
@@ -91,6 +92,11 @@ def fit(
     TrainingDivergedError, PosteriorCollapseError, NotEnoughMemoryError
         If training fails after all attempts to recover.
     """
+    path = None if output is None else Path(output)
+    if path is not None:
+        check_suffix(path, ".safetensors")
+    if path is not None and isinstance(noise_model, (str, Path)):
+        check_no_input([path], [Path(noise_model)])
     former = take_former(settings, START)
     fill = filling(settings, fill) or "nothing"
     init = opened_model(former.get("init_model", init_model))
@@ -115,6 +121,6 @@ def fit(
         region=region,
         init_model=init,
     )
-    events = job.run(output=None if output is None else Path(output))
+    events = job.run(output=path)
     result: TrainedModel = result_of(events, on_event)
     return result

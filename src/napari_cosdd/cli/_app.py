@@ -24,10 +24,19 @@ app = typer.Typer(
 #: Where commands print.
 console = PlainConsole(markup=False, highlight=False)
 
+
+def _path(text: str) -> Path:
+    """Return a path; an empty one, as of an unset variable, is not this folder."""
+    if not text.strip():
+        raise typer.BadParameter("an empty name; is a variable of your script not set?")
+    return Path(text)
+
+
 ImagesArgument = Annotated[
     list[Path],
     typer.Argument(
-        help="Images (TIFF, zarr, npy), FILE/N for one series of a file, or folders."
+        help="Images (TIFF, zarr, npy), FILE/N for one series of a file, or folders.",
+        parser=_path,
     ),
 ]
 AxesOption = Annotated[

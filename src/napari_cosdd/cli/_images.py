@@ -39,4 +39,7 @@ def found(images: Sequence[Path], recursive: bool) -> list[Path]:
         raise BadInputError("; ".join(notes))
     for one in notes:
         note(console, one)
-    return paths
+    once = {path.resolve(): path for path in reversed(paths)}
+    if n := len(paths) - len(once):
+        note(console, f"{n} of {len(paths)} images are given before and left out")
+    return [path for path in paths if once.pop(path.resolve(), None) is not None]

@@ -49,12 +49,11 @@ def calibrate(
     """Measure a camera's noise model, for methods that need one."""
     from napari_cosdd import api
     from napari_cosdd.cli._images import opened, opened_one
-    from napari_cosdd.errors import BadInputError
-    from napari_cosdd.images.files import check_output
+    from napari_cosdd.images.files import check_no_input, check_output, check_suffix
 
-    if output.suffix != ".safetensors":
-        raise BadInputError(f"{output}: expected a name that ends in .safetensors")
+    check_suffix(output, ".safetensors")
     check_output(output, overwrite)
+    check_no_input([output], [] if model is None else [model])
     calibration = api.calibration(
         opened(images, axes),
         clean=None if clean is None else opened_one(clean, axes),

@@ -76,7 +76,7 @@ def denoise(
     """
     from napari_cosdd import api
     from napari_cosdd.cli._images import found
-    from napari_cosdd.images.files import check_writable
+    from napari_cosdd.images.files import check_no_input, check_writable
     from napari_cosdd.images.selection import channel_from
     from napari_cosdd.prediction.cluster import DenoisingInput
     from napari_cosdd.prediction.on_disk import written_before
@@ -119,6 +119,7 @@ def denoise(
     if file_format == "zarr" and not overwrite:
         done = {s.name for s, o in work if written_before(trained, s.open, o)}
     for _, request in work:
+        check_no_input(request.paths.values(), [model, *paths])
         check_writable(*request.paths.values())
     with stoppable() as stop:
         for source, request in work:
@@ -196,11 +197,13 @@ def _in_memory(
 ) -> tuple[Path, ...] | None:
     """Denoise an image and write it; return the files, or None if stopped."""
     from napari_cosdd import api
-    from napari_cosdd.prediction.result_files import write_prediction
+    from napari_cosdd.prediction.result_files import check_room, write_prediction
 
+    image = _opened(source)
+    check_room(request.paths, image)
     events = api.denoising(
         trained,
-        _opened(source),
+        image,
         request.config,
         dtype=request.dtype,
         fill=request.fill,

@@ -31,11 +31,12 @@ def evaluate(
     overwrite: OverwriteOption = False,
 ) -> None:
     """Score a denoised image against a reference: PSNR, SSIM, residual."""
-    from napari_cosdd.images.files import check_output, write_json
+    from napari_cosdd.images.files import check_output, check_suffix, write_json
     from napari_cosdd.metrics import score
     from napari_cosdd.noise_analysis.autocorrelation import autocorrelation
 
     if output is not None:
+        check_suffix(output, ".json")
         check_output(output, overwrite)
     a, b = _planes(image), _planes(reference)
     scores = score(a, b, peak)

@@ -107,13 +107,11 @@ def train(
     """
     from napari_cosdd import api
     from napari_cosdd.cli._images import found
-    from napari_cosdd.errors import BadInputError
-    from napari_cosdd.images.files import check_output
+    from napari_cosdd.images.files import check_no_input, check_output, check_suffix
     from napari_cosdd.images.selection import channel_from, channel_of
     from napari_cosdd.training.distributed import joined_processes
 
-    if output.suffix != ".safetensors":
-        raise BadInputError(f"{output}: expected a name that ends in .safetensors")
+    check_suffix(output, ".safetensors")
     init = None if init_model is None else api.load(init_model)
     if init is not None:
         api.check_init_model(init, method, settings)
@@ -122,6 +120,7 @@ def train(
     selected, first_model, assets = _begun_with(output, recipe, method, preset, resume)
     selected = selected.with_values(settings)
     if write_recipe is not None:
+        check_suffix(write_recipe, ".json")
         check_output(write_recipe, overwrite)
         selected.write(write_recipe)
         console.print(f"wrote {write_recipe}")
@@ -129,6 +128,7 @@ def train(
     if not resume:
         check_output(output, overwrite)
     if noise_model is not None:
+        check_no_input([output], [noise_model])
         assets = api.opened_assets(noise_model)
     with joined_processes() as processes, stoppable() as stop:
         console.quiet = not processes.is_main

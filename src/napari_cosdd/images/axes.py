@@ -49,8 +49,11 @@ def guess_axes(shape: Sequence[int]) -> str:
     """Guess the axes of an array from its shape alone.
 
     Of five axes the shorter one before Y and X is the channel, as ImageJ (TZCYX) and
-    OME (TCZYX) order them.
+    OME (TCZYX) order them. An axis of up to four pixels at the end is the channel, as
+    Python's libraries order it.
     """
+    if 3 <= len(shape) <= 5 and shape[-1] <= 4 < min(shape[-3:-1]):
+        return guess_axes(shape[:-1]) + "C"
     guesses = {1: "X", 2: "YX", 3: "TYX", 4: "TZYX", 5: "TCZYX", 6: "STCZYX"}
     if len(shape) not in guesses:
         raise BadInputError(

@@ -1,13 +1,16 @@
 """Atomic writing of files, and protection of existing ones."""
 
 import json
+import math
 import os
+import shutil
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from napari_cosdd._formatting import memory as in_gb
 from napari_cosdd.errors import BadInputError, SavingError
 
 
@@ -22,6 +25,52 @@ def check_output(path: Path, overwrite: bool) -> None:
     if path.exists() and not overwrite:
         raise BadInputError(
             f"{path} exists already; choose another name or folder, or --overwrite"
+        )
+
+
+def check_suffix(path: Path, suffix: str) -> None:
+    """Refuse to write a file under a name of another kind, such as that of an image.
+
+    Raises
+    ------
+    BadInputError
+        If the name does not end in `suffix`.
+    """
+    if path.suffix.lower() != suffix:
+        raise BadInputError(f"{path}: expected a name that ends in {suffix}")
+
+
+def check_no_input(outputs: Iterable[Path], inputs: Iterable[Path]) -> None:
+    """Refuse to write over a file that is read, even where overwriting is allowed.
+
+    Raises
+    ------
+    BadInputError
+        If an output is one of the inputs.
+    """
+    read = {path.resolve() for path in inputs}
+    for path in outputs:
+        if path.resolve() in read:
+            raise BadInputError(
+                f"{path} is one of the inputs, which are never written over: choose "
+                "another name or folder"
+            )
+
+
+def check_space(folder: Path, n_bytes: int) -> None:
+    """Refuse work whose results have no room on a disk.
+
+    Raises
+    ------
+    SavingError
+        If less than `n_bytes` are free.
+    """
+    free = shutil.disk_usage(folder).free
+    if n_bytes > free:
+        raise SavingError(
+            f"the results take about {in_gb(n_bytes)}, and {folder} has "
+            f"{in_gb(free)} free: choose another folder, keep fewer samples, or make "
+            "room"
         )
 
 
@@ -83,7 +132,11 @@ def beside(path: Path) -> Path:
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write a mapping as JSON, atomically."""
+    """Write a mapping as JSON, atomically; numbers that are not finite become null."""
+    finite = {
+        k: None if isinstance(v, float) and not math.isfinite(v) else v
+        for k, v in content.items()
+    }
     with atomic(path) as temporary:
-        text = json.dumps(dict(content), indent=2) + "\n"
+        text = json.dumps(finite, indent=2) + "\n"
         temporary.write_text(text, encoding="utf-8")

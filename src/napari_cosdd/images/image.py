@@ -141,10 +141,10 @@ def check_pixels(image: Image) -> None:
             f"{image.name} says that its shape is {tuple(image.data.shape)}, which is "
             f"{math.prod(image.data.shape):.1e} pixels; {MOST_PIXELS:.1e} are the most"
         )
-    looks_rgb = image.data.shape[-1] in (3, 4) and image.axes_from == "guess"
-    if looks_rgb and len(image.data.shape) == 3:
+    looks_rgb = image.axes.endswith("C") and image.axes_from == "guess"
+    if looks_rgb and image.data.shape[-1] in (3, 4):
         raise BadInputError(
             f"{image.name} looks like a color (RGB) picture: shape "
             f"{image.data.shape}; expected grey levels. If the last axis holds "
-            "measured channels, give the axes (YXC)"
+            f"measured channels, give the axes ({image.axes}, --axes {image.axes})"
         )

@@ -131,8 +131,11 @@ def _mask(selected: Selected, size: tuple[int, ...], name: str) -> NDArray[np.bo
     if isinstance(selected, str):
         selected = rectangle_from(selected) or selected
     if isinstance(selected, (str, Path)):
-        selected = np.squeeze(np.asarray(read_image(Path(selected)).data))
+        file = read_image(Path(selected), as_mask=True)
+        selected = np.squeeze(np.asarray(file.data))
     if isinstance(selected, tuple):
+        if any(s.step not in (None, 1) for s in selected):
+            raise BadInputError("expected slices of step 1 for the region")
         ends = [(s.start or 0, s.stop) for s in selected]
         stops = [n if b is None else b for (_, b), n in zip(ends, size, strict=True)]
         starts = [a for a, _ in ends]
@@ -150,7 +153,7 @@ def _mask(selected: Selected, size: tuple[int, ...], name: str) -> NDArray[np.bo
             f"the mask has {' × '.join(map(str, selected.shape))} pixels, and "
             f"{name} {' × '.join(map(str, size))} (y, x)"
         )
-    return selected != 0
+    return np.nan_to_num(selected) != 0
 
 
 class Window:

@@ -1,5 +1,6 @@
 """Denoised images as files: names, provenance, axes and pixel size of the source."""
 
+import math
 from collections.abc import Mapping, Sequence
 from glob import escape
 from pathlib import Path
@@ -10,7 +11,7 @@ from tifffile import TiffFile
 
 from napari_cosdd._version import __version__
 from napari_cosdd.errors import BadInputError
-from napari_cosdd.images.files import check_output
+from napari_cosdd.images.files import check_output, check_space
 from napari_cosdd.images.filling import Fill
 from napari_cosdd.images.formats.any import write_image
 from napari_cosdd.images.image import Image
@@ -21,6 +22,8 @@ from napari_cosdd.prediction.in_memory import Prediction
 from napari_cosdd.settings.prediction import PredictionConfig
 
 FORMATS = ("tif", "zarr", "npy")
+#: Size of denoised images on disk, relative to float32.
+COMPRESSED = 0.7
 
 
 def result_paths(
@@ -49,6 +52,19 @@ def result_paths(
         paths[output] = folder / f"{name}-{word}.{file_format}"
         check_output(paths[output], overwrite)
     return paths
+
+
+def check_room(paths: Mapping[Output, Path], image: Image) -> None:
+    """Refuse work whose results have no room on their disk.
+
+    Raises
+    ------
+    SavingError
+        If there is less room than compressed results usually take.
+    """
+    pixels = math.prod(image.data.shape)
+    size = np.dtype(np.float32).itemsize * pixels * len(paths)
+    check_space(next(iter(paths.values())).parent, round(COMPRESSED * size))
 
 
 def is_of(path: Path, model: TrainedModel) -> bool:

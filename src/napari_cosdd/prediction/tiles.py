@@ -119,14 +119,16 @@ class TileTarget(NamedTuple):
         if target is None:
             return
         pixels = values[(slice(None), *self.tile.inner)].cpu().numpy()
-        if not np.isfinite(pixels).all():
+        if output.units == "levels":
+            pixels = self.spec.results.invert(pixels, self.spec.ndim)
+        elif output.units == "scale":
+            pixels = self.spec.results.invert_scale(pixels, self.spec.ndim)
+        with np.errstate(over="ignore"):  # becomes infinite, which is seen
+            result = as_type(pixels, target.dtype)
+        if not (np.isfinite(pixels).all() and np.isfinite(result).all()):
             raise BadModelFileError(
                 f"the model gives {output.name} values that are not finite (NaN or "
                 f"infinite) in image {self.image}: its weights or its scale are "
                 "damaged, or the image is far outside what it was trained on"
             )
-        if output.units == "levels":
-            pixels = self.spec.results.invert(pixels, self.spec.ndim)
-        elif output.units == "scale":
-            pixels = self.spec.results.invert_scale(pixels, self.spec.ndim)
-        target.write(self.image, self.tile.core, as_type(pixels, target.dtype))
+        target.write(self.image, self.tile.core, result)

@@ -64,6 +64,7 @@ def read_image(
     *,
     lazy: bool = False,
     salvage: bool = False,
+    as_mask: bool = False,
 ) -> Image:
     """Open one image.
 
@@ -79,6 +80,8 @@ def read_image(
     salvage : bool
         Read what is whole of a TIFF that is cut short, or of a set of which files are
         missing.
+    as_mask : bool
+        Take pixels of every type, also boolean ones.
 
     Raises
     ------
@@ -88,6 +91,8 @@ def read_image(
     number, name = series_of(path), stem(path)
     file = path if number is None else path.parent
     suffix = suffix_of(file)
+    if file.suffix and not file.exists():
+        raise BadInputError(f"there is no file {file}")
     try:
         if suffix in TIFF_SUFFIXES:
             image = read_tiff(
@@ -120,7 +125,8 @@ def read_image(
     if axes is not None:
         letters = check_axes(axes, image.data.shape)
         image = replace(image, axes=letters, axes_from="user")
-    check_pixels(image)
+    if not as_mask:
+        check_pixels(image)
     return image
 
 

@@ -69,12 +69,12 @@ def zarr_images(path: Path) -> list[Path]:
     if isinstance(node, zarr.Array):
         return [path]
     ome = _ome_of(node)
-    if "plate" in ome:
-        inner = [str(well["path"]) for well in ome["plate"].get("wells", [])]
-    elif "well" in ome:
-        inner = [str(image["path"]) for image in ome["well"].get("images", [])]
+    if holder := next((key for key in ("plate", "well") if key in ome), None):
+        inner = _parts(path, ome[holder], "wells" if holder == "plate" else "images")
     elif "bioformats2raw.layout" in ome:
-        inner = sorted((k for k in node if k.isdecimal()), key=int)
+        named = _ome_of(node["OME"]).get("series") if "OME" in node else None
+        numbered = sorted((k for k in node if k.isdecimal()), key=int)
+        inner = list(map(str, named)) if isinstance(named, list) else numbered
     elif "multiscales" not in ome and (arrays := dict(node.arrays())):
         if len(arrays) > 1:
             listed = ", ".join(f"{path.name}/{name}" for name in sorted(arrays)[:5])
@@ -92,6 +92,17 @@ def zarr_images(path: Path) -> list[Path]:
     if not found:
         raise BadInputError(f"{path.name} holds no image")
     return found
+
+
+def _parts(path: Path, holder: Any, key: str) -> list[str]:
+    """Return the paths of the wells of a plate, or of the images of a well."""
+    parts = holder.get(key, []) if isinstance(holder, dict) else None
+    paths = [part.get("path") for part in parts or [] if isinstance(part, dict)]
+    if parts is None or not isinstance(parts, list) or None in paths:
+        raise BadInputError(
+            f"{path.name}: its metadata are damaged: expected {key} with their paths"
+        )
+    return list(map(str, paths))
 
 
 def _ome_of(group: Any) -> Any:

@@ -67,6 +67,7 @@ class _Finder:
         self.recursive = recursive
         self.notes: list[str] = []
         self._given: set[tuple[Path, frozenset[str], int]] = set()
+        self._folders: set[Path] = set()
 
     def at(self, path: Path) -> Iterator[Path]:
         """Yield the images at a path that the user gave."""
@@ -95,9 +96,16 @@ class _Finder:
             )
 
     def _in_folder(self, folder: Path) -> Iterator[Path]:
+        if folder.resolve() in self._folders:  # by a link
+            self.notes.append(f"{folder} was searched already")
+            return
+        self._folders.add(folder.resolve())
+        inside = {path for path in folder.iterdir() if not path.is_symlink()}
         for path in sorted(folder.iterdir()):
             if path.name.startswith("."):
                 continue
+            if path not in inside and path.resolve() in inside:
+                continue  # a link to a file beside it
             named_so = suffix_of(path) in SUFFIXES
             if named_so and (problem := _unusable(path)):
                 self.notes.append(f"{problem}; it is left out")

@@ -101,8 +101,10 @@ def whole_planes(path: Path, series: Any) -> NDArray[np.bool_]:
 
     A plane is not whole if its page is missing or its pixels end after the file.
     """
-    outer = tuple(series.shape[: series.ndim - len(series.keyframe.shape)])
-    n = max(1, math.prod(outer))
+    n = max(1, series.size // max(1, series.keyframe.size))
+    # A page may lack axes of length 1 at the end of the series.
+    n_outer = next(k for k in range(series.ndim) if math.prod(series.shape[:k]) == n)
+    outer = tuple(series.shape[:n_outer])
     if series.dataoffset is not None:
         ends = series.dataoffset + (np.arange(n) + 1) * series.keyframe.nbytes
         return np.asarray(ends <= path.stat().st_size).reshape(outer)

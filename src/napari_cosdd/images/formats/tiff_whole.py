@@ -1,5 +1,6 @@
 """Whether a TIFF is whole, and what is whole of one that is not."""
 
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ from napari_cosdd.images.stack import ArrayLike
 
 #: Largest plausible compression ratio; a higher one marks a damaged file.
 PACKED = 5000
+#: Kinds of series, as tifffile names them, that are all planes that the file lists.
+LISTED = ("generic", "uniform")
 #: Largest plausible number of planes of a file of which some are missing.
 MOST_PLANES = 10**6
 
@@ -50,9 +53,22 @@ def what_is_missing(
             f"its description says {promised} planes, and the file has room for {room}"
         )
     whole = whole_planes(path, series)
-    if whole.all():
-        return ""
-    return f"{int(whole.sum())} of {whole.size} planes are there"
+    if not whole.all():
+        return f"{int(whole.sum())} of {whole.size} planes are there"
+    if series.kind in LISTED and not _list_ends(tiff):
+        return f"after {whole.size} planes its list of planes leads nowhere"
+    return ""
+
+
+def _list_ends(tiff: tifffile.TiffFile) -> bool:
+    """Whether the list of pages has an end: in a file that was cut, it may not."""
+    form, file = tiff.tiff, tiff.filehandle
+    start = tiff.pages[len(tiff.pages) - 1].offset
+    file.seek(start)
+    (n,) = struct.unpack(form.tagnoformat, file.read(form.tagnosize))
+    file.seek(start + form.tagnosize + n * form.tagsize)
+    (following,) = struct.unpack(form.offsetformat, file.read(form.offsetsize))
+    return bool(following == 0)
 
 
 def _files(
