@@ -51,7 +51,7 @@ def verdict(model, noisy):
 def test_a_good_model_passes(good, scene):
     found, failed = verdict(good, camera(scene))
     assert failed == []
-    assert found.verdict == "Nothing speaks against this result (11 checks)."
+    assert found.verdict == "Nothing speaks against this result (12 checks)."
     assert found.grade == "no objection"
     _, failed = verdict(good, camera(scene[::-1], seed=2))
     assert failed == []  # nor on another image of the same camera
@@ -117,7 +117,7 @@ def test_page_and_numbers_are_written(good, scene, tmp_path):
     assert (tmp_path / "check.png").read_bytes()[:4] == b"\x89PNG"
     numbers = json.loads((tmp_path / "check.json").read_text())
     assert numbers["passed"]
-    assert len(numbers["findings"]) == 12  # one with the reference
+    assert len(numbers["findings"]) == 13  # one with the reference
     assert len(numbers["coverage"]["nominal"]) == 20
 
 

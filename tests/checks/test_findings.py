@@ -21,6 +21,14 @@ def test_nothing_speaks_against_a_model_that_is_right(make):
     assert len({f.name for f in findings}) == len(findings)
 
 
+def test_pixels_that_were_cut_off_are_found(make, world):
+    e = make()
+    top = np.quantile(e.noisy, 0.99)
+    assert "range" in failed(make(noisy=np.minimum(e.noisy, top)))
+    photons = world.rng.poisson(1.0, e.noisy.shape).astype(float)  # few levels
+    assert "range" not in failed(make(noisy=photons))
+
+
 def test_signal_that_was_removed_is_found(make, world):
     e = make()
     faded = e.noisy.mean() + 0.8 * (world.scene - world.scene.mean())

@@ -37,8 +37,8 @@ def test_the_verdict_and_all_checks_are_shown(checked):
     assert "checks want a look" in checked.verdict.text()
     assert "Train longer." in checked.verdict.text()  # six steps are none
     parts = checked.list.text().split("<p>")[1:]
-    assert len(parts) == 11
-    assert parts[2].startswith("<b>! It was trained long enough: no</b><br>6 steps")
+    assert len(parts) == 12
+    assert parts[3].startswith("<b>! It was trained long enough: no</b><br>6 steps")
     assert not checked.details.isHidden()
 
 
@@ -83,6 +83,32 @@ def test_a_denoising_ends_a_check_and_waits_for_its_end(trust, session, wait):
     wait(lambda: not session.denoising.job.active)
     assert session.denoising.about.complete
     assert trust.run.isEnabled()
+
+
+def test_what_was_chosen_is_denoised_after_the_wait(trust, session, wait, viewer):
+    dock = trust.window()
+    cells = viewer.layers["cells"]
+    other = viewer.add_image(cells.data + 5, name="other")
+    dock.source.image.choose(cells)
+    trust.run.click()
+    dock.run.click()
+    assert "starts when the check has stopped" in dock.bar.format()
+    dock.source.image.choose(other)
+    wait(lambda: session.denoising is not None)
+    assert session.denoising.about.image == "cells"
+    wait(lambda: not session.denoising.job.active)
+
+
+def test_a_denoising_that_waits_can_be_cancelled(trust, session, wait):
+    dock = trust.window()
+    trust.run.click()
+    checking = session.checking.job
+    dock.run.click()
+    assert dock.cancel.isEnabled()
+    dock.cancel.click()
+    wait(lambda: not checking.active)
+    assert session.denoising is None
+    assert dock.run.isEnabled()
 
 
 def test_each_result_is_checked_by_itself_if_wanted(trust, session, wait):

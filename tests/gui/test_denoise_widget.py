@@ -129,6 +129,36 @@ def test_results_stay_with_a_source_that_was_renamed(
     assert [x.name for x in viewer.layers if x.name.endswith("mean")] == [mean.name]
 
 
+def test_a_run_that_is_cancelled_leaves_the_earlier_results(
+    denoised, session, wait, viewer
+):
+    layer = viewer.layers["cells · mean"]
+    before, made_by = layer.data, dict(layer.metadata["napari_cosdd"])
+    names = {x.name for x in viewer.layers}
+    denoised.samples.n_samples.setValue(10_000)
+    denoised.samples.n_kept.setValue(6)
+    denoised.run.click()
+    wait(lambda: session.denoising.about.samples > 4)
+    assert layer.data is not before
+    denoised.cancel.click()
+    wait(lambda: not session.denoising.job.active)
+    assert layer.data is before
+    assert layer.metadata["napari_cosdd"] == made_by
+    assert {x.name for x in viewer.layers} == names
+    assert denoised.save.button.isEnabled()
+
+
+def test_a_result_with_a_name_of_its_own_is_never_replaced(
+    denoised, session, wait, viewer
+):
+    kept = viewer.layers["cells · mean"]
+    kept.name, before = "figure 1", kept.data
+    denoised.run.click()
+    wait(lambda: not session.denoising.job.active)
+    assert kept.data is before
+    assert viewer.layers["cells · mean"] is not kept
+
+
 def test_cancel_keeps_what_is_there(dock, session, wait, viewer):
     dock.samples.n_samples.setValue(10_000)
     dock.run.click()
@@ -138,7 +168,7 @@ def test_cancel_keeps_what_is_there(dock, session, wait, viewer):
     wait(lambda: not session.denoising.job.active)
     assert not session.denoising.about.complete
     assert np.ptp(viewer.layers["cells · mean (partial)"].data) > 0
-    assert dock.bar.format() == "stopped"
+    assert dock.bar.format() == "cells: stopped"
     assert dock.run.isEnabled()
 
 
@@ -192,7 +222,7 @@ def test_all_is_saved_with_pixel_size_and_provenance(denoised, session, wait, tm
     folder.mkdir()
     record = session.denoising.about
     denoised.save.save_to(folder, record.prediction, record.provenance)
-    wait(lambda: "written" in denoised.save.status.text())
+    wait(lambda: "Written" in denoised.save.status.text())
     names = sorted(p.name for p in folder.iterdir())
     assert names == [
         "cells-deviation.tif",
@@ -481,14 +511,22 @@ def test_the_model_of_the_image_is_offered_and_judged_before_the_run(
     session.add_model(ModelEntry("ours", None, model))
     session.add_model(ModelEntry("of another", None, other))
     mine = replace(
-        model, trained_on=model.trained_on.model_copy(update={"names": ("cells",)})
+        model,
+        trained_on=model.trained_on.model_copy(update={"names": ("cells",)}),
+        history={"step": [500.0], "loss": [1.0]},
     )
     session.models.append(ModelEntry("mine", None, mine))
+    short = replace(mine, history={"step": [20.0], "loss": [2.0]})
+    session.add_model(ModelEntry("stopped early", None, short))
     dock = shown(DenoiseWidget(viewer))
     wait(lambda: dock.source.fit.isVisible())
     assert dock.model.choice.currentText() == "mine"
     assert "The model is for such images" in dock.source.fit.light.text()
     assert "trained on this image" in dock.source.fit.reason.text()
+    dock.model.take("stopped early")
+    assert "may not fit" in dock.source.fit.light.text()
+    assert "for 20 steps only" in dock.source.fit.reason.text()
+    dock.model.take("mine")
     bright = viewer.add_image(noisy + 10_000, name="bright")
     dock.source.image.choose(bright)
     assert "not for this image" in dock.source.fit.light.text()
@@ -558,7 +596,8 @@ def test_saving_again_asks_for_another_name(
     for _ in range(2):
         save.button.click()
         wait(lambda: not save._saving[0].active)
-        assert "written" in save.status.text()
+        assert "cells" in save.status.text()
+        assert "Written" in save.status.text()
     assert asked == ["cells-2"]
     assert len(list(tmp_path.glob("cells-2-mean.*"))) == 1
     denoised.run.click()

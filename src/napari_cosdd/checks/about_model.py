@@ -4,16 +4,17 @@ import numpy as np
 
 from napari_cosdd.checks.evidence import Evidence
 from napari_cosdd.checks.finding import LAGS, WORDS, Judgement
-from napari_cosdd.checks.measures import Floats, apart
+from napari_cosdd.checks.measures import Floats, apart, cut_off
 from napari_cosdd.datasets.summary import NoiseSummary
+from napari_cosdd.settings.training import FEW_STEPS
 
 #: Ratio of noise deviations at equal brightness from which cameras count as different.
 CAMERA = 1.5
 #: Difference of the raw noise's autocorrelation from that of the training images, from
 #: which cameras count as different.
 CAMERA_CORRELATION = 0.25
-#: Smallest number of steps of a sufficient training.
-STEPS = 200
+#: Share of pixels at the highest grey level from which an image counts as saturated.
+CUT_OFF = 0.001
 #: Largest fall of the loss in the last quarter of a sufficient training, nats.
 FALLING = 0.03
 
@@ -25,6 +26,18 @@ def likeness(e: Evidence) -> Judgement:
         return None, "not recorded", remedy
     found = [*e.unlike, *_other_camera(e)]
     return not found, "; ".join(found) or "brightness and noise agree", remedy
+
+
+def cut(e: Evidence) -> Judgement:
+    """Tell whether bright pixels were cut off, as by a saturated detector."""
+    share = cut_off(e.noisy)
+    remedy = (
+        "What was cut off cannot be restored, and bright places come out too dark. "
+        "Take the image again with less light or gain."
+    )
+    if share < CUT_OFF:
+        return True, "no pixels pile up at the highest grey level", remedy
+    return False, f"{share:.1%} of the pixels have the highest grey level", remedy
 
 
 def _other_camera(e: Evidence) -> list[str]:
@@ -101,8 +114,8 @@ def training(e: Evidence) -> Judgement:
     losses = e.history.get("loss", [])
     known = [(s, v) for s, v in zip(steps, losses, strict=False) if v is not None]
     found = f"{steps[-1]:.0f} steps"
-    if steps[-1] < STEPS:
-        return False, f"{found}; {STEPS} are the least", remedy
+    if steps[-1] < FEW_STEPS:
+        return False, f"{found}; {FEW_STEPS} are the least", remedy
     if len(known) <= 3:  # too few validations to see a fall
         return True, found, remedy
     s, v = np.array(known).T

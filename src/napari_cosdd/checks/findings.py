@@ -15,6 +15,7 @@ Row = tuple[str, Callable[[Evidence], Judgement], str]
 #: Findings in order; those that explain others come first.
 JUDGES: tuple[Row, ...] = (
     ("likeness", about_model.likeness, "The image is like the training images"),
+    ("range", about_model.cut, "No bright pixels were cut off"),
     ("axis", about_model.axis, "The model's noise runs as the image's does"),
     ("training", about_model.training, "It was trained long enough"),
     ("reach", about_model.reach, "The receptive field is long enough"),

@@ -6,7 +6,7 @@ import numpy as np
 from napari.layers import Image as ImageLayer
 from numpy.typing import NDArray
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QSlider, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QPushButton, QSlider, QVBoxLayout, QWidget
 
 from napari_cosdd.errors import BadInputError, CosddError
 from napari_cosdd.gui._compare import CompareView
@@ -110,13 +110,22 @@ class BeforeAfter(QWidget):
     def _split(self, on: bool) -> None:
         self.at.setVisible(on)
         if on:
-            self.residual.setChecked(False)
+            self.compare.grid.setChecked(False)
+            self._uncheck(self.residual)
             self._draw_split()
             return
         layer = self.compare.parts().get(SPLIT.name)
         if layer is not None:
             self.viewer.layers.remove(layer)
-            self.compare.show_at(self.compare.at)
+            if not self.residual.isChecked():
+                self.compare.show_at(self.compare.at)
+
+    @staticmethod
+    def _uncheck(widget: QPushButton) -> None:
+        """Show that something is off which something else takes the place of."""
+        widget.blockSignals(True)
+        widget.setChecked(False)
+        widget.blockSignals(False)
 
     def _draw_split(self) -> None:
         """Show the noisy plane left of the line and the denoised one right of it."""
@@ -179,9 +188,7 @@ class BeforeAfter(QWidget):
         if self.split.isChecked():
             self._draw_split()
         elif self.residual.isChecked():
-            self.residual.blockSignals(True)
-            self.residual.setChecked(False)
-            self.residual.blockSignals(False)
+            self._uncheck(self.residual)
 
     # What was removed ----------------------------------------------------------------
 
@@ -192,6 +199,7 @@ class BeforeAfter(QWidget):
             self.compare.show_at(self.compare.at)
             return
         self.split.setChecked(False)
+        self.compare.grid.setChecked(False)
         try:
             noisy = source_pixels(source, parts[MEAN.name])
             show_signed(self.viewer, source, RESIDUAL, noisy, parts[MEAN.name])

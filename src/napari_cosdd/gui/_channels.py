@@ -11,7 +11,10 @@ from napari_cosdd.gui._widgets import choice, field, fill
 from napari_cosdd.images.image import Image
 from napari_cosdd.images.selection import EACH, channel_of
 
-TOGETHER, ONE_BY_ONE = "all together", "one by one, by one model"
+#: One model that sees all channels at once.
+TOGETHER = "all together"
+#: One model that sees one channel at a time.
+ONE_BY_ONE = "one by one (fast)"
 CHANNEL = "channel {} alone"
 
 
@@ -47,9 +50,9 @@ class ChannelRow(QWidget):
         together : bool
             Whether they can be taken together, as a model of one channel cannot.
         """
-        first = [TOGETHER] if together or n == 1 else []
+        last = [TOGETHER] if together else []
         alone = [CHANNEL.format(k + 1) for k in range(n)]
-        entries = [*first, ONE_BY_ONE, *alone] if n > 1 else [TOGETHER]
+        entries = [ONE_BY_ONE, *last, *alone] if n > 1 else [TOGETHER]
         if entries != [self.choice.itemText(i) for i in range(self.choice.count())]:
             fill(self.choice, entries)
         self.setVisible(n > 1)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from napari.layers import Image as ImageLayer
+from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QApplication, QCheckBox, QFileDialog, QVBoxLayout, QWidget
 
 from napari_cosdd.api import ModelCheck, check
@@ -33,6 +34,9 @@ from napari_cosdd.gui._widgets import (
 )
 from napari_cosdd.images.image import Image
 from napari_cosdd.settings.prediction import PredictionConfig
+
+#: Time for which it is said that the methods were copied, milliseconds.
+COPIED = 6000
 
 
 class Subject(NamedTuple):
@@ -99,6 +103,9 @@ class TrustView(QWidget):
             self._copy,
         )
         self.light, self.verdict, self.problem = Light(), Sentence(), Problem()
+        self.copied = Sentence()
+        self._copied_ends = QTimer(self, singleShot=True, interval=COPIED)
+        self._copied_ends.timeout.connect(self.copied.clear)
         self.against_truth, self.coverage = Sentence(), CoveragePlot(theme)
         self.details, self.list = Folded("All checks"), Sentence()
         self.details.addWidget(self.list)
@@ -111,6 +118,7 @@ class TrustView(QWidget):
             self.verdict,
             row(self.run, self.always),
             row(self.page, self.copy),
+            self.copied,
             self.against_truth,
             self.coverage,
             self.details,
@@ -182,7 +190,10 @@ class TrustView(QWidget):
         except CosddError as error:
             self.problem.show_error(error)
             return
-        clipboard.setText(methods_paragraph(model, self._settings(model), self.found))
+        text = methods_paragraph(model, self._settings(model), self.found)
+        clipboard.setText(text)
+        self.copied.setText(f"Copied, {len(text.split())} words: paste it anywhere.")
+        self._copied_ends.start()
 
     def _settings(self, model: Any) -> PredictionConfig | None:
         """Return the settings of the last denoising, if it used this model."""

@@ -82,6 +82,7 @@ class CompareView(QWidget):
             made.setMinimumWidth(30)
             made.installEventFilter(self)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self._describe()
 
     def _build(self) -> None:
         column = QVBoxLayout(self)

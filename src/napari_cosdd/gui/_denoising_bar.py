@@ -15,6 +15,11 @@ class DenoisingBar(QProgressBar):
         self.setRange(0, 1000)
         self.setFormat("")
 
+    def show_waiting(self, record: DenoisingRecord) -> None:
+        """Show that a denoising starts when the check that is running has stopped."""
+        self.setValue(0)
+        self.setFormat(f"{record.image}: starts when the check has stopped …")
+
     def show_record(self, record: DenoisingRecord, state: State) -> None:
         """Show a denoising whose job is in some state."""
         self.setValue(round(1000 * record.progress))
@@ -27,7 +32,8 @@ class DenoisingBar(QProgressBar):
         elif record.folder:
             self.setFormat(f"{record.written} images written to {record.folder}")
         else:
-            self.setFormat("done" if record.complete else "stopped")
+            ended = "done" if record.complete else "stopped"
+            self.setFormat(f"{record.image}: {ended}")
 
 
 def _samples(record: DenoisingRecord) -> str:

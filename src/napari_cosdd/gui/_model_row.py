@@ -8,7 +8,7 @@ from qtpy.QtWidgets import QFileDialog, QVBoxLayout, QWidget
 
 from napari_cosdd.errors import CosddError
 from napari_cosdd.gui._model_menu import ModelMenu
-from napari_cosdd.gui._models import ModelEntry, is_of_image
+from napari_cosdd.gui._models import ModelEntry, is_cut_short, is_of_image
 from napari_cosdd.gui._session import Session
 from napari_cosdd.gui._suffixes import SUFFIX
 from napari_cosdd.gui._widgets import Problem, Sentence, button, choice, field, fill
@@ -69,10 +69,13 @@ class ModelRow(QWidget):
         self.is_chosen = True
 
     def offer(self, image: str) -> None:
-        """Show the model that was trained on an image, unless one was chosen."""
+        """Show the model that was trained on an image, unless one was chosen.
+
+        The newest one, but rather one that was not stopped after a few steps.
+        """
         ours = [m for m in self.session.models if is_of_image(m, image)]
         if ours and not self.is_chosen:
-            self.choice.setCurrentText(ours[0].name)
+            self.choice.setCurrentText(min(ours, key=is_cut_short).name)
 
     def open_file(self, path: Path) -> None:
         """Add a model file to the list and choose it; show the error if that fails."""

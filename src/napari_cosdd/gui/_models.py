@@ -13,6 +13,7 @@ from napari_cosdd.errors import SavingError
 from napari_cosdd.gui._suffixes import SUFFIX
 from napari_cosdd.images.filling import Fill
 from napari_cosdd.images.locks import holder_of, lock_file
+from napari_cosdd.settings.training import FEW_STEPS
 from napari_cosdd.training.saving import reserve, resume_path
 
 PLUGIN = "napari-cosdd"
@@ -37,6 +38,16 @@ class ModelEntry:
     name: str
     path: Path | None = None
     model: Any = None
+
+    @property
+    def words(self) -> str:
+        """Method, images and file, for a tooltip; of a file not read yet, its path."""
+        lines = [self.name]
+        if self.model is not None:
+            names = ", ".join(self.model.trained_on.names[:3])
+            steps = f", {self.model.n_steps} steps" if self.model.n_steps else ""
+            lines += [self.model.method.describe(), f"trained on {names}{steps}"]
+        return "\n".join([*lines, str(self.path or "")]).strip()
 
     def load(self) -> Any:
         """Return the model; the first call reads its file.
@@ -103,6 +114,12 @@ def is_of_image(entry: ModelEntry, image: str) -> bool:
     return entry.name.startswith(f"{plain_name(image)}-")
 
 
+def is_cut_short(entry: ModelEntry) -> bool:
+    """Whether a model is known to have been trained for too few steps."""
+    n = None if entry.model is None else entry.model.n_steps
+    return n is not None and n < FEW_STEPS
+
+
 def plain_name(name: str) -> str:
     """Return a layer's name, changed so that every file system accepts it."""
     plain = "".join(c if c.isalnum() or c in "-_." else "-" for c in name)
@@ -123,14 +140,14 @@ def new_noise_model_path(image: str, kind: str) -> Path:
     return path
 
 
-def new_model_path(image: str, preset: str) -> Path:
-    """Return a free path for a model, named after its image, preset and time.
+def new_model_path(image: str, kind: str) -> Path:
+    """Return a free path for a model, named after its image, kind and time.
 
     An empty resume state beside it reserves the name against other docks and programs.
     """
     folder = models_folder()
     folder.mkdir(parents=True, exist_ok=True)
-    name = f"{plain_name(image)}-{preset}-{time.strftime('%m%d-%H%M')}"
+    name = f"{plain_name(image)}-{kind}-{time.strftime('%m%d-%H%M')}"
     path, n = folder / (name + SUFFIX), 2
     while path.exists() or not reserve(path):
         path, n = folder / f"{name}-{n}{SUFFIX}", n + 1

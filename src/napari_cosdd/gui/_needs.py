@@ -99,6 +99,11 @@ class NeedsForm(QWidget):
             )
         return ""
 
+    @property
+    def lacking(self) -> str:
+        """What the chosen method lacks; "": nothing."""
+        return self.missing(self._needs)
+
     def _takes(self, needs: Needs) -> bool:
         """Whether the chosen noise model is of a kind that serves a method."""
         return self.noise_model is not None and self._kind in needs.noise_models

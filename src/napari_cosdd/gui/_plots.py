@@ -132,7 +132,7 @@ class VariancePlot(Plot):
     def show_variance(self, signal: ArrayLike, variance: ArrayLike) -> None:
         """Draw variance, grey levels squared, against signal, grey levels."""
         self._points.setData(np.asarray(signal), np.asarray(variance))
-        self.setYRange(0, float(np.max(variance)), padding=0.06)
+        self.setYRange(0, float(np.max(variance, initial=1e-12)), padding=0.06)
 
     def show_fit(self, signal: ArrayLike, variance: ArrayLike) -> None:
         """Draw the variance of a noise model as a line without points."""

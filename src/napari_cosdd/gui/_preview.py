@@ -1,5 +1,7 @@
 """The preview of a training: the noisy crop beside the images of the method."""
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -20,20 +22,31 @@ GAP = 2
 SHARE = 0.3
 #: Largest height of the picture in the dock, pixels.
 PICTURE = 160
+#: Largest ratio of the sides of a crop in the picture.
+LONGEST = 1.5
 
 
-def strip(preview: Preview, most: int | None = None) -> NDArray[np.float32]:
+def strip(
+    preview: Preview, most: int | None = None, longest: float = math.inf
+) -> NDArray[np.float32]:
     """Return the noisy crop and the method's images (`most` of them) side by side.
 
-    The strip shows the first of several channels, and the middle plane of a stack.
+    The strip shows the first of several channels, and the middle plane of a stack, of
+    crops longer than `longest` times their width the middle.
     """
     images = list(preview.images.values())[:most]
-    planes = [_plane(p) for p in (preview.noisy, *images)]
+    planes = [_middle(_plane(p), longest) for p in (preview.noisy, *images)]
     gap = np.full((planes[0].shape[0], GAP), np.nan, np.float32)
     parts = [planes[0]]
     for plane in planes[1:]:
         parts += [gap, plane]
     return np.concatenate(parts, 1)
+
+
+def _middle(plane: NDArray[np.float32], longest: float) -> NDArray[np.float32]:
+    most = longest * min(plane.shape)
+    cut = [int(max(0, n - most) / 2) for n in plane.shape]
+    return plane[tuple(slice(c, n - c) for c, n in zip(cut, plane.shape, strict=True))]
 
 
 def _plane(image: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -82,11 +95,21 @@ class PreviewPicture(QLabel):
         self.setToolTip("A held-out crop, which the training does not learn from")
         self._pixmap: QPixmap | None = None
 
-    def show_preview(self, preview: Preview) -> None:
-        """Draw the strip with the contrast of the estimate."""
-        image = strip(preview, 1)
+    def show_preview(
+        self, preview: Preview, limits: Sequence[float] | None = None
+    ) -> None:
+        """Draw the strip; narrow crops are shortened to be seen.
+
+        Parameters
+        ----------
+        preview : Preview
+            Of the training.
+        limits : (float, float), optional
+            Grey levels that are black and white; default: those of the estimate.
+        """
+        image = strip(preview, 1, LONGEST)
         shown = next(iter(preview.images.values()), preview.noisy)
-        low, high = np.nanquantile(_plane(shown), [0.005, 0.998])
+        low, high = limits or np.nanquantile(_plane(shown), [0.005, 0.998])
         scaled = np.clip((image - low) / max(high - low, 1e-6), 0, 1)
         grey = np.ascontiguousarray(np.nan_to_num(scaled * 255, nan=128), np.uint8)
         height, width = grey.shape

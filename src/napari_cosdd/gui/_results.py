@@ -1,5 +1,6 @@
 """Layers with the results of a denoising; they appear early and fill with samples."""
 
+import re
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -57,6 +58,8 @@ class ResultLayers:
         self.stacked, self.complete = stacked, False
         self.offset, self.provenance = offset, provenance
         self.layers: dict[Output, ImageLayer] = {}
+        #: Pixels and metadata of the layers of an earlier run that are replaced.
+        self._before: dict[Output, tuple[Any, dict[str, Any]]] = {}
         self._drawn = 0.0
         self._limits: list[float] | None = None
 
@@ -72,15 +75,37 @@ class ResultLayers:
     def finish(self) -> None:
         """Redraw the layers at the end of the job, also after an error.
 
-        Those of a job that did not reach its end are named "partial".
+        If it did not reach its end, layers of an earlier run get their pixels back;
+        where there was none, they are named "partial".
         """
+        if self._before and not self.complete:
+            self._put_back()
+        self._before.clear()
         self._refresh()
         for layer in self.layers.values():
             plain = layer.name.removesuffix(PARTIAL)
             layer.name = plain if self.complete else plain + PARTIAL
 
+    def _put_back(self) -> None:
+        """Undo what the job did to the layers of an earlier run."""
+        for output, layer in self.layers.items():
+            if layer not in self.viewer.layers:
+                continue
+            if output not in self._before:
+                self.viewer.layers.remove(layer)
+                continue
+            layer.data, ours = self._before[output]
+            layer.metadata = {KEY: ours}
+            for name, value in self._place(layer.ndim, ours["offset"]).items():
+                setattr(layer, name, value)
+        self.layers, self.complete = {o: self.layers[o] for o in self._before}, True
+
     def _add_all(self, prediction: Prediction) -> None:
-        earlier = parts_of(self.viewer.layers, self.source)
+        earlier = {
+            part: layer
+            for part, layer in parts_of(self.viewer.layers, self.source).items()
+            if not self.replace or not _is_renamed(layer)
+        }
         made = dict(prediction.outputs)
         if self.stacked and len(prediction.samples) > 1:
             made = {o: data for o, data in made.items() if o.role != "sample"}
@@ -91,12 +116,13 @@ class ResultLayers:
                 if part not in names and role_of(layer) is not None:
                     self.viewer.layers.remove(layer)
         if PREVIEW in earlier:
-            earlier[PREVIEW].visible = False  # the results show more
+            self.viewer.layers.remove(earlier[PREVIEW])  # the results show more
         active = self.viewer.layers.selection.active
         below = [self.source, *({} if self.replace else earlier).values()]
         for output, data in made.items():  # the mean next to its source, samples on top
             kept = earlier.get(output.name) if self.replace else None
             if kept is not None:
+                self._before[output] = kept.data, dict(kept.metadata[KEY])
                 self._put(kept, data)
                 self.layers[output] = kept
             else:
@@ -106,7 +132,7 @@ class ResultLayers:
 
     def _put(self, layer: ImageLayer, data: Any) -> None:
         layer.data = data
-        for name, value in self._place(layer.ndim).items():
+        for name, value in self._place(layer.ndim, self.offset).items():
             setattr(layer, name, value)
         ours = layer.metadata[KEY] | self.provenance | {"offset": self.offset}
         layer.metadata = {KEY: ours}
@@ -129,7 +155,7 @@ class ResultLayers:
             contrast_limits=limits,
             gamma=source.gamma,
             visible=output == MEAN,
-            **self._place(data.ndim),
+            **self._place(data.ndim, self.offset),
         )
         layer.metadata[KEY] |= self.provenance | {"offset": self.offset}
         found = [layers.index(one) for one in below if one in layers]
@@ -138,9 +164,9 @@ class ResultLayers:
             layers.move(layers.index(layer), min(above, len(layers)))
         return layer
 
-    def _place(self, ndim: int) -> dict[str, Any]:
+    def _place(self, ndim: int, offset: Sequence[int] | None) -> dict[str, Any]:
         """Return the place of a result; a stack has an axis more than the source."""
-        look = place(self.source, offset=self.offset)
+        look = place(self.source, offset=offset)
         return look if ndim == self.source.ndim else with_sample_axis(look)
 
     def _refresh(self) -> None:
@@ -155,6 +181,14 @@ class ResultLayers:
         for layer in self.layers.values():
             if layer.visible:
                 layer.refresh()
+
+
+def _is_renamed(layer: ImageLayer) -> bool:
+    """Whether the user gave a result another name: it is to be kept."""
+    ours = layer.metadata[KEY]
+    made = re.escape(part_name(ours["source"], ours["part"]))
+    counted = made + r"( \[\d+\])?" + f"({re.escape(PARTIAL)})?"
+    return re.fullmatch(counted, layer.name) is None
 
 
 def _fit_contrast(layer: ImageLayer) -> None:

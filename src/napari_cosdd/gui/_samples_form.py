@@ -9,6 +9,8 @@ from napari_cosdd.gui._forms import ConfigForm
 from napari_cosdd.gui._remembered import remember
 from napari_cosdd.gui._session import Session
 from napari_cosdd.gui._widgets import Folded, enable, field, row, without_wheel
+from napari_cosdd.methods.capabilities import SamplesSignal
+from napari_cosdd.models.trained_model import TrainedModel
 from napari_cosdd.settings.prediction import PredictionConfig
 
 #: Samples that become layers unless the user changes it.
@@ -43,9 +45,11 @@ class SamplesForm(QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(6)
         tip = "Samples in the MMSE mean; more make it smoother"
-        column.addWidget(field("Mean of", self.n_samples, tip=tip))
+        self.drawn = [field("Mean of", self.n_samples, tip=tip)]
         tip = "Posterior samples that become layers"
-        column.addWidget(field("Keep", self.n_kept, self.stacked, tip=tip))
+        self.drawn.append(field("Keep", self.n_kept, self.stacked, tip=tip))
+        for line in self.drawn:
+            column.addWidget(line)
         column.addWidget(row(self.plane, self.replace))
         column.addWidget(self.advanced)
 
@@ -59,6 +63,12 @@ class SamplesForm(QWidget):
         """
         numbers = {"n_samples": self.n_samples.value(), "n_kept": self.n_kept.value()}
         return PredictionConfig.from_values(numbers | self.form.changes() | changes)
+
+    def show_for(self, model: TrainedModel | None) -> None:
+        """Show the numbers of samples if a model draws any, or is not read yet."""
+        draws = model is None or isinstance(model.method, SamplesSignal)
+        for line in self.drawn:
+            line.setVisible(draws)
 
     def allow_plane(self, on: bool) -> None:
         """Offer the current plane alone, if the image has several."""

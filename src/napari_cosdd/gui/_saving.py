@@ -13,7 +13,14 @@ from napari_cosdd.events import Event, Written
 from napari_cosdd.gui._jobs import Job
 from napari_cosdd.gui._models import plain_name
 from napari_cosdd.gui._session import Session
-from napari_cosdd.gui._widgets import Problem, Sentence, button, enable, row
+from napari_cosdd.gui._widgets import (
+    Problem,
+    Sentence,
+    button,
+    enable,
+    row,
+    shortened,
+)
 from napari_cosdd.methods.outputs import MEAN
 from napari_cosdd.prediction.result_files import FORMATS, result_paths, write_prediction
 
@@ -25,6 +32,7 @@ class SaveAll(QWidget):
         super().__init__()
         self.session = session
         self._saving: tuple[Job, Path] | None = None
+        self._written: list[Path] = []
         self._saved_of: Any = None  # the denoising whose results were saved
         self.button = button("Save…", "Write the results to a folder", self._save)
         self.mean_only = QCheckBox("mean only")
@@ -39,28 +47,31 @@ class SaveAll(QWidget):
         self.status.hide()
 
     def refresh(self) -> None:
-        """Enable the button if there is a finished denoising."""
-        done = self.session.denoising
-        whole = done is not None and done.about.complete and not done.job.active
-        if done is None or done.about is not self._saved_of:
+        """Enable the button if there is a finished denoising, and name its image."""
+        done, running = self.session.denoised, self.session.denoising
+        busy = running is not None and running.job.active
+        self.button.setText(
+            "Save…" if done is None else f"Save {shortened(done.image)}…"
+        )
+        if done is not self._saved_of:
             self.status.hide()
             self.problem.show_error(None)
         if self._saving is not None and self._saving[0].active:
             enable(self.button, False, "The results are being saved")
         else:
-            enable(self.button, whole, "Denoise an image first")
+            why = "A denoising is running" if busy else "Denoise an image first"
+            enable(self.button, done is not None and not busy, why)
 
     def _save(self) -> None:
-        done = self.session.denoising
-        if done is None or done.about.prediction is None:
+        done = self.session.denoised
+        if done is None or done.prediction is None:
             return
         folder = QFileDialog.getExistingDirectory(self, "Folder for the results")
         if not folder:
             return
-        name = self._free_name(Path(folder), done.about.prediction)
+        name = self._free_name(Path(folder), done.prediction)
         if name:
-            prediction, made_by = done.about.prediction, done.about.provenance
-            self.save_to(Path(folder), prediction, made_by, name)
+            self.save_to(Path(folder), done.prediction, done.provenance, name)
 
     def _free_name(self, folder: Path, prediction: Prediction) -> str:
         """Return a name for the files; where it is taken, one that the user gives."""
@@ -87,12 +98,12 @@ class SaveAll(QWidget):
         outputs = (MEAN,) if self.mean_only.isChecked() else tuple(prediction.outputs)
         same = self.same_type.isChecked()
         dtype = np.dtype(prediction.source.data.dtype) if same else None
-        done = self.session.denoising
-        self._saved_of = None if done is None else done.about
+        self._saved_of = self.session.denoised
 
         def work(stop: Callable[[], bool]) -> Iterator[Event]:
             paths = result_paths(folder, name, outputs, FORMATS[0], overwrite=False)
             write_prediction(paths, prediction, made_by, dtype)
+            self._written = list(paths.values())
             yield Written(tuple(paths.values()))
 
         self.status.hide()
@@ -111,7 +122,9 @@ class SaveAll(QWidget):
         if job.error is not None:
             self.problem.show_error(job.error)
         elif not job.active:
-            self.status.setText(f"Results written to {folder}.")
+            first, *others = self._written
+            more = f" and {len(others)} more" if others else ""
+            self.status.setText(f"Written: {first.name}{more}, in {folder}.")
             self.status.show()
 
 

@@ -11,7 +11,7 @@ from qtpy.QtCore import QObject, Signal
 
 from napari_cosdd.api import ModelCheck, NoiseReport
 from napari_cosdd.errors import SavingError
-from napari_cosdd.events import Event, Finished
+from napari_cosdd.events import Denoised, Event, Finished
 from napari_cosdd.gui._dock import Dock
 from napari_cosdd.gui._jobs import Job, Result
 from napari_cosdd.gui._layers import data_of, pixels_key
@@ -69,6 +69,8 @@ class Session(QObject):
         self.channels: dict[str, str] = {}
         self.training: Running[TrainingRecord] | None = None
         self.denoising: Running[DenoisingRecord] | None = None
+        #: The last denoising of a layer that reached its end.
+        self.denoised: DenoisingRecord | None = None
         self.checking: Running[CheckKey] | None = None
         #: Docks that show trainings and denoisings, while they are in front.
         self.train_docks: weakref.WeakSet[Dock] = weakref.WeakSet()
@@ -182,6 +184,8 @@ class Session(QObject):
         def take(events: tuple[Event, ...]) -> None:
             for event in events:
                 record.take(event)
+                if isinstance(event, Denoised):
+                    self.denoised = record
                 if results is not None:
                     results.take(event)
             job.tell_progress(record.progress)

@@ -113,8 +113,13 @@ class TrainingView(QWidget):
         for plot in self.plots.values():
             plot.set_theme(theme)
 
-    def show_record(self, record: TrainingRecord, state: str) -> None:
-        """Show the record of a training."""
+    def show_record(
+        self,
+        record: TrainingRecord,
+        state: str,
+        limits: Sequence[float] | None = None,
+    ) -> None:
+        """Show the record of a training; `limits` are the contrast of its image."""
         if record is not self._record:
             for plot in self.plots.values():
                 plot.forget()
@@ -134,9 +139,9 @@ class TrainingView(QWidget):
         self.status.setToolTip(str(record.path or ""))
         if record.preview is not None and record.preview is not self._seen:
             self._seen = record.preview
-            self.picture.show_preview(record.preview)
+            self.picture.show_preview(record.preview, limits)
             best = next(iter(record.preview.images), "")
-            self.panels.setText(f"Held out: noisy · {best}")
+            self.panels.setText(f"A part that is held out: noisy | {best}")
         if state != "running" or time.monotonic() - self._drawn > EVERY:
             self._draw()
 

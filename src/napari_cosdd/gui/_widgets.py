@@ -75,7 +75,7 @@ def row(*widgets: QWidget, stretch: int | None = None) -> QWidget:
 def field(label: str, *widgets: QWidget, tip: str = "") -> QWidget:
     """Return widgets in a row after a label; all labels have the same width."""
     text = QLabel(label)
-    text.setFixedWidth(68)
+    text.setMinimumWidth(68)  # more for large fonts
     text.setToolTip(tip)
     for widget in widgets:
         widget.setToolTip(widget.toolTip() or tip)
@@ -252,6 +252,12 @@ class Problem(QWidget):
         clipboard = QApplication.clipboard()
         if clipboard is not None:
             clipboard.setText(self._details)
+
+
+def shortened(name: str, most: int = 24) -> str:
+    """Return a name that fits on a button, without its middle if it is long."""
+    half = (most - 1) // 2
+    return name if len(name) <= most else f"{name[:half]}…{name[-half:]}"
 
 
 def fill(choice: QComboBox, entries: Sequence[str]) -> None:

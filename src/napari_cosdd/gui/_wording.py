@@ -6,8 +6,9 @@ import re
 WORDS = (
     (r"choose another name or folder, or --overwrite", "choose another folder"),
     (r"--fill (missing|outliers) \(Advanced, Fill\)", "Advanced → Fill"),
-    (r"--fill missing,? ?\(?fill='missing'\)?(?=\))", "Train dock: Advanced → Fill"),
     (r"--fill missing \(fill='missing'\)", "Advanced → Fill in the Train dock"),
+    (r"--fill missing, fill='missing'", "Train dock: Advanced → Fill"),
+    (r"\((\w+), --axes \w+\)", r"\1"),
     (r"--grid (\d+) \(Advanced, Grid\)", r"Advanced → Grid \1"),
     (r"\(Frames, --frames\)", "(Seen in: repeated frames)"),
     (

@@ -51,7 +51,8 @@ class DenoiseWidget(Dock):
         self.session.denoise_docks.add(self)
         self._scored: DenoisingRecord | None = None
         self._told: DenoisingRecord | None = None
-        self._waiting = False  # for the end of a check
+        #: A denoising that starts when the check that is running has stopped.
+        self._waiting: tuple[Job, DenoisingRecord, ResultLayers] | None = None
         self.status, self.problem = Sentence(), Problem()
         self.model = ModelRow(self.session, self._to_export, self.problem, self.status)
         self.folder = button(
@@ -91,8 +92,8 @@ class DenoiseWidget(Dock):
             self.problem,
             self.before_after,
             self.compare,
-            self.save,
             self.trust,
+            self.save,
         ):
             self.rows.addWidget(widget)
         self.rows.addStretch(1)
@@ -107,15 +108,23 @@ class DenoiseWidget(Dock):
     # What the user does -------------------------------------------------------
 
     def _denoise(self) -> None:
+        """Start what the form says now, or note it until the check has stopped."""
+        self.problem.show_error(None)
+        chosen = self._chosen()
+        if chosen is None:
+            return
         checking = self.session.checking
         if checking is not None and checking.job.active:
-            self._waiting = True
+            self._waiting = chosen
             checking.job.stop()
-            return
-        self._waiting = False
-        self.problem.show_error(None)
+            self._refresh()
+        else:
+            self.session.denoise(*chosen)
+
+    def _chosen(self) -> "tuple[Job, DenoisingRecord, ResultLayers] | None":
+        """Return the denoising that the form describes; None if something is wrong."""
         if self.source.chosen is None:
-            return
+            return None
         layer, entry = self.source.chosen
         try:
             model = entry.load()
@@ -123,7 +132,7 @@ class DenoiseWidget(Dock):
             region, config = self.source.mask(), self.samples.config()
         except CosddError as error:
             self.problem.show_error(error)
-            return
+            return None
         self.source.image.choose(layer)  # no longer follow the active layer
         name = entry.name if entry.path is None else entry.path.name
         made_by = made_with(name, model, config, filling(model))
@@ -147,7 +156,7 @@ class DenoiseWidget(Dock):
             )
 
         record = DenoisingRecord(image.name, made_by)
-        self.session.denoise(Job(f"denoising {image.name}", work), record, results)
+        return Job(f"denoising {image.name}", work), record, results
 
     def _denoise_folder(self) -> None:
         """Ask for the folders of images and of results, and denoise."""
@@ -178,10 +187,11 @@ class DenoiseWidget(Dock):
 
     def _checked(self) -> None:
         """Show the check; start the denoising that waited for its end."""
+        checking, waiting = self.session.checking, self._waiting
+        if waiting is not None and checking is not None and not checking.job.active:
+            self._waiting = None
+            self.session.denoise(*waiting)
         self._refresh()
-        checking = self.session.checking
-        if self._waiting and checking is not None and not checking.job.active:
-            self._denoise()
 
     def _to_check(self) -> Subject | None:
         return self.source.to_check(self.compare.reference.layer)
@@ -190,7 +200,10 @@ class DenoiseWidget(Dock):
         return self.source.taken()
 
     def _cancel(self) -> None:
-        if self.session.denoising is not None:
+        if self._waiting is not None:
+            self._waiting = None
+            self._refresh()
+        elif self.session.denoising is not None:
             self.session.denoising.job.stop()
 
     def _take_over(self, key: str, model: str) -> None:
@@ -213,9 +226,10 @@ class DenoiseWidget(Dock):
 
     def _refresh(self) -> None:
         layer, entry = self.source.image.layer, self.model.entry()
-        self.model.choice.setToolTip(str(entry.path or "") if entry is not None else "")
+        self.model.choice.setToolTip("" if entry is None else entry.words)
         running = self.session.denoising
         active = running is not None and running.job.active
+        active = active or self._waiting is not None
         why = "A denoising is running" if active else NO_MODEL
         if entry is not None and not active:
             why = NO_IMAGE.removesuffix(".")
@@ -223,12 +237,15 @@ class DenoiseWidget(Dock):
         enable(self.run, ready and not active, why)
         enable(self.folder, entry is not None and not active, why)
         enable(self.cancel, active, "Nothing is being denoised")
+        self.samples.show_for(None if entry is None else entry.model)
         self.samples.allow_plane(layer is not None and layer.ndim > 2)
         self.save.refresh()
         if running is None:
             self.status.setText(NO_MODEL if entry is None else "")
         else:
             self._show_record(*running)
+        if self._waiting is not None:
+            self.bar.show_waiting(self._waiting[1])
         if layer is not None:
             self.compare.show_source(layer)
         self.before_after.refresh()

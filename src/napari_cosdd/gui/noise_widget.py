@@ -37,6 +37,7 @@ from napari_cosdd.gui._widgets import (
     listen,
     row,
 )
+from napari_cosdd.gui._wording import in_dock_words
 from napari_cosdd.methods.advice import advise, headline
 
 if TYPE_CHECKING:
@@ -222,7 +223,7 @@ class NoiseWidget(Dock):
         self._say(
             headline(found.facts), " ".join(filter(None, (grows, found.left_out)))
         )
-        self.reasons.setText(advise(found.facts))
+        self.reasons.setText(in_dock_words(advise(found.facts)))
         self.why.show()
         enable(self.use, True)
 

@@ -39,10 +39,17 @@ from napari_cosdd.gui._widgets import (
     field,
     listen,
     row,
+    shortened,
 )
 
 if TYPE_CHECKING:
     import napari
+
+
+#: Text of the button that opens the Denoise dock.
+DENOISE = "Denoise this image →"
+#: Text while a training runs and the form was changed.
+NEXT_TIME = "The form is for the next training: the one that runs keeps its settings."
 
 
 class TrainWidget(Dock):
@@ -79,9 +86,7 @@ class TrainWidget(Dock):
             "Stop && keep", "End the training now and keep its best model", self._stop
         )
         self.view, self.problem = TrainingView(viewer.theme), Problem()
-        self.next = button(
-            "Denoise this image →", "Open the Denoise dock with this model", self._next
-        )
+        self.next = button(DENOISE, "Open the Denoise dock with this model", self._next)
         self._build()
         self._connect()
         self._layer_chosen()
@@ -157,7 +162,9 @@ class TrainWidget(Dock):
         name = self.folder.name if self.folder else self.image.currentText()
         try:
             plan = self._plan()
-            kind = self.form.preset_name if self.start.is_fresh else "continued"
+            kind = plan.recipe.method if self.start.is_fresh else "continued"
+            if self.start.is_fresh and self.form.preset_name != "quick":
+                kind += f"-{self.form.preset_name}"
             path = plan.interrupted or new_model_path(name, kind)
         except (CosddError, OSError) as error:
             self.problem.show_error(error)
@@ -281,7 +288,9 @@ class TrainWidget(Dock):
     def _changed(self) -> None:
         """Estimate the training of the form, which differs from the last one."""
         self._started = None
+        self.problem.show_error(None)
         self.estimate.soon()
+        self._refresh()
 
     def _refresh(self) -> None:
         """Show the state of the training."""
@@ -289,16 +298,24 @@ class TrainWidget(Dock):
         active = running is not None and running.job.active
         ready = self.folder is not None or self.image.layer is not None
         why = "A training is running" if active else "Open an image first"
-        enable(self.train, ready and not active, why)
+        lacking = self.needs.lacking
+        enable(self.train, ready and not active and not lacking, lacking or why)
         enable(self.pause, active, "Nothing is being trained")
         enable(self.stop, active, "Nothing is being trained")
         if running is None:
             enable(self.next, False, "Train a model first")
             return
         job, record = running
+        self.next.setText(
+            f"Denoise {shortened(record.image)} →" if record.source else DENOISE
+        )
         self.pause.setText("Continue" if job.state == "paused" else "Pause")
-        self.estimate.setVisible(not active)
-        self.view.show_record(record, job.state)
+        if active and self._started is None:
+            self.estimate.setText(NEXT_TIME)
+        self.estimate.setVisible(not active or self._started is None)
+        layer = layer_with(self.viewer.layers, record.source)
+        limits = None if layer is None else layer.contrast_limits
+        self.view.show_record(record, job.state, limits)
         if job.error is not None and record is not self._told:
             self._told = record  # once: the error does not concern the next layer
             self.problem.show_error(job.error)
@@ -307,7 +324,6 @@ class TrainWidget(Dock):
         if preview is None or preview is self._previewed or not active:
             return
         self._previewed = preview
-        layer = layer_with(self.viewer.layers, record.source)
         if layer is not None:
             show_preview(self.viewer, layer, preview)
 

@@ -13,6 +13,7 @@ from napari_cosdd.images.stack import Stack
 from napari_cosdd.methods.capabilities import predicts
 from napari_cosdd.models.trained_model import TrainedModel
 from napari_cosdd.settings.prediction import PredictionConfig
+from napari_cosdd.settings.training import FEW_STEPS
 
 #: What to make of a model or of a result.
 Grade = Literal["no objection", "use with care", "do not use"]
@@ -100,7 +101,7 @@ def match_of(model: TrainedModel, image: Image) -> Match:
         return Match("use with care", reason)
     unlike = _unlike_training(model, finite)
     if image.name in names and not unlike:
-        return Match("no objection", "It was trained on this image.")
+        return _of_own_image(model)
     others = f"{', '.join(names[:2])}{' and others' if len(names) > 2 else ''}"
     if unlike:
         reason = _sentence(f"{' and '.join(unlike)} ({others})")
@@ -112,6 +113,18 @@ def match_of(model: TrainedModel, image: Image) -> Match:
         )
     reason = f"It was trained on other images ({others}) of like brightness."
     return Match("no objection", f"{reason} Camera and settings must be the same.")
+
+
+def _of_own_image(model: TrainedModel) -> Match:
+    """Judge a model on an image that it was trained on."""
+    n = model.n_steps
+    if n is not None and n < FEW_STEPS:
+        reason = (
+            f"It was trained on this image, for {n} steps only: train longer, "
+            f"{FEW_STEPS} steps at least."
+        )
+        return Match("use with care", reason)
+    return Match("no objection", "It was trained on this image.")
 
 
 def _sentence(text: str) -> str:

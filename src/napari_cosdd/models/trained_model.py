@@ -80,6 +80,12 @@ class TrainedModel:
     history: Mapping[str, list[float | None]] = field(default_factory=dict)
 
     @property
+    def n_steps(self) -> int | None:
+        """Number of steps until the last validation; None if not recorded."""
+        steps = [s for s in self.history.get("step", []) if s is not None]
+        return int(steps[-1]) if steps else None
+
+    @property
     def spec(self) -> DataSpec:
         """Shape and scale of the training data."""
         return self.method.spec

@@ -10,6 +10,8 @@ from napari_cosdd.settings.fields import Settings
 #: Default number of steps when fine-tuning trained networks. More anchored steps do not
 #: improve the result (docs/measurements.md).
 FINE_TUNING_STEPS = 1500
+#: Smallest number of steps of a sufficient training.
+FEW_STEPS = 200
 #: Default number of steps from random weights.
 STEPS_FROM_RANDOM = 6000
 #: Number of steps under a time limit: large enough that the time always ends first.
