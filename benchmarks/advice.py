@@ -60,9 +60,8 @@ SIDE = 256
 def run(console: Console) -> None:
     """Ask for the advice on everything, print and save what came."""
     results: dict[str, Any] = {}
-    for held_out in (False, True):
-        group = "held out" if held_out else "simulated"
-        results[group] = _simulated(held_out)
+    for group, (held_out, noises) in GROUPS.items():
+        results[group] = _simulated(held_out, noises)
         console.print(f"{group}: {results[group]}", highlight=False)
     for file, (axes, frames, truth) in REAL.items():
         if not (SHARED / file).exists():
@@ -84,10 +83,9 @@ def run(console: Console) -> None:
     console.print(f"wrote {RESULTS / 'advice.json'}")
 
 
-def _simulated(held_out: bool) -> dict[str, Any]:
+def _simulated(held_out: bool, noises: "Noises") -> dict[str, Any]:
     """Count the verdicts on clean images under noises; list what is not right."""
     counts, others = Counter[str](), []
-    noises = _other_noises if held_out else _noises
     for name, clean in _clean_images(held_out):
         for level in LEVELS:
             for kind, truth, noise in noises(clean.shape):
@@ -193,6 +191,38 @@ def _other_noises(shape: tuple[int, ...]) -> Iterator[tuple[str, str, Image]]:
     return _of_unit_deviation(makers)
 
 
+def _resampled_noises(shape: tuple[int, ...]) -> Iterator[tuple[str, str, Image]]:
+    """Yield noise of rows after what users and programs do to images."""
+    rng = np.random.default_rng(5)
+    height, width = shape
+
+    def rows(scale: float = 1, more: int = 0, rho: float = 0.8) -> Any:
+        size = int(height / scale) + more, int(width / scale) + more
+        return ar1(size, rho, rng)
+
+    def inner(image: Any, left_out: int) -> Any:
+        cut = slice(left_out, left_out + height), slice(left_out, left_out + width)
+        return image[cut]
+
+    def rotated() -> Any:
+        turned = ndimage.rotate(rows(more=80), 5, reshape=False, order=1)
+        return inner(turned, 40)
+
+    def registered() -> Any:
+        return inner(ndimage.shift(rows(more=8), (0.5, 0.5), order=1), 4)
+
+    makers: dict[str, tuple[str, Callable[[], Any]]] = {
+        "mean of 3 × 3": ("both", lambda: ndimage.uniform_filter(rows(), 3)),
+        "median of 3 × 3": ("both", lambda: ndimage.median_filter(rows(), 3)),
+        "blurred by 0.8": ("both", lambda: ndimage.gaussian_filter(rows(), 0.8)),
+        "registered": ("both", registered),
+        "rotated": ("both", rotated),
+        "enlarged": ("both", lambda: inner(ndimage.zoom(rows(2, 8), 2, order=1), 4)),
+        "columns, too": ("both", lambda: ar1((width, height), 0.5, rng).T + rows()),
+    }
+    return _of_unit_deviation(makers)
+
+
 def _of_unit_deviation(
     makers: Mapping[str, tuple[str, Callable[[], Any]]],
 ) -> Iterator[tuple[str, str, Image]]:
@@ -203,6 +233,15 @@ def _of_unit_deviation(
 
 def _smoothed(rng: np.random.Generator, shape: tuple[int, ...], width: float) -> Any:
     return ndimage.gaussian_filter(rng.normal(size=shape), width)
+
+
+Noises = Callable[[tuple[int, ...]], Iterator[tuple[str, str, Image]]]
+#: Groups of trials: whether the images are held out, and their noises.
+GROUPS: dict[str, tuple[bool, Noises]] = {
+    "simulated": (False, _noises),
+    "held out": (True, _other_noises),
+    "resampled": (False, _resampled_noises),
+}
 
 
 def _noisy(clean: Image, noise: Image, level: float) -> NDArray[np.uint16]:

@@ -10,6 +10,7 @@ WORDS = (
     (r"--fill missing, fill='missing'", "Train dock: Advanced → Fill"),
     (r"\((\w+), --axes \w+\)", r"\1"),
     (r"--grid (\d+) \(Advanced, Grid\)", r"Advanced → Grid \1"),
+    (r"a dark region \(--region\)", "a dark region (Seen in: a rectangle)"),
     (r"\(Frames, --frames\)", "(Seen in: repeated frames)"),
     (
         r"measure one with `napari-cosdd calibrate`, and give it with --noise-model"

@@ -107,7 +107,7 @@ class FilledStack(Stack):
             for c, channel in enumerate(super().read(n, box)):
                 filled = self._filled(n, c, channel)
                 planes = filled.reshape(-1, *filled.shape[-2:])
-                found += sum(int(outliers(plane)[0].sum()) for plane in planes)
+                found += sum(int(outliers(plane).mask.sum()) for plane in planes)
                 total += filled.size
         return found <= RARE * total
 
@@ -134,7 +134,7 @@ class FilledStack(Stack):
             self._fill_stuck_lines(n, wide, filled, known)
         if self._fills_outliers:
             for index in np.ndindex(filled.shape[:-2]):
-                mask, median = outliers(filled[index])
+                mask, median, _ = outliers(filled[index])
                 filled[index][mask] = median[mask].astype(filled.dtype)
                 known[index] &= ~mask
         inner = tuple(

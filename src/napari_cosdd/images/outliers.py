@@ -3,7 +3,7 @@
 Stuck rows and columns are in `stuck_lines`.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +24,43 @@ RARE = 1e-3
 RING = np.array([[1, 1, 1], [1, 0, 1], [1, 1, 1]], bool)
 
 
-def outliers(plane: NDArray[Any]) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+class Outliers(NamedTuple):
+    """The pixels of a plane that stick out.
+
+    Attributes
+    ----------
+    mask : ndarray of bool, shape (y, x)
+        Single pixels or pairs.
+    around : ndarray, shape (y, x)
+        Median of the neighbours of every pixel.
+    groups : ndarray of bool, shape (y, x)
+        Larger groups: signal, or the track of a particle.
+    """
+
+    mask: NDArray[np.bool_]
+    around: NDArray[np.float64]
+    groups: NDArray[np.bool_]
+
+
+class Cleaned(NamedTuple):
+    """Images without their outliers.
+
+    Attributes
+    ----------
+    planes : ndarray, shape (..., y, x)
+        The same array if nothing sticks out.
+    n : int
+        Number of replaced pixels.
+    doubtful : ndarray of bool, shape (..., y, x), or None
+        Pixels that stick out and were left: in larger groups, or too many of them.
+    """
+
+    planes: NDArray[Any]
+    n: int
+    doubtful: NDArray[np.bool_] | None
+
+
+def outliers(plane: NDArray[Any]) -> Outliers:
     """Find the pixels that stick out from their neighbours.
 
     The threshold is relative to the local deviation of the noise, so that bright places
@@ -35,42 +71,30 @@ def outliers(plane: NDArray[Any]) -> tuple[NDArray[np.bool_], NDArray[np.float64
     plane : ndarray, shape (y, x)
         Finite grey levels. If it is a part of an image, its first pixel should lie at a
         multiple of `BLOCK`, so that overlapping parts agree.
-
-    Returns
-    -------
-    mask : ndarray of bool, shape (y, x)
-        Pixels that stick out.
-    around : ndarray, shape (y, x)
-        Median of the neighbours of every pixel.
     """
     values = plane.astype(np.float64)
     around = ndimage.median_filter(values, footprint=RING, mode="mirror")
     distance = np.abs(values - around)
     far = distance > FAR * _local_deviation(distance)
     if not far.any():
-        return far, around
+        return Outliers(far, around, far)
     groups, _ = ndimage.label(far, structure=np.ones((3, 3)))
     small = np.bincount(groups.ravel()) <= TOGETHER
     small[0] = False  # the background
-    return np.asarray(small[groups]), around
+    single = np.asarray(small[groups])
+    return Outliers(single, around, far & ~single)
 
 
-def without_outliers(planes: NDArray[Any]) -> tuple[NDArray[Any], int]:
+def without_outliers(planes: NDArray[Any]) -> Cleaned:
     """Replace what sticks out: pixels by the median, lines by the mean of neighbours.
 
     Parameters
     ----------
     planes : ndarray, shape (..., y, x)
         Images, grey levels.
-
-    Returns
-    -------
-    planes : ndarray, shape (..., y, x)
-        The same array if nothing sticks out.
-    n : int
-        Number of replaced pixels.
     """
     replaced, n = planes, 0
+    doubtful: NDArray[np.bool_] | None = None
     for index in np.ndindex(planes.shape[:-2]):
         plane, bad = planes[index], np.zeros(planes.shape[-2:], bool)
         for axis in (0, 1):
@@ -78,17 +102,22 @@ def without_outliers(planes: NDArray[Any]) -> tuple[NDArray[Any], int]:
             if stuck.any():
                 plane = without_stuck_lines(plane, stuck, axis)
                 np.moveaxis(bad, axis, 0)[stuck] = True
-        mask, around = outliers(plane)
+        mask, around, left = outliers(plane)
         if 0 < mask.mean() <= RARE:
             plane = np.where(mask, around.astype(plane.dtype), plane)
             bad |= mask
+        else:
+            left = left | mask
+        if left.any():
+            doubtful = np.zeros(planes.shape, bool) if doubtful is None else doubtful
+            doubtful[index] = left
         if not bad.any():
             continue
         if replaced is planes:
             replaced = planes.copy()
         replaced[index] = plane
         n += int(bad.sum())
-    return replaced, n
+    return Cleaned(replaced, n, doubtful)
 
 
 def _local_deviation(distance: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -6,14 +6,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 #: Distance of a line from those on both of its sides, in robust deviations of all such
-#: distances, from which it is stuck. It must exceed the deviation of single pixels,
-#: too: fainter offsets of lines are noise.
+#: distances, from which it is stuck. It must exceed the deviation of single pixels, of
+#: the line and of all, too: fainter offsets of lines are noise.
 FAR = 10.0
 #: Number of lines on each side that a line is compared with, by their median: a line
 #: beside another stuck one is then still compared with sound ones.
 BESIDE = 3
 #: Largest share of lines that may be stuck; more are the noise or the scene.
-RARE = 0.02
+RARE = 0.05
 #: Smallest number of lines that are compared.
 FEWEST = 16
 #: Number of pixels of a line, evenly spread, that suffice.
@@ -56,7 +56,9 @@ def stuck_lines(plane: NDArray[Any], axis: int) -> NDArray[np.bool_]:
     usual = 1.4826 * float(np.median(np.abs(before)))
     if not usual > 0:
         return none
-    stuck = offset > max(FAR * spread, usual)
+    scatter = np.abs(before - np.median(before, axis=1, keepdims=True))
+    own = 1.4826 * np.median(scatter, axis=1)  # larger where the scene is brighter
+    stuck = offset > np.maximum(own, max(FAR * spread, usual))
     return stuck if stuck.sum() <= max(1, RARE * n) else none
 
 

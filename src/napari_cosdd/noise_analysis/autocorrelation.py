@@ -12,6 +12,8 @@ from napari_cosdd.errors import BadInputError
 
 #: Default of the largest lag, pixels.
 MAX_LAG = 25
+#: Number of lags, from 0, over which the shapes of signal and noise are compared.
+SHAPE = 7
 #: Factor on the standard error when the signal is removed: each value becomes a sum of
 #: three, with weights 1, -4/3 and 1/3.
 REMOVAL_COST = float(np.sqrt(1 + 16 / 9 + 1 / 9))
@@ -31,12 +33,16 @@ class Autocorrelation:
         Factor on the standard error for the removal of the signal.
     variance : float
         Variance of the noise, in squared units of the patches.
+    shared : (float, float)
+        Of noise along x and along y, the share that the next line has as well, if what
+        was removed as signal is noise; see `shared_by_lines`. 0 if none was removed.
     """
 
     values: NDArray[np.float64]
     n_pixels: int
     inflation: float = 1.0
     variance: float = 1.0
+    shared: tuple[float, float] = (0.0, 0.0)
 
     @property
     def max_lag(self) -> int:
@@ -116,8 +122,9 @@ def autocorrelation(
     if n_pixels == 0:
         raise BadInputError("there is no region of noise to measure")
     covariance = products / pairs
-    inflation = 1.0
+    inflation, shared = 1.0, (0.0, 0.0)
     if remove_signal:
+        shared = shared_by_lines(covariance), shared_by_lines(covariance.T)
         raw = covariance[max_lag, max_lag]
         covariance = without_signal(covariance)
         left = covariance[shown, shown]
@@ -128,7 +135,8 @@ def autocorrelation(
     variance = covariance[shown, shown]
     if not variance > 0:
         raise BadInputError("the region is constant: it holds no noise")
-    return Autocorrelation(covariance / variance, n_pixels, inflation, float(variance))
+    values = covariance / variance
+    return Autocorrelation(values, n_pixels, inflation, float(variance), shared)
 
 
 def without_signal(covariance: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -159,6 +167,33 @@ def without_signal(covariance: NDArray[np.float64]) -> NDArray[np.float64]:
         across_rows[middle, middle], across_columns[middle, middle]
     )
     return result
+
+
+def shared_by_lines(covariance: NDArray[np.float64]) -> float:
+    """Return the share of the noise along rows that the next row has as well.
+
+    The covariance of a row with the next one comes from signal, which changes smoothly
+    along the row: a + b d² + c d⁴ at distance d. Noise that two rows share, as after
+    smoothing or resampling an image, adds a multiple of the noise's own covariance,
+    whose shape is that of the difference between both. The multiple is fitted. A large
+    share of either sign says that the shapes of signal and noise are alike.
+
+    Parameters
+    ----------
+    covariance : ndarray, shape (2 n + 1, 2 n + 1)
+        Of the image, for lags along y and x up to n.
+    """
+    middle = len(covariance) // 2
+    d = np.arange(min(SHAPE, middle + 1))
+    within, between = covariance[middle, middle + d], covariance[middle + 1, middle + d]
+    own = within - between
+    if not own[0] > 0:
+        return 1.0  # rows are alike
+    shapes = np.stack(
+        [own, *(float(own[0]) * d**power for power in (0.0, 2.0, 4.0))], 1
+    )
+    multiple = float(np.linalg.lstsq(shapes, between, rcond=None)[0][0])
+    return multiple / (1 + abs(multiple))
 
 
 def _correlate(noise: NDArray[np.float64], max_lag: int) -> NDArray[np.float64]:

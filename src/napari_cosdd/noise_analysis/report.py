@@ -39,6 +39,8 @@ FEW_PLANES = 3
 SIZES = (64, 32, 24)
 #: Smallest side of an image in which noise is measured, pixels.
 SMALLEST = 12
+#: Share of the pixels of flat patches that must be left without doubtful ones.
+ENOUGH = 0.125
 #: Standard error below which the first clean size is taken.
 SURE = 0.02
 
@@ -129,7 +131,8 @@ def report(
     BadInputError
         If the image is too small or holds no noise.
     """
-    planes, n_outliers = without_outliers(_planes(stack, region, consecutive=frames))
+    cleaned = without_outliers(_planes(stack, region, consecutive=frames))
+    planes, n_outliers, doubtful = cleaned
     if estimate is not None:
         return _of_residual(planes, _planes(estimate, region, frames))
     if region is not None:
@@ -140,7 +143,7 @@ def report(
         correlation = _of_frames(planes)
     else:
         source = "flat patches"
-        correlation = _of_flat_patches(_where_selected(planes, stack))
+        correlation = _of_flat_patches(_where_selected(planes, stack), doubtful)
     facts = facts_of(correlation)
     axis = None if facts.axis == "none" else facts.axis
     first = _where_selected(planes, stack)[0][0]
@@ -165,8 +168,26 @@ def _of_frames(planes: NDArray[Any]) -> Autocorrelation:
     return replace(correlation, inflation=float(np.sqrt(1 + 0.5 * (n - 1) / n)))
 
 
-def _of_flat_patches(planes: NDArray[Any]) -> Autocorrelation:
-    """Measure the largest flat patches that give a clean result, for long lags."""
+def _of_flat_patches(
+    planes: NDArray[Any], doubtful: NDArray[np.bool_] | None
+) -> Autocorrelation:
+    """Measure the largest flat patches that give a clean result, for long lags.
+
+    Patches with pixels that stick out are left out where there are enough others: a
+    single track of a particle would outweigh the noise. In the dark of a photon
+    counter, nearly all patches have some.
+    """
+    every = _of_largest_patches(planes)
+    if doubtful is None:
+        return every
+    try:
+        sound = _of_largest_patches(np.where(doubtful, np.nan, planes))
+    except BadInputError:
+        return every
+    return sound if sound.n_pixels >= ENOUGH * every.n_pixels else every
+
+
+def _of_largest_patches(planes: NDArray[Any]) -> Autocorrelation:
     correlations: list[Autocorrelation] = []
     for size in SIZES:
         try:

@@ -71,7 +71,12 @@ def averaged(upright: Autocorrelation, turned: Autocorrelation) -> Autocorrelati
 
 
 def wants_second_look(first: NoiseFacts, correlation: Autocorrelation) -> bool:
-    """Whether facts from flat patches are open, or from patches with much signal."""
+    """Whether facts from flat patches are open, or from patches with much signal.
+
+    Not if structure has the shape of the noise: a first denoising cannot tell either.
+    """
+    if first.is_alike:
+        return False
     return not first.is_clear or correlation.inflation > STRUCTURED
 
 

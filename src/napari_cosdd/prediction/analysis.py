@@ -66,7 +66,7 @@ def _residual(stack: Stack) -> Autocorrelation:
     """Return the autocorrelation of what the network removes, upright and turned."""
     if stack.selection is not None:
         raise BadInputError("a selection has holes, which a residual cannot have")
-    planes, _ = without_outliers(_middles(stack))
+    planes = without_outliers(_middles(stack)).planes
     both = [
         [np.swapaxes(_removed(np.swapaxes(p, 1, 2)), 1, 2) if turned else _removed(p)]
         for turned in (False, True)
