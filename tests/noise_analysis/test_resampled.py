@@ -74,3 +74,19 @@ def test_many_hot_pixels_and_dead_columns_do_not_decide():
     for broken in (hot, dead):
         facts = report(Stack(broken, "YX", 2)).facts
         assert (facts.pattern, facts.axis) == ("one axis", "x")
+
+
+@pytest.mark.parametrize("lag", [4, 8])
+def test_noise_that_returns_after_some_pixels_is_told(lag):
+    white = np.random.default_rng(0).normal(size=(256, 256 + lag))
+    image = 1000 + 50 * (white[:, lag:] + white[:, :-lag])  # a detector of two outputs
+    facts = report(Stack(image, "YX", 2)).facts
+    assert (facts.axis, facts.reach, facts.weak) == ("x", lag, False)
+    assert facts.receptive_field > lag
+    assert "0.5" in facts.sentence
+
+
+def test_a_constant_channel_is_passed_over():
+    noise = ar1((128, 128), 0.6, np.random.default_rng(0))
+    image = np.stack([1000 + 50 * noise, np.full(noise.shape, 7.0)])
+    assert report(Stack(image, "CYX", 2)).facts.axis == "x"

@@ -41,6 +41,10 @@ SLIGHT = 0.1
 STAYS = 0.6
 #: Lags whose correlations decide, pixels: 1 to this one.
 DECIDING = 5
+#: Smallest correlation that decides at larger lags.
+CLEAR = 0.2
+#: The same in standard errors; there are more of these lags.
+FAR_SIGNIFICANT = 8.0
 #: Correlation that the measurement must be able to detect; if its error is too large
 #: for that, the noise is called unclear.
 OVERLOOKED = 0.3
@@ -142,13 +146,15 @@ def _one_axis(correlation: Autocorrelation, axis: Literal["x", "y"]) -> NoiseFac
     """Return the facts of noise along an axis."""
     profile = correlation.along(axis)
     across = correlation.along("y" if axis == "x" else "x")
-    strength = float(np.abs(deciding(profile)).max())
+    strength = _strength(correlation)[axis]
     threshold = _threshold(correlation)
     reach = reach_of(profile, min(threshold, strength))
+    near = float(np.abs(deciding(profile)).max())
+    alone = f", {profile[reach]:.2f} at {reach} px" if near < strength else ""
     far = "at least " if reach == correlation.max_lag else ""
     sentence = (
         f"The noise runs along {LINES[axis]} (axis {axis}), still visible {far}"
-        f"{reach} px away (r = {in_numbers(profile)} at 1 to {DECIDING} px; "
+        f"{reach} px away (r = {in_numbers(profile)} at 1 to {DECIDING} px{alone}; "
         f"across them {in_numbers(across)})."
     )
     offsets = _is_offset(profile, SIGNIFICANT * correlation.standard_error)
@@ -159,7 +165,7 @@ def _one_axis(correlation: Autocorrelation, axis: Literal["x", "y"]) -> NoiseFac
             f"each {LINES[axis][:-1]} before training, where that holds no signal."
         )
     clean = float(np.abs(deciding(across)).max()) < threshold and strength < 1
-    field, slight = receptive_field(reach), is_slight(profile)
+    field, slight = receptive_field(reach), is_slight(profile) and near == strength
     return NoiseFacts(
         "one axis", axis, reach, field, clean, sentence, slight, offsets=offsets
     )
@@ -214,8 +220,17 @@ def _threshold(correlation: Autocorrelation) -> float:
 
 
 def _strength(correlation: Autocorrelation) -> dict[str, float]:
-    """Return the largest of the deciding correlations of each axis."""
-    return {a: float(np.abs(deciding(correlation.along(a))).max()) for a in "xy"}
+    """Return the largest of the deciding correlations of each axis.
+
+    Clear ones at larger lags count, too: a detector of several outputs has them.
+    """
+    clear = max(CLEAR, FAR_SIGNIFICANT * correlation.standard_error)
+    result = {}
+    for axis in "xy":
+        profile = np.abs(correlation.along(axis)[1:])
+        near, far = profile[:DECIDING], profile[DECIDING:]
+        result[axis] = float(max([near.max(), *far[far > clear]]))
+    return result
 
 
 def _stronger(strength: Mapping[str, float]) -> Literal["x", "y"]:
@@ -269,7 +284,8 @@ def reach_of(profile: NDArray[np.float64], threshold: float) -> int:
     """Return the lag after which the profile stays below the threshold."""
     above = np.flatnonzero(np.abs(profile) >= threshold)
     gaps = np.flatnonzero(np.diff(above) > 3)
-    return int(above[gaps[0]] if len(gaps) else above[-1])
+    reach = int(above[gaps[0]] if len(gaps) else above[-1])
+    return reach or int(np.abs(profile[1:]).argmax()) + 1  # at one larger lag alone
 
 
 def _independent(correlation: Autocorrelation) -> str:

@@ -188,6 +188,9 @@ def _of_flat_patches(
 
 
 def _of_largest_patches(planes: NDArray[Any]) -> Autocorrelation:
+    """Measure the channels that are not constant."""
+    alive = [channel for channel in planes if np.nanmax(channel) > np.nanmin(channel)]
+    planes = np.stack(alive) if 0 < len(alive) < len(planes) else planes
     correlations: list[Autocorrelation] = []
     for size in SIZES:
         try:

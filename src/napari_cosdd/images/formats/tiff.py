@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -230,7 +230,7 @@ def _resolution(tiff: tifffile.TiffFile) -> tuple[dict[str, float], str]:
         value = tags.valueof(name)
         if value and value[0]:
             size[letter] = scale * value[1] / value[0], units.get(letter, unit)
-    if "spacing" in metadata:
+    with suppress(KeyError, TypeError, ValueError):  # not there, or no number
         size["Z"] = float(metadata["spacing"]), units.get("Z", unit)
     return in_one_unit(size)
 

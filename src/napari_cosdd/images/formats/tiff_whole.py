@@ -45,7 +45,8 @@ def what_is_missing(
     if not ome or ome.files <= {path.name}:  # else pixels are elsewhere
         _check_size(path, series)
     said = tiff.imagej_metadata or {}
-    promised = int(said.get("images", 1))
+    promised = said.get("images", 1)
+    promised = promised if isinstance(promised, int) else 1
     page = series.keyframe
     if promised > series.size // max(1, page.size):
         room = (path.stat().st_size - page.dataoffsets[0]) // page.nbytes
