@@ -83,7 +83,7 @@ def test_noise_that_returns_after_some_pixels_is_told(lag):
     facts = report(Stack(image, "YX", 2)).facts
     assert (facts.axis, facts.reach, facts.weak) == ("x", lag, False)
     assert facts.receptive_field > lag
-    assert "0.5" in facts.sentence
+    assert f"still visible {lag} px away" in facts.sentence
 
 
 def test_a_constant_channel_is_passed_over():
