@@ -504,6 +504,25 @@ def test_the_split_follows_the_plane_that_is_shown(dock, movie, viewer, session,
         np.testing.assert_array_equal(split.data, source[frame])
 
 
+def test_split_removed_and_grid_exclude_each_other(denoised, viewer):
+    view, grid = denoised.before_after, denoised.compare.grid
+    view.split.click()
+    view.residual.click()
+    assert (view.split.isChecked(), view.residual.isChecked()) == (False, True)
+    shown = [x.name for x in viewer.layers if x.visible]
+    assert "cells · residual" in shown
+    assert "cells · mean" not in shown
+    assert "cells · split" not in viewer.layers
+    view.split.click()
+    assert (view.split.isChecked(), view.residual.isChecked()) == (True, False)
+    grid.click()
+    assert grid.isChecked()
+    assert not view.split.isChecked()
+    view.residual.click()
+    assert view.residual.isChecked()
+    assert not grid.isChecked()
+
+
 def test_the_model_of_the_image_is_offered_and_judged_before_the_run(
     viewer, session, stripes, model, noisy, shown, wait
 ):

@@ -74,6 +74,7 @@ class BeforeAfter(QWidget):
         self.residual.toggled.connect(self._show_residual)
         self.at.valueChanged.connect(lambda _value: self._draw_split())
         compare.stepped.connect(self._stepped)
+        compare.tiling.connect(self._end)
         listen(self, viewer.layers.events.removed, self._removed)
         listen(self, viewer.dims.events.current_step, self._plane_changed)
 
@@ -190,6 +191,11 @@ class BeforeAfter(QWidget):
         elif self.residual.isChecked():
             self._uncheck(self.residual)
 
+    def _end(self) -> None:
+        """Make room for the solutions side by side."""
+        self.split.setChecked(False)
+        self.residual.setChecked(False)
+
     # What was removed ----------------------------------------------------------------
 
     def _show_residual(self, on: bool) -> None:
@@ -198,8 +204,6 @@ class BeforeAfter(QWidget):
         if not on or source is None or MEAN.name not in parts:
             self.compare.show_at(self.compare.at)
             return
-        self.split.setChecked(False)
-        self.compare.grid.setChecked(False)
         try:
             noisy = source_pixels(source, parts[MEAN.name])
             show_signed(self.viewer, source, RESIDUAL, noisy, parts[MEAN.name])
@@ -207,6 +211,8 @@ class BeforeAfter(QWidget):
             self.problem.show_error(error)
             self.residual.setChecked(False)
             return
+        self.split.setChecked(False)
+        self.compare.grid.setChecked(False)
         for part, layer in self.compare.parts().items():
             if role_of(layer) is not None:
                 layer.visible = part == RESIDUAL.name

@@ -39,10 +39,12 @@ DIFFERENCE = Output("difference", "derived", "scale")
 class CompareView(QWidget):
     """Shows the mean and the posterior samples of one source, one at a time.
 
-    Signals: `stepped` when another solution is shown.
+    Signals: `stepped` when another solution is shown; `tiling` before the solutions are
+    laid side by side.
     """
 
     stepped = Signal()
+    tiling = Signal()
 
     def __init__(self, viewer: Any, theme: str) -> None:
         super().__init__()
@@ -197,6 +199,7 @@ class CompareView(QWidget):
             self.tiles.hide()
         elif self.source is not None and MEAN.name in self.parts():
             self.film.setChecked(False)
+            self.tiling.emit()
             self.tiles.show(self.source, self.parts())
 
     def _make_difference(self, index: int) -> None:

@@ -52,7 +52,8 @@ class Plot(pg.PlotWidget):
             axis.setStyle(tickFont=font, tickTextOffset=3)
             axis.enableAutoSIPrefix(False)
         item.getAxis("left").setWidth(54)
-        item.getAxis("bottom").setHeight(44)
+        item.getAxis("bottom").setHeight(34)
+        item.layout.setContentsMargins(1, 1, 1, 6)  # labels reach beyond their axis
         self.set_theme(theme)
 
     def set_theme(self, theme: str) -> None:

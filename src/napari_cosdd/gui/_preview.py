@@ -105,11 +105,14 @@ class PreviewPicture(QLabel):
         preview : Preview
             Of the training.
         limits : (float, float), optional
-            Grey levels that are black and white; default: those of the estimate.
+            Grey levels that are black and white in the viewer; narrower ones are those
+            of the estimate.
         """
         image = strip(preview, 1, LONGEST)
         shown = next(iter(preview.images.values()), preview.noisy)
-        low, high = limits or np.nanquantile(_plane(shown), [0.005, 0.998])
+        low, high = np.nanquantile(_plane(shown), [0.005, 0.998])
+        if limits is not None:
+            low, high = max(low, limits[0]), min(high, limits[1])
         scaled = np.clip((image - low) / max(high - low, 1e-6), 0, 1)
         grey = np.ascontiguousarray(np.nan_to_num(scaled * 255, nan=128), np.uint8)
         height, width = grey.shape

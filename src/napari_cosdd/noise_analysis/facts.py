@@ -137,7 +137,7 @@ def facts_of(correlation: Autocorrelation) -> NoiseFacts:
         return _both_axes(correlation)
     if not strength[axis] - strength[weak] > APART * correlation.standard_error:
         return unclear(correlation)
-    if abs(correlation.shared[axis == "y"]) > SHARED:
+    if is_shared(correlation, axis):
         return _alike(correlation, axis)
     return _one_axis(correlation, axis)
 
@@ -197,6 +197,11 @@ def unclear(correlation: Autocorrelation) -> NoiseFacts:
         "a noise axis is safe."
     )
     return NoiseFacts("unclear", "none", 0, 0, False, sentence)
+
+
+def is_shared(correlation: Autocorrelation, axis: Literal["x", "y"]) -> bool:
+    """Whether lines along an axis may have a part of their noise in common."""
+    return abs(correlation.shared[axis == "y"]) > SHARED
 
 
 def _alike(correlation: Autocorrelation, axis: Literal["x", "y"]) -> NoiseFacts:

@@ -17,6 +17,7 @@ from napari_cosdd.noise_analysis.facts import (
     MATTERS,
     NoiseFacts,
     in_numbers,
+    is_shared,
     is_slight,
     reach_of,
     receptive_field,
@@ -104,8 +105,8 @@ def facts_of_second_look(
     if first.is_clear:
         at_odds = axis != first.axis and not (first.weak and axis == "none")
         return unclear(correlation) if at_odds else first
-    if axis != "none":
-        return _one_axis(residual, axis)
+    if axis != "none":  # unless structure across has the shape of the noise along it
+        return first if is_shared(correlation, axis) else _one_axis(residual, axis)
     if first.pattern == "both axes":
         return first
     sentence = f"{TELLS}: it is independent from pixel to pixel."
