@@ -27,8 +27,9 @@ from napari_cosdd.gui._preview import show_preview
 from napari_cosdd.gui._recipe_form import RecipeForm
 from napari_cosdd.gui._records import TrainingRecord
 from napari_cosdd.gui._region import RegionRow
-from napari_cosdd.gui._session import open_dock, session_of
+from napari_cosdd.gui._session import session_of
 from napari_cosdd.gui._start_row import StartRow
+from napari_cosdd.gui._training_buttons import TrainingButtons
 from napari_cosdd.gui._training_plan import TrainingPlan
 from napari_cosdd.gui._training_view import TrainingView
 from napari_cosdd.gui._validation_row import ValidationRow
@@ -38,16 +39,12 @@ from napari_cosdd.gui._widgets import (
     enable,
     field,
     listen,
-    row,
-    shortened,
 )
 
 if TYPE_CHECKING:
     import napari
 
 
-#: Text of the button that opens the Denoise dock.
-DENOISE = "Denoise this image →"
 #: Text while a training runs and the form was changed.
 NEXT_TIME = "The form is for the next training: the one that runs keeps its settings."
 
@@ -78,15 +75,10 @@ class TrainWidget(Dock):
         self.form = RecipeForm([self.validation])
         self.needs = NeedsForm(viewer)
         self.estimate = EstimateLine(self._to_try)
-        self.train = button("Train", "Train a model with these settings", self._train)
-        self.pause = button(
-            "Pause", "Pause the training; Continue resumes it", self._pause
-        )
-        self.stop = button(
-            "Stop && keep", "End the training now and keep its best model", self._stop
-        )
         self.view, self.problem = TrainingView(viewer.theme), Problem()
-        self.next = button(DENOISE, "Open the Denoise dock with this model", self._next)
+        self.buttons = TrainingButtons(viewer, self.session, self._train)
+        self.train, self.next = self.buttons.train, self.buttons.next
+        self.pause, self.stop = self.buttons.pause, self.buttons.stop
         self._build()
         self._connect()
         self._layer_chosen()
@@ -113,8 +105,7 @@ class TrainWidget(Dock):
         ):
             self.rows.addWidget(widget)
         self.rows.addStretch(1)
-        self.footer.addWidget(row(self.train, self.pause, self.stop, stretch=0))
-        self.footer.addWidget(self.next)
+        self.footer.addWidget(self.buttons)
 
     def _connect(self) -> None:
         self.image.chosen.connect(self._layer_chosen)
@@ -211,15 +202,6 @@ class TrainWidget(Dock):
             if axes and axes != axes_of(self.image.layer):
                 self.session.axes[source] = axes
 
-    def _pause(self) -> None:
-        if self.session.training is not None:
-            job = self.session.training.job
-            (job.resume if job.state == "paused" else job.pause)()
-
-    def _stop(self) -> None:
-        if self.session.training is not None:
-            self.session.training.job.stop()
-
     def _browse(self) -> None:
         if self.folder is not None:
             self.folder = None
@@ -227,12 +209,6 @@ class TrainWidget(Dock):
             chosen = QFileDialog.getExistingDirectory(self, "Folder of noisy images")
             self.folder = Path(chosen) if chosen else None
         self._layer_chosen()
-
-    def _next(self) -> None:
-        open_dock(self.viewer, "Denoise")
-        if self.session.training is not None:
-            record = self.session.training.about
-            self.session.denoise_layer.emit(record.source, record.model)
 
     def _take_over(self, key: str) -> None:
         self.folder = None
@@ -297,19 +273,10 @@ class TrainWidget(Dock):
         running = self.session.training
         active = running is not None and running.job.active
         ready = self.folder is not None or self.image.layer is not None
-        why = "A training is running" if active else "Open an image first"
-        lacking = self.needs.lacking
-        enable(self.train, ready and not active and not lacking, lacking or why)
-        enable(self.pause, active, "Nothing is being trained")
-        enable(self.stop, active, "Nothing is being trained")
+        self.buttons.show_state(ready, self.needs.lacking)
         if running is None:
-            enable(self.next, False, "Train a model first")
             return
         job, record = running
-        self.next.setText(
-            f"Denoise {shortened(record.image)} →" if record.source else DENOISE
-        )
-        self.pause.setText("Continue" if job.state == "paused" else "Pause")
         if active and self._started is None:
             self.estimate.setText(NEXT_TIME)
         self.estimate.setVisible(not active or self._started is None)
@@ -319,7 +286,6 @@ class TrainWidget(Dock):
         if job.error is not None and record is not self._told:
             self._told = record  # once: the error does not concern the next layer
             self.problem.show_error(job.error)
-        enable(self.next, record.result is not None, "Wait until training is done")
         preview = record.preview
         if preview is None or preview is self._previewed or not active:
             return

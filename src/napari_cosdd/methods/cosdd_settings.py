@@ -6,7 +6,7 @@ from typing import ClassVar, Self
 from pydantic import Field
 
 from napari_cosdd.methods.base import Preset
-from napari_cosdd.methods.ladder import LadderConfig
+from napari_cosdd.methods.ladder_settings import LadderConfig
 from napari_cosdd.methods.noise_axis import NoiseAxisConfig
 from napari_cosdd.settings.training import TrainingConfig
 

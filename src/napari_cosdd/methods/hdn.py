@@ -15,7 +15,8 @@ from napari_cosdd.datasets.spec import DataSpec
 from napari_cosdd.errors import BadInputError
 from napari_cosdd.methods.base import Preset
 from napari_cosdd.methods.capabilities import Draw
-from napari_cosdd.methods.ladder import LadderConfig, LadderMethod
+from napari_cosdd.methods.ladder import LadderMethod
+from napari_cosdd.methods.ladder_settings import LadderConfig
 from napari_cosdd.methods.values import (
     NO_ASSETS,
     TRAINED,

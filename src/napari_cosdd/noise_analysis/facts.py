@@ -8,18 +8,22 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from napari_cosdd.noise_analysis.autocorrelation import Autocorrelation
+from napari_cosdd.noise_analysis.profiles import (
+    DECIDING,
+    deciding,
+    in_numbers,
+    is_offset,
+    is_slight,
+    reach_of,
+    receptive_field,
+)
 
 #: Smallest correlation that counts, even if smaller ones are significant.
 WEAKEST = 0.03
 #: The same across the axis of the strongest one, where structure shows first.
 MATTERS = 0.05
-#: Root of the sum of the squared correlations that decide, below which a correlation is
-#: not worth modelling: on published confocal and two-photon images a model without a
-#: noise axis is as good or better (docs/measurements.md, published images).
-WORTH = 0.08
 #: Number of standard errors above which a correlation is significant.
 SIGNIFICANT = 4.0
 #: Ratio of the weaker to the stronger axis above which both count as correlated.
@@ -36,11 +40,6 @@ APART = 2 * 2**0.5
 LARGEST_GRID = 6
 #: Largest correlation that is slight, for pixels of a grid.
 SLIGHT = 0.1
-#: Share of the correlation at small lags that is left at the largest ones if the noise
-#: is an offset of each line.
-STAYS = 0.6
-#: Lags whose correlations decide, pixels: 1 to this one.
-DECIDING = 5
 #: Smallest correlation that decides at larger lags.
 CLEAR = 0.2
 #: The same in standard errors; there are more of these lags.
@@ -48,14 +47,6 @@ FAR_SIGNIFICANT = 8.0
 #: Correlation that the measurement must be able to detect; if its error is too large
 #: for that, the noise is called unclear.
 OVERLOOKED = 0.3
-#: Smallest receptive field, pixels.
-SHORTEST = 5
-#: Largest receptive field, pixels.
-LONGEST = 120
-#: Largest receptive field if the noise reaches less than `FAR` pixels.
-USUAL = 40
-#: Reach of the noise from which it may need more, pixels.
-FAR = 20
 
 Pattern = Literal["one axis", "independent", "both axes", "unclear"]
 #: Name of the lines along an axis.
@@ -157,7 +148,7 @@ def _one_axis(correlation: Autocorrelation, axis: Literal["x", "y"]) -> NoiseFac
         f"{reach} px away (r = {in_numbers(profile)} at 1 to {DECIDING} px{alone}; "
         f"across them {in_numbers(across)})."
     )
-    offsets = _is_offset(profile, SIGNIFICANT * correlation.standard_error)
+    offsets = is_offset(profile, SIGNIFICANT * correlation.standard_error)
     if offsets:
         sentence += (
             f" It hardly falls with distance, as an offset of each {LINES[axis][:-1]} "
@@ -242,23 +233,6 @@ def _stronger(strength: Mapping[str, float]) -> Literal["x", "y"]:
     return "x" if strength["x"] >= strength["y"] else "y"
 
 
-def receptive_field(reach: int) -> int:
-    """Return how many earlier pixels a model of noise of this reach should see."""
-    return int(np.clip(2 * reach + 3, SHORTEST, USUAL if reach < FAR else LONGEST))
-
-
-def is_slight(profile: NDArray[np.float64]) -> bool:
-    """Whether the deciding correlations are too weak to be worth modelling."""
-    return float(np.sqrt((deciding(profile) ** 2).sum())) < WORTH
-
-
-def _is_offset(profile: NDArray[np.float64], significant: float) -> bool:
-    """Whether a profile stays up over all lags, as offsets of lines let it."""
-    far = profile[len(profile) // 2 :]
-    near = float(profile[1 : DECIDING + 1].max())
-    return bool(len(far) > DECIDING and np.median(far) > max(significant, STAYS * near))
-
-
 def _grid(correlation: Autocorrelation, threshold: float) -> int:
     """Return the distance at which neither axis is correlated; 1 if there is none."""
     worst = np.maximum(np.abs(correlation.along_x), np.abs(correlation.along_y))
@@ -267,30 +241,12 @@ def _grid(correlation: Autocorrelation, threshold: float) -> int:
     return next((step for step in steps if worst[step] < limit), 1)
 
 
-def deciding(profile: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the correlations of a profile that decide about its axis."""
-    return profile[1 : DECIDING + 1]
-
-
-def in_numbers(profile: NDArray[np.float64]) -> str:
-    """Return the deciding correlations, as in "0.56, 0.21, 0.04, 0.00, -0.01"."""
-    return ", ".join(f"{r + 0.0:.2f}" for r in deciding(profile).round(2))
-
-
 def _both(correlation: Autocorrelation) -> str:
     """Return the deciding correlations of both axes."""
     return (
         f"along rows r = {in_numbers(correlation.along_x)} at 1 to {DECIDING} px, "
         f"along columns {in_numbers(correlation.along_y)}"
     )
-
-
-def reach_of(profile: NDArray[np.float64], threshold: float) -> int:
-    """Return the lag after which the profile stays below the threshold."""
-    above = np.flatnonzero(np.abs(profile) >= threshold)
-    gaps = np.flatnonzero(np.diff(above) > 3)
-    reach = int(above[gaps[0]] if len(gaps) else above[-1])
-    return reach or int(np.abs(profile[1:]).argmax()) + 1  # at one larger lag alone
 
 
 def _independent(correlation: Autocorrelation) -> str:

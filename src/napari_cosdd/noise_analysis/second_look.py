@@ -12,16 +12,18 @@ from typing import Literal
 
 from napari_cosdd.noise_analysis.autocorrelation import Autocorrelation
 from napari_cosdd.noise_analysis.facts import (
-    DECIDING,
     LINES,
     MATTERS,
     NoiseFacts,
-    in_numbers,
     is_shared,
+    unclear,
+)
+from napari_cosdd.noise_analysis.profiles import (
+    DECIDING,
+    in_numbers,
     is_slight,
     reach_of,
     receptive_field,
-    unclear,
 )
 
 #: Inflation of the standard error above which flat patches hold so much signal that a
