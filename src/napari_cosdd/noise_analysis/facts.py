@@ -29,9 +29,9 @@ SIGNIFICANT = 4.0
 #: Ratio of the weaker to the stronger axis above which both count as correlated.
 BOTH = 0.5
 #: Share of the noise along an axis that neighbouring lines have in common, from which
-#: the noise may run along both axes. On 420 images whose noise was smoothed or
-#: resampled it was below 10 times, on 190 with noise of rows above 29 times, all of
-#: fine structure under weak noise; on the real ones 0.09 at most.
+#: the noise may run along both axes. In the largest patches of 420 images whose noise
+#: was smoothed or resampled it was below 10 times, of 190 with noise of rows above 29
+#: times, all of fine structure under weak noise; on the real ones 0.09 at most.
 SHARED = 0.3
 #: Number of standard errors by which two axes must differ to be told apart: 2 for each,
 #: in quadrature.
