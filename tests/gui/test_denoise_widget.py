@@ -109,12 +109,12 @@ def test_running_again_replaces_or_adds(denoised, viewer, session, wait):
     wait(lambda: not session.denoising.job.active)
     names = [layer.name for layer in viewer.layers]
     assert names[-3:] == [
-        "cells · mean [1]",
-        "cells · deviation [1]",
-        "cells · sample 1 [1]",
+        "cells · mean (COSDD)",
+        "cells · deviation (COSDD)",
+        "cells · sample 1 (COSDD)",
     ]
     shown = {part: layer.name for part, layer in denoised.compare.parts().items()}
-    assert shown["mean"] == "cells · mean [1]"  # the newest
+    assert shown["mean"] == "cells · mean (COSDD)"  # the newest
     assert not DenoiseWidget(viewer).samples.replace.isChecked()  # as was chosen last
 
 

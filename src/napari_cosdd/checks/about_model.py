@@ -4,8 +4,9 @@ import numpy as np
 
 from napari_cosdd.checks.evidence import Evidence
 from napari_cosdd.checks.finding import LAGS, WORDS, Judgement
-from napari_cosdd.checks.measures import Floats, apart, cut_off
+from napari_cosdd.checks.measures import Floats, apart
 from napari_cosdd.datasets.summary import NoiseSummary
+from napari_cosdd.images.saturation import SATURATED, cut_off
 from napari_cosdd.settings.training import FEW_STEPS
 
 #: Ratio of noise deviations at equal brightness from which cameras count as different.
@@ -13,8 +14,6 @@ CAMERA = 1.5
 #: Difference of the raw noise's autocorrelation from that of the training images, from
 #: which cameras count as different.
 CAMERA_CORRELATION = 0.25
-#: Share of pixels at the highest grey level from which an image counts as saturated.
-CUT_OFF = 0.001
 #: Largest fall of the loss in the last quarter of a sufficient training, nats.
 FALLING = 0.03
 
@@ -35,7 +34,7 @@ def cut(e: Evidence) -> Judgement:
         "What was cut off cannot be restored, and bright places come out too dark. "
         "Take the image again with less light or gain."
     )
-    if share < CUT_OFF:
+    if share < SATURATED:
         return True, "no pixels pile up at the highest grey level", remedy
     return False, f"{share:.1%} of the pixels have the highest grey level", remedy
 

@@ -11,9 +11,6 @@ Floats = NDArray[np.float64]
 LEVELS = 12
 #: Smallest number of pixels of a level in each sample.
 ENOUGH = 200
-#: Pixels at the highest level, relative to those at the level below, from which they
-#: count as cut off.
-PILED = 2
 #: Largest lag, pixels.
 MAX_LAG = 12
 #: Largest number of values that a distribution is estimated from.
@@ -65,19 +62,6 @@ def pairs(values: Floats, lag: int, axis: int) -> tuple[Floats, Floats]:
     """Return differences and sums of pixels `lag` apart along an axis."""
     moved = np.moveaxis(values, axis, -1)
     return moved[..., lag:] - moved[..., :-lag], moved[..., lag:] + moved[..., :-lag]
-
-
-def cut_off(planes: Floats) -> float:
-    """Return the share of pixels that were cut off at the highest level of their plane.
-
-    Cut-off pixels pile up there: more of them than at the level below.
-    """
-    shares = [0.0]
-    for plane in planes:
-        levels, n = np.unique(plane, return_counts=True)
-        if len(levels) > 1 and n[-1] > PILED * n[-2]:
-            shares.append(n[-1] / plane.size)
-    return float(max(shares))
 
 
 def apart(a: Floats, b: Floats) -> float:

@@ -38,6 +38,8 @@ class ResultLayers:
         Where in the source the denoised part begins, pixels.
     provenance : dict
         Model and settings, stored in the metadata of each layer.
+    method : str
+        Name of the method, which tells results of several models apart.
     replace : bool
         Put new pixels into the layers of an earlier run; else add new layers.
     stacked : bool
@@ -51,12 +53,13 @@ class ResultLayers:
         *,
         offset: Sequence[int] | None = None,
         provenance: dict[str, Any],
+        method: str = "",
         replace: bool = True,
         stacked: bool = False,
     ) -> None:
         self.viewer, self.source, self.replace = viewer, source, replace
         self.stacked, self.complete = stacked, False
-        self.offset, self.provenance = offset, provenance
+        self.offset, self.provenance, self.method = offset, provenance, method
         self.layers: dict[Output, ImageLayer] = {}
         #: Pixels and metadata of the layers of an earlier run that are replaced.
         self._before: dict[Output, tuple[Any, dict[str, Any]]] = {}
@@ -141,6 +144,9 @@ class ResultLayers:
         self, output: Output, data: Any, below: Sequence[ImageLayer]
     ) -> ImageLayer:
         source = self.source
+        name = part_name(source.name, output.name)
+        if name in self.viewer.layers and not self.replace:
+            name += f" ({self.method})"
         spread = output.role == "spread"
         limits = (0.0, 1.0) if spread else tuple(source.contrast_limits)
         layers = self.viewer.layers
@@ -150,7 +156,7 @@ class ResultLayers:
             output.name,
             data,
             output,
-            name=part_name(source.name, output.name),
+            name=name,
             colormap="magma" if spread else source.colormap,
             contrast_limits=limits,
             gamma=source.gamma,
@@ -187,7 +193,7 @@ def _is_renamed(layer: ImageLayer) -> bool:
     """Whether the user gave a result another name: it is to be kept."""
     ours = layer.metadata[KEY]
     made = re.escape(part_name(ours["source"], ours["part"]))
-    counted = made + r"( \[\d+\])?" + f"({re.escape(PARTIAL)})?"
+    counted = made + r"( \([^)]*\))?( \[\d+\])?" + f"({re.escape(PARTIAL)})?"
     return re.fullmatch(counted, layer.name) is None
 
 

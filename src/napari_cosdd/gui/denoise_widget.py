@@ -141,6 +141,7 @@ class DenoiseWidget(Dock):
             layer,
             offset=offset,
             provenance=made_by,
+            method=model.method.title,
             replace=self.samples.replace.isChecked(),
             stacked=self.samples.stacked.isChecked(),
         )

@@ -12,6 +12,7 @@ from napari_cosdd.datasets.summary import NoiseSummary
 from napari_cosdd.errors import BadInputError
 from napari_cosdd.images.axes import Region
 from napari_cosdd.images.outliers import without_outliers
+from napari_cosdd.images.saturation import SATURATED, cut_off
 from napari_cosdd.images.stack import Stack
 from napari_cosdd.noise_analysis.autocorrelation import (
     MAX_LAG,
@@ -63,6 +64,8 @@ class NoiseReport:
         Number of hot or dead pixels and cosmic rays, which were left out.
     residual : Autocorrelation or None
         Of what a first denoising removed, if the facts are from a second look.
+    cut_off : float
+        Share of the pixels that were cut off at the highest grey level.
     """
 
     source: MeasuredOn
@@ -71,13 +74,27 @@ class NoiseReport:
     dependence: SignalDependence
     n_outliers: int = 0
     residual: Autocorrelation | None = None
+    cut_off: float = 0.0
 
     @property
     def left_out(self) -> str:
-        """A sentence on the pixels that were left out; empty if there are none."""
-        if not self.n_outliers:
+        """Sentences on pixels that were left out or cut off; empty without any."""
+        return " ".join(filter(None, (self._outliers, self._saturation)))
+
+    @property
+    def _saturation(self) -> str:
+        if self.cut_off < SATURATED:
             return ""
+        return (
+            f"{self.cut_off:.1%} of the pixels have the highest grey level: what was "
+            "cut off there cannot be restored."
+        )
+
+    @property
+    def _outliers(self) -> str:
         n = self.n_outliers
+        if not n:
+            return ""
         found = f"{n} pixels stick out" if n > 1 else "1 pixel sticks out"
         were = "were" if n > 1 else "was"
         return (
@@ -150,7 +167,8 @@ def report(
     if region is not None:
         first = without_outliers(_planes(stack, None)[0][0])[0]
     dependence = variance_of_image(first, axis)
-    return NoiseReport(source, correlation, facts, dependence, n_outliers)
+    cut = cut_off(planes)
+    return NoiseReport(source, correlation, facts, dependence, n_outliers, cut_off=cut)
 
 
 def _of_residual(planes: NDArray[Any], estimates: NDArray[Any]) -> NoiseReport:
