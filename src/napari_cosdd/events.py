@@ -28,12 +28,15 @@ class Curve(NamedTuple):
         Tab of the plot that shows it.
     unit : str
         Unit at the plot's axis.
+    is_part : bool
+        Whether it is a part of another curve, and left out of short lines.
     """
 
     key: str
     title: str
     tab: str
     unit: str
+    is_part: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -152,5 +152,5 @@ def show_denoising(console: Console, name: str, events: Iterator[Event]) -> Any:
 
 def _numbers(losses: Mapping[str, float], curves: Sequence[Curve]) -> str:
     """Return the losses of the curves, except those of single levels."""
-    shown = ["loss"] + [c.key for c in curves if not c.key[-1].isdigit()]
+    shown = ["loss"] + [c.key for c in curves if not c.is_part]
     return "  ".join(f"{k} {losses[k]:.3f}" for k in shown if k in losses)

@@ -220,7 +220,7 @@ class LadderMethod(Method[LadderT]):
             Curve("neg_elbo", "total", "Loss", NATS),
             Curve("nll", "neg. log-likelihood", "Loss", NATS),
             Curve("kl", "total", "KL", NATS),
-            *(Curve(f"kl_{i}", f"level {i + 1}", "KL", NATS) for i in levels),
+            *(Curve(f"kl_{i}", f"level {i + 1}", "KL", NATS, True) for i in levels),
             Curve("signal", "signal decoder", "Signal", SQUARED),
         )
 

@@ -15,10 +15,10 @@ from torch import Tensor, nn
 from napari_cosdd.datasets.spec import DataSpec
 from napari_cosdd.errors import BadInputError
 from napari_cosdd.events import Curve
-from napari_cosdd.methods.base import Method, Preset
+from napari_cosdd.methods.base import Preset
 from napari_cosdd.methods.blind_spot import neighbours, some_points, steps_around
 from napari_cosdd.methods.outputs import DEVIATION, MEAN, Output
-from napari_cosdd.methods.unet_method import UNetConfig
+from napari_cosdd.methods.unet_method import UNetConfig, UNetMethod
 from napari_cosdd.methods.values import (
     NO_ASSETS,
     TRAINED,
@@ -31,7 +31,6 @@ from napari_cosdd.methods.values import (
     Suitability,
     weighted_mean,
 )
-from napari_cosdd.nets.unet import UNet
 from napari_cosdd.noise_analysis.facts import NoiseFacts
 from napari_cosdd.noise_models.base import NoiseModel
 from napari_cosdd.noise_models.registry import INDEPENDENT
@@ -68,7 +67,7 @@ class PN2VConfig(UNetConfig):
     )
 
 
-class PN2V(Method[PN2VConfig]):
+class PN2V(UNetMethod[PN2VConfig]):
     """Predicts signals of a pixel from its surroundings; the noise model weighs them.
 
     Objective: `nll` = -log (1/K) Σ_k p(x | s^k) at hidden pixels (equation 7), nats.
@@ -104,17 +103,13 @@ class PN2V(Method[PN2VConfig]):
                 "Probabilistic Noise2Void needs a noise model: measure one with "
                 "`napari-cosdd calibrate`, and give it with --noise-model"
             )
-        self.net = UNet(
-            spec.ndim,
-            spec.n_channels,
-            config.n_signals * spec.n_channels,
-            n_channels=config.n_channels,
-            n_levels=config.n_levels,
-            n_blocks=config.n_blocks,
-            stem_stride=config.stem_stride,
-        )
         #: Without them all signals would begin equal, and learn the same.
         self.offsets = nn.Parameter(torch.linspace(-SPREAD, SPREAD, config.n_signals))
+
+    @property
+    def n_out(self) -> int:
+        """Number of signals of all channels."""
+        return self.config.n_signals * self.spec.n_channels
 
     @classmethod
     def suits(cls, facts: NoiseFacts) -> Suitability:
@@ -197,10 +192,6 @@ class PN2V(Method[PN2VConfig]):
             DEVIATION.name: variance.sqrt(),
             PRIOR_MEAN.name: signals.mean(1),
         }
-
-    def tile_multiple(self) -> tuple[int, ...]:
-        """Return the stride of the lowest resolution."""
-        return self.net.multiple
 
     # Words ----------------------------------------------------------------------
 

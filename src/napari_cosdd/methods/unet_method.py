@@ -1,7 +1,7 @@
 """What methods share that give a point estimate by a U-Net."""
 
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from pydantic import Field
 from torch import Tensor
@@ -47,12 +47,17 @@ class UNetMethod(Method[UNetT]):
         self.net = UNet(
             spec.ndim,
             spec.n_channels,
-            spec.n_channels,
+            self.n_out,
             n_channels=config.n_channels,
             n_levels=config.n_levels,
             n_blocks=config.n_blocks,
             stem_stride=config.stem_stride,
         )
+
+    @property
+    def n_out(self) -> int:
+        """Number of channels that the U-Net gives."""
+        return self.spec.n_channels
 
     @property
     def outputs(self) -> tuple[Output, ...]:
@@ -66,11 +71,3 @@ class UNetMethod(Method[UNetT]):
     def tile_multiple(self) -> tuple[int, ...]:
         """Return the stride of the lowest resolution."""
         return self.net.multiple
-
-    def weights_from(self, other: Method[Any]) -> dict[str, Tensor] | None:
-        """Return the weights of another model if its network is of equal size."""
-        own, given = self.state_dict(), other.state_dict()
-        fits = own.keys() == given.keys() and all(
-            own[key].shape == value.shape for key, value in given.items()
-        )
-        return dict(given) if fits else None
