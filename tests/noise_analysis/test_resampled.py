@@ -1,6 +1,9 @@
 """Noise of rows in images that were smoothed or resampled runs along both axes."""
 
+from io import BytesIO
+
 import numpy as np
+import PIL.Image
 import pytest
 from scipy import ndimage
 
@@ -90,3 +93,14 @@ def test_a_constant_channel_is_passed_over():
     noise = ar1((128, 128), 0.6, np.random.default_rng(0))
     image = np.stack([1000 + 50 * noise, np.full(noise.shape, 7.0)])
     assert report(Stack(image, "CYX", 2)).facts.axis == "x"
+
+
+@pytest.mark.parametrize("quality", [60, 40, 20])
+def test_compressed_noise_has_no_axis(quality):
+    for seed in range(3):
+        noise = np.random.default_rng(seed).normal(size=(256, 256))
+        pixels = np.clip(128 + 15 * noise, 0, 255).astype(np.uint8)
+        packed = BytesIO()
+        PIL.Image.fromarray(pixels).save(packed, "JPEG", quality=quality)
+        facts = noise_report(Stack(np.asarray(PIL.Image.open(packed)), "YX", 2)).facts
+        assert facts.safe_axis == "none"

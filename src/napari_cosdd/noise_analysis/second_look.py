@@ -52,6 +52,9 @@ SMOOTHED = -0.07
 SLIGHT_FAR = (0.01, 0.25)
 #: The same that clearly contradicts it.
 CLEAR_FAR = (0.03, 0.5)
+#: Largest correlation at 2 px that a negative one r at 1 px has, relative to r². In
+#: compressed images it is larger.
+ALTERNATING = 3.0
 Found = Literal["x", "y", "independent", "both axes", "unclear"]
 Axis = Literal["x", "y", "none"]
 TELLS = "Structure hides the noise here, but a first denoising tells it apart"
@@ -136,7 +139,7 @@ def _pattern(residual: Autocorrelation) -> Found:
     if agrees > -max(SLIGHT_FAR[0], SLIGHT_FAR[1] * near**2):
         return axis
     clearly = max(CLEAR_FAR[0], CLEAR_FAR[1] * near**2)
-    if agrees < -clearly and residual.along(other)[2] > 0:
+    if agrees < -clearly and 0 < residual.along(other)[2] < ALTERNATING * near**2:
         return other
     return "unclear"
 
