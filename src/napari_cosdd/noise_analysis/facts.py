@@ -30,9 +30,10 @@ SIGNIFICANT = 4.0
 BOTH = 0.5
 #: Share of the noise along an axis that neighbouring lines have in common, from which
 #: the noise may run along both axes. In the largest patches of 420 images whose noise
-#: was smoothed or resampled it was below 10 times, of 190 with noise of rows above 29
-#: times, all of fine structure under weak noise; on the real ones 0.09 at most.
-SHARED = 0.3
+#: was smoothed or resampled it was below 33 times, of 190 with noise of rows above 26
+#: times, all of fine structure under weak noise; on electron micrographs under strong
+#: noise 0.34 at most, on the real images 0.09.
+SHARED = 0.4
 #: Number of standard errors by which two axes must differ to be told apart: 2 for each,
 #: in quadrature.
 APART = 2 * 2**0.5
