@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from napari_cosdd.methods.outputs import Output
+from napari_cosdd.methods.values import Batch
 from napari_cosdd.nets.ladder_vae import LatentNoise
 
 
@@ -64,7 +65,7 @@ class DrawsNoise(SamplesSignal, Protocol):
         If the model is right, it is uniform and independent over pixels.
         """
 
-    def neg_elbo(self, x: Tensor, generator: torch.Generator) -> Tensor:
+    def neg_elbo(self, batch: Batch, generator: torch.Generator) -> Tensor:
         """Return the negative ELBO of a batch, a scalar in nats per pixel."""
 
 

@@ -135,9 +135,9 @@ class LadderMethod(Method[LadderT]):
         metrics |= {f"kl_{i}": level for i, level in enumerate(kl_by_level)}
         return nll + self.weighted_kl(kl_by_level, stage), metrics
 
-    def neg_elbo(self, x: Tensor, generator: torch.Generator) -> Tensor:
+    def neg_elbo(self, batch: Batch, generator: torch.Generator) -> Tensor:
         """Return the negative ELBO, nats per pixel and channel."""
-        return self.losses(Batch(x), generator).objectives["neg_elbo"]
+        return self.losses(batch, generator).objectives["neg_elbo"]
 
     def stage(self, moment: Moment) -> Stage:
         """Return the weights of the KL at this moment, lowest level first."""

@@ -4,6 +4,7 @@ import torch
 
 from napari_cosdd.datasets.crops import CropSampler
 from napari_cosdd.methods.capabilities import DrawsNoise
+from napari_cosdd.methods.values import Batch
 from napari_cosdd.models.trained_model import TrainedModel
 
 #: Tolerated rise of the negative ELBO of reversed images, nats per pixel. It is small
@@ -42,12 +43,15 @@ def growth_if_reversed(model: TrainedModel, crops: CropSampler) -> float | None:
     method, axis = model.method, model.method.noise_dim
     if axis is None or not isinstance(method, DrawsNoise):
         return None
-    images = torch.from_numpy(crops.validation(model.training.seed).noisy)
+    images = crops.validation(model.training.seed)
+    weight = None if images.weight is None else torch.from_numpy(images.weight)
+    every = Batch(torch.from_numpy(images.noisy), weight=weight)
     growths = []
-    for seed, x in enumerate(images.split(1)):
+    for seed in range(len(every.x)):
+        one = every.part(slice(seed, seed + 1))
         forwards, backwards = (
-            float(method.neg_elbo(v, torch.Generator().manual_seed(seed)))
-            for v in (x, x.flip(axis + 2))
+            float(method.neg_elbo(batch, torch.Generator().manual_seed(seed)))
+            for batch in (one, one.map(lambda values: values.flip(axis + 2)))
         )
         growths.append(backwards - forwards)
     return sum(growths) / len(growths)
