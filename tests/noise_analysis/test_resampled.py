@@ -16,7 +16,6 @@ from napari_cosdd.prediction.analysis import noise_report
 RESAMPLED = {
     "smoothed": lambda n: ndimage.uniform_filter(n, 3),
     "blurred": lambda n: ndimage.gaussian_filter(n, 0.8),
-    "median": lambda n: ndimage.median_filter(n, 3),
     "registered": lambda n: ndimage.shift(n, (0.5, 0.5), order=1, mode="mirror"),
     "enlarged": lambda n: ndimage.zoom(n[:128, :128], 2, order=1),
 }
@@ -104,3 +103,12 @@ def test_compressed_noise_has_no_axis(quality):
         PIL.Image.fromarray(pixels).save(packed, "JPEG", quality=quality)
         facts = noise_report(Stack(np.asarray(PIL.Image.open(packed)), "YX", 2)).facts
         assert facts.safe_axis == "none"
+
+
+def test_channels_of_other_axes_are_told_apart():
+    noise = ar1((160, 160), 0.7, np.random.default_rng(0))
+    image = np.stack([1000 + 50 * noise, 1000 + 40 * noise.T, 1000 + 50 * noise])
+    facts = noise_report(Stack(image, "CYX", 2)).facts
+    assert facts.safe_axis == "none"
+    assert "channel 0 along rows, channel 1 along columns" in facts.sentence
+    assert noise_report(Stack(image[::2], "CYX", 2)).facts.axis == "x"

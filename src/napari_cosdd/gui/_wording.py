@@ -8,6 +8,7 @@ WORDS = (
     (r"--fill (missing|outliers) \(Advanced, Fill\)", "Advanced → Fill"),
     (r"--fill missing \(fill='missing'\)", "Advanced → Fill in the Train dock"),
     (r"--fill missing, fill='missing'", "Train dock: Advanced → Fill"),
+    (r"on each channel alone \(--channel\)", "on each channel alone (Channels)"),
     (r"\((\w+), --axes \w+\)", r"\1"),
     (r"--grid (\d+) \(Advanced, Grid\)", r"Advanced → Grid \1"),
     (r"a dark region \(--region\)", "a dark region (Seen in: a rectangle)"),

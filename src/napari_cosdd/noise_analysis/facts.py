@@ -3,7 +3,7 @@
 No method is named here; `methods.advice` asks each whether it suits these facts.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -189,6 +189,20 @@ def unclear(correlation: Autocorrelation) -> NoiseFacts:
         "a noise axis is safe."
     )
     return NoiseFacts("unclear", "none", 0, 0, False, sentence)
+
+
+def agreed(together: NoiseFacts, channels: Sequence[NoiseFacts]) -> NoiseFacts:
+    """Return the facts of all channels together, unless two run along other axes."""
+    axes = [f.axis if f.pattern == "one axis" else "none" for f in channels]
+    if not {"x", "y"} <= set(axes):
+        return together
+    lines = {n: LINES[axis] for n, axis in enumerate(axes) if axis in LINES}
+    words = ", ".join(f"channel {n} along {line}" for n, line in lines.items())
+    sentence = (
+        f"The noise of the channels runs along different axes ({words}, from 0): train "
+        "on each channel alone (--channel)."
+    )
+    return NoiseFacts("unclear", "none", 0, 0, False, sentence, is_alike=True)
 
 
 def is_shared(correlation: Autocorrelation, axis: Literal["x", "y"]) -> bool:

@@ -19,7 +19,12 @@ from napari_cosdd.noise_analysis.autocorrelation import (
     Autocorrelation,
     autocorrelation,
 )
-from napari_cosdd.noise_analysis.facts import NoiseFacts, facts_of, facts_of_residual
+from napari_cosdd.noise_analysis.facts import (
+    NoiseFacts,
+    agreed,
+    facts_of,
+    facts_of_residual,
+)
 from napari_cosdd.noise_analysis.signal_dependence import (
     SignalDependence,
     variance_of_image,
@@ -162,6 +167,9 @@ def report(
         source = "flat patches"
         correlation = _of_flat_patches(_where_selected(planes, stack), doubtful)
     facts = facts_of(correlation)
+    told = facts.pattern in ("one axis", "both axes")
+    if source == "flat patches" and told and len(planes) > 1:
+        facts = agreed(facts, _facts_of_channels(_where_selected(planes, stack)))
     axis = None if facts.axis == "none" else facts.axis
     first = _where_selected(planes, stack)[0][0]
     if region is not None:
@@ -203,6 +211,17 @@ def _of_flat_patches(
     except BadInputError:
         return every
     return sound if sound.n_pixels >= ENOUGH * every.n_pixels else every
+
+
+def _facts_of_channels(planes: NDArray[Any]) -> list[NoiseFacts]:
+    """Return the facts of each channel, (c, n, y, x); of a constant one, none."""
+    facts = []
+    for channel in planes[:, None]:
+        try:
+            facts.append(facts_of(_of_flat_patches(channel, None)))
+        except BadInputError:
+            facts.append(NoiseFacts("unclear", "none", 0, 0, False, ""))
+    return facts
 
 
 def _of_largest_patches(planes: NDArray[Any]) -> Autocorrelation:
