@@ -2,6 +2,7 @@
 
 import math
 import warnings
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -45,8 +46,8 @@ FEW_PLANES = 3
 SIZES = (64, 32, 24)
 #: Smallest side of an image in which noise is measured, pixels.
 SMALLEST = 12
-#: Share of the pixels of flat patches that must be left without doubtful ones.
-ENOUGH = 0.125
+#: Smallest number of pixels of flat patches without doubtful ones: four patches.
+ENOUGH = 4 * 24**2
 #: Standard error below which the first clean size is taken.
 SURE = 0.02
 
@@ -203,14 +204,12 @@ def _of_flat_patches(
     single track of a particle would outweigh the noise. In the dark of a photon
     counter, nearly all patches have some.
     """
-    every = _of_largest_patches(planes)
-    if doubtful is None:
-        return every
-    try:
-        sound = _of_largest_patches(np.where(doubtful, np.nan, planes))
-    except BadInputError:
-        return every
-    return sound if sound.n_pixels >= ENOUGH * every.n_pixels else every
+    if doubtful is not None:
+        with suppress(BadInputError):
+            sound = _of_largest_patches(np.where(doubtful, np.nan, planes))
+            if sound.n_pixels >= ENOUGH:
+                return sound
+    return _of_largest_patches(planes)
 
 
 def _facts_of_channels(planes: NDArray[Any]) -> list[NoiseFacts]:
