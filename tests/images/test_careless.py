@@ -52,6 +52,21 @@ def test_a_list_of_planes_that_leads_beyond_the_file_is_told(planes, tmp_path):
     assert "3 time points are used" in rest.note
 
 
+def test_a_plane_that_cannot_be_decoded_is_named_and_left_out(planes, tmp_path):
+    path = tmp_path / "packed.tif"
+    tifffile.imwrite(path, planes, compression="zlib")
+    with tifffile.TiffFile(path) as file:
+        start = file.pages[3].dataoffsets[0]
+    content = bytearray(path.read_bytes())
+    content[start : start + 40] = b"\xff" * 40
+    path.write_bytes(content)
+    with pytest.raises(BadInputError, match="plane 3 of 5 cannot be decoded"):
+        api.one_image(path)
+    rest = api.one_image(path, salvage=True)
+    np.testing.assert_array_equal(rest.data, planes[[0, 1, 2, 4]])
+    assert "plane 3 of 5 cannot be decoded" in rest.note
+
+
 @pytest.mark.parametrize("axes", [None, "TYXC"])
 def test_a_channel_axis_of_length_one_at_the_end_is_whole(planes, tmp_path, axes):
     tifffile.imwrite(tmp_path / "a.tif", planes[..., None])

@@ -26,6 +26,8 @@ def check_axes(axes: str, shape: Sequence[int]) -> str:
     BadInputError
         For unknown or repeated letters, a wrong number, or a missing X.
     """
+    if not isinstance(axes, str):
+        raise BadInputError(f"expected axes as a word such as 'TYX', got {axes!r}")
     letters = axes.upper()
     unknown = sorted(set(letters) - set(LETTERS))
     if unknown:

@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 from napari_cosdd.errors import BadInputError
 from napari_cosdd.images.axes import Region
 from napari_cosdd.images.filling import Fill
-from napari_cosdd.images.image import Image
-from napari_cosdd.images.inputs import stack_of
+from napari_cosdd.images.inputs import ImageLike, one_image, stack_of
 from napari_cosdd.images.selection import Channel, channel_of
 from napari_cosdd.images.stack import Stack
 from napari_cosdd.methods.outputs import MEAN, Output, sample_output
@@ -48,7 +47,7 @@ class _TileBuffer:
 
 def denoise_lazily(
     model: TrainedModel,
-    image: Image,
+    image: ImageLike,
     config: PredictionConfig,
     *,
     what: str | int = MEAN.name,
@@ -61,7 +60,7 @@ def denoise_lazily(
     ----------
     model : TrainedModel
         Trained model.
-    image : Image
+    image : array, path or Image
         Noisy; may be a lazy array.
     config : PredictionConfig
         Settings; few samples make browsing fast.
@@ -85,7 +84,7 @@ def denoise_lazily(
     refuse_grids(
         model, "images are denoised as a whole in memory: use --format tif or npy"
     )
-    image = channel_of(image, channel)
+    image = channel_of(one_image(image), channel)
     source = stack_of(image, model.spec.ndim, model.filling(fill))
     check_compatible(model, source, config)
     output = _chosen(model, config, what)

@@ -12,7 +12,11 @@ from napari_cosdd.errors import BadInputError
 from napari_cosdd.images.axes import letters_of
 from napari_cosdd.images.formats.ome_xml import OmeMetadata
 from napari_cosdd.images.formats.tiff_planes import lazy_series
-from napari_cosdd.images.formats.tiff_whole import salvaged, what_is_missing
+from napari_cosdd.images.formats.tiff_whole import (
+    not_decoded,
+    salvaged,
+    what_is_missing,
+)
 from napari_cosdd.images.image import Image
 from napari_cosdd.images.units import in_one_unit, in_seconds
 
@@ -62,6 +66,14 @@ def read_tiff(
         interval = ome.interval if ome else _interval(tiff)
         notes = []
         broken = what_is_missing(path, tiff, chosen, ome, index)
+        data: Any = None
+        if not broken and chosen.nbytes <= EAGER_LIMIT and not lazy:
+            try:
+                data = chosen.asarray()
+            except MemoryError:
+                raise
+            except Exception:  # noqa: BLE001 - each codec has errors of its own
+                broken = not_decoded(chosen)
         if broken and not salvage:
             raise BadInputError(
                 f"{path.name} is not whole: {broken}; copy or export it again, or read "
@@ -70,9 +82,7 @@ def read_tiff(
         if broken:
             data, axes, note = salvaged(path, tiff, chosen, axes)
             notes.append(f"{path.name}: {broken}; {note}")
-        elif chosen.nbytes <= EAGER_LIMIT and not lazy:
-            data = chosen.asarray()
-        else:
+        elif data is None:
             data = lazy_series(path, chosen, index)
         others = [
             i

@@ -72,6 +72,17 @@ def _list_ends(tiff: tifffile.TiffFile) -> bool:
     return bool(following == 0)
 
 
+def not_decoded(series: Any) -> str:
+    """Describe the first plane of a series that cannot be decoded, after an error."""
+    pages = pages_of(series)
+    for i, page in enumerate(pages):
+        try:
+            page.asarray()
+        except Exception as error:  # noqa: BLE001 - each codec has errors of its own
+            return f"plane {i} of {len(pages)} cannot be decoded ({error})"
+    return "its planes cannot be decoded together"
+
+
 def _files(
     path: Path, tiff: tifffile.TiffFile, ome: OmeMetadata, index: int
 ) -> list[str]:
@@ -93,9 +104,10 @@ def salvaged(
         axis, n = 0, len(pixels)
     else:
         whole = whole_planes(path, series)
+        data = _readable(path, tiff, series, whole)
         if not whole.ndim or not whole.any():
             raise BadInputError(f"{path.name}: no plane of it is whole")
-        pixels, axis, n = without_broken(_readable(path, tiff, series, whole), whole)
+        pixels, axis, n = without_broken(data, whole)
     if not n:
         raise BadInputError(f"{path.name}: nothing of it is whole along any axis")
     words = {"T": "time points", "Z": "slices", "C": "channels"}
@@ -105,7 +117,10 @@ def salvaged(
 def _readable(
     path: Path, tiff: tifffile.TiffFile, series: Any, whole: NDArray[np.bool_]
 ) -> NDArray[Any]:
-    """Read the whole planes of a series; the others are zeros."""
+    """Read the whole planes of a series; the others are zeros.
+
+    Planes that cannot be decoded are removed from `whole`.
+    """
     pixels = np.zeros(series.shape, series.dtype)
     flat = pixels.reshape(-1, *series.keyframe.shape)
     if series.dataoffset is None:
@@ -113,7 +128,10 @@ def _readable(
         if any(page is not None and page.parent is not tiff for page in pages):
             return np.asarray(series.asarray())  # opens the other files again
         for i in np.flatnonzero(whole.ravel()):
-            flat[i] = pages[int(i)].asarray()
+            try:
+                flat[i] = pages[int(i)].asarray()
+            except Exception:  # noqa: BLE001 - each codec has errors of its own
+                whole.flat[i] = False
         return pixels
     planes = lazy_block(path, series)
     for at in np.ndindex(*whole.shape):
