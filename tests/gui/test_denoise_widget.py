@@ -129,14 +129,15 @@ def test_results_stay_with_a_source_that_was_renamed(
     assert [x.name for x in viewer.layers if x.name.endswith("mean")] == [mean.name]
 
 
+@pytest.mark.parametrize("n_kept", [1, 6])
 def test_a_run_that_is_cancelled_leaves_the_earlier_results(
-    denoised, session, wait, viewer
+    denoised, session, wait, viewer, n_kept
 ):
     layer = viewer.layers["cells · mean"]
     before, made_by = layer.data, dict(layer.metadata["napari_cosdd"])
     names = {x.name for x in viewer.layers}
     denoised.samples.n_samples.setValue(10_000)
-    denoised.samples.n_kept.setValue(6)
+    denoised.samples.n_kept.setValue(n_kept)
     denoised.run.click()
     wait(lambda: session.denoising.about.samples > 4)
     assert layer.data is not before

@@ -63,6 +63,8 @@ class ResultLayers:
         self.layers: dict[Output, ImageLayer] = {}
         #: Pixels and metadata of the layers of an earlier run that are replaced.
         self._before: dict[Output, tuple[Any, dict[str, Any]]] = {}
+        #: Layers of an earlier run that this one has no pixels for.
+        self._stale: list[ImageLayer] = []
         self._drawn = 0.0
         self._limits: list[float] | None = None
 
@@ -83,6 +85,10 @@ class ResultLayers:
         """
         if self._before and not self.complete:
             self._put_back()
+        elif self.complete:
+            for layer in self._stale:
+                if layer in self.viewer.layers:
+                    self.viewer.layers.remove(layer)
         self._before.clear()
         self._refresh()
         for layer in self.layers.values():
@@ -114,10 +120,12 @@ class ResultLayers:
             made = {o: data for o, data in made.items() if o.role != "sample"}
             made[SAMPLES] = prediction.samples
         names = {output.name for output in made}
-        if self.replace:
-            for part, layer in earlier.items():
-                if part not in names and role_of(layer) is not None:
-                    self.viewer.layers.remove(layer)
+        others = [layer for part, layer in earlier.items() if part not in names]
+        for layer in others if self.replace else []:
+            if "model_hash" in layer.metadata[KEY]:
+                self._stale.append(layer)
+            elif role_of(layer) is not None:  # a view of the earlier results
+                self.viewer.layers.remove(layer)
         if PREVIEW in earlier:
             self.viewer.layers.remove(earlier[PREVIEW])  # the results show more
         active = self.viewer.layers.selection.active
