@@ -8,7 +8,7 @@ from qtpy.QtWidgets import QStyleOptionViewItem
 from napari_cosdd import api
 from napari_cosdd.devices import available_devices
 from napari_cosdd.errors import BadModelFileError
-from napari_cosdd.gui._channels import ONE_BY_ONE
+from napari_cosdd.gui._channels import ONE_BY_ONE, TOGETHER
 from napari_cosdd.gui._models import ModelEntry, recent_models, unfinished_trainings
 from napari_cosdd.gui._start_row import FRESH, GO_ON
 from napari_cosdd.gui.denoise_widget import DenoiseWidget
@@ -377,6 +377,8 @@ def test_channels_one_by_one_have_the_pretrained_start(
     viewer.add_image(data, name="two", axis_labels=("c", "y", "x"))
     dock = shown(TrainWidget(viewer))
     assert not dock.channels.isHidden()
+    assert dock.channels.choice.currentText() == ONE_BY_ONE
+    dock.channels.choice.setCurrentText(TOGETHER)
     assert dock.images()[0].axes == "CYX"
     dock.channels.choice.setCurrentText("channel 2 alone")
     np.testing.assert_array_equal(np.asarray(dock.images()[0].data), data[1:])

@@ -54,7 +54,10 @@ class ChannelRow(QWidget):
         alone = [CHANNEL.format(k + 1) for k in range(n)]
         entries = [ONE_BY_ONE, *last, *alone] if n > 1 else [TOGETHER]
         if entries != [self.choice.itemText(i) for i in range(self.choice.count())]:
+            was_one = self.choice.count() <= 1
             fill(self.choice, entries)
+            if was_one:  # the image before had one channel: nothing was chosen
+                self.choice.setCurrentIndex(0)
         self.setVisible(n > 1)
 
     @property

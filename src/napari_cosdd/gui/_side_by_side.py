@@ -16,12 +16,10 @@ from napari_cosdd.methods.outputs import MEAN
 MOST = 8
 
 
-#: Number of tiles up to which they are wide enough for names of the usual size.
-WIDE = 4
-#: Size of the names, points.
+#: Size of the names of layers, points.
 USUAL = 10
-#: Size of the names in many tiles, points.
-SMALL = 7
+#: Size of the names in tiles, points.
+SMALL = 8
 
 
 class SideBySide:
@@ -106,7 +104,7 @@ class SideBySide:
             overlay = getattr(layer, "name_overlay", None)  # napari 0.9 and later
             if overlay is not None:
                 overlay.visible, overlay.position = on, "top_right"
-                overlay.font_size = SMALL if on and len(self._tiles) > WIDE else USUAL
+                overlay.font_size = SMALL if on else USUAL
 
 
 def one_each(parts: Mapping[str, ImageLayer]) -> list[ImageLayer]:
