@@ -576,6 +576,20 @@ def test_a_model_of_one_channel_takes_several_one_by_one_or_one_alone(
     )
 
 
+def test_channels_are_taken_one_by_one_before_the_dock_is_seen(
+    viewer, session, model, noisy, wait
+):
+    data = np.stack([noisy, noisy[::-1]]).astype(np.float32)
+    viewer.add_image(data, name="two", axis_labels=("c", "y", "x"))
+    session.add_model(ModelEntry("ours", None, model))
+    dock = DenoiseWidget(viewer)  # not in front: no light for model and image yet
+    dock.samples.n_samples.setValue(2)
+    dock.run.click()
+    wait(lambda: not session.denoising.job.active)
+    assert session.denoising.job.error is None
+    assert viewer.layers["two · mean"].data.shape == data.shape
+
+
 def test_a_chosen_model_stays_when_the_image_changes(dock, session, model, viewer):
     session.add_model(ModelEntry("second", None, model))
     dock.model.take("ours")

@@ -89,6 +89,7 @@ class SourceRows(QWidget):
         BadInputError
             If a model or an image is missing, or the image does not serve.
         """
+        self._offer_channels(*self._both())  # not shown yet if the dock opens just now
         whole = self._whole()
         image, offset = self.channels.taken(whole), self.channels.offset(whole)
         if not plane:
