@@ -11,12 +11,11 @@ from numpy.typing import NDArray
 from napari_cosdd.datasets.summary import TrainedOn
 from napari_cosdd.errors import BadInputError, StoppedError
 from napari_cosdd.images.axes import Region
+from napari_cosdd.images.saturation import SATURATED
 from napari_cosdd.images.stack import Stack
 
 #: Largest side of the boxes that images are read in, pixels, by number of spatial axes.
 BOX = {1: 1 << 22, 2: 2048, 3: 160}
-#: Share of pixels at the highest grey level above which a saturation warning is given.
-SATURATED = 0.001
 #: Share of the pixels at one grey level, as of a detector that counts photons.
 ONE_LEVEL = 0.2
 #: Largest share of the pixels below that grey level.
