@@ -14,8 +14,6 @@ from napari_cosdd.methods.outputs import MEAN
 
 #: Number of samples that are shown at a time; more tiles would be too small.
 MOST = 8
-
-
 #: Size of the names of layers, points.
 USUAL = 10
 #: Size of the names in tiles, points.
