@@ -2,6 +2,7 @@ import threading
 import time
 
 import pytest
+from qtpy.QtCore import Qt
 
 from napari_cosdd.errors import BadInputError
 from napari_cosdd.events import Warned
@@ -124,6 +125,23 @@ def test_closing_napari_waits_until_the_work_has_saved(qtbot, wait):
     job._worker.quit()  # what napari's window does when it closes
     wait(lambda: not job.active)
     assert saved.is_set()
+
+
+def test_closing_napari_during_a_yield_lets_the_work_save(wait):
+    saved = []
+
+    def work(stop):
+        for event in counting(stop):
+            saved.extend(["saved"] if event.message == "saved" else [])
+            yield event
+
+    job = Job("test", work)
+    job.start()
+    worker = job._worker
+    # Called in the worker's thread, while the generator waits to be resumed.
+    worker.yielded.connect(worker.quit, Qt.ConnectionType.DirectConnection)
+    wait(lambda: not job.active)
+    assert saved == ["saved"]
 
 
 def test_napari_shows_the_progress_while_no_dock_does(monkeypatch):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
 
-from napari.qt.threading import create_worker
+from napari.qt.threading import GeneratorWorker, create_worker
 from napari.utils import progress
 from qtpy.QtCore import QObject, Signal
 
@@ -87,8 +87,12 @@ class Job(QObject):
     def start(self) -> None:
         """Start the job in a background thread."""
         self.tell_progress(0.0)
-        function = _Titled(_bundled, self._work, self)
-        self._worker = worker = create_worker(function, _ignore_errors=True)
+        events = self._events()
+        function = _Titled(_bundled, events, self)
+        self._worker = worker = create_worker(
+            function, _worker_class=_Worker, _ignore_errors=True
+        )
+        worker.events = events
         worker.yielded.connect(self.advanced)
         worker.errored.connect(self._failed)
         worker.finished.connect(self._ended)
@@ -124,6 +128,10 @@ class Job(QObject):
             self._set("running")
 
     # From the worker's thread -------------------------------------------------
+
+    def _events(self) -> Iterator[Event]:
+        if self._work is not None:
+            yield from self._work(self.should_stop)
 
     @property
     def closing(self) -> bool:
@@ -175,18 +183,32 @@ class _Titled(partial):  # type: ignore[type-arg]
     __str__ = __repr__
 
 
-def _bundled(work: Work, job: Job) -> Iterator[tuple[Event, ...]]:
+class _Worker(GeneratorWorker):
+    """A worker whose work reaches its end, where it saves, when napari closes.
+
+    napari's own worker never goes on after a yield during which it was told to quit.
+    """
+
+    events: Iterator[Event] = iter(())
+
+    def work(self) -> Any:
+        """Hand over the events; then take the work to its end."""
+        result = super().work()
+        for _ in self.events:
+            pass
+        return result
+
+
+def _bundled(events: Iterator[Event], job: Job) -> Iterator[tuple[Event, ...]]:
     """Run the work in the worker's thread; yield its events in bundles.
 
-    napari never resumes a worker after a yield once the worker was told to quit.
-    Nothing is therefore yielded while napari closes: the work must reach its end, where
-    it saves.
+    Nothing is yielded while napari closes, since its worker would not go on.
     """
     leave_a_core()
     pending: list[Event] = []
     last = time.monotonic()
     try:
-        for event in work(job.should_stop):
+        for event in events:
             pending.append(event)
             job.wait_while_paused()
             if time.monotonic() - last > INTERVAL and not job.closing:
