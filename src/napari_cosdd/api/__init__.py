@@ -1,7 +1,7 @@
 """The Python interface: analyze, recommend, calibrate, fit, denoise, check, load.
 
 Images are numpy arrays, paths, or `Image`s. The command line and the docks use this
-interface, too: `prepare_run` and `denoising` give them streams of events.
+interface, too: `TrainingRequest` and `denoising` give them streams of events.
 """
 
 from napari_cosdd.api._analyze import analyze, recommend
@@ -10,7 +10,6 @@ from napari_cosdd.api._check import check
 from napari_cosdd.api._denoise import denoise
 from napari_cosdd.api._fit import fit
 from napari_cosdd.api._former import inference_config, prepare_training, with_settings
-from napari_cosdd.api._opened import opened_assets
 from napari_cosdd.checks.check import ModelCheck
 from napari_cosdd.exchange.export import export_bioimageio
 from napari_cosdd.images.formats.search import find_images
@@ -29,6 +28,7 @@ from napari_cosdd.settings.prediction import PredictionConfig
 from napari_cosdd.training.job import TrainingJob
 from napari_cosdd.training.prepare import prepare_run
 from napari_cosdd.training.recipe import Recipe, check_init_model
+from napari_cosdd.training.request import TrainingRequest
 
 __all__ = [
     "Assets",
@@ -42,6 +42,7 @@ __all__ = [
     "Recipe",
     "Recommendation",
     "TrainingJob",
+    "TrainingRequest",
     "analyze",
     "as_images",
     "calibrate",
@@ -59,7 +60,6 @@ __all__ = [
     "load",
     "load_noise_model",
     "one_image",
-    "opened_assets",
     "prepare_run",
     "prepare_training",
     "recommend",

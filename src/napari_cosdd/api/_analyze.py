@@ -6,7 +6,6 @@ from typing import Any
 
 from napari_cosdd.api._denoise import denoise
 from napari_cosdd.api._former import filling, refuse_unknown
-from napari_cosdd.api._opened import opened_model
 from napari_cosdd.errors import BadInputError
 from napari_cosdd.images.filling import Fill
 from napari_cosdd.images.inputs import (
@@ -20,6 +19,7 @@ from napari_cosdd.images.selection import EACH, Channel, channel_of
 from napari_cosdd.images.stack import Stack
 from napari_cosdd.methods.advice import Recommendation
 from napari_cosdd.methods.advice import recommend as recommend_for
+from napari_cosdd.models.load import opened_model
 from napari_cosdd.models.trained_model import TrainedModel
 from napari_cosdd.noise_analysis.report import NoiseReport
 from napari_cosdd.prediction.analysis import noise_report

@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 
 from napari_cosdd.api._former import filling, refuse_unknown
-from napari_cosdd.api._opened import opened_model
 from napari_cosdd.checks.check import ModelCheck
 from napari_cosdd.checks.gather import gather
 from napari_cosdd.images.filling import Fill
 from napari_cosdd.images.image import Image
 from napari_cosdd.images.inputs import ImageLike, one_image
 from napari_cosdd.images.selection import Channel, channel_of
+from napari_cosdd.models.load import opened_model
 from napari_cosdd.models.trained_model import TrainedModel
 
 

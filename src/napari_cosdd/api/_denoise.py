@@ -6,11 +6,11 @@ from typing import Any
 
 from napari_cosdd.api._events import result_of
 from napari_cosdd.api._former import filling
-from napari_cosdd.api._opened import opened_model
 from napari_cosdd.events import Event
 from napari_cosdd.images.filling import Fill
 from napari_cosdd.images.inputs import ImageLike, one_image
 from napari_cosdd.images.selection import Channel, Selected, channel_of
+from napari_cosdd.models.load import opened_model
 from napari_cosdd.models.trained_model import TrainedModel
 from napari_cosdd.prediction.in_memory import Prediction, denoising
 from napari_cosdd.settings.prediction import PredictionConfig

@@ -7,18 +7,17 @@ from typing import Any
 from napari_cosdd._deprecation import take_former
 from napari_cosdd.api._events import result_of
 from napari_cosdd.api._former import START, filling
-from napari_cosdd.api._opened import opened_assets, opened_model
 from napari_cosdd.events import Event
 from napari_cosdd.images.files import check_no_input, check_suffix
 from napari_cosdd.images.filling import Fill
-from napari_cosdd.images.image import Image
-from napari_cosdd.images.inputs import ImageLike, as_images
-from napari_cosdd.images.selection import Channel, Selected, channel_of
+from napari_cosdd.images.inputs import ImageLike
+from napari_cosdd.images.selection import Channel, Selected
 from napari_cosdd.methods.registry import DEFAULT
+from napari_cosdd.models.load import opened_model
 from napari_cosdd.models.trained_model import TrainedModel
 from napari_cosdd.noise_models.base import NoiseModel
-from napari_cosdd.training.prepare import prepare_run
 from napari_cosdd.training.recipe import Recipe, check_init_model
+from napari_cosdd.training.request import TrainingRequest
 
 
 def fit(
@@ -104,23 +103,19 @@ def fit(
         check_init_model(init, None, settings)
         method = init.name
     recipe = Recipe.preset(method, preset if init is None else None)
-
-    def opened(given: ImageLike | Sequence[ImageLike] | None) -> list[Image]:
-        several = [] if given is None else as_images(given, axes)
-        return [channel_of(image, channel) for image in several]
-
-    job = prepare_run(
-        opened(images),
+    request = TrainingRequest(
         recipe.with_values(settings),
-        targets=opened(targets),
-        validation=opened(validation),
-        validation_targets=opened(validation_targets),
-        assets=opened_assets(noise_model),
+        images,
+        targets=targets,
+        validation=validation,
+        validation_targets=validation_targets,
+        axes=axes,
+        channel=channel,
         ndim=ndim,
         fill=fill,
         region=region,
+        noise_model=noise_model,
         init_model=init,
     )
-    events = job.run(output=path)
-    result: TrainedModel = result_of(events, on_event)
+    result: TrainedModel = result_of(request.prepare().run(output=path), on_event)
     return result

@@ -42,7 +42,7 @@ def run_demo(
     recipe = Recipe.preset().changed(
         training={"time_limit": minutes, "max_steps": 1_000_000}
     )
-    job = api.prepare_run([image], recipe)
+    job = api.TrainingRequest(recipe, image).prepare(stop)
     console.print(f"1/3 training on {image.name} for {minutes:g} minutes", style="bold")
     model = show_training(console, job, job.run(output=model_path, stop=stop))
     if model is None:

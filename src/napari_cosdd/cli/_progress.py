@@ -64,8 +64,6 @@ def show_training(
     """Show the events of a training; return its model."""
     if job.noise is not None:
         console.print(_advice(job))
-    for warning in job.warnings:
-        note(console, warning)
     console.print(str(job.estimate()))
     with _bar(console) as bar:
         task = bar.add_task("training", total=1.0, left="", info="")

@@ -23,8 +23,8 @@ from napari_cosdd.cli._progress import show_training
 from napari_cosdd.methods.registry import DEFAULT, METHODS
 
 if TYPE_CHECKING:
-    from napari_cosdd.methods.values import Assets
     from napari_cosdd.models.trained_model import TrainedModel
+    from napari_cosdd.noise_models.base import NoiseModel
     from napari_cosdd.training.recipe import Recipe
 
 
@@ -108,7 +108,7 @@ def train(
     from napari_cosdd import api
     from napari_cosdd.cli._images import found
     from napari_cosdd.images.files import check_no_input, check_output, check_suffix
-    from napari_cosdd.images.selection import channel_from, channel_of
+    from napari_cosdd.images.selection import channel_from
     from napari_cosdd.training.distributed import joined_processes
 
     check_suffix(output, ".safetensors")
@@ -117,7 +117,9 @@ def train(
         api.check_init_model(init, method, settings)
         if recipe is None and not resume:
             method = init.name  # whose presets give the training
-    selected, first_model, assets = _begun_with(output, recipe, method, preset, resume)
+    selected, first_model, first_noise_model = _begun_with(
+        output, recipe, method, preset, resume
+    )
     selected = selected.with_values(settings)
     if write_recipe is not None:
         check_suffix(write_recipe, ".json")
@@ -129,33 +131,30 @@ def train(
         check_output(output, overwrite)
     if noise_model is not None:
         check_no_input([output], [noise_model])
-        assets = api.opened_assets(noise_model)
     with joined_processes() as processes, stoppable() as stop:
         console.quiet = not processes.is_main
-        number = channel_from(channel)
 
-        def opened(*paths: Path | None) -> list[api.Image]:
-            given = [path for path in paths if path is not None]
-            if not given:
-                return []
-            several = api.as_images(found(given, recursive), axes, salvage=salvage)
-            return [channel_of(image, number) for image in several]
+        def given(*paths: Path | None) -> list[Path] | None:
+            chosen = [path for path in paths if path is not None]
+            return found(chosen, recursive) if chosen else None
 
-        job = api.prepare_run(
-            opened(*images),
+        request = api.TrainingRequest(
             selected,
-            targets=opened(targets),
-            validation=opened(validation),
-            validation_targets=opened(validation_targets),
-            assets=assets,
+            given(*images) or (),
+            targets=given(targets),
+            validation=given(validation),
+            validation_targets=given(validation_targets),
+            axes=axes,
+            salvage=salvage,
+            channel=channel_from(channel),
             ndim=ndim,
             fill=fill or "nothing",
             region=region,
+            noise_model=noise_model or first_noise_model,
             init_model=init or first_model,
-            stop=stop,
         )
-        events = job.run(output=output, resume=resume, stop=stop)
-        show_training(console, job, events)
+        job = request.prepare(stop)
+        show_training(console, job, job.run(output=output, resume=resume, stop=stop))
         if stop():
             raise typer.Exit(130)
 
@@ -166,10 +165,9 @@ def _begun_with(
     method: str | None,
     preset: str | None,
     resume: bool,
-) -> "tuple[Recipe[Any], TrainedModel | None, Assets]":
-    """Return the recipe and, if resumed, the first model and assets."""
+) -> "tuple[Recipe[Any], TrainedModel | None, NoiseModel | None]":
+    """Return the recipe and, if resumed, the first model and the noise model."""
     from napari_cosdd.errors import BadInputError
-    from napari_cosdd.methods.values import Assets
     from napari_cosdd.training.recipe import Recipe, resumed
 
     if recipe is not None:
@@ -177,7 +175,8 @@ def _begun_with(
             raise BadInputError(
                 "a recipe names its method: leave out --method and --preset"
             )
-        return Recipe.read(recipe), None, Assets()
+        return Recipe.read(recipe), None, None
     if resume and preset is None and method is None:
-        return resumed(output)
-    return Recipe.preset(method or DEFAULT, preset), None, Assets()
+        settings, init_model, assets = resumed(output)
+        return settings, init_model, assets.noise_model
+    return Recipe.preset(method or DEFAULT, preset), None, None

@@ -1,7 +1,5 @@
 """What is done with the channels of an image: together, one by one, or one alone."""
 
-from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 from qtpy.QtCore import Signal
@@ -9,7 +7,7 @@ from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_cosdd.gui._widgets import choice, field, fill
 from napari_cosdd.images.image import Image
-from napari_cosdd.images.selection import EACH, channel_of
+from napari_cosdd.images.selection import EACH, Channel, channel_of
 
 #: One model that sees all channels at once.
 TOGETHER = "all together"
@@ -67,14 +65,14 @@ class ChannelRow(QWidget):
         text = self.choice.currentText()
         return names.index(text) if text in names else None
 
+    @property
+    def chosen(self) -> Channel | None:
+        """The channels as `channel_of` takes them."""
+        return EACH if self.choice.currentText() == ONE_BY_ONE else self.number
+
     def taken(self, image: Image) -> Image:
         """Return the image with its channels as chosen."""
-        return self.taking()(image)
-
-    def taking(self) -> Callable[[Image], Image]:
-        """Return a function that takes the channels as chosen now, in any thread."""
-        each = self.choice.currentText() == ONE_BY_ONE
-        return partial(channel_of, number=EACH if each else self.number)
+        return channel_of(image, self.chosen)
 
     def offset(self, image: Image) -> list[int] | None:
         """Return the pixel of the image where the channel that is taken begins."""

@@ -1,8 +1,8 @@
 """Estimate of a training's time and memory, from a few steps in the background."""
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any, NamedTuple
+from dataclasses import replace
+from typing import Any
 
 from qtpy.QtCore import QTimer
 
@@ -18,41 +18,16 @@ REST = 600
 TRIED = 256
 
 
-class Trial(NamedTuple):
-    """Inputs of the estimate.
-
-    Attributes
-    ----------
-    recipe : Recipe
-        Settings of method and training.
-    image, targets : Image, list of Image
-        Noisy image, and targets if the method needs them.
-    ndim : int
-        Number of spatial axes.
-    init_model : callable
-        Returns the model to start from, or None.
-    noise_model : Path or None
-        Noise model file, if the method needs one.
-    """
-
-    recipe: api.Recipe[Any]
-    image: api.Image
-    targets: list[api.Image]
-    ndim: int
-    init_model: Callable[[], Any]
-    noise_model: Path | None
-
-
 class EstimateLine(Sentence):
     """Times a few steps with the present settings, and shows the estimate for all.
 
     Parameters
     ----------
     wanted : callable
-        Returns the inputs, or None if there is nothing to estimate.
+        Returns the training of an Image, or None if there is nothing to estimate.
     """
 
-    def __init__(self, wanted: Callable[[], Trial | None]) -> None:
+    def __init__(self, wanted: Callable[[], api.TrainingRequest | None]) -> None:
         super().__init__()
         self._wanted = wanted
         self._job: Job | None = None
@@ -77,22 +52,10 @@ class EstimateLine(Sentence):
         if wanted is None:
             self.setText("")
             return
-        trial = wanted
-        side = max(TRIED, 2 * trial.recipe.training.crop_size)
-        image = _middle(trial.image, side)
+        trial = _small(wanted)
 
         def work(stop: Callable[[], bool]) -> Iterator[Event]:
-            job = api.prepare_run(
-                [image],
-                trial.recipe.changed(training={"grid": 1}),  # steps cost the same
-                targets=[_middle(target, side) for target in trial.targets],
-                assets=api.opened_assets(trial.noise_model),
-                ndim=trial.ndim,
-                fill="missing",
-                init_model=trial.init_model(),
-                stop=stop,
-            )
-            yield Result(job.estimate())
+            yield Result(trial.prepare(stop).estimate())
 
         self.setText("Estimating the time of the training …")
         self._job = job = Job("estimating the time of the training", work)
@@ -110,8 +73,24 @@ class EstimateLine(Sentence):
             self.setText(f"⚠ {self._job.error}")
 
 
-def _middle(image: api.Image, side: int) -> api.Image:
+def _small(request: api.TrainingRequest) -> api.TrainingRequest:
+    """Return a training on the middle of the image, whose steps cost the same."""
+    side = max(TRIED, 2 * request.recipe.training.crop_size)
+    return replace(
+        request,
+        recipe=request.recipe.changed(training={"grid": 1}),
+        images=_middle(request.images, side),
+        targets=_middle(request.targets, side),
+        validation=None,
+        region=None,
+        fill="missing",
+    )
+
+
+def _middle(image: Any, side: int) -> Any:
     """Return the middle of an image, large enough to try a few steps on."""
+    if not isinstance(image, api.Image):
+        return image
     at = []
     for letter, n in zip(image.axes, image.data.shape, strict=True):
         keep = {"Y": side, "X": side, "C": n, "Z": min(n, 32)}.get(letter, 1)

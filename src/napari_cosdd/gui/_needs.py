@@ -1,6 +1,5 @@
 """The part of the Train dock with targets, noise model and point spread function."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -113,8 +112,8 @@ class NeedsForm(QWidget):
         self.show_needs(self._needs)
         self.changed.emit()
 
-    def targets(self, axes: str) -> Callable[[], list[api.Image]]:
-        """Return a function that returns the targets; it reads a folder when called.
+    def targets(self, axes: str) -> Path | api.Image | None:
+        """Return the chosen target or folder of targets; None if the method needs none.
 
         Raises
         ------
@@ -122,17 +121,15 @@ class NeedsForm(QWidget):
             If the method needs targets and none are chosen.
         """
         if self._needs.target == "none":
-            return list
+            return None
         if self.folder is not None:
-            folder, letters = self.folder, axes or None
-            return lambda: api.as_images(folder, letters)
+            return self.folder
         layer = self.target.layer
         if layer is None:
             raise BadInputError(
                 "Choose the layer with the target, or a folder of targets."
             )
-        image = image_of(layer, axes or axes_of(layer))
-        return lambda: [image]
+        return image_of(layer, axes or axes_of(layer))
 
     def chosen_noise_model(self) -> Path | None:
         """Return the noise model file; None if the method takes none or learns one.

@@ -1,6 +1,5 @@
 """What a training starts from: nothing, a model, or an interrupted training."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from napari_cosdd.gui._session import Session
 from napari_cosdd.gui._widgets import Sentence, choice, field, fill
 from napari_cosdd.methods.registry import get_method
 from napari_cosdd.methods.values import Needs
+from napari_cosdd.models.trained_model import TrainedModel
 from napari_cosdd.training.recipe import resumed
 
 FRESH, GO_ON = "a new model", "go on: {}"
@@ -60,8 +60,8 @@ class StartRow(QWidget):
         found = {GO_ON.format(p.stem): p for p in unfinished_trainings()}
         return found.get(self.choice.currentText())
 
-    def model(self) -> Callable[[], Any]:
-        """Return a function that returns the model to start from, or None.
+    def model(self) -> TrainedModel | Path | None:
+        """Return the model to start from, or its file; None for another start.
 
         Raises
         ------
@@ -69,11 +69,11 @@ class StartRow(QWidget):
             If what was chosen is gone.
         """
         if self.is_fresh or self.interrupted is not None:
-            return lambda: None
+            return None
         entry = self._entry()
         if entry is None:
             raise BadInputError(f"{self.choice.currentText()} is gone: choose again.")
-        return entry.load
+        return entry.path if entry.model is None else entry.model
 
     def needs(self) -> Needs:
         """Return the targets that the training needs, if it does not start anew.

@@ -35,7 +35,7 @@ class ValidationRow(QWidget):
         self._serves = target == "none"
         self.setVisible(self._serves)
 
-    def images(self, trained_on: ImageLayer | None, axes: str) -> list[Image]:
+    def image(self, trained_on: ImageLayer | None, axes: str) -> Image | None:
         """Return the chosen image, if there is one.
 
         Parameters
@@ -52,11 +52,11 @@ class ValidationRow(QWidget):
         """
         layer = self.choice.layer
         if layer is None or not self._serves:
-            return []
+            return None
         if layer == trained_on:
             raise BadInputError(
                 f"{layer.name} is the image to learn from: choose another one under "
                 "Validate, or a part of the image"
             )
         fitting = axes if len(axes) == layer.ndim else axes_of(layer)
-        return [image_of(layer, fitting)]
+        return image_of(layer, fitting)

@@ -11,7 +11,7 @@ from napari_cosdd.errors import BadInputError, CosddError
 from napari_cosdd.gui._axes_row import AxesRow
 from napari_cosdd.gui._channels import ChannelRow, n_channels
 from napari_cosdd.gui._dock import Dock
-from napari_cosdd.gui._estimate import EstimateLine, Trial
+from napari_cosdd.gui._estimate import EstimateLine
 from napari_cosdd.gui._jobs import Job
 from napari_cosdd.gui._layer_choice import LayerChoice
 from napari_cosdd.gui._layers import (
@@ -29,8 +29,8 @@ from napari_cosdd.gui._records import TrainingRecord
 from napari_cosdd.gui._region import RegionRow
 from napari_cosdd.gui._session import session_of
 from napari_cosdd.gui._start_row import StartRow
+from napari_cosdd.gui._training import training
 from napari_cosdd.gui._training_buttons import TrainingButtons
-from napari_cosdd.gui._training_plan import TrainingPlan
 from napari_cosdd.gui._training_view import TrainingView
 from napari_cosdd.gui._validation_row import ValidationRow
 from napari_cosdd.gui._widgets import (
@@ -131,13 +131,14 @@ class TrainWidget(Dock):
 
     # Settings -----------------------------------------------------------------
 
-    def images(self) -> list[api.Image]:
-        """Return the chosen layer as an image; a folder is read by the job."""
+    def images(self) -> api.Image | Path:
+        """Return the chosen layer as an image, or the folder, which the job reads."""
+        if self.folder is not None:
+            return self.folder
         layer = self.image.layer
         if layer is None:
             raise BadInputError("Open an image or choose a folder first.")
-        image = image_of(layer, self.axes.text() or axes_of(layer))
-        return [self.channels.taken(image)]
+        return image_of(layer, self.axes.text() or axes_of(layer))
 
     def _report(self) -> api.NoiseReport | None:
         return self.session.report(None if self.folder else self.image.layer)
@@ -152,11 +153,11 @@ class TrainWidget(Dock):
         self.problem.show_error(None)
         name = self.folder.name if self.folder else self.image.currentText()
         try:
-            plan = self._plan()
-            kind = plan.recipe.method if self.start.is_fresh else "continued"
+            request, interrupted = self._request(), self.start.interrupted
+            kind = request.recipe.method if self.start.is_fresh else "continued"
             if self.start.is_fresh and self.form.preset_name != "quick":
                 kind += f"-{self.form.preset_name}"
-            path = plan.interrupted or new_model_path(name, kind)
+            path = interrupted or new_model_path(name, kind)
         except (CosddError, OSError) as error:
             self.problem.show_error(error)
             return
@@ -165,10 +166,10 @@ class TrainWidget(Dock):
         record = TrainingRecord(name, source, path=path, expected=self.estimate.seconds)
         self._started = record
         self.estimate.setText("")
-        job = Job(f"training on {name}", partial(plan.run, path))
+        job = Job(f"training on {name}", partial(training, request, path, interrupted))
         self.session.train(job, record)
 
-    def _plan(self) -> TrainingPlan:
+    def _request(self) -> api.TrainingRequest:
         """Return the training that the form describes.
 
         Raises
@@ -176,21 +177,19 @@ class TrainWidget(Dock):
         BadInputError
             If something is missing or wrong.
         """
-        recipe, images = self._recipe(), self.folder or self.images()
         layer, axes = None if self.folder else self.image.layer, self.axes.text()
-        return TrainingPlan(
-            recipe=recipe,
-            images=images,
-            axes=axes or None,
-            taking=self.channels.taking(),
+        return api.TrainingRequest(
+            self._recipe(),
+            self.images(),
             targets=self.needs.targets(axes),
-            validation=self.validation.images(layer, axes),
+            validation=self.validation.image(layer, axes),
+            axes=axes or None,
+            channel=self.channels.chosen,
             ndim=self.form.ndim,
             fill=self.form.filling,
             region=None if layer is None else self.region.mask(layer),
             noise_model=self.needs.chosen_noise_model(),
-            start=self.start.model(),
-            interrupted=self.start.interrupted,
+            init_model=self.start.model(),
         )
 
     def _keep_reading(self, source: str) -> None:
@@ -293,23 +292,15 @@ class TrainWidget(Dock):
         if layer is not None:
             show_preview(self.viewer, layer, preview)
 
-    def _to_try(self) -> Trial | None:
-        """Return the inputs of the estimate; None for a folder."""
+    def _to_try(self) -> api.TrainingRequest | None:
+        """Return the training to estimate; None for a folder."""
         training = self.session.training
         busy = training is not None and training.job.active
         done = self._started is not None
         done = done or self.start.interrupted is not None
         if done or busy or self.folder or self.needs.folder or not self.in_front:
             return None
-        axes = self.axes.text()
-        return Trial(
-            self._recipe(),
-            self.images()[0],
-            [self.channels.taken(t) for t in self.needs.targets(axes)()],
-            self.form.ndim,
-            self.start.model(),
-            self.needs.chosen_noise_model(),
-        )
+        return self._request()
 
     def _theme_changed(self, event: Any = None) -> None:
         self.view.set_theme(self.viewer.theme)

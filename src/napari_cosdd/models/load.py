@@ -9,6 +9,7 @@ import tempfile
 import zipfile
 import zlib
 from pathlib import Path
+from typing import overload
 
 from napari_cosdd.errors import BadModelFileError
 from napari_cosdd.models.trained_model import TrainedModel
@@ -37,6 +38,17 @@ def load(path: Path | str) -> TrainedModel:
     if zipfile.is_zipfile(path):
         return import_bioimageio(Path(path))
     return TrainedModel.load(path)
+
+
+@overload
+def opened_model(model: TrainedModel | Path | str) -> TrainedModel: ...
+@overload
+def opened_model(model: None) -> None: ...
+@overload
+def opened_model(model: TrainedModel | Path | str | None) -> TrainedModel | None: ...
+def opened_model(model: TrainedModel | Path | str | None) -> TrainedModel | None:
+    """Return a model, read from its file if it is a path."""
+    return load(model) if isinstance(model, (str, Path)) else model
 
 
 def import_bioimageio(path: Path) -> TrainedModel:

@@ -109,6 +109,11 @@ def load_noise_model(path: Path | str) -> NoiseModel:
     return model.eval()
 
 
+def opened_noise_model(model: NoiseModel | Path | str | None) -> NoiseModel | None:
+    """Return a noise model, read from its file if it is a path."""
+    return load_noise_model(model) if isinstance(model, (str, Path)) else model
+
+
 def to_plain(model: NoiseModel) -> dict[str, Any]:
     """Return a noise model as plain values and tensors, for a training's state."""
     return {

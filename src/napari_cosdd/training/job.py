@@ -36,7 +36,7 @@ class TrainingJob:
     crops : CropSampler
         Source of training and validation crops.
     warnings : tuple of str
-        Warnings for the user before the training starts.
+        Warnings for the user, told before the first step.
     noise : NoiseReport or None
         Measurement that decided the open settings.
     trained_on : TrainedOn
@@ -99,7 +99,7 @@ class TrainingJob:
         resume: bool = False,
         stop: Callable[[], bool] = lambda: False,
     ) -> Iterator[Event]:
-        """Train; the last event is Finished, with the TrainedModel.
+        """Warn and train; the last event is Finished, with the TrainedModel.
 
         Parameters
         ----------
@@ -123,6 +123,7 @@ class TrainingJob:
         DeviceLostError
             If training fails finally; earlier results are in the files.
         """
+        yield from map(Warned, self.warnings)
         run = self.start(output)
         if output is None or not run.saver.writes:
             yield from train(run, resume=resume, stop=stop)
