@@ -1,4 +1,5 @@
 import re
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
 from dataclasses import replace
@@ -11,7 +12,8 @@ import torch
 import napari_cosdd
 from helpers import TINY, TRAINING, tiny_recipe
 from napari_cosdd import api
-from napari_cosdd.errors import BadInputError, BadModelFileError
+from napari_cosdd.errors import BadInputError, BadModelFileError, CosddWarning
+from napari_cosdd.events import Warned
 from napari_cosdd.images.formats.any import write_image
 from napari_cosdd.images.image import Image
 from napari_cosdd.models.compatibility import differences
@@ -284,3 +286,22 @@ def test_results_in_a_folder_are_no_images_to_learn_from(tmp_path, noisy, kind):
         images[0].doubts
     )
     assert api.as_images(tmp_path / f"a-mean.{kind}")[0].is_result
+
+
+def test_scripts_are_warned(noisy, model):
+    with pytest.warns(CosddWarning, match="the model may not fit") as warned:
+        api.denoise(noisy * 10, model, n_samples=1)
+    assert warned[0].filename == __file__
+    several = noisy[None]
+    with pytest.warns(CosddWarning, match="axes TYX are a guess") as warned:
+        api.fit(several, **(TINY["cosdd"] | TRAINING))
+    assert all(one.filename == __file__ for one in warned)
+
+
+def test_whoever_listens_to_events_gets_no_other_warnings(noisy, model):
+    events = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        api.denoise(noisy * 10, model, n_samples=1, on_event=events.append)
+    told = [event.message for event in events if isinstance(event, Warned)]
+    assert any("the model may not fit" in message for message in told)

@@ -403,7 +403,7 @@ def test_names_are_no_markup_and_the_extra_is_named(image, trained, tmp_path):
 def test_an_image_unlike_the_training_is_told_on_the_command_line(
     trained, tmp_path, noisy
 ):
-    np.save(tmp_path / "bright.npy", noisy * 10)
+    np.save(tmp_path / "bright.npy", noisy[None] * 10)
     out = tmp_path / "out"
     for kind in ("tif", "zarr"):
         said = run(
@@ -411,8 +411,10 @@ def test_an_image_unlike_the_training_is_told_on_the_command_line(
             *("--n-samples", 1, "--format", kind),
         )
         assert "the model may not fit" in said
-        assert "axes YX are a guess" in said
-    assert "axes YX are a guess" in run("analyze", tmp_path / "bright.npy")
+        assert "axes TYX are a guess" in said
+    assert "axes TYX are a guess" in run("analyze", tmp_path / "bright.npy")
+    np.save(tmp_path / "plane.npy", noisy)
+    assert "guess" not in run("analyze", tmp_path / "plane.npy")
     assert sorted(p.name for p in out.iterdir()) == [
         "bright-mean.tif",
         "bright-mean.zarr",

@@ -1,4 +1,4 @@
-"""Errors for the user; their texts say what was expected and what came."""
+"""Errors and warnings for the user: what was expected and what came."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -9,6 +9,10 @@ from pydantic import ValidationError
 
 class CosddError(Exception):
     """Any error that this package raises on purpose; its text is for the user."""
+
+
+class CosddWarning(UserWarning):
+    """Something about images, noise or training that a caller should know."""
 
 
 class BadInputError(CosddError, ValueError):

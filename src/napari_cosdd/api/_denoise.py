@@ -45,7 +45,8 @@ def denoise(
     channel : int or "each", optional
         The channel to denoise, or each by itself, as in `fit`.
     on_event : callable, optional
-        Called with each event.
+        Called with each event. Default: warnings are issued as
+        CosddWarning.
     **settings
         Any field of PredictionConfig, such as ``n_samples=100`` or ``n_kept=8``.
 

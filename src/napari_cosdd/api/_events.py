@@ -1,9 +1,11 @@
 """Streams of events, followed to their result."""
 
+import warnings
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from napari_cosdd.events import Denoised, Event, Finished
+from napari_cosdd.errors import CosddWarning
+from napari_cosdd.events import Denoised, Event, Finished, Warned
 
 
 def result_of(
@@ -16,11 +18,14 @@ def result_of(
     events : iterable of Event
         Its stream of events.
     on_event : callable or None
-        Called with each event.
+        Called with each event. If None, a Warned becomes a CosddWarning for the line
+        that called the caller of this function.
     """
     for event in events:
         if on_event is not None:
             on_event(event)
+        elif isinstance(event, Warned):
+            warnings.warn(event.message, CosddWarning, stacklevel=3)
         if isinstance(event, (Finished, Denoised)):
             return event.result
     raise RuntimeError("the work ended without a result")

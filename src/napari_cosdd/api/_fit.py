@@ -75,7 +75,8 @@ def fit(
     output : path, optional
         Model file to write while training.
     on_event : callable, optional
-        Called with each event; see `napari_cosdd.events`.
+        Called with each event; see `napari_cosdd.events`. Default: warnings are
+        issued as CosddWarning.
     **settings
         Any field of the method's or the training's config, such as
         ``noise_axis="x"``, ``time_limit=5`` (minutes) or ``max_steps=2000``.

@@ -72,7 +72,7 @@ class Image:
     def doubts(self) -> tuple[str, ...]:
         """Warnings about the reading, for the user, in sentences."""
         sentences: tuple[str, ...] = (self.note,) if self.note else ()
-        if self.axes_from == "guess":
+        if self.axes_from == "guess" and len(self.axes) > len("YX"):
             sentences += (
                 f"{self.name}: axes {self.axes} are a guess from the shape "
                 f"{tuple(self.data.shape)}; give them if they are wrong",
