@@ -525,6 +525,20 @@ def test_what_the_model_to_start_from_decides_is_told(image, trained, tmp_path):
         )
 
 
+@pytest.mark.parametrize("kind", ["tif", "zarr"])
+def test_one_bad_image_does_not_keep_the_others(image, trained, tmp_path, noisy, kind):
+    out = tmp_path / "o"
+    damaged, two = tmp_path / "a.tif", tmp_path / "b.tif"
+    damaged.write_bytes(image.read_bytes()[:200])
+    write_image(two, Image(np.stack([noisy, noisy]), "CYX"))
+    few = "--output", out, "--n-samples", 1, "--format", kind
+    with refused("2 of 3 images were not denoised: a, b"):
+        run("denoise", trained, damaged, two, image, *few)
+    assert [path.name for path in out.iterdir()] == [f"cells-mean.{kind}"]
+    with refused("channels"):  # alone, it is the error itself
+        run("denoise", trained, two, *few)
+
+
 def test_with_several_images_the_same_command_goes_on(image, trained, tmp_path, noisy):
     other = tmp_path / "other.tif"
     write_image(other, Image(noisy[:32, :32], "YX"))
@@ -545,8 +559,8 @@ def test_workers_in_other_folders_write_to_the_same_place(
 ):
     asked = []
 
-    def on_cluster(address, source, order, stop):
-        asked.extend([source.model, source.image, *order.paths.values()])
+    def on_cluster(address, model, file, order, stop):
+        asked.extend([model, file.path, *order.paths.values()])
         yield Written(tuple(order.paths.values()))
 
     monkeypatch.setattr(cluster, "denoising_on_cluster", on_cluster)

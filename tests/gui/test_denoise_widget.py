@@ -18,6 +18,7 @@ from napari_cosdd.gui._layers import KEY, parts_of
 from napari_cosdd.gui._models import ModelEntry
 from napari_cosdd.gui._signed import show_signed
 from napari_cosdd.gui.denoise_widget import DenoiseWidget
+from napari_cosdd.images.formats.any import write_image
 
 
 @pytest.fixture
@@ -691,6 +692,8 @@ def test_a_folder_is_denoised_and_what_fails_is_named(
     for name in ("a", "b"):
         tifffile.imwrite(source / f"{name}.tif", noisy.astype(np.float32))
     (source / "c.tif").write_bytes(b"no image")
+    two = np.stack([noisy, noisy]).astype(np.float32)
+    write_image(source / "d.tif", api.Image(two, "CYX"))
     dock.denoise_folder(source, source)
     wait(lambda: not session.denoising.job.active)
     assert "another folder" in dock.problem.text.text()
@@ -698,8 +701,8 @@ def test_a_folder_is_denoised_and_what_fails_is_named(
     wait(lambda: not session.denoising.job.active)
     assert session.denoising.job.error is None
     names = {path.name for path in target.iterdir()}
-    assert names == {f"{n}-{p}.tif" for n in "ab" for p in ("mean", "deviation")}
-    assert "2 images written" in dock.bar.format()
+    assert names == {f"{n}-{p}.tif" for n in "abd" for p in ("mean", "deviation")}
+    assert "3 images written" in dock.bar.format()
     assert "c.tif" in dock.status.text()
     assert not any("mean" in layer.name for layer in dock.viewer.layers)
     dock.denoise_folder(source, target)  # again: nothing is replaced

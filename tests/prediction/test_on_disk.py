@@ -12,7 +12,8 @@ from napari_cosdd.images.formats.ome_zarr_writer import replace_folder
 from napari_cosdd.images.image import Image
 from napari_cosdd.methods.outputs import MEAN
 from napari_cosdd.prediction import resumable
-from napari_cosdd.prediction.cluster import DenoisingInput, denoising_on_cluster
+from napari_cosdd.prediction.batch import ImageFile
+from napari_cosdd.prediction.cluster import denoising_on_cluster
 from napari_cosdd.prediction.on_disk import denoising_on_disk
 from napari_cosdd.prediction.outputs import outputs_of
 from napari_cosdd.prediction.request import DenoiseRequest, Share
@@ -243,15 +244,14 @@ def test_the_workers_of_a_cluster_make_one_result(model, movie, tmp_path):
     outputs = outputs_of(model.method, CONFIG)
     paths = result_paths(tmp_path / "clean", "movie", outputs, "zarr", False)
     paths[MEAN].parent.mkdir()
-    files = tmp_path / "m.safetensors", tmp_path / "movie.tif"
-    source, request = (
-        DenoisingInput(*files, None, "movie"),
-        DenoiseRequest(paths, CONFIG),
-    )
+    file = ImageFile(tmp_path / "movie.tif", "movie")
+    request = DenoiseRequest(paths, CONFIG)
     with distributed.LocalCluster(
         n_workers=2, threads_per_worker=1, processes=False, dashboard_address=None
     ) as cluster:
-        *shares, last = denoising_on_cluster(cluster.scheduler_address, source, request)
+        *shares, last = denoising_on_cluster(
+            cluster.scheduler_address, tmp_path / "m.safetensors", file, request
+        )
     assert [e.done for e in shares] == list(range(1, 9))
     assert last == Written(tuple(paths.values()))
     same_as_in_memory({o.name: p for o, p in paths.items()}, model, movie)
@@ -261,7 +261,7 @@ def test_an_address_without_a_scheduler_is_told(tmp_path):
     """And no later computation of others waits for it."""
     distributed = pytest.importorskip("distributed")
     with pytest.raises(BadInputError, match="no scheduler answers at nowhere"):
-        next(denoising_on_cluster("nowhere://1", None, None))
+        next(denoising_on_cluster("nowhere://1", None, None, None))
     with pytest.raises(ValueError, match="No client"):
         distributed.default_client()
 

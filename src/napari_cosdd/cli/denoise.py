@@ -28,8 +28,11 @@ if TYPE_CHECKING:
     from napari_cosdd.images.image import Image
     from napari_cosdd.images.locks import Lock
     from napari_cosdd.models.trained_model import TrainedModel
-    from napari_cosdd.prediction.cluster import DenoisingInput
+    from napari_cosdd.prediction.batch import ImageFile
     from napari_cosdd.prediction.request import DenoiseRequest, Share
+
+#: Largest number of images that a message names.
+NAMED = 4
 
 
 @app.command(cls=Command)
@@ -71,18 +74,18 @@ def denoise(
 ) -> None:
     """Write the mean, the deviation and single samples of images.
 
-    With --format zarr images may be larger than memory, and what was interrupted
-    goes on with the same command.
+    Images that cannot be denoised are named, and the others go on. With --format zarr
+    images may be larger than memory, and what was interrupted goes on with the same
+    command.
     """
     from napari_cosdd import api
     from napari_cosdd.cli._images import found
     from napari_cosdd.images.files import check_no_input, check_writable
     from napari_cosdd.images.selection import channel_from
-    from napari_cosdd.prediction.cluster import DenoisingInput
+    from napari_cosdd.prediction.batch import IMAGE_ERRORS, ImageFile, requests_for
     from napari_cosdd.prediction.on_disk import written_before
-    from napari_cosdd.prediction.outputs import outputs_of
-    from napari_cosdd.prediction.request import DenoiseRequest, Share
-    from napari_cosdd.prediction.result_files import left_over, made_with, result_paths
+    from napari_cosdd.prediction.request import Share
+    from napari_cosdd.prediction.result_files import left_over
 
     mine = None if share is None else Share.parse(share)
     if (mine or scheduler) and file_format != "zarr":
@@ -94,76 +97,92 @@ def denoise(
             "--region goes with --format tif or npy: with zarr the whole image is done"
         )
     trained = api.load(model)
-    config = api.PredictionConfig.from_values(settings)
     paths = found(images, recursive)
     names = api.distinct_names(paths)
     number = channel_from(channel)
     if isinstance(number, int):
         names = [f"{name}-c{number}" for name in names]
-    outputs = outputs_of(trained.method, config)
-    made_by = made_with(model.name, trained, config, trained.filling(fill))
-    made_by |= {"region": region} if region else {}
-    work = []
-    for path, name in zip(paths, names, strict=True):
+    # Absolute paths, since cluster workers may have other working directories.
+    files = [
+        ImageFile(path.absolute(), name, axes, salvage, number)
+        for path, name in zip(paths, names, strict=True)
+    ]
+    requests = requests_for(
+        files,
+        trained,
+        model.name,
+        output.absolute(),
+        api.PredictionConfig.from_values(settings),
+        file_format=file_format,
+        dtype=dtype,
+        fill=fill,
+        region=region,
         # Existing zarr results may be of an interrupted run; they are compared below.
-        replace = overwrite or file_format == "zarr"
-        # Absolute paths, since cluster workers may have other working directories.
-        places = result_paths(output.absolute(), name, outputs, file_format, replace)
-        source = DenoisingInput(
-            model.absolute(), path.absolute(), axes, name, salvage, number
-        )
-        work.append(
-            (source, DenoiseRequest(places, config, made_by, dtype, fill, region))
-        )
-    done = set()
-    if file_format == "zarr" and not overwrite:
-        done = {s.name for s, o in work if written_before(trained, s.open, o)}
-    for _, request in work:
+        overwrite=overwrite or file_format == "zarr",
+    )
+    for request in requests:
         check_no_input(request.paths.values(), [model, *paths])
         check_writable(*request.paths.values())
+    done = set()
+    if file_format == "zarr" and not overwrite:
+        both = zip(files, requests, strict=True)
+        done = {f.name for f, r in both if written_before(trained, f.open, r)}
+    failed = []
     with stoppable() as stop:
-        for source, request in work:
-            name = source.name
-            if name in done:
-                console.print(f"{name} was done before")
+        for file, request in zip(files, requests, strict=True):
+            if file.name in done:
+                console.print(f"{file.name} was done before")
                 continue
             if overwrite and (old := left_over(request.paths)):
                 listed = ", ".join(one.name for one in old)
                 note(console, f"left from an earlier run: {listed}")
-            if scheduler is not None:
-                written = _on_cluster(scheduler, source, request, stop)
-            elif file_format == "zarr":
-                written = _on_disk(trained, source, request, mine, stop)
-            else:
-                written = _in_memory(trained, source, request, stop)
+            try:
+                if scheduler is not None:
+                    place = scheduler, model.absolute()
+                    written = _on_cluster(*place, file, request, stop)
+                elif file_format == "zarr":
+                    written = _on_disk(trained, file, request, mine, stop)
+                else:
+                    written = _in_memory(trained, file, request, stop)
+            except IMAGE_ERRORS as error:
+                if len(files) == 1 or scheduler is not None:
+                    raise  # without a scheduler, none of the images can be denoised
+                note(console, f"{file.name}: {error}")
+                failed.append(file.name)
+                continue
             if written is None:
                 again = "; the same command goes on" if file_format == "zarr" else ""
-                console.print(f"{name} was not finished{again}")
+                console.print(f"{file.name} was not finished{again}")
                 raise typer.Exit(130)
-            for written_path in written:
-                console.print(f"wrote {written_path}")
+            for path in written:
+                console.print(f"wrote {path}")
             if not written:
-                console.print(f"share {share} of {name} is done")
+                console.print(f"share {share} of {file.name} is done")
+    if failed:
+        some = ", ".join(failed[:NAMED]) + (" …" if failed[NAMED:] else "")
+        raise BadInputError(
+            f"{len(failed)} of {len(files)} images were not denoised: {some}"
+        )
 
 
 def _on_cluster(
     scheduler: str,
-    source: "DenoisingInput",
+    model: Path,
+    file: "ImageFile",
     request: "DenoiseRequest",
     stop: Callable[[], bool],
 ) -> tuple[Path, ...] | None:
     """Let workers denoise an image; return the files, or None if stopped."""
     from napari_cosdd.prediction.cluster import denoising_on_cluster
 
-    paths: tuple[Path, ...] | None = show_denoising(
-        console, source.name, denoising_on_cluster(scheduler, source, request, stop)
-    )
+    events = denoising_on_cluster(scheduler, model, file, request, stop)
+    paths: tuple[Path, ...] | None = show_denoising(console, file.name, events)
     return paths
 
 
 def _on_disk(
     trained: "TrainedModel",
-    source: "DenoisingInput",
+    file: "ImageFile",
     request: "DenoiseRequest",
     share: "Share | None",
     stop: Callable[[], bool],
@@ -175,11 +194,10 @@ def _on_disk(
     with lock_of_share(request, share) as (lock, left):
         if left:
             note(console, left)
-        events = denoising_on_disk(
-            trained, _opened(source), request, share=share, stop=stop
-        )
+        image = _opened(file)
+        events = denoising_on_disk(trained, image, request, share=share, stop=stop)
         alive = _showing_life(lock, events)
-        paths: tuple[Path, ...] | None = show_denoising(console, source.name, alive)
+        paths: tuple[Path, ...] | None = show_denoising(console, file.name, alive)
     return paths
 
 
@@ -191,35 +209,21 @@ def _showing_life(lock: "Lock", events: "Iterator[Event]") -> "Iterator[Event]":
 
 def _in_memory(
     trained: "TrainedModel",
-    source: "DenoisingInput",
+    file: "ImageFile",
     request: "DenoiseRequest",
     stop: Callable[[], bool],
 ) -> tuple[Path, ...] | None:
     """Denoise an image and write it; return the files, or None if stopped."""
-    from napari_cosdd import api
-    from napari_cosdd.prediction.result_files import check_room, write_prediction
+    from napari_cosdd.prediction.batch import denoising_to_files
 
-    image = _opened(source)
-    check_room(request.paths, image)
-    events = api.denoising(
-        trained,
-        image,
-        request.config,
-        dtype=request.dtype,
-        fill=request.fill,
-        region=request.region,
-        stop=stop,
-    )
-    prediction = show_denoising(console, source.name, events)
-    if prediction is None:
-        return None
-    write_prediction(request.paths, prediction, request.provenance)
-    return tuple(request.paths.values())
+    events = denoising_to_files(trained, _opened(file), request, stop)
+    paths: tuple[Path, ...] | None = show_denoising(console, file.name, events)
+    return paths
 
 
-def _opened(source: "DenoisingInput") -> "Image":
+def _opened(file: "ImageFile") -> "Image":
     """Open an image, and print warnings about its reading."""
-    image = source.open()
+    image = file.open()
     for doubt in image.doubts:
         note(console, doubt)
     return image

@@ -6,18 +6,19 @@ from pathlib import Path
 from typing import Any
 
 from napari_cosdd import api
-from napari_cosdd.errors import BadInputError, CosddError
-from napari_cosdd.events import Denoised, Event, TileDone, Warned, Written
+from napari_cosdd.errors import BadInputError
+from napari_cosdd.events import Event, TileDone, Warned, Written
 from napari_cosdd.gui._models import ModelEntry, filling
 from napari_cosdd.images.files import check_writable
-from napari_cosdd.prediction.outputs import outputs_of
-from napari_cosdd.prediction.result_files import (
-    FORMATS,
-    is_of,
-    made_with,
-    result_paths,
-    write_prediction,
+from napari_cosdd.images.selection import EACH
+from napari_cosdd.prediction.batch import (
+    IMAGE_ERRORS,
+    ImageFile,
+    denoising_to_files,
+    requests_for,
 )
+from napari_cosdd.prediction.request import DenoiseRequest
+from napari_cosdd.prediction.result_files import is_of
 
 
 def denoising_folder(
@@ -31,7 +32,8 @@ def denoising_folder(
 
     An image that cannot be denoised is named in a Warned, and the others go on. One
     whose results are there already is left out, so that a run can be repeated; files
-    that this model did not make are never replaced.
+    that this model did not make are never replaced. A model of one channel sees the
+    channels of an image one by one.
 
     Raises
     ------
@@ -46,47 +48,47 @@ def denoising_folder(
         )
     model: Any = entry.load()
     paths = api.find_images(source)
-    names = api.distinct_names(paths)
-    outputs = outputs_of(model.method, config)
-    made_by = made_with(entry.name, model, config, filling(model))
+    channel = EACH if model.spec.n_channels == 1 else None
+    images = [
+        ImageFile(path, name, channel=channel)
+        for path, name in zip(paths, api.distinct_names(paths), strict=True)
+    ]
+    requests = requests_for(
+        images, model, entry.name, target, config, fill=filling(model), overwrite=True
+    )
     began = time.monotonic()
-    for done, (path, name) in enumerate(zip(paths, names, strict=True)):
-        places = result_paths(target, name, outputs, FORMATS[0], overwrite=True)
-        there = [one for one in places.values() if one.exists()]
-        foreign = [one.name for one in there if not is_of(one, model)]
+    for done, (image, request) in enumerate(zip(images, requests, strict=True)):
+        there = [path for path in request.paths.values() if path.exists()]
+        foreign = [path.name for path in there if not is_of(path, model)]
         if foreign:
             yield Warned(
-                f"{name} was left out: {foreign[0]} is no result of this model; "
+                f"{image.name} was left out: {foreign[0]} is no result of this model; "
                 "choose another folder"
             )
-        elif len(there) == len(places):
-            yield Warned(f"{name} was done before")
+        elif len(there) == len(request.paths):
+            yield Warned(f"{image.name} was done before")
         else:
-            check_writable(*places.values())
+            check_writable(*request.paths.values())
             try:
-                yield from _one(path, places, model, config, made_by, stop)
-            except CosddError as error:
-                yield Warned(f"{name}: {error}")
+                yield from _one(model, image, request, stop)
+            except IMAGE_ERRORS as error:
+                yield Warned(f"{image.name}: {error}")
         if stop():
             return
         passed = time.monotonic() - began
-        left = passed / (done + 1) * (len(paths) - done - 1)
-        yield TileDone(done + 1, len(paths), passed, left)
+        left = passed / (done + 1) * (len(images) - done - 1)
+        yield TileDone(done + 1, len(images), passed, left)
 
 
 def _one(
-    path: Path,
-    places: Any,
-    model: Any,
-    config: api.PredictionConfig,
-    made_by: dict[str, Any],
-    stop: Callable[[], bool],
+    model: Any, file: ImageFile, request: DenoiseRequest, stop: Callable[[], bool]
 ) -> Iterator[Event]:
-    """Denoise one image and write its results."""
-    image = api.one_image(path)
-    for event in api.denoising(model, image, config, fill=filling(model), stop=stop):
+    """Denoise one image and write its results; warnings name the image."""
+    image = file.open()
+    if image.note:
+        yield Warned(f"{file.name}: {image.note}")
+    for event in denoising_to_files(model, image, request, stop):
         if isinstance(event, Warned):
-            yield Warned(f"{image.name}: {event.message}")
-        elif isinstance(event, Denoised):
-            write_prediction(places, event.result, made_by)
-            yield Written(tuple(places.values()))
+            yield Warned(f"{file.name}: {event.message}")
+        elif isinstance(event, Written):
+            yield event

@@ -6,15 +6,12 @@ receives file names and settings; pixels pass through the disk.
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 from napari_cosdd.errors import BadInputError, SavingError
 from napari_cosdd.events import Event, TileDone, Written
-from napari_cosdd.images.image import Image
-from napari_cosdd.images.inputs import one_image
-from napari_cosdd.images.selection import Channel, channel_of
 from napari_cosdd.models.load import load
+from napari_cosdd.prediction.batch import ImageFile
 from napari_cosdd.prediction.on_disk import denoising_on_disk
 from napari_cosdd.prediction.request import DenoiseRequest, Share
 
@@ -24,43 +21,12 @@ SHARES = 4
 POLL = 0.1
 
 
-@dataclass(frozen=True)
-class DenoisingInput:
-    """Files of model and image, as seen by all machines.
-
-    Attributes
-    ----------
-    model, image : Path
-        Files on a disk that all workers see.
-    axes : str or None
-        Axes of the image; None: as its file says.
-    name : str
-        Name of the image in the results.
-    salvage : bool
-        Read what is whole of a damaged file.
-    channel : int, "each" or None
-        The channel to denoise, from 0, or each by itself; None: all together.
-    """
-
-    model: Path
-    image: Path
-    axes: str | None
-    name: str
-    salvage: bool = False
-    channel: Channel | None = None
-
-    def open(self) -> Image:
-        """Open the image."""
-        image = one_image(self.image, self.axes, salvage=self.salvage)
-        return replace(channel_of(image, self.channel), name=self.name)
-
-
 def do_share(
-    source: DenoisingInput, request: DenoiseRequest, share: Share
+    model: Path, image: ImageFile, request: DenoiseRequest, share: Share
 ) -> tuple[Path, ...]:
     """Denoise a share of the tiles; return the images if it completes them."""
-    model = load(source.model)
-    for event in denoising_on_disk(model, source.open(), request, share=share):
+    opened = image.open()
+    for event in denoising_on_disk(load(model), opened, request, share=share):
         if isinstance(event, Written):
             return event.paths
     raise RuntimeError("denoising ended without a result")
@@ -68,7 +34,8 @@ def do_share(
 
 def denoising_on_cluster(
     address: str,
-    source: DenoisingInput,
+    model: Path,
+    image: ImageFile,
     request: DenoiseRequest,
     stop: Callable[[], bool] = lambda: False,
 ) -> Iterator[Event]:
@@ -78,8 +45,10 @@ def denoising_on_cluster(
     ----------
     address : str
         Address of the scheduler, such as tcp://10.0.0.1:8786.
-    source : DenoisingInput
-        Image and model.
+    model : Path
+        Model file, on a disk that all workers see.
+    image : ImageFile
+        Image, on such a disk, too.
     request : DenoiseRequest
         Outputs and settings; the paths are on the shared disk.
     stop : callable
@@ -107,7 +76,7 @@ def denoising_on_cluster(
         if not n:
             raise BadInputError(f"the scheduler at {address} has no workers")
         left = {
-            client.submit(do_share, source, request, Share(i, n), pure=False)
+            client.submit(do_share, model, image, request, Share(i, n), pure=False)
             for i in range(1, n + 1)
         }
         written: tuple[Path, ...] = ()
@@ -122,5 +91,5 @@ def denoising_on_cluster(
                 yield TileDone(done, n, spent, spent * len(left) / done)
             time.sleep(POLL)
     if not written:
-        raise SavingError(f"{source.name}: not all tiles were written; run it again")
+        raise SavingError(f"{image.name}: not all tiles were written; run it again")
     yield Written(written)
