@@ -41,6 +41,34 @@ def test_a_stack_of_an_electron_microscope_is_read(tmp_path):
         read_image(tmp_path / "a.mrc" / "4")
 
 
+def write_ser(path, planes, nm):
+    """Write (n, y, x) of uint16 as a series of TIA, version 0x0210."""
+    n, height, width = planes.shape
+    time = struct.pack("<IddIII", n, 0.0, 1.0, 0, 0, 0)  # without names
+    offsets = 30 + len(time)
+    step = struct.pack("<ddI", 0.0, nm * 1e-9, 0)
+    size = struct.pack("<HII", 2, width, height)  # 2: uint16
+    tag = struct.pack("<HHI", 0x4152, 0, 0)
+    frames = [2 * step + size + one.astype("<u2").tobytes() + tag for one in planes]
+    at = offsets + 8 * n + np.cumsum([0, *map(len, frames[:-1])])
+    ends = at + len(frames[0]) - len(tag)
+    header = struct.pack(
+        "<HHHIIIII", 0x4949, 0x197, 0x210, 0x4122, 0x4152, n, n, offsets
+    )
+    table = struct.pack(f"<{2 * n}I", *at, *ends)
+    path.write_bytes(header + struct.pack("<I", 1) + time + table + b"".join(frames))
+
+
+def test_a_series_of_tia_is_read(tmp_path):
+    pytest.importorskip("rsciio")
+    planes = np.random.default_rng(0).integers(0, 999, (3, 20, 30)).astype(np.uint16)
+    write_ser(tmp_path / "a_1.ser", planes, 2.5)
+    image = read_image(tmp_path / "a_1.ser")
+    np.testing.assert_array_equal(image.data, planes[:, ::-1])  # rows from below
+    assert (image.axes, image.unit) == ("TYX", "nm")
+    assert dict(image.pixel_size) == pytest.approx({"Y": 2.5, "X": 2.5})
+
+
 @pytest.mark.parametrize("suffix", [".mrc", ".dm4", ".ser", ".emd"])
 def test_what_is_no_such_file_is_refused(tmp_path, suffix):
     pytest.importorskip("rsciio")
@@ -54,5 +82,5 @@ def test_without_the_extra_it_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "rsciio", None)
     monkeypatch.delitem(sys.modules, "rsciio.mrc", raising=False)
     (tmp_path / "a.mrc").write_bytes(b"nothing")
-    with pytest.raises(BadInputError, match="pip install rosettasciio"):
+    with pytest.raises(BadInputError, match=r"needs RosettaSciIO.*napari-cosdd\[em\]"):
         read_image(tmp_path / "a.mrc")

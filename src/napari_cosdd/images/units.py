@@ -80,7 +80,8 @@ def in_one_unit(
 ) -> tuple[dict[str, float], str]:
     """Return sizes by axis in the unit of the first, and that unit.
 
-    Sizes of unknown unit, and those not finite or not positive, are left out.
+    Left out are sizes of unknown unit, those that are not finite or not positive, and
+    those of a metre or more, as some files have for patterns of diffraction.
 
     Parameters
     ----------
@@ -91,7 +92,8 @@ def in_one_unit(
     first = ""
     for axis, (size, name) in sizes.items():
         unit = unit_named(name)
-        if unit not in LENGTHS or not math.isfinite(size) or size <= 0:
+        metres = size * LENGTHS[unit].metres if unit in LENGTHS else math.nan
+        if not 0 < metres < 1:
             continue
         first = first or unit
         ratio = 1.0 if unit == first else LENGTHS[unit].metres / LENGTHS[first].metres

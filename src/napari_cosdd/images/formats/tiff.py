@@ -10,6 +10,7 @@ import tifffile
 
 from napari_cosdd.errors import BadInputError
 from napari_cosdd.images.axes import letters_of
+from napari_cosdd.images.formats.instruments import data_bar, instrument_sizes
 from napari_cosdd.images.formats.ome_xml import OmeMetadata
 from napari_cosdd.images.formats.tiff_planes import lazy_series
 from napari_cosdd.images.formats.tiff_whole import (
@@ -84,6 +85,8 @@ def read_tiff(
             notes.append(f"{path.name}: {broken}; {note}")
         elif data is None:
             data = lazy_series(path, chosen, index)
+        if bar := data_bar(tiff):
+            notes.append(f"{path.name}: {bar}")
         others = [
             i
             for i, one in enumerate(tiff.series)
@@ -227,7 +230,9 @@ def _without_samples(path: Path, series: Any) -> str:
 
 
 def _resolution(tiff: tifffile.TiffFile) -> tuple[dict[str, float], str]:
-    """Return the pixel size that ImageJ wrote, or that the tags give."""
+    """Return the pixel size of the instrument, of ImageJ, or of the tags."""
+    if sizes := instrument_sizes(tiff):
+        return in_one_unit(sizes)
     size: dict[str, tuple[float, str]] = {}
     metadata: dict[str, Any] = tiff.imagej_metadata or {}
     unit = str(metadata.get("unit", ""))
