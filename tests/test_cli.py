@@ -532,11 +532,14 @@ def test_one_bad_image_does_not_keep_the_others(image, trained, tmp_path, noisy,
     damaged.write_bytes(image.read_bytes()[:200])
     write_image(two, Image(np.stack([noisy, noisy]), "CYX"))
     few = "--output", out, "--n-samples", 1, "--format", kind
-    with refused("2 of 3 images were not denoised: a, b"):
+    with refused("2 of 3 images failed: a, b"):
         run("denoise", trained, damaged, two, image, *few)
     assert [path.name for path in out.iterdir()] == [f"cells-mean.{kind}"]
     with refused("channels"):  # alone, it is the error itself
         run("denoise", trained, two, *few)
+    with refused("1 of 2 images failed: a"):
+        run("analyze", damaged, image, "--output", tmp_path / "r.json")
+    assert (tmp_path / "r-cells.json").exists()
 
 
 def test_with_several_images_the_same_command_goes_on(image, trained, tmp_path, noisy):

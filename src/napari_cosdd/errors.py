@@ -47,6 +47,10 @@ class NotEnoughMemoryError(CosddError, MemoryError):
     """Memory ran out even at the smallest micro-batch or tile."""
 
 
+#: Errors that concern one image of several; the others can go on.
+IMAGE_ERRORS = (BadInputError, BadModelFileError, NotEnoughMemoryError)
+
+
 def in_words(error: ValidationError, known: Iterable[str] = ()) -> str:
     """Return a short description of invalid settings, for the user.
 

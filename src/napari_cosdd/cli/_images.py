@@ -1,14 +1,18 @@
 """The images that a command is given."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from napari_cosdd.cli._app import console
 from napari_cosdd.cli._progress import note
-from napari_cosdd.errors import BadInputError
+from napari_cosdd.errors import IMAGE_ERRORS, BadInputError
 from napari_cosdd.images.formats.search import search
 from napari_cosdd.images.image import Image, doubts_of
 from napari_cosdd.images.inputs import as_images, one_image
+
+#: Largest number of images that a message names.
+NAMED = 4
 
 
 def opened(
@@ -24,6 +28,44 @@ def opened(
 def opened_one(image: Path, axes: str | None = None) -> Image:
     """Open one image, and print warnings about its reading."""
     return one_image(opened(image, axes))
+
+
+class Failures:
+    """The images of a command that could not be used, while the others went on.
+
+    Parameters
+    ----------
+    n_images : int
+        Number of images of the command; the error of a single one is raised.
+    """
+
+    def __init__(self, n_images: int) -> None:
+        self.n_images = n_images
+        self.names: list[str] = []
+
+    @contextmanager
+    def named(self, name: str) -> Iterator[None]:
+        """Print an error that concerns this image only, and go on after it."""
+        try:
+            yield
+        except IMAGE_ERRORS as error:
+            if self.n_images == 1:
+                raise
+            note(console, f"{name}: {error}")
+            self.names.append(name)
+
+    def check(self) -> None:
+        """Raise an error with the names of the images that failed.
+
+        Raises
+        ------
+        BadInputError
+            If there are any.
+        """
+        if self.names:
+            some = ", ".join(self.names[:NAMED]) + (" …" if self.names[NAMED:] else "")
+            n = len(self.names)
+            raise BadInputError(f"{n} of {self.n_images} images failed: {some}")
 
 
 def found(images: Sequence[Path], recursive: bool) -> list[Path]:

@@ -1,7 +1,7 @@
 """`napari-cosdd analyze`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,6 +17,9 @@ from napari_cosdd.cli._app import (
     console,
 )
 from napari_cosdd.cli._options import Command
+
+if TYPE_CHECKING:
+    from napari_cosdd.noise_analysis.report import NoiseReport
 
 
 @app.command(cls=Command)
@@ -49,9 +52,8 @@ def analyze(
     """Tell whether the noise runs along rows, columns or not at all."""
     from napari_cosdd import api
     from napari_cosdd.cli import _pictures
-    from napari_cosdd.cli._images import found, opened
+    from napari_cosdd.cli._images import Failures, found, opened
     from napari_cosdd.images.selection import channel_from, rectangle_from
-    from napari_cosdd.methods.advice import advise
 
     box = None if region is None else rectangle_from(region)
     if region is not None and box is None:
@@ -66,27 +68,37 @@ def analyze(
     targets = [_numbered(output, name, len(looks) > 1) for name, _ in looks]
     for target in targets:
         _pictures.check_report(target, overwrite)
+    failures = Failures(len(looks))
     for (name, files), target in zip(looks, targets, strict=True):
-        report = api.analyze(
-            opened(files, axes, salvage=salvage),
-            region=box,
-            frames=frames,
-            model=model,
-            fill=fill,
-            channel=channel_from(channel),
-        )
-        console.print(f"{name} ({report.source})", style="bold")
-        console.print(f"{advise(report.facts)} {report.left_out}".rstrip())
-        error = report.correlation.standard_error
-        for line, profile in (
-            ("rows   ", report.correlation.along_x),
-            ("columns", report.correlation.along_y),
-        ):
-            values = " ".join(f"{v:6.2f}" for v in profile[1:9])
-            console.print(f"  {line}: {values}   (± {error:.3f})")
-        if target is not None:
-            _pictures.write_report(target, report)
-            console.print(f"wrote {target}")
+        with failures.named(name):
+            report = api.analyze(
+                opened(files, axes, salvage=salvage),
+                region=box,
+                frames=frames,
+                model=model,
+                fill=fill,
+                channel=channel_from(channel),
+            )
+            _show(name, report)
+            if target is not None:
+                _pictures.write_report(target, report)
+                console.print(f"wrote {target}")
+    failures.check()
+
+
+def _show(name: str, report: "NoiseReport") -> None:
+    """Print the advice, and the autocorrelation at lags 1 to 8."""
+    from napari_cosdd.methods.advice import advise
+
+    console.print(f"{name} ({report.source})", style="bold")
+    console.print(f"{advise(report.facts)} {report.left_out}".rstrip())
+    error = report.correlation.standard_error
+    for line, profile in (
+        ("rows   ", report.correlation.along_x),
+        ("columns", report.correlation.along_y),
+    ):
+        values = " ".join(f"{v:6.2f}" for v in profile[1:9])
+        console.print(f"  {line}: {values}   (± {error:.3f})")
 
 
 def _numbered(path: Path | None, name: str, several: bool) -> Path | None:

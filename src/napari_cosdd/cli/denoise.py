@@ -31,9 +31,6 @@ if TYPE_CHECKING:
     from napari_cosdd.prediction.batch import ImageFile
     from napari_cosdd.prediction.request import DenoiseRequest, Share
 
-#: Largest number of images that a message names.
-NAMED = 4
-
 
 @app.command(cls=Command)
 @field_options("prediction")
@@ -79,10 +76,10 @@ def denoise(
     command.
     """
     from napari_cosdd import api
-    from napari_cosdd.cli._images import found
+    from napari_cosdd.cli._images import Failures, found
     from napari_cosdd.images.files import check_no_input, check_writable
     from napari_cosdd.images.selection import channel_from
-    from napari_cosdd.prediction.batch import IMAGE_ERRORS, ImageFile, requests_for
+    from napari_cosdd.prediction.batch import ImageFile, requests_for
     from napari_cosdd.prediction.on_disk import written_before
     from napari_cosdd.prediction.request import Share
     from napari_cosdd.prediction.result_files import left_over
@@ -127,7 +124,8 @@ def denoise(
     if file_format == "zarr" and not overwrite:
         both = zip(files, requests, strict=True)
         done = {f.name for f, r in both if written_before(trained, f.open, r)}
-    failed = []
+    # Without a scheduler, none of the images can be denoised.
+    failures = Failures(len(files) if scheduler is None else 1)
     with stoppable() as stop:
         for file, request in zip(files, requests, strict=True):
             if file.name in done:
@@ -136,7 +134,7 @@ def denoise(
             if overwrite and (old := left_over(request.paths)):
                 listed = ", ".join(one.name for one in old)
                 note(console, f"left from an earlier run: {listed}")
-            try:
+            with failures.named(file.name):
                 if scheduler is not None:
                     place = scheduler, model.absolute()
                     written = _on_cluster(*place, file, request, stop)
@@ -144,25 +142,17 @@ def denoise(
                     written = _on_disk(trained, file, request, mine, stop)
                 else:
                     written = _in_memory(trained, file, request, stop)
-            except IMAGE_ERRORS as error:
-                if len(files) == 1 or scheduler is not None:
-                    raise  # without a scheduler, none of the images can be denoised
-                note(console, f"{file.name}: {error}")
-                failed.append(file.name)
-                continue
-            if written is None:
-                again = "; the same command goes on" if file_format == "zarr" else ""
-                console.print(f"{file.name} was not finished{again}")
-                raise typer.Exit(130)
-            for path in written:
-                console.print(f"wrote {path}")
-            if not written:
-                console.print(f"share {share} of {file.name} is done")
-    if failed:
-        some = ", ".join(failed[:NAMED]) + (" …" if failed[NAMED:] else "")
-        raise BadInputError(
-            f"{len(failed)} of {len(files)} images were not denoised: {some}"
-        )
+                if written is None:
+                    again = (
+                        "; the same command goes on" if file_format == "zarr" else ""
+                    )
+                    console.print(f"{file.name} was not finished{again}")
+                    raise typer.Exit(130)
+                for path in written:
+                    console.print(f"wrote {path}")
+                if not written:
+                    console.print(f"share {share} of {file.name} is done")
+    failures.check()
 
 
 def _on_cluster(

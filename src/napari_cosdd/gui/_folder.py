@@ -6,13 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from napari_cosdd import api
-from napari_cosdd.errors import BadInputError
+from napari_cosdd.errors import IMAGE_ERRORS, BadInputError
 from napari_cosdd.events import Event, TileDone, Warned, Written
 from napari_cosdd.gui._models import ModelEntry, filling
 from napari_cosdd.images.files import check_writable
 from napari_cosdd.images.selection import EACH
 from napari_cosdd.prediction.batch import (
-    IMAGE_ERRORS,
     ImageFile,
     denoising_to_files,
     requests_for,

@@ -4,11 +4,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from napari_cosdd.errors import (
-    BadInputError,
-    BadModelFileError,
-    NotEnoughMemoryError,
-)
 from napari_cosdd.events import Denoised, Event, Written
 from napari_cosdd.images.filling import Fill
 from napari_cosdd.images.image import Image
@@ -25,9 +20,6 @@ from napari_cosdd.prediction.result_files import (
     write_prediction,
 )
 from napari_cosdd.settings.prediction import PredictionConfig
-
-#: Errors that concern one image; the others of a batch go on.
-IMAGE_ERRORS = (BadInputError, BadModelFileError, NotEnoughMemoryError)
 
 
 @dataclass(frozen=True)
