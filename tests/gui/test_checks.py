@@ -117,9 +117,11 @@ def test_each_result_is_checked_by_itself_if_wanted(trust, session, wait):
     assert session.check_results
     dock.samples.n_samples.setValue(4)
     dock.run.click()
-    wait(lambda: trust.found is not None)
+    wait(lambda: trust.light.isVisible())
     assert trust.found.grade.capitalize() in trust.light.text()
-    assert trust.light.isVisible()
+    trust.run.click()
+    assert not trust.light.isVisible()  # no verdict while it is checked again
+    wait(lambda: trust.light.isVisible())
 
 
 def test_the_page_is_saved_and_the_paragraph_copied(checked, tmp_path, model):

@@ -543,7 +543,7 @@ def test_the_model_of_the_image_is_offered_and_judged_before_the_run(
     wait(lambda: dock.source.fit.isVisible())
     assert dock.model.choice.currentText() == "mine"
     assert "The model is for such images" in dock.source.fit.light.text()
-    assert "trained on this image" in dock.source.fit.reason.text()
+    assert "trained on an image of this name" in dock.source.fit.reason.text()
     dock.model.take("stopped early")
     assert "may not fit" in dock.source.fit.light.text()
     assert "for 20 steps only" in dock.source.fit.reason.text()
@@ -709,6 +709,34 @@ def test_a_folder_is_denoised_and_what_fails_is_named(
     wait(lambda: not session.denoising.job.active)
     assert "0 images written" in dock.bar.format()
     assert "done before" in dock.status.text()
+    assert "1 more warnings" in dock.status.text()
+    assert "c.tif" in dock.status.toolTip()
+    dock.samples.n_samples.setValue(dock.samples.n_samples.value() + 2)
+    dock.denoise_folder(source, target)  # with other settings
+    wait(lambda: not session.denoising.job.active)
+    assert "3 images written" in dock.bar.format()
+
+
+def test_a_result_is_shown_when_a_view_of_it_is_gone(denoised, session, wait):
+    layers, mean = denoised.viewer.layers, denoised.compare.parts()["mean"]
+    denoised.before_after.split.click()
+    assert not mean.visible
+    layers.remove(denoised.compare.parts()["split"])  # by the user
+    assert mean.visible
+    denoised.before_after.split.click()
+    denoised.run.click()  # the new result takes the place of the views
+    wait(lambda: not session.denoising.job.active)
+    assert not denoised.before_after.split.isChecked()
+    assert denoised.compare.parts()["mean"].visible
+    denoised.compare.step(1)
+    denoised.compare.difference.click()
+    layers.remove(denoised.compare.parts()["difference"])
+    assert not denoised.compare.difference.isChecked()
+    assert denoised.compare.parts()["sample 1"].visible
+    mean.visible = False
+    denoised.compare.parts()["sample 1"].visible = False  # to see the noisy image
+    layers.remove(denoised.compare.parts()["sample 2"])
+    assert not denoised.compare.parts()["mean"].visible
 
 
 def test_the_mean_alone_is_saved_in_the_type_of_the_image(

@@ -11,12 +11,14 @@ def test_a_model_is_judged_for_an_image_before_it_is_used(model, noisy):
     image = api.Image(noisy, "YX", name="cells")
     named = model.trained_on.model_copy(update={"names": ("cells",)})
     short = match_of(replace(model, trained_on=named), image)
-    assert (short.grade, "for 6 steps only" in short.reason) == ("use with care", True)
+    assert (short.grade, "6 steps only" in short.reason) == ("use with care", True)
     long = {"step": [500.0], "loss": [1.0]}
     ours = replace(model, trained_on=named, history=long)
     assert match_of(ours, image) == Match(
-        "no objection", "It was trained on this image."
+        "no objection", "It was trained on an image of this name."
     )
+    renamed = match_of(replace(model, trained_on=named), replace(image, name="other"))
+    assert (renamed.grade, "6 steps only" in renamed.reason) == ("use with care", True)
     other = match_of(ours, replace(image, name="other"))
     assert other.grade == "no objection"
     assert "cells" in other.reason

@@ -60,13 +60,13 @@ class AxesRow(QWidget):
         if self._layer is not None:
             self._given[key_of(self._layer)] = self.text()
 
-    def show_layer(self, layer: ImageLayer | None) -> None:
-        """Show the axes of a layer, or that there is none."""
+    def show_layer(self, layer: ImageLayer | None, why_none: str = "") -> None:
+        """Show the axes of a layer, or why there is none."""
         self._layer = layer
         key = "" if layer is None else key_of(layer)
         if layer is None:
             self.letters.setText("")
-            self.shape.setText("no image open")
+            self.shape.setText(why_none)
         else:
             self.letters.setText(self._given.get(key) or axes_of(layer))
             self.shape.setText(" × ".join(map(str, data_of(layer).shape)))

@@ -6,7 +6,7 @@ import numpy as np
 from napari.layers import Image as ImageLayer
 from numpy.typing import NDArray
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QPushButton, QSlider, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QSlider, QVBoxLayout, QWidget
 
 from napari_cosdd.errors import BadInputError, CosddError
 from napari_cosdd.gui._compare import CompareView
@@ -20,6 +20,7 @@ from napari_cosdd.gui._widgets import (
     enable,
     listen,
     row,
+    uncheck,
     without_wheel,
 )
 from napari_cosdd.methods.outputs import MEAN, Output
@@ -75,7 +76,7 @@ class BeforeAfter(QWidget):
         self.at.valueChanged.connect(lambda _value: self._draw_split())
         compare.stepped.connect(self._stepped)
         compare.tiling.connect(self._end)
-        listen(self, viewer.layers.events.removed, self._removed)
+        compare.lost.connect(self._lost)
         listen(self, viewer.dims.events.current_step, self._plane_changed)
 
     def refresh(self) -> None:
@@ -84,9 +85,6 @@ class BeforeAfter(QWidget):
         on = MEAN.name in parts
         for widget in (self.original, self.split, self.residual):
             enable(widget, on, "Denoise an image first")
-        for made, output in ((self.split, SPLIT), (self.residual, RESIDUAL)):
-            if output.name not in parts:  # removed by the user or by a new result
-                made.setChecked(False)
 
     # The original -----------------------------------------------------------------
 
@@ -112,7 +110,7 @@ class BeforeAfter(QWidget):
         self.at.setVisible(on)
         if on:
             self.compare.grid.setChecked(False)
-            self._uncheck(self.residual)
+            uncheck(self.residual)
             self._draw_split()
             return
         layer = self.compare.parts().get(SPLIT.name)
@@ -120,13 +118,6 @@ class BeforeAfter(QWidget):
             self.viewer.layers.remove(layer)
             if not self.residual.isChecked():
                 self.compare.show_at(self.compare.at)
-
-    @staticmethod
-    def _uncheck(widget: QPushButton) -> None:
-        """Show that something is off which something else takes the place of."""
-        widget.blockSignals(True)
-        widget.setChecked(False)
-        widget.blockSignals(False)
 
     def _draw_split(self) -> None:
         """Show the noisy plane left of the line and the denoised one right of it."""
@@ -140,6 +131,8 @@ class BeforeAfter(QWidget):
             before = plane_at(source, data_of(source), point)
         except BadInputError as error:  # the plane that is shown was not denoised
             self.problem.show_error(error)
+            if SPLIT.name in parts:  # of another plane: the noisy image is seen
+                parts[SPLIT.name].visible = False
             return
         self.problem.show_error(None)
         if before.shape != after.shape:
@@ -177,8 +170,13 @@ class BeforeAfter(QWidget):
         )
         self.viewer.layers.selection.active = active
 
-    def _removed(self, event: Any = None) -> None:
-        """Follow a layer that the user removed."""
+    def _lost(self, part: str) -> None:
+        """End a view whose layer the user or a new result removed."""
+        if part == SPLIT.name:
+            uncheck(self.split)
+            self.at.hide()
+        elif part == RESIDUAL.name:
+            uncheck(self.residual)
         self.refresh()
 
     def _plane_changed(self, event: Any = None) -> None:
@@ -189,7 +187,7 @@ class BeforeAfter(QWidget):
         if self.split.isChecked():
             self._draw_split()
         elif self.residual.isChecked():
-            self._uncheck(self.residual)
+            uncheck(self.residual)
 
     def _end(self) -> None:
         """Make room for the solutions side by side."""

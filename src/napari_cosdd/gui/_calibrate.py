@@ -88,6 +88,7 @@ class CalibrateView(QWidget):
         self.session, self._layer = session, layer
         self._job: Job | None = None
         self._path: Path | None = None
+        self._image = ""  # name of the layer that was measured
         self.source = choice(*SOURCES)
         self.kind = choice()
         self.clean = LayerChoice(viewer, none="choose a layer", results=True)
@@ -159,7 +160,7 @@ class CalibrateView(QWidget):
             )
 
         repeats = self._source is FRAMES
-        self._path = path
+        self._path, self._image = path, layer.name
         self.sentence.setText("Calibrating …")
         enable(self.run, False, "A calibration is running")
         self._job = Job(f"calibrating {layer.name}", work)
@@ -182,9 +183,9 @@ class CalibrateView(QWidget):
         low, high = found.model.signal_range
         warning = "" if found.warning is None else f" ⚠ {found.warning}"
         self.sentence.setText(
-            f"Noise model ({found.model.title}) for signals from {grey_level(low)} to "
-            f"{grey_level(high)} grey levels. The Train dock uses it where a method "
-            f"takes one.{warning}"
+            f"Noise model ({found.model.title}) of {self._image}, for signals from "
+            f"{grey_level(low)} to {grey_level(high)} grey levels. The Train dock "
+            f"uses it where a method takes one.{warning}"
         )
         self.variance.show_variance(found.measured.signal, found.measured.variance)
         self.variance.show_fit(curves.signal, curves.variance)

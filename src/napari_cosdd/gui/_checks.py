@@ -221,8 +221,9 @@ class TrustView(QWidget):
         found = self.found
         enable(self.page, found is not None, "Press Check first")
         self.details.setVisible(found is not None)
-        self.light.show_grade(None if found is None else found.grade)
-        if active and ours:
+        again = active and ours
+        self.light.show_grade(None if found is None or again else found.grade)
+        if again:
             self.verdict.setText("Checking whether the result can be right …")
         else:
             self.verdict.setText(found.verdict if found is not None else "")

@@ -11,7 +11,14 @@ from qtpy.QtWidgets import QLabel, QPushButton, QVBoxLayout, QWidget
 from napari_cosdd._formatting import grey_level
 from napari_cosdd.errors import CosddError
 from napari_cosdd.gui._layer_choice import LayerChoice
-from napari_cosdd.gui._layers import data_of, key_of, parts_of, role_of
+from napari_cosdd.gui._layers import (
+    KEY,
+    data_of,
+    is_part_of,
+    key_of,
+    parts_of,
+    role_of,
+)
 from napari_cosdd.gui._places import plane_at
 from napari_cosdd.gui._plots import SampleBars
 from napari_cosdd.gui._results import SAMPLES
@@ -25,6 +32,7 @@ from napari_cosdd.gui._widgets import (
     field,
     listen,
     row,
+    uncheck,
 )
 from napari_cosdd.methods.outputs import MEAN, Output, sample_output
 from napari_cosdd.metrics import score
@@ -40,10 +48,11 @@ class CompareView(QWidget):
     """Shows the mean and the posterior samples of one source, one at a time.
 
     Signals: `stepped` when another solution is shown; `tiling` before the solutions are
-    laid side by side.
+    laid side by side; `lost` with the part whose layer was removed.
     """
 
     stepped = Signal()
+    lost = Signal(str)
     tiling = Signal()
 
     def __init__(self, viewer: Any, theme: str) -> None:
@@ -79,6 +88,7 @@ class CompareView(QWidget):
         self.difference.toggled.connect(lambda _on: self.show_at(self.at))
         self.reference.chosen.connect(self.update_scores)
         listen(self, viewer.cursor.events.position, self._probe)
+        listen(self, viewer.layers.events.removed, self._removed)
         listen(self, viewer.dims.events.current_step, self._plane_changed)
         for made in self.findChildren(QPushButton):
             made.setMinimumWidth(30)
@@ -114,6 +124,22 @@ class CompareView(QWidget):
             self.probe.setText(POINT)
             self.update_scores()
         self._describe()
+
+    def _removed(self, event: Any) -> None:
+        """Show a solution if the one that was shown, or a view of it, is gone."""
+        gone, parts = event.value, self.parts()
+        if self.source is None or not is_part_of(gone, self.source):
+            return
+        if role_of(gone) is None:
+            return
+        part = gone.metadata[KEY]["part"]
+        if part == DIFFERENCE.name:
+            uncheck(self.difference)
+        self.lost.emit(part)
+        shown = [x for x in parts.values() if role_of(x) is not None and x.visible]
+        nothing = gone.visible and not shown and not self.grid.isChecked()
+        if nothing and MEAN.name in parts:
+            self.show_at(min(self.at, len(self.samples())))
 
     def _next(self) -> None:
         self.step(1)

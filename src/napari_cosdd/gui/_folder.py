@@ -17,7 +17,7 @@ from napari_cosdd.prediction.batch import (
     requests_for,
 )
 from napari_cosdd.prediction.request import DenoiseRequest
-from napari_cosdd.prediction.result_files import is_of
+from napari_cosdd.prediction.result_files import made_by
 
 
 def denoising_folder(
@@ -30,9 +30,9 @@ def denoising_folder(
     """Denoise all images of a folder; yield a TileDone and a Written for each.
 
     An image that cannot be denoised is named in a Warned, and the others go on. One
-    whose results are there already is left out, so that a run can be repeated; files
-    that this model did not make are never replaced. A model of one channel sees the
-    channels of an image one by one.
+    whose results, of the same settings, are there already is left out, so that a run
+    can be repeated; files that this model did not make are never replaced. A model of
+    one channel sees the channels of an image one by one.
 
     Raises
     ------
@@ -58,13 +58,20 @@ def denoising_folder(
     began = time.monotonic()
     for done, (image, request) in enumerate(zip(images, requests, strict=True)):
         there = [path for path in request.paths.values() if path.exists()]
-        foreign = [path.name for path in there if not is_of(path, model)]
+        made = [made_by(path) for path in there]
+        ours = request.provenance
+        foreign = [
+            path.name
+            for path, one in zip(there, made, strict=True)
+            if one.get("model_hash") != ours["model_hash"]
+        ]
+        same = all(one.get("settings") == ours["settings"] for one in made)
         if foreign:
             yield Warned(
                 f"{image.name} was left out: {foreign[0]} is no result of this model; "
                 "choose another folder"
             )
-        elif len(there) == len(request.paths):
+        elif len(there) == len(request.paths) and same:
             yield Warned(f"{image.name} was done before")
         else:
             check_writable(*request.paths.values())

@@ -6,13 +6,14 @@ from weakref import WeakMethod
 
 from napari.layers import Image as ImageLayer
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QComboBox, QSizePolicy
+from qtpy.QtWidgets import QSizePolicy
 
+from napari_cosdd.gui._elided import ElidedChoice
 from napari_cosdd.gui._layers import is_ours, key_of, layer_with
 from napari_cosdd.gui._widgets import button, listen, when_deleted, without_wheel
 
 
-class LayerChoice(QComboBox):
+class LayerChoice(ElidedChoice):
     """A combo box of the image layers that can be denoised.
 
     It follows the active layer until the user chooses one. RGB pictures are left out.
@@ -73,6 +74,14 @@ class LayerChoice(QComboBox):
             f"{colored[0]} is a color (RGB) picture; grey levels are needed: "
             "right-click the layer → Split RGB, and choose one channel."
         )
+
+    def why_none(self) -> str:
+        """Return why no layer is chosen, without a full stop; "" if one is."""
+        if self.layer is not None:
+            return ""
+        if self.count():
+            return "Choose a layer under Image"
+        return self.why_empty().removesuffix(".") or "Open an image first"
 
     def choose(self, layer: ImageLayer | None) -> None:
         """Choose a layer and stop following the active one; ignore an unlisted one."""

@@ -160,7 +160,11 @@ def parts_of(layers: Sequence[Any], source: ImageLayer) -> dict[str, ImageLayer]
     return {
         str(layer.metadata[KEY]["part"]): layer
         for layer in layers
-        if isinstance(layer, ImageLayer)
-        and is_ours(layer)
-        and layer.metadata[KEY]["source_key"] == key_of(source)
+        if is_part_of(layer, source)
     }
+
+
+def is_part_of(layer: Any, source: ImageLayer) -> bool:
+    """Whether a layer was made for a source."""
+    ours = isinstance(layer, ImageLayer) and is_ours(layer)
+    return ours and bool(layer.metadata[KEY]["source_key"] == key_of(source))

@@ -53,7 +53,8 @@ def show_bar(viewer: Any, layer: ImageLayer, found: NoiseReport) -> None:
     hide_bar(viewer)
     active = viewer.layers.selection.active
     name = part_name(layer.name, "noise correlation")
-    add_part(viewer, layer, PART, picture, rgb=True, name=name, **look)
+    look |= {"rgb": True, "interpolation2d": "linear"}  # so that its text is readable
+    add_part(viewer, layer, PART, picture, name=name, **look)
     viewer.layers.selection.active = active
 
 
@@ -133,7 +134,8 @@ def _quiet_place(
     else:
         ys = [INSET * height, height - tall - INSET * height]
         xs = [p * width for p in PLACES]
-    corners = [(min(y, height - tall), min(x, width - wide)) for y in ys for x in xs]
+    lowest, last = height - tall - INSET * height, width - wide - INSET * width
+    corners = [(min(y, lowest), min(x, last)) for y in ys for x in xs]
     places = [(top + y, left + x) for y, x in corners]
 
     def signal(place: tuple[float, float]) -> float:

@@ -176,6 +176,7 @@ class DenoisingRecord:
 
     image: str
     provenance: dict[str, Any] = field(default_factory=dict)
+    source: str = ""  # key of the layer, empty for a folder
     prediction: Prediction | None = None
     done: int = 0
     total: int = 1

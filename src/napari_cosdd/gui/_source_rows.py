@@ -22,7 +22,6 @@ from napari_cosdd.gui._widgets import field
 from napari_cosdd.images.image import Image
 
 NO_MODEL = "Train a model first, or open a model file."
-NO_IMAGE = "Open an image first."
 
 
 class SourceRows(QWidget):
@@ -131,7 +130,8 @@ class SourceRows(QWidget):
     def _both(self) -> tuple[ImageLayer, ModelEntry]:
         """Return the chosen layer and model; refuse if one is missing."""
         if self.chosen is None:
-            raise BadInputError(NO_IMAGE if self._entry() else NO_MODEL)
+            why = f"{self.image.why_none()}." if self._entry() else NO_MODEL
+            raise BadInputError(why)
         return self.chosen
 
     def _whole(self) -> Image:

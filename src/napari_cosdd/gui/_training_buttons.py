@@ -35,7 +35,7 @@ class TrainingButtons(QWidget):
             "Stop && keep", "End the training now and keep its best model", self._stop
         )
         self.next = button(
-            "Denoise this image →", "Open the Denoise dock with this model", self._next
+            "Denoise →", "Open the Denoise dock with this model", self._next
         )
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
@@ -43,30 +43,34 @@ class TrainingButtons(QWidget):
         column.addWidget(row(self.train, self.pause, self.stop, stretch=0))
         column.addWidget(self.next)
 
-    def show_state(self, ready: bool, lacking: str) -> None:
+    def show_state(self, why_none: str, lacking: str) -> None:
         """Enable what can be done now.
 
         Parameters
         ----------
-        ready : bool
-            Whether there are images to train on.
+        why_none : str
+            Why there are no images to train on; empty if there are.
         lacking : str
             What the method lacks; empty if nothing.
         """
         running = self.session.training
         active = running is not None and running.job.active
-        why = "A training is running" if active else "Open an image first"
-        enable(self.train, ready and not active and not lacking, lacking or why)
+        why = "A training is running" if active else why_none or lacking
+        enable(self.train, not why, why)
         enable(self.pause, active, "Nothing is being trained")
         enable(self.stop, active, "Nothing is being trained")
         if running is None:
             enable(self.next, False, "Train a model first")
             return
         job, record = running
-        name = shortened(record.image) if record.source else "this image"
-        self.next.setText(f"Denoise {name} →")
+        name = f"{shortened(record.image)} " if record.source else ""
+        self.next.setText(f"Denoise {name}→")
         self.pause.setText("Continue" if job.state == "paused" else "Pause")
-        enable(self.next, record.result is not None, "Wait until training is done")
+        there = any(model.name == record.model for model in self.session.models)
+        why = "Wait until training is done" if active else "The training gave no model"
+        if record.result is not None:
+            why = "The model was deleted"
+        enable(self.next, there and record.result is not None, why)
 
     def _pause(self) -> None:
         if self.session.training is not None:

@@ -20,23 +20,25 @@ from qtpy.QtWidgets import (
 )
 from superqt import QCollapsible
 
+from napari_cosdd.gui._elided import ElidedChoice
 from napari_cosdd.gui._jobs import JobError
 from napari_cosdd.gui._wording import in_dock_words
 from napari_cosdd.models.compatibility import Grade
 
 #: Qt's largest height of a widget.
 QWIDGETSIZE_MAX = (1 << 24) - 1
-#: Sign and colour of each grade; the colours are Okabe and Ito's, as in the plots.
-LIGHTS: dict[Grade, tuple[str, str]] = {
-    "no objection": ("✓", "#009e73"),
-    "use with care": ("!", "#e69f00"),
-    "do not use": ("✕", "#d55e00"),
+#: Sign of each grade, and its colour on dark and on light ground. The former are Okabe
+#: and Ito's, as in the plots, the latter darker ones (contrast 4.5 at least).
+LIGHTS: dict[Grade, tuple[str, str, str]] = {
+    "no objection": ("✓", "#009e73", "#006b4e"),
+    "use with care": ("!", "#e69f00", "#875400"),
+    "do not use": ("✕", "#d55e00", "#a84300"),
 }
 
 
 def choice(*entries: str) -> QComboBox:
     """Return a combo box that fills the width, however long its entries are."""
-    made = QComboBox()
+    made = ElidedChoice()
     made.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
     made.addItems(list(entries))
     return without_wheel(made)
@@ -177,6 +179,13 @@ def when_deleted(widget: QObject, call: Callable[[], None]) -> None:
     widget.destroyed.connect(deleted)
 
 
+def uncheck(widget: QPushButton) -> None:
+    """Show that something is off which something else takes the place of."""
+    widget.blockSignals(True)
+    widget.setChecked(False)
+    widget.blockSignals(False)
+
+
 class Sentence(QLabel):
     """Text that wraps, can be selected, and takes no room if it is empty."""
 
@@ -213,15 +222,30 @@ class Light(Heading):
     def __init__(self) -> None:
         super().__init__("")
         self.setTextFormat(Qt.TextFormat.RichText)
+        self._grade: Grade | None = None
+        self._words = ""
         self.hide()
 
     def show_grade(self, grade: Grade | None, words: str = "") -> None:
         """Show a grade, or other words for it; None hides the light."""
+        self._grade, self._words = grade, words
         self.setVisible(grade is not None)
-        if grade is not None:
-            sign, color = LIGHTS[grade]
-            text = escape(words or grade.capitalize())
-            self.setText(f"<span style='color:{color}'>{sign} {text}</span>")
+        self._paint()
+
+    def changeEvent(self, event: Any) -> None:
+        """Follow the theme."""
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.PaletteChange:
+            self._paint()
+
+    def _paint(self) -> None:
+        if self._grade is None:
+            return
+        sign, on_dark, on_light = LIGHTS[self._grade]
+        text_color = self.palette().color(self.foregroundRole())
+        color = on_dark if text_color.lightness() > 127 else on_light
+        text = escape(self._words or self._grade.capitalize())
+        self.setText(f"<span style='color:{color}'>{sign} {text}</span>")
 
 
 class Problem(QWidget):

@@ -16,7 +16,7 @@ from napari_cosdd.gui._denoising_bar import DenoisingBar
 from napari_cosdd.gui._dock import Dock
 from napari_cosdd.gui._folder import denoising_folder
 from napari_cosdd.gui._jobs import Job
-from napari_cosdd.gui._layers import layer_with
+from napari_cosdd.gui._layers import key_of, layer_with
 from napari_cosdd.gui._model_row import ModelRow
 from napari_cosdd.gui._models import filling
 from napari_cosdd.gui._records import DenoisingRecord
@@ -24,7 +24,7 @@ from napari_cosdd.gui._results import ResultLayers
 from napari_cosdd.gui._samples_form import SamplesForm
 from napari_cosdd.gui._saving import SaveAll
 from napari_cosdd.gui._session import session_of
-from napari_cosdd.gui._source_rows import NO_IMAGE, NO_MODEL, SourceRows
+from napari_cosdd.gui._source_rows import NO_MODEL, SourceRows
 from napari_cosdd.gui._widgets import (
     Problem,
     Sentence,
@@ -38,6 +38,9 @@ from napari_cosdd.prediction.result_files import made_with
 
 if TYPE_CHECKING:
     import napari
+
+#: Number of warnings that are shown; the others are in a tooltip.
+WARNINGS = 3
 
 
 class DenoiseWidget(Dock):
@@ -156,7 +159,7 @@ class DenoiseWidget(Dock):
                 stop=stop,
             )
 
-        record = DenoisingRecord(image.name, made_by)
+        record = DenoisingRecord(image.name, made_by, key_of(layer))
         return Job(f"denoising {image.name}", work), record, results
 
     def _denoise_folder(self) -> None:
@@ -233,7 +236,7 @@ class DenoiseWidget(Dock):
         active = active or self._waiting is not None
         why = "A denoising is running" if active else NO_MODEL
         if entry is not None and not active:
-            why = NO_IMAGE.removesuffix(".")
+            why = self.source.image.why_none()
         ready = layer is not None and entry is not None
         enable(self.run, ready and not active, why)
         enable(self.folder, entry is not None and not active, why)
@@ -264,7 +267,11 @@ class DenoiseWidget(Dock):
         if job.error is not None and record is not self._told:
             self._told = record  # once: the error does not concern the next layer
             self.problem.show_error(job.error)
-        self.status.setText("\n".join(f"⚠ {w}" for w in record.warnings[-3:]))
+        warnings = [f"⚠ {warning}" for warning in record.warnings]
+        more = len(warnings) - WARNINGS
+        above = [f"{more} more warnings: point here to read them"] if more > 0 else []
+        self.status.setText("\n".join(above + warnings[-WARNINGS:]))
+        self.status.setToolTip("\n".join(warnings) if more > 0 else "")
 
     def _is_of_choice(self, record: DenoisingRecord) -> bool:
         """Whether a record is a whole result of the chosen model and image."""
@@ -274,7 +281,7 @@ class DenoiseWidget(Dock):
         if entry.model.spec.grid:  # which no check takes
             return False
         same = record.provenance.get("model_hash") == entry.model.fingerprint
-        return same and record.image == layer.name
+        return same and record.source == key_of(layer)
 
     def _theme_changed(self, event: Any = None) -> None:
         for plot in (self.compare.bars, self.trust.coverage):

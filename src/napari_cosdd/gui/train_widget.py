@@ -109,6 +109,7 @@ class TrainWidget(Dock):
 
     def _connect(self) -> None:
         self.image.chosen.connect(self._layer_chosen)
+        self.image.emptied.connect(self._layer_chosen)
         self.form.changed.connect(self._form_changed)
         self.start.changed.connect(self._form_changed)
         self.axes.changed.connect(self._axes_changed)
@@ -137,7 +138,7 @@ class TrainWidget(Dock):
             return self.folder
         layer = self.image.layer
         if layer is None:
-            raise BadInputError("Open an image or choose a folder first.")
+            raise BadInputError(f"{self.image.why_none()}, or choose a folder.")
         return image_of(layer, self.axes.text() or axes_of(layer))
 
     def _report(self) -> api.NoiseReport | None:
@@ -229,7 +230,7 @@ class TrainWidget(Dock):
         if folder is not None:
             self.axes.show_folder(folder)
         else:
-            self.axes.show_layer(layer)
+            self.axes.show_layer(layer, self.image.why_none())
         self._show_noise()
         self._refresh()
         self._changed()
@@ -271,13 +272,16 @@ class TrainWidget(Dock):
         """Show the state of the training."""
         running = self.session.training
         active = running is not None and running.job.active
-        ready = self.folder is not None or self.image.layer is not None
-        self.buttons.show_state(ready, self.needs.lacking)
+        chosen = self.folder is not None or self.image.layer is not None
+        why_none = "" if chosen else self.image.why_none()
+        self.buttons.show_state(why_none, self.needs.lacking)
         if running is None:
             return
         job, record = running
         if active and self._started is None:
             self.estimate.setText(NEXT_TIME)
+        elif self.estimate.text() == NEXT_TIME:  # the training has ended
+            self.estimate.soon()
         self.estimate.setVisible(not active or self._started is None)
         layer = layer_with(self.viewer.layers, record.source)
         limits = None if layer is None else layer.contrast_limits

@@ -100,8 +100,11 @@ def match_of(model: TrainedModel, image: Image) -> Match:
         reason = "Its training images and this one cannot be compared in brightness."
         return Match("use with care", reason)
     unlike = _unlike_training(model, finite)
+    if not unlike and (n := model.n_steps) is not None and n < FEW_STEPS:
+        reason = f"It was trained for {n} steps only: train longer, {FEW_STEPS} steps"
+        return Match("use with care", f"{reason} at least.")
     if image.name in names and not unlike:
-        return _of_own_image(model)
+        return Match("no objection", "It was trained on an image of this name.")
     others = f"{', '.join(names[:2])}{' and others' if len(names) > 2 else ''}"
     if unlike:
         reason = _sentence(f"{' and '.join(unlike)} ({others})")
@@ -113,18 +116,6 @@ def match_of(model: TrainedModel, image: Image) -> Match:
         )
     reason = f"It was trained on other images ({others}) of like brightness."
     return Match("no objection", f"{reason} Camera and settings must be the same.")
-
-
-def _of_own_image(model: TrainedModel) -> Match:
-    """Judge a model on an image that it was trained on."""
-    n = model.n_steps
-    if n is not None and n < FEW_STEPS:
-        reason = (
-            f"It was trained on this image, for {n} steps only: train longer, "
-            f"{FEW_STEPS} steps at least."
-        )
-        return Match("use with care", reason)
-    return Match("no objection", "It was trained on this image.")
 
 
 def _sentence(text: str) -> str:

@@ -1,5 +1,6 @@
 """Denoised images as files: names, provenance, axes and pixel size of the source."""
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from glob import escape
@@ -14,6 +15,7 @@ from napari_cosdd.errors import BadInputError
 from napari_cosdd.images.files import check_output, check_space
 from napari_cosdd.images.filling import Fill
 from napari_cosdd.images.formats.any import write_image
+from napari_cosdd.images.formats.ome_xml import description_of
 from napari_cosdd.images.image import Image
 from napari_cosdd.images.normalization import as_type
 from napari_cosdd.methods.outputs import DEVIATION, MEAN, Output
@@ -67,13 +69,15 @@ def check_room(paths: Mapping[Output, Path], image: Image) -> None:
     check_space(next(iter(paths.values())).parent, round(COMPRESSED * size))
 
 
-def is_of(path: Path, model: TrainedModel) -> bool:
-    """Whether a model made a result, as its OME-TIFF says."""
+def made_by(path: Path) -> dict[str, Any]:
+    """Return the provenance in the OME-TIFF of a result; empty for other files."""
     try:
         with TiffFile(path) as file:
-            return model.fingerprint in (file.ome_metadata or "")
+            text = file.ome_metadata or ""
+        found = json.loads(description_of(text, path.name)) if text else {}
     except (OSError, ValueError):
-        return False
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def left_over(paths: Mapping[Output, Path]) -> list[Path]:

@@ -65,6 +65,18 @@ class OmeMetadata(NamedTuple):
         return cls(*_pixel_size(pixels.attrib), channels, interval, images, is_result)
 
 
+def description_of(text: str, file_name: str) -> str:
+    """Return the description of the first image of OME-XML; empty if it has none.
+
+    Raises
+    ------
+    BadInputError
+        If the XML has a document type, or is damaged and names files.
+    """
+    root = _root(text, file_name)
+    return "" if root is None else _description(root)
+
+
 def _description(root: ElementTree.Element) -> str:
     """Return the description of the first image, where results have provenance."""
     nodes = (n.text for n in root.iter() if n.tag.endswith("Description"))
