@@ -394,3 +394,24 @@ def test_a_dask_array_of_unknown_length_is_refused_in_words():
     chosen = pixels[da.ones(96, dtype=bool, chunks=48)]
     with pytest.raises(BadInputError, match=r"compute_chunk_sizes\(\)"):
         as_images(chosen, "YX")
+
+
+def test_each_image_of_a_file_has_its_own_metadata(tmp_path):
+    path = tmp_path / "multi.ome.tif"
+    micrometre = {"PhysicalSizeXUnit": "µm", "PhysicalSizeYUnit": "µm"}
+    with tifffile.TiffWriter(path, ome=True) as tiff:
+        for size, planes, name in ((1.0, 1, "overview"), (0.1, 3, "detail")):
+            about = {
+                "axes": "TYX",
+                "PhysicalSizeX": size,
+                "PhysicalSizeY": size,
+                "TimeIncrement": 50 * size,
+                "TimeIncrementUnit": "s",
+                "Channel": {"Name": [name]},
+            }
+            data = np.ones((planes, 16, 24), np.uint16)
+            tiff.write(data, photometric="minisblack", metadata=about | micrometre)
+    first, second = as_images(path)
+    assert (first.pixel_size["X"], first.channels) == (1.0, ("overview",))
+    assert (second.pixel_size["X"], second.channels) == (0.1, ("detail",))
+    assert (first.interval, second.interval) == (50, 5)

@@ -3,14 +3,14 @@ import pytest
 from napari_cosdd.images.formats.ome_xml import OmeMetadata
 
 
-def of(attributes="", inside=""):
+def of(attributes="", inside="", number=0):
     xmlns = 'xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06"'
     text = (
         f"<OME {xmlns}><Image><Pixels {attributes}>{inside}</Pixels></Image>"
         '<Image><Pixels PhysicalSizeX="9"><Channel Name="other"/></Pixels></Image>'
         "</OME>"
     )
-    return OmeMetadata.parse(text, "a.ome.tif")
+    return OmeMetadata.parse(text, "a.ome.tif", number)
 
 
 def test_each_axis_is_read_in_its_own_unit():
@@ -44,3 +44,8 @@ def test_names_and_files_are_those_of_the_first_image():
     found = of(inside=inside)
     assert found.channels == ("DAPI & GFP",)
     assert found.images == ({"a.ome.tif", "b.ome.tif"}, {"a.ome.tif"})
+
+
+def test_each_image_has_its_own_metadata():
+    other = of('PhysicalSizeX="2"', '<Channel Name="first"/>', number=1)
+    assert (other.pixel_size, other.channels) == ({"X": 9.0}, ("other",))

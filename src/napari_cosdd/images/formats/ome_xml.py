@@ -11,7 +11,7 @@ from napari_cosdd.images.units import in_one_unit, in_seconds
 
 
 class OmeMetadata(NamedTuple):
-    """Metadata of the first image.
+    """Metadata of an image of a file or set.
 
     Attributes
     ----------
@@ -24,7 +24,7 @@ class OmeMetadata(NamedTuple):
     interval : float or None
         Seconds between time points.
     images : tuple of frozenset of str
-        Names of the files that hold the pixels of each image.
+        Names of the files that hold the pixels of each image, this one or others.
     is_result : bool
         Whether this package wrote the image as a result of a denoising.
     """
@@ -42,8 +42,8 @@ class OmeMetadata(NamedTuple):
         return frozenset().union(*self.images)
 
     @classmethod
-    def parse(cls, text: str, file_name: str) -> "OmeMetadata":
-        """Parse the XML of an untrusted file.
+    def parse(cls, text: str, file_name: str, number: int = 0) -> "OmeMetadata":
+        """Parse the XML of an untrusted file; return the metadata of one image.
 
         Raises
         ------
@@ -55,13 +55,15 @@ class OmeMetadata(NamedTuple):
         if root is None:
             return cls({}, "um", (), None, ())
         images = _images(root, file_name)
-        pixels = next((n for n in root.iter() if n.tag.endswith("Pixels")), None)
+        nodes = [n for n in root.iter() if n.tag.endswith("}Image") or n.tag == "Image"]
+        image = nodes[number] if number < len(nodes) else root
+        pixels = next((n for n in image.iter() if n.tag.endswith("Pixels")), None)
         if pixels is None:
             return cls({}, "um", (), None, images)
         names = [n.attrib.get("Name") for n in pixels if n.tag.endswith("Channel")]
         channels = tuple(name for name in names if name)
         interval = _interval(pixels.attrib)
-        is_result = all(f'"{key}": ' in _description(root) for key in RESULT_KEYS)
+        is_result = all(f'"{key}": ' in _description(image) for key in RESULT_KEYS)
         return cls(*_pixel_size(pixels.attrib), channels, interval, images, is_result)
 
 

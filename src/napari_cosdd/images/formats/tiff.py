@@ -60,6 +60,8 @@ def read_tiff(
     with _patience(path), tifffile.TiffFile(path) as tiff:
         ome = _ome(path, tiff)  # first: refuses links to other folders
         index = _index(path, tiff, ome, series)
+        if ome and (number := _number(path, tiff, ome, index)):
+            ome = _ome(path, tiff, number)
         chosen = tiff.series[index]
         known = chosen.axes if axes_are_given else _without_samples(path, chosen)
         axes, origin = letters_of(known, chosen.shape)
@@ -131,12 +133,7 @@ def _index(
     """Return the number of the series to read."""
     n = len(tiff.series)
     if series is not None and ome and len(ome.images) != n:
-        # images of which all files are missing are no series
-        there = [
-            i
-            for i, names in enumerate(ome.images)
-            if any((path.parent / name).is_file() for name in names)
-        ]
+        there = _images_there(path, ome)
         if series not in there or len(there) != n:
             raise BadInputError(
                 f"{path.name} has {len(ome.images)} images, of which files are "
@@ -157,6 +154,22 @@ def _index(
         own = by_file if len(ome.images) == n else by_page or own
     full = (i for i in own if not tiff.series[i].keyframe.is_reduced)
     return next(full, 0)
+
+
+def _images_there(path: Path, ome: OmeMetadata) -> list[int]:
+    """Return the images of a set that are series: some of their files are there."""
+    return [
+        i
+        for i, names in enumerate(ome.images)
+        if any((path.parent / name).is_file() for name in names)
+    ]
+
+
+def _number(path: Path, tiff: tifffile.TiffFile, ome: OmeMetadata, index: int) -> int:
+    """Return which image of the metadata a series is; the first if that is unknown."""
+    n, there = len(tiff.series), range(len(ome.images))
+    known = there if len(there) == n else _images_there(path, ome)
+    return known[index] if len(known) == n else 0
 
 
 class _Complaints(logging.Handler):
@@ -186,10 +199,10 @@ def _patience(path: Path) -> Iterator[None]:
         logger.removeHandler(complaints)
 
 
-def _ome(path: Path, tiff: tifffile.TiffFile) -> OmeMetadata | None:
-    """Return the file's OME metadata, if it has any."""
+def _ome(path: Path, tiff: tifffile.TiffFile, number: int = 0) -> OmeMetadata | None:
+    """Return the OME metadata of one of the file's images, if it has any."""
     text = tiff.ome_metadata
-    return OmeMetadata.parse(text, path.name) if text else None
+    return OmeMetadata.parse(text, path.name, number) if text else None
 
 
 #: Meanings of pixel values that are one number each. Those of a palette are indices,
