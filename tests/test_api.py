@@ -305,3 +305,56 @@ def test_whoever_listens_to_events_gets_no_other_warnings(noisy, model):
         api.denoise(noisy * 10, model, n_samples=1, on_event=events.append)
     told = [event.message for event in events if isinstance(event, Warned)]
     assert any("the model may not fit" in message for message in told)
+
+
+def test_what_is_doubtful_about_a_file_is_told_to_scripts(noisy, model, tmp_path):
+    path = tmp_path / "stack.npy"
+    np.save(path, noisy[None])
+    for use in (
+        lambda: api.denoise(path, model, n_samples=1),
+        lambda: api.analyze(path),
+        lambda: api.check(path, model),
+    ):
+        with pytest.warns(CosddWarning, match="axes TYX are a guess") as warned:
+            use()
+        told = [one for one in warned if "a guess" in str(one.message)]
+        assert [one.filename for one in told] == [__file__]
+
+
+def test_results_that_are_given_one_by_one_are_images(noisy, tmp_path):
+    image = api.Image(noisy, "YX", "a")
+    write_image(tmp_path / "a.tif", image)
+    made_by = {"napari_cosdd": "0.1.0", "source": "b", "part": "mean"}
+    write_image(tmp_path / "b-mean.tif", image, made_by)
+    both = [tmp_path / "a.tif", tmp_path / "b-mean.tif"]
+    assert [one.name for one in api.as_images(both)] == ["a", "b-mean"]
+    assert len(api.as_images(tmp_path, results=True)) == 2
+    assert len(api.as_images(tmp_path)) == 1
+
+
+def test_a_target_of_one_channel_serves_any_channel(noisy):
+    channels = api.Image(np.stack([noisy, noisy + 50]), "CYX")
+    for axes, target in (("YX", noisy), ("CYX", noisy[None])):
+        request = api.TrainingRequest(
+            tiny_recipe("care"),
+            channels,
+            targets=api.Image(target, axes),
+            channel=1,
+        )
+        assert request.prepare().crops.spec.n_channels == 1
+
+
+@pytest.mark.parametrize("channel", ["1", "all", 1.5])
+def test_channels_are_numbers(noisy, channel):
+    with pytest.raises(BadInputError, match="expected a whole number from 0"):
+        api.analyze(api.Image(noisy[None], "CYX"), channel=channel)
+
+
+def test_what_is_whole_of_a_damaged_file_is_used_if_asked(model, noisy, tmp_path):
+    path = tmp_path / "movie.tif"
+    frames = np.stack([noisy] * 4).astype(np.float32)
+    tifffile.imwrite(path, frames, imagej=True, metadata={"axes": "TYX"})
+    path.write_bytes(path.read_bytes()[: -noisy.size * 4 - 100])
+    with pytest.raises(BadInputError, match="salvage=True"):
+        api.denoise(path, model, n_samples=1)
+    assert api.denoise(path, model, n_samples=1, salvage=True).mean.shape[0] < 4

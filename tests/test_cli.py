@@ -26,6 +26,7 @@ from napari_cosdd.settings.fields import unit_of
 from napari_cosdd.settings.prediction import PredictionConfig
 from napari_cosdd.settings.training import TrainingConfig
 from napari_cosdd.training.recipe import Recipe
+from napari_cosdd.training.saving import resume_path
 
 
 def run(*args, code=0):
@@ -581,3 +582,42 @@ def test_what_is_left_of_an_earlier_run_is_told(image, trained, tmp_path):
     run(*command, "--n-kept", 2)
     said = run(*command, "--n-kept", 1, "--overwrite")
     assert "left from an earlier run: cells-sample-2.tif" in said
+
+
+def test_an_interrupted_training_is_not_replaced_unasked(image, tmp_path):
+    model = tmp_path / "m.safetensors"
+    state = resume_path(model)
+    state.write_bytes(b"hours of work")
+    with refused("of an interrupted training: go on with it"):
+        run("train", image, "--output", model, *options())
+    assert state.read_bytes() == b"hours of work"
+    run("train", image, "--output", model, *options(), "--overwrite")
+    assert model.exists()
+
+
+def test_results_in_a_folder_are_no_images_of_a_command(image, trained, tmp_path):
+    folder = tmp_path / "f"
+    folder.mkdir()
+    image.rename(folder / "a.tif")
+    few = "--n-samples", 2, "--output"
+    run("denoise", trained, folder, *few, folder)
+    said = run("denoise", trained, folder, *few, folder, "--overwrite")
+    assert "2 earlier results of a denoising in the folder are left out" in said
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "a-deviation.tif",
+        "a-mean.tif",
+        "a.tif",
+    ]
+    assert "a-mean" not in run("analyze", folder)
+
+
+def test_files_with_several_images_in_two_folders(trained, tmp_path, noisy):
+    for name in ("e1", "e2"):
+        (tmp_path / name).mkdir()
+        with tifffile.TiffWriter(tmp_path / name / "multi.ome.tif", ome=True) as tiff:
+            for _ in range(2):
+                tiff.write(noisy, metadata={"axes": "YX"})
+    out = tmp_path / "o"
+    run("denoise", trained, tmp_path / "e1", tmp_path / "e2", "--output", out)
+    names = {path.name for path in out.iterdir()}
+    assert {f"e{k}-multi-{i}-mean.tif" for k in (1, 2) for i in (0, 1)} <= names

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache, lru_cache
+from threading import Lock
 
 import torch
 from torch import nn
@@ -70,21 +71,41 @@ def told_if_lost(what_stays: str) -> Iterator[None]:
         ) from error
 
 
+class _Use:
+    """The users of networks, and the weights on the CPU to return to."""
+
+    def __init__(self, module: nn.Module) -> None:
+        self.kept = {key: value.detach() for key, value in module.state_dict().items()}
+        self.count, self.moved = 0, False
+
+
+_USES: dict[nn.Module, _Use] = {}
+_LOCK = Lock()
+
+
 @contextmanager
 def on_device(module: nn.Module, device: torch.device) -> Iterator[None]:
     """Move networks to a device; on exit they return to the CPU in any case.
 
-    The weights are kept on the CPU, since a failed GPU cannot return them.
+    The weights are kept on the CPU, since a failed GPU cannot return them. Of several
+    users of the same networks at a time, the last one to leave returns them.
     """
-    kept = {key: value.detach() for key, value in module.state_dict().items()}
+    with _LOCK:
+        use = _USES.setdefault(module, _Use(module))
+        use.count += 1
+        use.moved = use.moved or device.type != "cpu"
     try:
         module.to(device)
         _keep_freed_memory(device.type == "cpu")
         with fast_math(device):
             yield
     finally:
-        if device.type != "cpu":
-            module.load_state_dict(kept, assign=True)
+        with _LOCK:
+            use.count -= 1
+            if not use.count:
+                del _USES[module]
+                if use.moved:
+                    module.load_state_dict(use.kept, assign=True)
         _keep_freed_memory(False)
         with suppress(torch.AcceleratorError):
             release_cache(device)
@@ -143,13 +164,35 @@ def fast_math(device: torch.device) -> Iterator[None]:
     if device.type != "cuda":
         yield
         return
-    matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
-    before = matmul.allow_tf32, cudnn.allow_tf32, cudnn.benchmark
-    matmul.allow_tf32 = cudnn.allow_tf32 = cudnn.benchmark = True
-    try:
+    with _FAST_MATH:
         yield
-    finally:
-        matmul.allow_tf32, cudnn.allow_tf32, cudnn.benchmark = before
+
+
+class _FastMath:
+    """Sets the switches of the process while at least one user computes."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._users = 0
+        self._before = False, False, False
+
+    def __enter__(self) -> None:
+        matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
+        with self._lock:
+            if not self._users:
+                self._before = matmul.allow_tf32, cudnn.allow_tf32, cudnn.benchmark
+                matmul.allow_tf32 = cudnn.allow_tf32 = cudnn.benchmark = True
+            self._users += 1
+
+    def __exit__(self, *_: object) -> None:
+        matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
+        with self._lock:
+            self._users -= 1
+            if not self._users:
+                matmul.allow_tf32, cudnn.allow_tf32, cudnn.benchmark = self._before
+
+
+_FAST_MATH = _FastMath()
 
 
 @lru_cache(maxsize=256)

@@ -8,6 +8,7 @@ import pytest
 
 from napari_cosdd.errors import BadInputError
 from napari_cosdd.images.formats.any import read_image
+from napari_cosdd.images.formats.em import IMOD_STAMP
 from napari_cosdd.images.formats.search import search
 
 # RosettaSciIO leaves files to Python to be closed.
@@ -84,3 +85,20 @@ def test_without_the_extra_it_is_named(tmp_path, monkeypatch):
     (tmp_path / "a.mrc").write_bytes(b"nothing")
     with pytest.raises(BadInputError, match=r"needs RosettaSciIO.*napari-cosdd\[em\]"):
         read_image(tmp_path / "a.mrc")
+
+
+@pytest.mark.parametrize("imod", [False, True])
+def test_bytes_of_mrc_have_signs_unless_imod_wrote_them(tmp_path, imod):
+    pytest.importorskip("rsciio")
+    data = np.random.default_rng(0).integers(-60, 60, (2, 20, 30)).astype(np.int8)
+    path = tmp_path / "a.mrc"
+    write_mrc(path, data, 2.5)
+    content = bytearray(path.read_bytes()[:1024] + data.tobytes())
+    content[12:16] = struct.pack("<i", 0)
+    if imod:
+        content[152:160] = struct.pack("<2i", IMOD_STAMP, 0)
+    path.write_bytes(content)
+    image = read_image(path)
+    expected = data.view(np.uint8) if imod else data
+    assert image.data.dtype == expected.dtype
+    np.testing.assert_array_equal(image.data, expected)

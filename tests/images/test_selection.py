@@ -199,7 +199,7 @@ def test_frames_of_each_channel_are_compared_with_those_of_the_same(axes):
 def test_an_image_without_channels_is_taken_as_it_is(noisy):
     image = Image(noisy, "YX")
     assert channel_of(image, "each") is image
-    with pytest.raises(BadInputError, match="all axes"):
+    with pytest.raises(BadInputError, match="axes S and T already"):
         channel_of(Image(np.zeros((1, 1, 1, 2, 8, 8)), "STZCYX"), "each")
 
 

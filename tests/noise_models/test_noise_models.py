@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 import torch
+from scipy import stats
 
 from napari_cosdd import api
 from napari_cosdd.errors import BadInputError, BadModelFileError
+from napari_cosdd.images.image import Image
 from napari_cosdd.noise_models.calibrate import (
     FRAMES,
     calibrate_pairs,
@@ -208,3 +210,18 @@ def test_a_variance_that_falls_with_the_signal_is_that_of_no_photons():
 def test_an_unknown_kind_is_refused():
     with pytest.raises(BadInputError, match="no noise model 'spline'"):
         calibrate_pairs(np.arange(2e4), np.arange(2e4) + 1, "spline")
+
+
+@pytest.mark.parametrize("kind", ["mixture", "histogram"])
+def test_repeats_of_few_photons_have_whole_grey_levels(kind):
+    """The stretched frames do not, but they come from a detector that counts."""
+    rng = np.random.default_rng(0)
+    scene = rng.uniform(0.2, 6, (64, 64))
+    movie = Image(rng.poisson(scene, (100, 64, 64)).astype(np.uint16), "TYX")
+    found = measure([movie], None, kind).model
+    counts = torch.arange(0, 12.0)
+    for signal in (1.0, 3.0, 5.0):
+        s = torch.full_like(counts, signal)
+        shares = found.cdf(counts + 0.5, s) - found.cdf(counts - 0.5, s)
+        expected = stats.poisson.pmf(counts.numpy(), signal)
+        assert 0.5 * np.abs(shares.numpy() - expected).sum() < 0.1

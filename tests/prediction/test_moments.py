@@ -32,3 +32,12 @@ def test_mirrored_pairs_have_their_deviation():
         moments.add(pairs[:n])
         rms = float(moments.deviation.square().mean().sqrt())
         assert rms == pytest.approx(1, abs=0.05)
+
+
+@pytest.mark.parametrize("n", [3, 5, 7])
+def test_a_sample_without_its_mirror_image_varies_alone(n):
+    half = torch.randn(4, 20_000, generator=torch.Generator().manual_seed(0))
+    pairs = torch.stack([half, -half], 1).flatten(0, 1)
+    moments = RunningMoments(pairs[0], mirrored=True)
+    moments.add(pairs[:n])
+    assert float(moments.deviation.square().mean()) == pytest.approx(1, abs=0.02)

@@ -10,6 +10,7 @@ from napari_cosdd.events import TileDone, Warned, Written
 from napari_cosdd.images.formats.any import read_image, write_image
 from napari_cosdd.images.formats.ome_zarr_writer import replace_folder
 from napari_cosdd.images.image import Image
+from napari_cosdd.images.inputs import stack_of
 from napari_cosdd.methods.outputs import MEAN
 from napari_cosdd.prediction import resumable
 from napari_cosdd.prediction.batch import ImageFile
@@ -20,6 +21,7 @@ from napari_cosdd.prediction.request import DenoiseRequest, Share
 from napari_cosdd.prediction.result_files import result_paths
 from napari_cosdd.prediction.resumable import WIDEST, ResumableResult, chunk_width
 from napari_cosdd.prediction.shares import lock_of_share
+from napari_cosdd.prediction.tiles import tiles_for
 from napari_cosdd.settings.prediction import PredictionConfig
 
 CONFIG = PredictionConfig(n_samples=3, n_kept=1, tile_size=32, margin=8, batch_size=2)
@@ -322,3 +324,23 @@ def test_two_processes_never_do_the_same_share(tmp_path):
             with pytest.raises(BadInputError, match="in shares of 2, not of"):
                 lock_of_share(request, other).__enter__()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_black_tiles_are_not_lost(model, movie, tmp_path):
+    """Chunks of zeros are written, so that a missing one is a lost one."""
+    outputs = outputs_of(model.method, CONFIG)
+    paths = result_paths(tmp_path, "movie", outputs, "zarr", False)
+    partial = ResumableResult(DenoiseRequest(paths, CONFIG), model, movie)
+    partial.open(tiles_for(model, stack_of(movie, 2, "nothing"), CONFIG)[0])
+    for target in partial.targets().values():
+        target.data[...] = 0
+        assert target.data.nchunks_initialized == target.data.nchunks
+
+
+def test_our_own_errors_are_not_told_as_those_of_the_disk(run, monkeypatch):
+    def lose(self):
+        raise SavingError("3 chunks are lost")
+
+    monkeypatch.setattr(ResumableResult, "finish", lose)
+    with pytest.raises(SavingError, match=r"^3 chunks are lost$"):
+        run()

@@ -36,3 +36,30 @@ def test_validation_weighs_by_the_pixels_that_count(batch):
     with torch.no_grad():
         expected = method.losses(batch, torch.Generator()).objectives["error"]
     assert found["loss"] == pytest.approx(float(expected), rel=1e-4)
+
+
+@pytest.mark.parametrize("name", ["cosdd", "hdn"])
+def test_the_kl_of_micro_batches_weighs_by_the_pixels_that_count(batch, name):
+    """Also where few pixels count, all over a crop."""
+    method = build(name)
+    weight = torch.zeros_like(batch.weight)
+    weight[0, 0, ::8, ::8] = 1
+    weight[1:3, ..., :16] = 1  # and none in the last crop
+    kl = torch.rand(4, 8, 8, generator=torch.Generator().manual_seed(1))
+    whole = Batch(batch.x, batch.target, weight)
+    (at_once,) = method.kl_by_level([kl], whole)
+    parts = [whole.part(slice(i, i + 1)) for i in range(4)]
+    one_by_one = sum(
+        method.kl_by_level([kl[i : i + 1]], part)[0] * part.counting / whole.counting
+        for i, part in enumerate(parts)
+    )
+    torch.testing.assert_close(one_by_one, at_once)
+
+
+def test_the_kl_is_the_same_where_all_pixels_count(batch):
+    method, kl = build("cosdd"), torch.rand(4, 8, 8)
+    every = Batch(batch.x, batch.target, torch.ones_like(batch.weight))
+    without = Batch(batch.x, batch.target, None)
+    torch.testing.assert_close(
+        method.kl_by_level([kl], every), method.kl_by_level([kl], without)
+    )

@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -411,3 +413,35 @@ def test_what_was_stopped_may_not_know_its_noise(noisy, monkeypatch):
     stopped = list(training.run(stop=lambda: next(polls, True)))[-1]
     assert stopped.reason == "stopped"
     assert not stopped.result.reversible
+
+
+def test_a_collapse_seen_at_the_last_step_is_an_error_too(noisy, monkeypatch):
+    """That validation is the last one: none follows at the end."""
+    monkeypatch.setattr(recovery, "JUDGED_STEPS", 3)
+    monkeypatch.setattr(COSDD, "problem", lambda self, losses: COLLAPSE)
+    _, error = until_error(job(noisy, max_steps=6, validation_every=6).run())
+    assert isinstance(error, PosteriorCollapseError)
+
+
+def test_weights_that_were_never_judged_are_no_result(noisy, monkeypatch, tmp_path):
+    def nothing(*args):
+        return {"loss": math.nan, "explained": 0.0, "explainable": 0.0} | dict.fromkeys(
+            ("explainable_error", "nll", "kl"), math.nan
+        )
+
+    monkeypatch.setattr("napari_cosdd.training.loop.evaluate", nothing)
+    path = tmp_path / "m.safetensors"
+    _, error = until_error(job(noisy, max_steps=5).run(output=path))
+    assert isinstance(error, TrainingDivergedError)
+    assert "never finite" in str(error)
+    assert not path.exists()
+
+
+def test_other_targets_are_not_resumed(noisy, tmp_path):
+    path, polled = tmp_path / "m.safetensors", iter([False, False, True])
+    images, recipe = api.as_images(noisy, "YX"), tiny_recipe("n2n")
+    first = api.prepare_run(images, recipe, targets=api.as_images(noisy + 1, "YX"))
+    list(first.run(output=path, stop=lambda: next(polled)))
+    other = api.prepare_run(images, recipe, targets=api.as_images(noisy[::-1], "YX"))
+    with pytest.raises(BadModelFileError, match="other settings or images"):
+        list(other.run(output=path, resume=True))

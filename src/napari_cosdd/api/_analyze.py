@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_cosdd.api._denoise import denoise
+from napari_cosdd.api._events import tell_doubts
 from napari_cosdd.api._former import filling, refuse_unknown
 from napari_cosdd.errors import BadInputError
 from napari_cosdd.images.filling import Fill
@@ -91,6 +92,7 @@ def analyze(
     given = as_images(image, axes, salvage=salvage)
     if channel != EACH:
         given = [channel_of(one, channel) for one in given]
+    tell_doubts(given, image)
     opened = as_frames(given) if frames else one_image(given)
     if frames and "Z" in opened.axes:
         raise BadInputError(

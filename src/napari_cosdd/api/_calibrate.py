@@ -24,6 +24,7 @@ def calibrate(
     seed: int = 0,
     output: Path | str | None = None,
     repeats: bool = True,
+    salvage: bool = False,
 ) -> NoiseModel:
     """Measure a noise model p(x | s) of a camera.
 
@@ -50,6 +51,8 @@ def calibrate(
     repeats : bool
         Whether the planes of a series show one static scene; False: each plane is
         measured alone, for "poisson_gauss" and "autoregressive".
+    salvage : bool
+        Use what is whole of files that are cut short, or of sets with missing files.
 
     Returns
     -------
@@ -69,6 +72,7 @@ def calibrate(
         seed=seed,
         output=output,
         repeats=repeats,
+        salvage=salvage,
     ).model
 
 
@@ -82,6 +86,7 @@ def calibration(
     seed: int = 0,
     output: Path | str | None = None,
     repeats: bool = True,
+    salvage: bool = False,
 ) -> Calibration:
     """Measure a noise model, and return it with the variance that it should have.
 
@@ -89,7 +94,7 @@ def calibration(
     """
     if output is not None:
         check_suffix(Path(output), ".safetensors")
-    opened = as_images(images, axes)
+    opened = as_images(images, axes, salvage=salvage)
     truth = None if clean is None else one_image(clean, axes)
     if model is not None:
         if truth is not None:

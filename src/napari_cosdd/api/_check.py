@@ -4,15 +4,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from napari_cosdd.api._events import tell_doubts
 from napari_cosdd.api._former import filling, refuse_unknown
 from napari_cosdd.checks.check import ModelCheck
 from napari_cosdd.checks.gather import gather
 from napari_cosdd.images.filling import Fill
-from napari_cosdd.images.image import Image
 from napari_cosdd.images.inputs import ImageLike, one_image
-from napari_cosdd.images.selection import Channel, channel_of
+from napari_cosdd.images.selection import Channel, channel_of, fitting
 from napari_cosdd.models.load import opened_model
 from napari_cosdd.models.trained_model import TrainedModel
 
@@ -25,6 +23,7 @@ def check(
     reference: ImageLike | None = None,
     fill: Fill | None = None,
     channel: Channel | None = None,
+    salvage: bool = False,
     device: str = "auto",
     stop: Callable[[], bool] = lambda: False,
     **former: Any,
@@ -47,6 +46,8 @@ def check(
     channel : int or "each", optional
         The channel to examine, as in `fit`; of a reference with several, too. "each":
         some of them, as some time points are examined of a movie.
+    salvage : bool
+        Use what is whole of a file that is cut short, or of a set with missing files.
     device : str
         Where to compute.
     stop : callable
@@ -67,27 +68,15 @@ def check(
     fill = filling(former, fill)
     refuse_unknown("check", former)
 
-    opened = channel_of(one_image(image, axes), channel)
+    opened = channel_of(one_image(image, axes, salvage=salvage), channel)
+    tell_doubts([opened], image)
     truth = None if reference is None else one_image(reference, axes)
     evidence = gather(
         opened_model(model),
         opened,
-        reference=None if truth is None else _fitting(truth, opened, channel),
+        reference=None if truth is None else fitting(truth, opened, channel),
         fill=fill,
         device=device,
         stop=stop,
     )
     return ModelCheck.of(evidence)
-
-
-def _fitting(truth: Image, image: Image, channel: Channel | None) -> Image:
-    """Return a reference with the axes of an image; one of one channel serves any."""
-    at, wanted = truth.axes.find("C"), image.axes.find("C")
-    if at >= 0 and truth.data.shape[at] > 1:
-        return channel_of(truth, channel)
-    same = truth.axes.replace("C", "") == image.axes.replace("C", "")
-    if not same or (at >= 0) == (wanted >= 0):
-        return truth
-    pixels: Any = np.asarray(truth.data)
-    pixels = np.expand_dims(pixels, wanted) if at < 0 else pixels.squeeze(at)
-    return truth.with_data(pixels, truth.name, image.axes)

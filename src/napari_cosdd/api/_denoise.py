@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from napari_cosdd.api._events import result_of
+from napari_cosdd.api._events import result_of, tell_doubts
 from napari_cosdd.api._former import filling
 from napari_cosdd.events import Event
 from napari_cosdd.images.filling import Fill
@@ -24,6 +24,7 @@ def denoise(
     fill: Fill | None = None,
     region: Selected | None = None,
     channel: Channel | None = None,
+    salvage: bool = False,
     on_event: Callable[[Event], object] | None = None,
     **settings: Any,
 ) -> Prediction:
@@ -44,6 +45,8 @@ def denoise(
         The part to denoise, as in `fit`; elsewhere the image stays as it is.
     channel : int or "each", optional
         The channel to denoise, or each by itself, as in `fit`.
+    salvage : bool
+        Use what is whole of a file that is cut short, or of a set with missing files.
     on_event : callable, optional
         Called with each event. Default: warnings are issued as
         CosddWarning.
@@ -64,7 +67,8 @@ def denoise(
     fill = filling(settings, fill)
     trained = opened_model(model)
     config = PredictionConfig.from_values(settings)
-    opened = channel_of(one_image(image, axes), channel)
+    opened = channel_of(one_image(image, axes, salvage=salvage), channel)
+    tell_doubts([opened], image, on_event)
     events = denoising(trained, opened, config, fill=fill, region=region)
     result: Prediction = result_of(events, on_event)
     return result

@@ -33,6 +33,7 @@ def fit(
     fill: Fill | None = None,
     region: Selected | None = None,
     channel: Channel | None = None,
+    salvage: bool = False,
     noise_model: NoiseModel | Path | str | None = None,
     init_model: TrainedModel | Path | str | None = None,
     output: Path | str | None = None,
@@ -67,6 +68,8 @@ def fit(
     channel : int or "each", optional
         Use this channel alone, from 0; or each by itself, so that one model sees them
         one by one. Default: all together, from random weights.
+    salvage : bool
+        Use what is whole of files that are cut short, or of sets with missing files.
     noise_model : NoiseModel or path, optional
         For methods that need one; from `calibrate`.
     init_model : TrainedModel or path, optional
@@ -111,6 +114,7 @@ def fit(
         validation=validation,
         validation_targets=validation_targets,
         axes=axes,
+        salvage=salvage,
         channel=channel,
         ndim=ndim,
         fill=fill,

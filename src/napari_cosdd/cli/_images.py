@@ -68,15 +68,19 @@ class Failures:
             raise BadInputError(f"{n} of {self.n_images} images failed: {some}")
 
 
-def found(images: Sequence[Path], recursive: bool) -> list[Path]:
+def found(
+    images: Sequence[Path], recursive: bool, *, results: bool = False
+) -> list[Path]:
     """Return the images at paths, and print what was left out.
+
+    Earlier results in folders are left out unless `results` is set.
 
     Raises
     ------
     BadInputError
         If there is none.
     """
-    paths, notes = search(*images, recursive=recursive)
+    paths, notes = search(*images, recursive=recursive, results=results)
     if not paths:
         raise BadInputError("; ".join(notes))
     for one in notes:

@@ -1,5 +1,6 @@
 """`napari-cosdd train`."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,6 +21,7 @@ from napari_cosdd.cli._app import (
 )
 from napari_cosdd.cli._options import Command, field_options
 from napari_cosdd.cli._progress import show_training
+from napari_cosdd.errors import BadInputError
 from napari_cosdd.methods.registry import DEFAULT, METHODS
 
 if TYPE_CHECKING:
@@ -129,21 +131,22 @@ def train(
         return
     if not resume:
         check_output(output, overwrite)
+        _check_interrupted(output, overwrite)
     if noise_model is not None:
         check_no_input([output], [noise_model])
     with joined_processes() as processes, stoppable() as stop:
         console.quiet = not processes.is_main
 
-        def given(*paths: Path | None) -> list[Path] | None:
+        def given(*paths: Path | None, results: bool = False) -> list[Path] | None:
             chosen = [path for path in paths if path is not None]
-            return found(chosen, recursive) if chosen else None
+            return found(chosen, recursive, results=results) if chosen else None
 
         request = api.TrainingRequest(
             selected,
             given(*images) or (),
-            targets=given(targets),
+            targets=given(targets, results=True),
             validation=given(validation),
-            validation_targets=given(validation_targets),
+            validation_targets=given(validation_targets, results=True),
             axes=axes,
             salvage=salvage,
             channel=channel_from(channel),
@@ -167,7 +170,6 @@ def _begun_with(
     resume: bool,
 ) -> "tuple[Recipe[Any], TrainedModel | None, NoiseModel | None]":
     """Return the recipe and, if resumed, the first model and the noise model."""
-    from napari_cosdd.errors import BadInputError
     from napari_cosdd.training.recipe import Recipe, resumed
 
     if recipe is not None:
@@ -180,3 +182,21 @@ def _begun_with(
         settings, init_model, assets = resumed(output)
         return settings, init_model, assets.noise_model
     return Recipe.preset(method or DEFAULT, preset), None, None
+
+
+def _check_interrupted(model: Path, overwrite: bool) -> None:
+    """Refuse to replace the resume state of an interrupted training.
+
+    Raises
+    ------
+    BadInputError
+        If there is one and `overwrite` is False.
+    """
+    from napari_cosdd.training.saving import resume_path
+
+    state = resume_path(model)
+    if os.path.exists(state) and not overwrite:  # False for names too long to exist
+        raise BadInputError(
+            f"{state} is of an interrupted training: go on with it (--resume), or "
+            "replace it (--overwrite)"
+        )

@@ -55,6 +55,8 @@ class TrainedOn(BaseModel):
         Hash of all pixels.
     validated_on : str
         Hash of the images to validate on; empty: parts of the training images.
+    targets_sha256 : str
+        Hash of all pixels of the targets; empty: it learned without.
     start : str
         Origin of the first weights.
     noise : NoiseSummary or None
@@ -72,6 +74,7 @@ class TrainedOn(BaseModel):
     levels_1_50_99: tuple[float, float, float] | None = None
     sha256: str = ""
     validated_on: str = ""
+    targets_sha256: str = ""
     start: str = ""
     noise: NoiseSummary | None = None
     fill: Fill = "nothing"

@@ -10,6 +10,7 @@ from napari_cosdd.errors import IMAGE_ERRORS, BadInputError
 from napari_cosdd.events import Event, TileDone, Warned, Written
 from napari_cosdd.gui._models import ModelEntry, filling
 from napari_cosdd.images.files import check_writable
+from napari_cosdd.images.formats.search import search
 from napari_cosdd.images.selection import EACH
 from napari_cosdd.prediction.batch import (
     ImageFile,
@@ -46,7 +47,8 @@ def denoising_folder(
             "Choose another folder for the results than for the images."
         )
     model: Any = entry.load()
-    paths = api.find_images(source)
+    paths, notes = search(source)
+    yield from map(Warned, notes)
     channel = EACH if model.spec.n_channels == 1 else None
     images = [
         ImageFile(path, name, channel=channel)
@@ -91,8 +93,8 @@ def _one(
 ) -> Iterator[Event]:
     """Denoise one image and write its results; warnings name the image."""
     image = file.open()
-    if image.note:
-        yield Warned(f"{file.name}: {image.note}")
+    for doubt in image.doubts:
+        yield Warned(f"{file.name}: {doubt}")
     for event in denoising_to_files(model, image, request, stop):
         if isinstance(event, Warned):
             yield Warned(f"{file.name}: {event.message}")

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from napari_cosdd.errors import BadInputError
 from napari_cosdd.images.axes import check_axes, guess_axes
 from napari_cosdd.images.filling import FILLS, Fill, FilledStack
-from napari_cosdd.images.formats.any import read_image, stem
+from napari_cosdd.images.formats.any import holder_of, read_image, stem
 from napari_cosdd.images.formats.search import search
 from napari_cosdd.images.image import Image, check_pixels
 from napari_cosdd.images.stack import Stack
@@ -26,11 +26,12 @@ def as_images(
     axes: str | None = None,
     *,
     salvage: bool = False,
+    results: bool = False,
 ) -> list[Image]:
     """Turn arrays, paths, folders and Images into Images.
 
-    Masked pixels of numpy's masked arrays become NaN. Of folders, earlier results of a
-    denoising are left out. The note of the first image says what was left out.
+    Masked pixels of numpy's masked arrays become NaN. The note of the first image says
+    what was left out of folders.
 
     Parameters
     ----------
@@ -40,6 +41,8 @@ def as_images(
         Letters of "STCZYX"; default: as the file says, or guessed from the shape.
     salvage : bool
         Read what is whole of files that are cut short, or of sets with missing files.
+    results : bool
+        Take earlier results of a denoising in folders, too.
 
     Raises
     ------
@@ -53,8 +56,9 @@ def as_images(
     given = [images] if isinstance(images, (str, Path)) else images
     if isinstance(given, (list, tuple)) and given and not _is_number(given[0]):
         if all(isinstance(one, (str, Path)) for one in given):
-            return _opened([Path(one) for one in given], axes, salvage)
-        return [one for i in given for one in as_images(i, axes, salvage=salvage)]
+            return _opened([Path(one) for one in given], axes, salvage, results)
+        how: Any = {"salvage": salvage, "results": results}
+        return [one for i in given for one in as_images(i, axes, **how)]
     data: Any = images
     if not isinstance(getattr(data, "dtype", None), np.dtype):
         data = np.asarray(data)
@@ -70,18 +74,17 @@ def as_images(
     return [image]
 
 
-def _opened(given: list[Path], axes: str | None, salvage: bool) -> list[Image]:
-    """Open the images at paths, without earlier results unless they are all."""
-    paths, notes = search(*given)
+def _opened(
+    given: list[Path], axes: str | None, salvage: bool, results: bool
+) -> list[Image]:
+    """Open the images at paths."""
+    paths, notes = search(*given, results=results)
+    if not paths:
+        raise BadInputError("; ".join(notes))
     lazy = sum(p.stat().st_size for p in paths if p.is_file()) > EAGER_TOTAL
     images = [read_image(p, axes, lazy=lazy, salvage=salvage) for p in paths]
-    sources = [image for image in images if not image.is_result] or images
-    if n := len(images) - len(sources):
-        notes += (f"{n} earlier results of a denoising in the folder are left out",)
-    if not sources:
-        raise BadInputError("; ".join(notes))
-    note = "; ".join(filter(None, (sources[0].note, *notes)))
-    return [replace(sources[0], note=note), *sources[1:]]
+    note = "; ".join(filter(None, (images[0].note, *notes)))
+    return [replace(images[0], note=note), *images[1:]]
 
 
 def _is_number(value: Any) -> bool:
@@ -160,7 +163,9 @@ def distinct_names(paths: Sequence[Path]) -> list[str]:
     """
     names = [stem(p) for p in paths]
     names = [
-        f"{path.resolve().parent.name}-{name}" if names.count(name) > 1 else name
+        f"{holder_of(path).resolve().parent.name}-{name}"
+        if names.count(name) > 1
+        else name
         for path, name in zip(paths, names, strict=True)
     ]
     twice = sorted({n for n in names if names.count(n) > 1})

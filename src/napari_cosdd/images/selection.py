@@ -100,6 +100,10 @@ def channel_of(image: Image, number: Channel | None) -> Image:
     """
     if number is None:
         return image
+    if number != EACH and not isinstance(number, int):
+        raise BadInputError(
+            f"channel {number!r}: expected a whole number from 0, or {EACH!r}"
+        )
     at = image.axes.find("C")
     if number == EACH:
         return image if at < 0 else _one_by_one(image)
@@ -117,11 +121,40 @@ def channel_of(image: Image, number: Channel | None) -> Image:
     return replace(image, data=cut, channels=image.channels[number : number + 1])
 
 
+def fitting(truth: Image, image: Image, channel: Channel | None) -> Image:
+    """Return a target or reference with the axes of an image.
+
+    One of a single channel serves any channel of the image.
+
+    Parameters
+    ----------
+    truth : Image
+        Target or reference.
+    image : Image
+        Its `channel` is taken already.
+    channel : int or "each", optional
+        Channel to take of a truth with several.
+    """
+    at, wanted = truth.axes.find("C"), image.axes.find("C")
+    if at >= 0 and truth.data.shape[at] > 1:
+        return channel_of(truth, channel)
+    same = truth.axes.replace("C", "") == image.axes.replace("C", "")
+    if not same or (at >= 0) == (wanted >= 0):
+        return truth
+    pixels = np.asarray(truth.data)
+    if at >= 0:
+        return truth.with_data(pixels.squeeze(at), truth.name, image.axes)
+    return truth.with_data(np.expand_dims(pixels, wanted), truth.name, image.axes)
+
+
 def _one_by_one(image: Image) -> Image:
     """Return an image whose channels count as images of their own."""
-    free = next((letter for letter in "STZ" if letter not in image.axes), None)
+    # Not Z: a model of volumes would take the channels for depths.
+    free = next((letter for letter in "ST" if letter not in image.axes), None)
     if free is None:
-        raise BadInputError(f"{image.name} has all axes; choose one of its channels")
+        raise BadInputError(
+            f"{image.name} has axes S and T already; choose one of its channels"
+        )
     axes = image.axes.replace("C", free)
     return replace(image, axes=axes, result_axes=image.axes)
 

@@ -6,6 +6,7 @@ workshops 2022. The noise may run along an axis; it must not depend on the signa
 
 from typing import ClassVar
 
+from napari_cosdd.errors import BadInputError
 from napari_cosdd.images.axes import SPATIAL
 from napari_cosdd.methods.hdn import HDN
 from napari_cosdd.methods.hdn import PAPER as HDN_PAPER
@@ -47,7 +48,13 @@ class Autonoise(HDN):
         """Index of the noise model's axis among the spatial axes."""
         if not isinstance(self.noise_model, AutoregressiveNoise):
             return None
-        return SPATIAL[self.spec.ndim].lower().index(self.noise_model.config.axis)
+        axis, letters = self.noise_model.config.axis, SPATIAL[self.spec.ndim].lower()
+        if axis not in letters:
+            raise BadInputError(
+                f"the noise model is of noise along {axis}, which these data lack: "
+                f"expected one of {', '.join(letters)}"
+            )
+        return letters.index(axis)
 
     @property
     def noise_reach(self) -> int:

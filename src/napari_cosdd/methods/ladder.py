@@ -102,9 +102,13 @@ class LadderMethod(Method[LadderT]):
         batch : Batch
             The images.
         """
-        if batch.weight is not None:
-            kl = [level * _share_near(batch.weight, level) for level in kl]
-        return [level.sum() / batch.x.numel() for level in kl]
+        if batch.weight is None:
+            return [level.sum() / batch.x.numel() for level in kl]
+        counting = batch.weight.flatten(1).sum(1)  # of each image
+        pixels = batch.x[0].numel()
+        means = [_mean_near(level, batch.weight) * level[0].numel() for level in kl]
+        total = counting.sum().clamp(min=1)
+        return [(counting * mean).sum() / (pixels * total) for mean in means]
 
     def ladder_losses(
         self,
@@ -234,22 +238,23 @@ class LadderMethod(Method[LadderT]):
         )
 
 
-def _share_near(weight: Tensor, like: Tensor) -> Tensor:
-    """Return the share of pixels that count near each position, about 1 in the mean.
+def _mean_near(kl: Tensor, weight: Tensor) -> Tensor:
+    """Return the mean KL of each image near its pixels that count, shape (n,).
 
     Parameters
     ----------
+    kl : Tensor, shape (n, *spatial of a level)
+        Nats per position.
     weight : Tensor, shape (n, c, *spatial)
         As in `Batch`.
-    like : Tensor, shape (n, *spatial of a level)
-        Has the positions.
     """
     pools: Any = {
         1: (F.adaptive_avg_pool1d, F.max_pool1d),
         2: (F.adaptive_avg_pool2d, F.max_pool2d),
         3: (F.adaptive_avg_pool3d, F.max_pool3d),
     }
-    average, largest = pools[like.ndim - 1]
-    shares = average(weight.mean(1, keepdim=True), like.shape[1:])
-    near: Tensor = largest(shares, 3, 1, 1)[:, 0]
-    return near / near.mean().clamp(min=1e-3)
+    average, largest = pools[kl.ndim - 1]
+    shares = average(weight.mean(1, keepdim=True), kl.shape[1:])
+    near: Tensor = largest(shares, 3, 1, 1).flatten(1)
+    # An image without such pixels has no share in the mean over the images.
+    return (kl.flatten(1) * near).sum(1) / near.sum(1).clamp(min=1e-6)

@@ -82,7 +82,11 @@ class AutoregressiveNoise(NoiseModel):
 
     @classmethod
     def fit(
-        cls, signal: NDArray[Any], noisy: NDArray[Any], rng: np.random.Generator
+        cls,
+        signal: NDArray[Any],
+        noisy: NDArray[Any],
+        rng: np.random.Generator,
+        step: float = 0.0,
     ) -> "AutoregressiveNoise":
         """Train on the noise of images, (..., y, x), by maximum likelihood.
 

@@ -56,7 +56,11 @@ class NoiseModel(nn.Module, ABC):
     @classmethod
     @abstractmethod
     def fit(
-        cls, signal: NDArray[Any], noisy: NDArray[Any], rng: np.random.Generator
+        cls,
+        signal: NDArray[Any],
+        noisy: NDArray[Any],
+        rng: np.random.Generator,
+        step: float = 0.0,
     ) -> "NoiseModel":
         """Measure the model on pairs of signal and noisy pixel.
 
@@ -66,6 +70,8 @@ class NoiseModel(nn.Module, ABC):
             Grey levels; images (..., y, x) for a model of dependent pixels.
         rng : numpy.random.Generator
             Source of randomness.
+        step : float
+            Distance of the detector's grey levels; 0 for a continuum.
         """
 
     @abstractmethod

@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from napari_cosdd.errors import BadInputError
+from napari_cosdd.noise_analysis.signal_dependence import grey_step
 from napari_cosdd.noise_models.base import NoiseModel
 from napari_cosdd.noise_models.registry import get_noise_model
 
@@ -22,7 +23,11 @@ SLACK = 0.1
 
 
 def calibrate_pairs(
-    signal: NDArray[Any], noisy: NDArray[Any], kind: str, seed: int = 0
+    signal: NDArray[Any],
+    noisy: NDArray[Any],
+    kind: str,
+    seed: int = 0,
+    step: float | None = None,
 ) -> NoiseModel:
     """Measure p(x | s).
 
@@ -34,6 +39,9 @@ def calibrate_pairs(
         Kind of noise model.
     seed : int
         Source of randomness.
+    step : float, optional
+        Distance of the detector's grey levels, 0 for a continuum; default: that of the
+        noisy pixels, which `pairs_of_frames` stretches.
 
     Raises
     ------
@@ -47,18 +55,20 @@ def calibrate_pairs(
         )
     good = np.isfinite(signal) & np.isfinite(noisy)
     n = int(np.count_nonzero(good))
-    if n < FEWEST:
-        raise BadInputError(f"{n} pairs of pixels are too few; {FEWEST} are the least")
     model = get_noise_model(kind)
     if not model.is_independent and n < good.size:
+        holes = np.count_nonzero(~np.isfinite(noisy)) or good.size - n
         raise BadInputError(
-            f"{good.size - n} pixels are not finite; a noise model of kind {kind} "
-            "needs whole images"
+            f"{holes} pixels are not finite; a noise model of kind {kind} needs whole "
+            "images"
         )
+    if n < FEWEST:
+        raise BadInputError(f"{n} pairs of pixels are too few; {FEWEST} are the least")
     s, x = (signal[good], noisy[good]) if model.is_independent else (signal, noisy)
     if not np.any(s != x):
         raise BadInputError("signal and noisy image are equal: there is no noise")
-    return model.fit(s, x, np.random.default_rng(seed))
+    step = grey_step(x) if step is None else step
+    return model.fit(s, x, np.random.default_rng(seed), step)
 
 
 def pairs_of_frames(

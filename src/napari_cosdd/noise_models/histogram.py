@@ -14,7 +14,6 @@ from pydantic import Field, model_validator
 from scipy import stats
 from torch import Tensor
 
-from napari_cosdd.noise_analysis.signal_dependence import grey_step
 from napari_cosdd.noise_models.base import NoiseModel, NoiseModelConfig
 from napari_cosdd.noise_models.dark_level import stay_in_place
 
@@ -76,11 +75,14 @@ class HistogramNoise(NoiseModel):
 
     @classmethod
     def fit(
-        cls, signal: NDArray[Any], noisy: NDArray[Any], rng: np.random.Generator
+        cls,
+        signal: NDArray[Any],
+        noisy: NDArray[Any],
+        rng: np.random.Generator,
+        step: float = 0.0,
     ) -> "HistogramNoise":
         """Count pairs; an empty row takes the counts of the nearest filled one."""
         s, x = (np.asarray(a, np.float64).ravel() for a in (signal, noisy))
-        step = grey_step(x)
         low, high = np.quantile(x, [OUTSIDE, 1 - OUTSIDE])
         wide = max(high - low, 1e-6 * max(1.0, abs(high)), step)
         noisy_range = float(low - 0.01 * wide - step), float(high + 0.01 * wide + step)

@@ -14,6 +14,7 @@ from napari_cosdd.images.inputs import as_frames, one_image, stack_of
 from napari_cosdd.noise_analysis.report import report
 from napari_cosdd.noise_analysis.signal_dependence import (
     SignalDependence,
+    grey_step,
     variance_of_residual,
 )
 from napari_cosdd.noise_models.base import NoiseModel
@@ -131,7 +132,8 @@ def measure(
     if letter is not None and repeats:
         frames = np.moveaxis(np.asarray(series.data), series.axes.index(letter), 0)
         signal, noisy = pairs_of_frames(frames)
-        return _compared(calibrate_pairs(signal, noisy, kind, seed), signal, noisy)
+        model = calibrate_pairs(signal, noisy, kind, seed, grey_step(frames))
+        return _compared(model, signal, noisy)
     if kind == "poisson_gauss":
         curve = report(stack_of(series, 2, "nothing")).dependence
         fitted = PoissonGaussNoise.of_curve(curve.signal, curve.variance)

@@ -19,7 +19,6 @@ from torch.nn import functional as F
 
 from napari_cosdd.distributions.mixture import HALF_LOG_2PI
 from napari_cosdd.errors import BadInputError
-from napari_cosdd.noise_analysis.signal_dependence import grey_step
 from napari_cosdd.noise_models.base import NoiseModel, NoiseModelConfig
 from napari_cosdd.noise_models.dark_level import dark_level
 
@@ -108,11 +107,14 @@ class MixtureNoise(NoiseModel):
 
     @classmethod
     def fit(
-        cls, signal: NDArray[Any], noisy: NDArray[Any], rng: np.random.Generator
+        cls,
+        signal: NDArray[Any],
+        noisy: NDArray[Any],
+        rng: np.random.Generator,
+        step: float = 0.0,
     ) -> "MixtureNoise":
         """Fit by maximum likelihood with L-BFGS."""
         s, x = (np.asarray(a, np.float64).ravel() for a in (signal, noisy))
-        step = grey_step(x)
         noise = x - s
         # The median absolute deviation is robust against outliers.
         scale = float(stats.median_abs_deviation(noise, scale="normal"))

@@ -50,7 +50,11 @@ class PoissonGaussNoise(NoiseModel):
 
     @classmethod
     def fit(
-        cls, signal: NDArray[Any], noisy: NDArray[Any], rng: np.random.Generator
+        cls,
+        signal: NDArray[Any],
+        noisy: NDArray[Any],
+        rng: np.random.Generator,
+        step: float = 0.0,
     ) -> "PoissonGaussNoise":
         """Fit a line to the variances at levels of the signal."""
         s, x = (np.asarray(a, np.float64).ravel() for a in (signal, noisy))

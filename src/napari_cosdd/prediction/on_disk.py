@@ -130,6 +130,8 @@ def denoising_on_disk(
             yield event
         if done == len(todo):
             yield Written(partial.finish() if partial.all_done(len(work)) else ())
+    except SavingError:
+        raise
     except OSError as error:
         raise SavingError(
             f"{partial.path} could not be written: {error}; finished tiles stay, and "

@@ -116,7 +116,8 @@ class ResumableResult:
 
     def _array(self, path: Path) -> Any:
         group: Any = zarr.open_group(self.path / path.name, mode="r+")
-        return group["0"]
+        # zarr does not store this setting; without it black chunks count as lost.
+        return group["0"].with_config({"write_empty_chunks": True})
 
     def mark(self, i: int) -> None:
         """Mark a tile as written."""

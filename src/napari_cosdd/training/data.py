@@ -86,6 +86,8 @@ class TrainingData:
         What was seen when all pixels were read.
     validated_on : str
         Hash of the pixels of `held_out`; empty if there are none.
+    targets_sha256 : str
+        Hash of the pixels of all targets; empty if there are none.
     """
 
     images: Sequence[Image]
@@ -94,6 +96,7 @@ class TrainingData:
     spec: DataSpec
     survey: Survey
     validated_on: str = ""
+    targets_sha256: str = ""
 
     @property
     def stacks(self) -> list[Stack]:
@@ -155,17 +158,20 @@ def read_data(
     if init_model is not None:
         check_compatible(init_model, pairs[0].noisy)
     load([s for p in every for s in (p.noisy, p.target) if s is not None], stop)
-    survey, others = Survey(), Survey()
-    scale, scale_of_targets = _scales(pairs, survey, stop)
+    survey, others, of_targets = Survey(), Survey(), Survey()
+    scale, scale_of_targets = _scales(pairs, survey, of_targets, stop)
     if held_out:
-        _scales(held_out, others, stop)  # refuses what cannot be used
+        _scales(held_out, others, of_targets, stop)  # refuses what cannot be used
     if init_model is not None:
         spec = init_model.spec
     else:
         clean = needs.target == "clean"
         spec = _spec(pairs, scale, scale_of_targets if clean else None, reading.grid)
     validated_on = others.sha256 if held_out else ""
-    return TrainingData(sources.images, pairs, held_out, spec, survey, validated_on)
+    targets_sha256 = of_targets.sha256 if of_targets.n_pixels else ""
+    return TrainingData(
+        sources.images, pairs, held_out, spec, survey, validated_on, targets_sha256
+    )
 
 
 def _check_others(sources: Sources, ndim: int) -> None:
@@ -192,12 +198,17 @@ def _some_pixels(image: Image, ndim: int) -> bytes:
 
 
 def _scales(
-    pairs: Sequence[Pair], survey: Survey, stop: Callable[[], bool]
+    pairs: Sequence[Pair],
+    survey: Survey,
+    of_targets: Survey,
+    stop: Callable[[], bool],
 ) -> tuple[Normalization, Normalization | None]:
     """Read all pixels; return the scale of the images, and that of their targets."""
     noisy = Normalization.fit(survey.read([pair.noisy for pair in pairs], stop))
     targets = [pair.target for pair in pairs if pair.target is not None]
-    return noisy, Normalization.fit(Survey().read(targets, stop)) if targets else None
+    if not targets:
+        return noisy, None
+    return noisy, Normalization.fit(of_targets.read(targets, stop))
 
 
 def _spec(

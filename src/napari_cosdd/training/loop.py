@@ -98,7 +98,8 @@ def train(
             if validation_is_due or run.stepper.look_is_due:
                 yield from _look(run)
             if validation_is_due:
-                reason = yield from _validate(run)
+                ends = run.state.step >= run.config.steps or run.progress >= 1
+                reason = yield from _validate(run, final=ends)
             if run.saver.due:
                 yield from _save(run)
             reason = reason or _ended(run, stop)
@@ -167,7 +168,7 @@ def _validate(
     """Judge the averaged weights, and keep them if they are good.
 
     A problem of the weights leads to a fresh start or, at the end, to an error: a
-    collapsed model is never a result.
+    collapsed model is no result of a training that is long enough to be judged.
 
     Returns
     -------
@@ -275,6 +276,12 @@ def _finish(run: TrainingRun, reason: Reason) -> Iterator[Event]:
     steps = state.history["step"]
     if not steps or steps[-1] != state.step:
         yield from _validate(run, final=True)
+    if not state.best.exists:
+        raise TrainingDivergedError(
+            f"the losses of the validation were never finite in {state.step} steps. "
+            "Lower the learning rate, or look for values in the images that are far "
+            "from all others"
+        )
     if run.recovery.skipped:
         yield Warned(
             f"{run.recovery.skipped} of {state.step} updates were left out, "

@@ -119,6 +119,7 @@ def prepare_run(
             "noise": seen.summary if seen else None,
             "fill": fill,
             "validated_on": data.validated_on,
+            "targets_sha256": data.targets_sha256,
         }
     )
     warned = _warnings(data, noise, assets, summary, kind.needs)

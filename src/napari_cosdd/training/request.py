@@ -8,7 +8,7 @@ from typing import Any
 from napari_cosdd.images.filling import Fill
 from napari_cosdd.images.image import Image
 from napari_cosdd.images.inputs import ImageLike, as_images
-from napari_cosdd.images.selection import Channel, Selected, channel_of
+from napari_cosdd.images.selection import Channel, Selected, channel_of, fitting
 from napari_cosdd.methods.values import Assets
 from napari_cosdd.models.load import opened_model
 from napari_cosdd.models.noise_model_file import opened_noise_model
@@ -98,12 +98,13 @@ class TrainingRequest:
         """
         init_model = opened_model(self.init_model)
         assets = Assets(opened_noise_model(self.noise_model))
+        images, validation = self._opened(self.images), self._opened(self.validation)
         return prepare_run(
-            self._opened(self.images),
+            images,
             self.recipe,
-            targets=self._opened(self.targets),
-            validation=self._opened(self.validation),
-            validation_targets=self._opened(self.validation_targets),
+            targets=self._targets(self.targets, images),
+            validation=validation,
+            validation_targets=self._targets(self.validation_targets, validation),
             assets=assets,
             ndim=self.ndim,
             fill=self.fill,
@@ -117,3 +118,13 @@ class TrainingRequest:
             return []
         several = as_images(given, self.axes, salvage=self.salvage)
         return [channel_of(image, self.channel) for image in several]
+
+    def _targets(self, given: Images | None, images: list[Image]) -> list[Image]:
+        """Open targets; one of a single channel serves any channel of its image."""
+        if given is None:
+            return []
+        several = as_images(given, self.axes, salvage=self.salvage, results=True)
+        if self.channel is None or len(several) != len(images):
+            return several
+        pairs = zip(several, images, strict=True)
+        return [fitting(target, image, self.channel) for target, image in pairs]

@@ -199,13 +199,13 @@ class TrainingRun:
 
     def _identity(self) -> dict[str, Any]:
         """Return the values that must be equal for a training to go on."""
-        model = self.method.noise_model
+        model, seen = self.method.noise_model, self.trained_on
         return {
             "method": self.method.config.model_dump(),
             "spec": self.method.spec.model_dump(),
             "noise_model": None if model is None else NoiseModelInfo.of(model).kind,
             "start": self.trained_on.start,
-            "images": self.trained_on.sha256 + self.trained_on.validated_on,
+            "images": seen.sha256 + seen.validated_on + seen.targets_sha256,
             "crops": [*self.crops.crop, self.config.seed],
             "validation_share": self.config.validation_share,
         }

@@ -38,18 +38,20 @@ def series_of(path: Path) -> int | None:
     return int(path.name) if is_one and path.parent.is_file() else None
 
 
+def holder_of(path: Path) -> Path:
+    """Return the file or plate that holds an image; the path itself if none does."""
+    holders = (*HOLDERS, ".zarr")
+    return next((p for p in path.parents if p.suffix.lower() in holders), path)
+
+
 def stem(path: Path) -> str:
     """Return the name of an image without its (double) suffix.
 
     A series or a field of a plate is called after its file, as in "plate-A-1-0".
     """
-    inside: list[str] = []
-    for outer in path.parents:
-        if outer.suffix.lower() in (*HOLDERS, ".zarr"):
-            inside = list(path.relative_to(outer).parts)
-            path = outer
-            break
-    name = path.name
+    outer = holder_of(path)
+    inside = list(path.relative_to(outer).parts)
+    name = outer.name
     for suffix in DOUBLE + SUFFIXES:
         if name.lower().endswith(suffix):
             name = name[: -len(suffix)]

@@ -22,6 +22,9 @@ READERS = {
     ".emd": "emd",
 }
 
+#: Number at byte 152 of the files of IMOD, whose flags follow.
+IMOD_STAMP = 1146047817
+
 
 def read_em(path: Path, name: str, number: int | None) -> Image:
     """Read a data set of a file; default: the first that is an image.
@@ -59,6 +62,8 @@ def read_em(path: Path, name: str, number: int | None) -> Image:
         raise BadInputError(
             f"{path.name} is a color (RGB) picture; expected grey levels"
         )
+    if path.suffix.lower() == ".mrc" and data.dtype == "u1" and _has_signed_bytes(path):
+        data = data.view(np.int8)
     described = _in_order(chosen["axes"])
     names = [str(axis["name"] or "") for axis in described]
     axes, origin = letters_of(names, data.shape)
@@ -84,6 +89,18 @@ def _is_image(dataset: Mapping[str, Any]) -> bool:
     """Whether a data set has planes, and is no line or map of spectra."""
     signal = [axis for axis in dataset["axes"] if not axis.get("navigate")]
     return len(dataset["data"].shape) > 1 and len(signal) != 1
+
+
+def _has_signed_bytes(path: Path) -> bool:
+    """Whether the bytes of an MRC file have signs, as MRC2014 says (mode 0).
+
+    Only IMOD's older files have none; its stamp and a flag tell. RosettaSciIO reads all
+    bytes as unsigned.
+    """
+    with path.open("rb") as file:
+        header = np.frombuffer(file.read(160), "<i4")
+    mode, stamp, flags = header[3], header[38], header[39]
+    return bool(mode == 0 and (stamp != IMOD_STAMP or flags & 1))
 
 
 def _in_order(axes: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

@@ -5,10 +5,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from napari_cosdd.errors import BadInputError
+from napari_cosdd.errors import BadInputError, NotEnoughMemoryError
 from napari_cosdd.images.formats.any import (
     SUFFIXES,
     TIFF_SUFFIXES,
+    holder_of,
+    read_image,
     series_of,
     suffix_of,
 )
@@ -31,12 +33,13 @@ class Found(NamedTuple):
     notes: tuple[str, ...]
 
 
-def search(*paths: Path, recursive: bool = False) -> Found:
+def search(*paths: Path, recursive: bool = False, results: bool = False) -> Found:
     """Return the images at paths: files, folders of them, plates, FILE/N.
 
     The files of an OME-TIFF set that make up one image are given once, by the first of
     them; an OME-TIFF or plate with several images gives each. Other files in a folder
-    are ignored.
+    are ignored. Earlier results of a denoising in it are left out, unless there is
+    nothing else.
 
     Parameters
     ----------
@@ -44,13 +47,15 @@ def search(*paths: Path, recursive: bool = False) -> Found:
         In this order; the images of a folder are sorted.
     recursive : bool
         Search folders in folders, too.
+    results : bool
+        Give earlier results in folders, too.
 
     Raises
     ------
     BadInputError
         If there is nothing at a path, it is no image, or a folder holds none.
     """
-    finder = _Finder(recursive)
+    finder = _Finder(recursive, results)
     found = [image for path in paths for image in finder.at(path)]
     return Found(found, tuple(finder.notes))
 
@@ -63,8 +68,8 @@ def find_images(path: Path) -> list[Path]:
 class _Finder:
     """Remembers which images of file sets were given."""
 
-    def __init__(self, recursive: bool) -> None:
-        self.recursive = recursive
+    def __init__(self, recursive: bool, results: bool) -> None:
+        self.recursive, self.results = recursive, results
         self.notes: list[str] = []
         self._given: set[tuple[Path, frozenset[str], int]] = set()
         self._folders: set[Path] = set()
@@ -79,7 +84,7 @@ class _Finder:
         if is_zarr(path) or path.suffix.lower() == ".zarr":
             yield from zarr_images(path)
         elif path.is_dir():
-            found = list(self._in_folder(path))
+            found = self._without_results(list(self._in_folder(path)))
             if not found and not self.notes:
                 raise BadInputError(
                     f"the folder {path} holds no image; expected {', '.join(SUFFIXES)}"
@@ -94,6 +99,17 @@ class _Finder:
                 f"{path.name} is not an image that can be read; expected "
                 f"{', '.join(SUFFIXES)}"
             )
+
+    def _without_results(self, found: list[Path]) -> list[Path]:
+        """Leave out earlier results of a denoising, unless there is nothing else."""
+        if self.results:
+            return found
+        sources = [path for path in found if not _is_result(path)]
+        if sources and (n := len(found) - len(sources)):
+            self.notes.append(
+                f"{n} earlier results of a denoising in the folder are left out"
+            )
+        return sources or found
 
     def _in_folder(self, folder: Path) -> Iterator[Path]:
         if folder.resolve() in self._folders:  # by a link
@@ -135,6 +151,17 @@ class _Finder:
             return
         for i in new:
             yield path / str(i)
+
+
+def _is_result(path: Path) -> bool:
+    """Whether this package wrote an image as a result; a damaged one is none."""
+    suffix = holder_of(path).suffix.lower()
+    if suffix not in TIFF_SUFFIXES and not is_zarr(path):
+        return False  # other files hold no provenance
+    try:
+        return read_image(path, lazy=True).is_result
+    except (BadInputError, NotEnoughMemoryError):  # reading it says what is wrong
+        return False
 
 
 def _unusable(path: Path) -> str:
