@@ -20,6 +20,7 @@ from napari_cosdd.nets.autoregressive import AutoregressiveDecoder, layers_for
 from napari_cosdd.noise_analysis.autocorrelation import MAX_LAG, autocorrelation
 from napari_cosdd.noise_analysis.facts import facts_of
 from napari_cosdd.noise_models.base import NoiseModel, NoiseModelConfig
+from napari_cosdd.random_state import own_random_state
 
 #: Steps of the fit.
 STEPS = 800
@@ -111,8 +112,7 @@ class AutoregressiveNoise(NoiseModel):
             receptive_field=max(1, facts.receptive_field),
             scale=float(noise.std()),
         )
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(int(rng.integers(2**31)))  # of the first weights
+        with own_random_state(int(rng.integers(2**31))):
             model = cls(config)
         rows = planes if axis == "x" else planes.swapaxes(1, 2)
         model._train(rows.reshape(-1, rows.shape[-1]) / config.scale, rng)

@@ -20,6 +20,7 @@ from napari_cosdd.models.noise_model_file import (
     to_plain,
 )
 from napari_cosdd.models.trained_model import TrainedModel
+from napari_cosdd.random_state import own_random_state
 from napari_cosdd.training.batches import batches
 from napari_cosdd.training.distributed import Processes
 from napari_cosdd.training.memory import MemoryPlan, fit_to_memory
@@ -34,7 +35,7 @@ from napari_cosdd.training.saving import (
 from napari_cosdd.training.schedule import Schedule
 from napari_cosdd.training.state import BestWeights, Reference, TrainingState
 from napari_cosdd.training.stepper import Stepper
-from napari_cosdd.training.weights import own_random_state, weights_of
+from napari_cosdd.training.weights import weights_of
 
 #: Origin of the first weights, in words, if no trained ones are given.
 RANDOM = "random weights"

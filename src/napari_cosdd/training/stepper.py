@@ -14,6 +14,7 @@ from napari_cosdd.events import Warned
 from napari_cosdd.methods.base import Trainable
 from napari_cosdd.methods.values import Batch, Moment, Stage
 from napari_cosdd.nets.blocks import weights_channels_last
+from napari_cosdd.random_state import own_random_state
 from napari_cosdd.settings.training import TrainingConfig
 from napari_cosdd.training.distributed import Processes
 from napari_cosdd.training.gradients import accumulate
@@ -27,7 +28,7 @@ from napari_cosdd.training.optim import (
 from napari_cosdd.training.recorded import RecordedSteps
 from napari_cosdd.training.schedule import Phase
 from napari_cosdd.training.under_way import StepsUnderWay
-from napari_cosdd.training.weights import copied, own_random_state, weights_of
+from napari_cosdd.training.weights import copied, weights_of
 
 #: Factor on the learning rate of the signal's networks once they are freed.
 FREED_RATE = 3.0

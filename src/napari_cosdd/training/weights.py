@@ -1,25 +1,9 @@
-"""Random first weights, and copies of weights and of an optimizer's state."""
+"""Copies of weights and of an optimizer's state."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from threading import Lock
 from typing import Any
 
 import torch
 from torch import Tensor
-
-_RANDOM_STATE = Lock()
-
-
-@contextmanager
-def own_random_state(seed: int) -> Iterator[None]:
-    """Seed torch's global generator within a context, and restore it afterwards.
-
-    A lock admits one thread at a time: concurrent trainings share this generator.
-    """
-    with _RANDOM_STATE, torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        yield
 
 
 def weights_of(method: torch.nn.Module) -> dict[str, Tensor]:
