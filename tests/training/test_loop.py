@@ -445,3 +445,15 @@ def test_other_targets_are_not_resumed(noisy, tmp_path):
     other = api.prepare_run(images, recipe, targets=api.as_images(noisy[::-1], "YX"))
     with pytest.raises(BadModelFileError, match="other settings or images"):
         list(other.run(output=path, resume=True))
+
+
+def test_skipped_updates_in_a_row_are_counted_on_after_a_resume(noisy, tmp_path):
+    path = tmp_path / "m.safetensors"
+    list(job(noisy).run(output=path, stop=iter([False, False, True]).__next__))
+    run = job(noisy).start(path)
+    run.restore()
+    run.recovery.skipped_in_row = 7
+    run.saver.save(run.snapshot(), None)
+    again = job(noisy).start(path)
+    again.restore()
+    assert float(again.stepper.guard.skipped_in_row) == 7

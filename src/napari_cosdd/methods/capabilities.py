@@ -66,7 +66,7 @@ class DrawsNoise(SamplesSignal, Protocol):
         """
 
     def neg_elbo(self, batch: Batch, generator: torch.Generator) -> Tensor:
-        """Return the negative ELBO of a batch, a scalar in nats per pixel."""
+        """Return the negative ELBO of a batch, nats per pixel and channel; a scalar."""
 
 
 @runtime_checkable

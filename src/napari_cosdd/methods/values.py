@@ -105,7 +105,7 @@ class Losses(NamedTuple):
     Attributes
     ----------
     objectives : mapping
-        Minimized, by parameter group; their gradients do not overlap.
+        Minimized, by name; the gradient is that of their sum.
     metrics : mapping
         Shown and judged, not minimized.
     """

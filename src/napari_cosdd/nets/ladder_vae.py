@@ -43,9 +43,9 @@ class Latents(NamedTuple):
     ----------
     code : Tensor, shape (n, code, *spatial)
         The signal code, at the resolution of the image.
-    kl : list of Tensor, each of shape (n,)
-        KL(q‖p) in nats per image, from the lowest level to the top. Empty when
-        the latents were drawn from the prior.
+    kl : list of Tensor, each of shape (n, *spatial of its level)
+        KL(q‖p) in nats, summed over the latents of a position, from the lowest level
+        to the top. Empty when the latents were drawn from the prior.
     """
 
     code: Tensor

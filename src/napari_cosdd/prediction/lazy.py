@@ -81,9 +81,7 @@ def denoise_lazily(
     BadInputError, BadModelFileError
         If there is no such output, or the image does not fit the model.
     """
-    refuse_grids(
-        model, "images are denoised as a whole in memory: use --format tif or npy"
-    )
+    refuse_grids(model, "images are denoised as a whole in memory: call denoise")
     image = channel_of(one_image(image), channel)
     source = stack_of(image, model.spec.ndim, model.filling(fill))
     check_compatible(model, source, config)

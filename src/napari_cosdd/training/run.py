@@ -165,6 +165,7 @@ class TrainingRun:
             self.stepper.restore(self.state.sound)  # likewise
             self.stepper.restore(saved["stepper"])
             self.recovery = Recovery(**saved["recovery"])
+            self.stepper.guard.skipped_in_row.fill_(self.recovery.skipped_in_row)
             set_generator_state(self.rng, saved["crops"])
 
     def _check_noise_model(self, saved: dict[str, Any] | None) -> None:
