@@ -25,6 +25,7 @@ from benchmarks.common import (
 from benchmarks.common import SETS as IMAGES
 from napari_cosdd import api
 from napari_cosdd.datasets.simulate import ar1, stripes
+from napari_cosdd.noise_analysis.signal_dependence import grey_step
 from napari_cosdd.noise_models.base import NoiseModel
 from napari_cosdd.noise_models.calibrate import calibrate_pairs, pairs_of_frames
 
@@ -133,7 +134,8 @@ def _repeats(name: str) -> Task:
     truth = frames[1:].mean(0)
 
     def measured(kind: str) -> NoiseModel:
-        return calibrate_pairs(*pairs_of_frames(frames), kind)
+        pairs, step = pairs_of_frames(frames), grey_step(frames)
+        return calibrate_pairs(*pairs, kind, step=step)
 
     return _static(frames, truth, float(np.ptp(truth)), measured)
 
