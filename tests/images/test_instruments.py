@@ -48,6 +48,14 @@ def test_a_picture_without_data_bar_has_no_note(tmp_path):
     assert read_image(path).note == ""
 
 
+def test_odd_metadata_do_not_keep_an_image_from_being_read(tmp_path):
+    path = tmp_path / "sem.tif"
+    odd = "Beam=3\r\nImage=7\r\n[EScan]\r\nPixelWidth=wide\r\n[IScan]\r\n"
+    tifffile.imwrite(path, PIXELS, extratags=[(FEI, "s", 0, odd, True)])
+    image = read_image(path)
+    assert (dict(image.pixel_size), image.note) == ({}, "")
+
+
 def test_a_scanning_electron_microscope_of_zeiss(tmp_path):
     path = tmp_path / "sem.tif"
     tifffile.imwrite(path, PIXELS, extratags=[(ZEISS_SEM, "s", 0, ZEISS_TEXT, True)])

@@ -22,7 +22,7 @@ def instrument_sizes(tiff: tifffile.TiffFile) -> dict[str, tuple[float, str]]:
 
 def data_bar(tiff: tifffile.TiffFile) -> str:
     """Return a note on rows of text below the image of a FEI microscope; "": none."""
-    image = (tiff.fei_metadata or {}).get("Image", {})
+    image = _section(tiff.fei_metadata, "Image")
     rows, columns = image.get("ResolutionY"), image.get("ResolutionX")
     page = tiff.pages.first
     height, width = page.imagelength, page.imagewidth
@@ -36,16 +36,20 @@ def data_bar(tiff: tifffile.TiffFile) -> str:
 
 def _fei(tiff: tifffile.TiffFile) -> Sizes:
     """Return that of FEI and Thermo Fisher, of the beam that made the image."""
-    metadata = tiff.fei_metadata or {}
-    beam = metadata.get("Beam", {}).get("Scan", "")
-    scan: dict[str, Any] = next(
-        (metadata[k] for k in (beam, *SCANS) if k in metadata), {}
-    )
+    beam = str(_section(tiff.fei_metadata, "Beam").get("Scan", ""))
+    sections = (_section(tiff.fei_metadata, name) for name in (beam, *SCANS))
+    scan: Mapping[str, Any] = next(filter(None, sections), {})
     return {"Y": (scan.get("PixelHeight"), "m"), "X": (scan.get("PixelWidth"), "m")}
 
 
 #: Sections of FEI's metadata on the scan.
 SCANS = ("Scan", "EScan", "IScan")
+
+
+def _section(metadata: Mapping[str, Any] | None, name: str) -> Mapping[str, Any]:
+    """Return a section of FEI's metadata; empty if it is none."""
+    found = (metadata or {}).get(name)
+    return found if isinstance(found, Mapping) else {}
 
 
 def _zeiss_sem(tiff: tifffile.TiffFile) -> Sizes:
