@@ -205,8 +205,8 @@ def _trend(record: TrainingRecord, state: str) -> str:
         words = f"{REASONS[record.reason]}."
         if record.cut_short and record.last is not None:
             words += (
-                f" {record.last.step} steps are few: train on with this model under "
-                "Start, or longer."
+                f" {record.last.step}{_of(record)} steps were taken. To train on, "
+                "choose this model under Start."
             )
         return words
     if state == "failed":
