@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from napari_cosdd import devices
-from napari_cosdd.devices import on_device
+from napari_cosdd.devices import fast_math, on_device
 
 resource = pytest.importorskip("resource")  # not on Windows
 CPU = torch.device("cpu")
@@ -44,3 +44,25 @@ def test_networks_come_back_whatever_happens():
     for key, value in module.state_dict().items():
         assert torch.equal(value, before[key])
     assert module.weight.requires_grad
+
+
+def test_networks_return_to_the_cpu_with_their_last_user():
+    net, meta = torch.nn.Linear(2, 2), torch.device("meta")
+    weights = net.weight.detach().clone()
+    with on_device(net, meta):
+        with on_device(net, meta):
+            pass
+        assert net.weight.device == meta
+    assert torch.equal(net.weight, weights)
+
+
+def test_the_switches_of_a_gpu_stay_until_the_last_user_leaves():
+    matmul = torch.backends.cuda.matmul
+    before = matmul.allow_tf32
+    first, second = (fast_math(torch.device("cuda")) for _ in range(2))
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert matmul.allow_tf32
+    second.__exit__(None, None, None)
+    assert matmul.allow_tf32 == before

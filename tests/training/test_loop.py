@@ -416,10 +416,10 @@ def test_what_was_stopped_may_not_know_its_noise(noisy, monkeypatch):
 
 
 def test_a_collapse_seen_at_the_last_step_is_an_error_too(noisy, monkeypatch):
-    """That validation is the last one: none follows at the end."""
-    monkeypatch.setattr(recovery, "JUDGED_STEPS", 3)
+    """After a fresh start that is too young to be judged on its way."""
+    monkeypatch.setattr(recovery, "JUDGED_STEPS", 5)
     monkeypatch.setattr(COSDD, "problem", lambda self, losses: COLLAPSE)
-    _, error = until_error(job(noisy, max_steps=6, validation_every=6).run())
+    _, error = until_error(job(noisy, max_steps=10, validation_every=2).run())
     assert isinstance(error, PosteriorCollapseError)
 
 

@@ -18,13 +18,13 @@ from napari_cosdd.errors import CosddError
 from napari_cosdd.events import Event
 from napari_cosdd.gui._jobs import Job, Result
 from napari_cosdd.gui._layers import data_of, image_of, pixels_key
+from napari_cosdd.gui._light import Light
 from napari_cosdd.gui._models import ModelEntry, filling
 from napari_cosdd.gui._plots import CoveragePlot
 from napari_cosdd.gui._session import CheckKey, Session
 from napari_cosdd.gui._widgets import (
     Folded,
     Heading,
-    Light,
     Problem,
     Sentence,
     button,

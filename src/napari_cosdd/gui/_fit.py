@@ -6,8 +6,9 @@ from typing import Any
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_cosdd.errors import CosddError
+from napari_cosdd.gui._light import Light
 from napari_cosdd.gui._models import ModelEntry
-from napari_cosdd.gui._widgets import Light, Sentence
+from napari_cosdd.gui._widgets import Sentence
 from napari_cosdd.images.image import Image
 from napari_cosdd.models.compatibility import Grade, Match, match_of
 

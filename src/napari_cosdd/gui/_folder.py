@@ -18,7 +18,7 @@ from napari_cosdd.prediction.batch import (
     requests_for,
 )
 from napari_cosdd.prediction.request import DenoiseRequest
-from napari_cosdd.prediction.result_files import made_by
+from napari_cosdd.prediction.result_files import read_provenance
 
 
 def denoising_folder(
@@ -60,7 +60,7 @@ def denoising_folder(
     began = time.monotonic()
     for done, (image, request) in enumerate(zip(images, requests, strict=True)):
         there = [path for path in request.paths.values() if path.exists()]
-        made = [made_by(path) for path in there]
+        made = [read_provenance(path) for path in there]
         ours = request.provenance
         foreign = [
             path.name

@@ -69,7 +69,7 @@ def check_room(paths: Mapping[Output, Path], image: Image) -> None:
     check_space(next(iter(paths.values())).parent, round(COMPRESSED * size))
 
 
-def made_by(path: Path) -> dict[str, Any]:
+def read_provenance(path: Path) -> dict[str, Any]:
     """Return the provenance in the OME-TIFF of a result; empty for other files."""
     try:
         with TiffFile(path) as file:

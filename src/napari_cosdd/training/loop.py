@@ -98,8 +98,7 @@ def train(
             if validation_is_due or run.stepper.look_is_due:
                 yield from _look(run)
             if validation_is_due:
-                ends = run.state.step >= run.config.steps or run.progress >= 1
-                reason = yield from _validate(run, final=ends)
+                reason = yield from _validate(run)
             if run.saver.due:
                 yield from _save(run)
             reason = reason or _ended(run, stop)
@@ -274,7 +273,8 @@ def _finish(run: TrainingRun, reason: Reason) -> Iterator[Event]:
     if reason == "stopped":  # before the extra validation below
         yield from _save(run)
     steps = state.history["step"]
-    if not steps or steps[-1] != state.step:
+    unjudged = run.recovery.restarts > 0 and state.best.has_problem
+    if not steps or steps[-1] != state.step or unjudged:
         yield from _validate(run, final=True)
     if not state.best.exists:
         raise TrainingDivergedError(
