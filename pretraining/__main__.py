@@ -21,16 +21,23 @@ from pretraining.objective import FIELDS, gains, set_receptive_field, untrained
 from pretraining.pool import Pool
 
 WEIGHTS = Path(__file__).parents[1] / "src/napari_cosdd/weights"
-#: Scenes held at a time, on a GPU and elsewhere; those replaced in a step, in the mean;
-#: those held out.
-POOL, POOL_ELSEWHERE, REPLACED, HELD_OUT = 1000, 140, 5, 56
+#: Scenes held at a time, on a GPU and elsewhere.
+POOL, POOL_ELSEWHERE = 1000, 140
+#: Scenes replaced in a step, in the mean, on a GPU and elsewhere, where drawing them
+#: costs as much as training on them.
+REPLACED, REPLACED_ELSEWHERE = 5, 1
+#: Number of held-out scenes.
+HELD_OUT = 56
 #: Side of held-out crops, pixels.
 HELD_OUT_SIDE = 128
-#: Crops of a step, number and side in pixels, in turn, by preset. Wide ones show the
-#: network the inside of a large image.
-SHAPES = {"quick": ((8, 64), (3, 112)), "standard": ((32, 128), (8, 256))}
-#: Seconds between two looks at the held-out scenes.
-EVERY = 30.0
+#: Crops of a step, number and side in pixels, in turn. Wide ones show the network the
+#: inside of a large image.
+SHAPES = ((8, 64), (3, 112))
+#: The same for presets whose steps fill a GPU only with more pixels.
+SHAPES_ON_GPU = {"standard": ((32, 128), (8, 256))}
+#: Least number of seconds between two looks at the held-out scenes, and as a multiple
+#: of the time that a look takes.
+EVERY, LOOKS = 30.0, 20.0
 #: Loss of gain between two looks from which the training is taken back, dB.
 TOLERATED = 0.5
 #: Share of the time after which the rate begins to fall.
@@ -44,52 +51,62 @@ def main(
     rate: Annotated[float, typer.Option(help="Learning rate at its highest.")] = 0.001,
     device: str = "auto",
     state: Annotated[Path | None, typer.Option(help="To go on from, and to.")] = None,
+    model: Annotated[
+        Path | None, typer.Option(help="Written model to go on from without a state.")
+    ] = None,
     output: Annotated[Path | None, typer.Option(help="Model file.")] = None,
 ) -> None:
     """Train a preset's networks on phantoms for some minutes, and write them.
 
     The state holds weights, their average and the number of steps. Blocks of training
-    follow one another through it; each lets the learning rate rise and fall once.
+    follow one another through it; each lets the learning rate rise and fall once. Where
+    the state was lost, the model of an earlier block will do: it holds the average.
     """
     chosen, began = choose_device(device), time.monotonic()
     print(f"{preset} on {describe_device(chosen)}", flush=True)
     settings: Any = COSDD.presets[preset].settings
+    on_gpu = chosen.type == "cuda"
+    shapes = SHAPES_ON_GPU.get(preset, SHAPES) if on_gpu else SHAPES
+    replaced = REPLACED if on_gpu else REPLACED_ELSEWHERE
     config = TrainingConfig(
-        batch_size=SHAPES[preset][0][0],
+        batch_size=shapes[0][0],
         learning_rate=rate,
         seed=seed,
         gradient_limit=3,
     )
     with fast_math(chosen):
         stepper = Stepper.seeded(lambda: untrained(settings), config, chosen, seed)
-        before = _restored(stepper, state) if state and state.exists() else 0
+        before = _began(stepper, state, model)
         generator = torch.Generator(chosen).manual_seed(seed + before)
-        on_gpu = chosen.type == "cuda"
         pool = Pool(POOL if on_gpu else POOL_ELSEWHERE, generator)
         held_out = _held_out(chosen)
         print(f"{time.monotonic() - began:.0f} s to prepare", flush=True)
-        began, looked, step = time.monotonic(), 0.0, 0
+        began, next_look, step = time.monotonic(), EVERY, 0
         best, sound = _gain(stepper, held_out), stepper.state()
+        print(f"step {before} gain {best:.3f} dB", flush=True)
         while (share := (time.monotonic() - began) / (60 * minutes)) < 1:
-            if step * REPLACED % pool.together < REPLACED:
+            if step * replaced % pool.together < replaced:
                 pool.refresh()
-            batch = pool.draw(*SHAPES[preset][step % len(SHAPES[preset])])
+            batch = pool.draw(*shapes[step % len(shapes)])
             moment = Moment(before + step, 10**9, share)
             falling = max(0.0, (share - FALL) / (1 - FALL))
             now = rate * cosine_rate(falling, step, 100)
             for warning in stepper.step(batch, moment, now, "from random weights"):
                 print(warning.message, flush=True)
             step += 1
-            if time.monotonic() - began < looked + EVERY:
+            if (look := time.monotonic() - began) < next_look:
                 continue
-            looked += EVERY
             gain = _say(stepper, held_out, before + step, share)
             if gain > best - TOLERATED:
                 best, sound = gain, stepper.state()
+                if state:
+                    _save_state(stepper, state, before + step)
             else:
                 rate /= 2
                 print(f"worse: back to the last sound weights, rate {rate}", flush=True)
                 stepper.restore(sound)
+            took = time.monotonic() - began - look
+            next_look = look + took + max(EVERY, LOOKS * took)
         if not _say(stepper, held_out, before + step, 1.0) > best - TOLERATED:
             stepper.restore(sound)
     if state:
@@ -134,12 +151,23 @@ def _parts(stepper: Stepper) -> dict[str, Tensor]:
 def _save_state(stepper: Stepper, path: Path, steps: int) -> None:
     tensors = {name: t.contiguous().cpu() for name, t in _parts(stepper).items()}
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_file(tensors | {"steps": torch.tensor(steps)}, path)
+    part = path.with_name(path.name + ".part")
+    save_file(tensors | {"steps": torch.tensor(steps)}, part)
+    part.replace(path)
 
 
-def _restored(stepper: Stepper, path: Path) -> int:
-    """Load a state into a stepper; return its number of steps."""
-    saved = load_file(path)
+def _began(stepper: Stepper, state: Path | None, model: Path | None) -> int:
+    """Load a state, or a model without one; return its number of steps."""
+    if state and state.exists():
+        saved = load_file(state)
+    elif model:
+        trained = TrainedModel.load(model)
+        steps = (trained.trained_on.model_extra or {})["steps"]
+        saved = {"steps": torch.tensor(steps)}
+        for name, tensor in trained.method.named_parameters():
+            saved |= {f"weights.{name}": tensor, f"average.{name}": tensor}
+    else:
+        return 0
     for name, tensor in _parts(stepper).items():
         tensor.copy_(saved[name])
     stepper.average.n_updates = int(saved["steps"])

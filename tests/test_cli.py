@@ -621,3 +621,21 @@ def test_files_with_several_images_in_two_folders(trained, tmp_path, noisy):
     run("denoise", trained, tmp_path / "e1", tmp_path / "e2", "--output", out)
     names = {path.name for path in out.iterdir()}
     assert {f"e{k}-multi-{i}-mean.tif" for k in (1, 2) for i in (0, 1)} <= names
+
+
+def test_what_is_whole_of_a_file_is_checked_and_calibrated_with(
+    trained, tmp_path, noisy
+):
+    path = tmp_path / "cut.tif"
+    frames = np.stack([noisy, noisy[::-1], noisy[:, ::-1]])
+    tifffile.imwrite(path, frames, imagej=True, metadata={"axes": "TYX"})
+    path.write_bytes(path.read_bytes()[: -noisy.nbytes // 2])
+    for command in (("check", trained, path), ("calibrate", path)):
+        with refused("says 3 planes, and the file has room for 2"):
+            run(*command)
+    assert "2 time points are used" in run("check", trained, path, "--salvage", code=3)
+    output = tmp_path / "n.safetensors"
+    how = "--kind", "poisson_gauss", "--no-repeats", "--output", output
+    said = run("calibrate", path, "--salvage", *how)
+    assert "2 time points are used" in said
+    assert output.exists()

@@ -97,7 +97,7 @@ def tiny(tmp_path, monkeypatch):
     for name, value in {"POOL_ELSEWHERE": 14, "HELD_OUT": 8}.items():
         monkeypatch.setattr(program, name, value)
     monkeypatch.setattr(pool, "SIDE", 64)
-    monkeypatch.setattr(program, "SHAPES", {"quick": ((2, 32), (1, 64))})
+    monkeypatch.setattr(program, "SHAPES", ((2, 32), (1, 64)))
     monkeypatch.setattr(program, "HELD_OUT_SIDE", 32)
     names = {"state": tmp_path / "state", "output": tmp_path / "quick.safetensors"}
     return {"preset": "quick", "minutes": 0.01, "device": "cpu", **names}
@@ -112,6 +112,18 @@ def test_a_block_of_pretraining_goes_on_from_the_one_before(tiny, capsys):
     assert 0 < steps[0] < steps[1]
     assert tiny["output"].stat().st_size < 1_000_000
     assert "gain" in capsys.readouterr().out
+
+
+def test_without_its_state_pretraining_goes_on_from_the_written_model(tiny, capsys):
+    program.main(**tiny)
+    first = TrainedModel.load(tiny["output"]).trained_on.model_extra["steps"]
+    tiny["state"].unlink()
+    gain = float(capsys.readouterr().out.split("gain ")[-1].split()[0])
+    program.main(**tiny, model=tiny["output"])
+    again = TrainedModel.load(tiny["output"])
+    assert again.trained_on.model_extra["steps"] > first
+    began = capsys.readouterr().out.split(f"step {first} gain ")[1].split()[0]
+    assert float(began) == pytest.approx(gain, abs=0.6)  # half precision; taken back
 
 
 def test_pretraining_that_diverges_is_taken_back(tiny, monkeypatch, capsys):

@@ -25,9 +25,11 @@ def opened(
     return several
 
 
-def opened_one(image: Path, axes: str | None = None) -> Image:
+def opened_one(
+    image: Path, axes: str | None = None, *, salvage: bool = False
+) -> Image:
     """Open one image, and print warnings about its reading."""
-    return one_image(opened(image, axes))
+    return one_image(opened(image, axes, salvage=salvage))
 
 
 class Failures:

@@ -9,6 +9,7 @@ from napari_cosdd.cli._app import (
     AxesOption,
     ImagesArgument,
     OverwriteOption,
+    SalvageOption,
     app,
     console,
 )
@@ -40,6 +41,7 @@ def calibrate(
         "noise-model.safetensors"
     ),
     axes: AxesOption = None,
+    salvage: SalvageOption = False,
     repeats: Annotated[
         bool, typer.Option(help="The planes of a series show one static scene.")
     ] = True,
@@ -55,7 +57,7 @@ def calibrate(
     check_output(output, overwrite)
     check_no_input([output], [] if model is None else [model])
     calibration = api.calibration(
-        opened(images, axes),
+        opened(images, axes, salvage=salvage),
         clean=None if clean is None else opened_one(clean, axes),
         model=model,
         kind=kind,

@@ -10,6 +10,7 @@ from napari_cosdd.cli._app import (
     ChannelOption,
     FillOption,
     OverwriteOption,
+    SalvageOption,
     app,
     console,
     stoppable,
@@ -34,6 +35,7 @@ def check(
     ] = None,
     fill: FillOption = None,
     channel: ChannelOption = None,
+    salvage: SalvageOption = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     output: Annotated[
         Path | None,
@@ -53,7 +55,7 @@ def check(
 
     _pictures.check_report(output, overwrite)
     trained = api.load(model)
-    opened = opened_one(image, axes)
+    opened = opened_one(image, axes, salvage=salvage)
     truth = None if reference is None else opened_one(reference, axes)
     with stoppable() as stop:
         result = api.check(
