@@ -164,8 +164,8 @@ def _began(stepper: Stepper, state: Path | None, model: Path | None) -> int:
         trained = TrainedModel.load(model)
         steps = (trained.trained_on.model_extra or {})["steps"]
         saved = {"steps": torch.tensor(steps)}
-        for name, tensor in trained.method.named_parameters():
-            saved |= {f"weights.{name}": tensor, f"average.{name}": tensor}
+        for name, weight in trained.method.named_parameters():
+            saved |= {f"weights.{name}": weight, f"average.{name}": weight}
     else:
         return 0
     for name, tensor in _parts(stepper).items():

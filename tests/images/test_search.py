@@ -1,6 +1,7 @@
 """Sets of files, plates, series and folders of everything."""
 
 import os
+import shutil
 import uuid
 
 import numpy as np
@@ -149,6 +150,24 @@ def test_all_fields_of_a_plate_are_found(tmp_path, planes, version):
     images = as_images(tmp_path)
     for image, plane in zip(images, planes, strict=True):
         np.testing.assert_array_equal(np.asarray(image.data), plane)
+
+
+@pytest.mark.parametrize("version", ["0.4", "0.5"])
+def test_what_is_there_of_a_plate_is_salvaged(tmp_path, planes, version):
+    path = tmp_path / "plate.zarr"
+    plate(path, planes, version)
+    shutil.rmtree(path / "A/1/1")
+    with pytest.raises(BadInputError, match=r"lists A/1/1, .*the other 2 with --salv"):
+        search(path)
+    shutil.rmtree(path / "B")
+    with pytest.raises(BadInputError, match=r"lists A/1/1, B/2, which is no image"):
+        as_images(path)
+    (image,) = as_images(path, salvage=True)
+    np.testing.assert_array_equal(np.asarray(image.data), planes[0])
+    assert "plate.zarr lacks A/1/1, B/2; left out" in image.note
+    shutil.rmtree(path / "A")
+    with pytest.raises(BadInputError, match=r"lists A/1, B/2, .* copy it again$"):
+        as_images(path, salvage=True)
 
 
 def test_a_plate_that_leads_outside_is_refused(tmp_path, planes):

@@ -25,9 +25,7 @@ def opened(
     return several
 
 
-def opened_one(
-    image: Path, axes: str | None = None, *, salvage: bool = False
-) -> Image:
+def opened_one(image: Path, axes: str | None = None, *, salvage: bool = False) -> Image:
     """Open one image, and print warnings about its reading."""
     return one_image(opened(image, axes, salvage=salvage))
 
@@ -71,7 +69,11 @@ class Failures:
 
 
 def found(
-    images: Sequence[Path], recursive: bool, *, results: bool = False
+    images: Sequence[Path],
+    recursive: bool,
+    *,
+    results: bool = False,
+    salvage: bool = False,
 ) -> list[Path]:
     """Return the images at paths, and print what was left out.
 
@@ -82,7 +84,8 @@ def found(
     BadInputError
         If there is none.
     """
-    paths, notes = search(*images, recursive=recursive, results=results)
+    how = {"recursive": recursive, "results": results, "salvage": salvage}
+    paths, notes = search(*images, **how)
     if not paths:
         raise BadInputError("; ".join(notes))
     for one in notes:

@@ -58,7 +58,7 @@ def analyze(
     box = None if region is None else rectangle_from(region)
     if region is not None and box is None:
         raise typer.BadParameter(f"expected y0:y1,x0:x1, got {region!r}")
-    paths = found(images, recursive)
+    paths = found(images, recursive, salvage=salvage)
     names = api.distinct_names(paths)
     looks: list[tuple[str, list[Path]]] = [
         (name, [path]) for name, path in zip(names, paths, strict=True)

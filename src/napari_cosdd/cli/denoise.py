@@ -94,7 +94,7 @@ def denoise(
             "--region goes with --format tif or npy: with zarr the whole image is done"
         )
     trained = api.load(model)
-    paths = found(images, recursive)
+    paths = found(images, recursive, salvage=salvage)
     names = api.distinct_names(paths)
     number = channel_from(channel)
     if isinstance(number, int):

@@ -139,7 +139,8 @@ def train(
 
         def given(*paths: Path | None, results: bool = False) -> list[Path] | None:
             chosen = [path for path in paths if path is not None]
-            return found(chosen, recursive, results=results) if chosen else None
+            how = {"results": results, "salvage": salvage}
+            return found(chosen, recursive, **how) if chosen else None
 
         request = api.TrainingRequest(
             selected,

@@ -78,7 +78,7 @@ def _opened(
     given: list[Path], axes: str | None, salvage: bool, results: bool
 ) -> list[Image]:
     """Open the images at paths."""
-    paths, notes = search(*given, results=results)
+    paths, notes = search(*given, results=results, salvage=salvage)
     if not paths:
         raise BadInputError("; ".join(notes))
     lazy = sum(p.stat().st_size for p in paths if p.is_file()) > EAGER_TOTAL

@@ -22,6 +22,8 @@ LARGEST_CHUNK = 4 << 30
 ZIPPED = (".ozx", ".zarr.zip")
 #: Files of which a zarr folder has one.
 METADATA = ("zarr.json", ".zattrs", ".zarray", ".zgroup")
+#: Largest number of images that a message names.
+NAMED = 5
 
 
 def is_zarr(path: Path) -> bool:
@@ -62,12 +64,38 @@ def zarr_images(path: Path) -> list[Path]:
     BadInputError
         If a field or series that it lists is not there.
     """
+    found, missing = zarr_contents(path)
+    if missing:
+        rest = f", or use the other {len(found)} with --salvage (salvage=True)"
+        raise BadInputError(
+            f"{path.name} lists {listed(missing)}, which is no image there; copy it "
+            f"again{rest if found else ''}"
+        )
+    if not found:
+        raise BadInputError(f"{path.name} holds no image")
+    return found
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return names for a message, the first of many."""
+    return ", ".join(names[:NAMED]) + (" …" if names[NAMED:] else "")
+
+
+def zarr_contents(path: Path) -> tuple[list[Path], list[str]]:
+    """Return the images of a zarr folder, and the names of those that are missing.
+
+    Raises
+    ------
+    BadInputError
+        If the metadata are damaged, several arrays are no image, or a name or a link
+        leads out of the folder.
+    """
     try:
         node = zarr.open(path, mode="r")
     except Exception:  # noqa: BLE001 - reading it says what is wrong
-        return [path]
+        return [path], []
     if isinstance(node, zarr.Array):
-        return [path]
+        return [path], []
     ome = _ome_of(node)
     if holder := next((key for key in ("plate", "well") if key in ome), None):
         inner = _parts(path, ome[holder], "wells" if holder == "plate" else "images")
@@ -77,21 +105,23 @@ def zarr_images(path: Path) -> list[Path]:
         inner = list(map(str, named)) if isinstance(named, list) else numbered
     elif "multiscales" not in ome and (arrays := dict(node.arrays())):
         if len(arrays) > 1:
-            listed = ", ".join(f"{path.name}/{name}" for name in sorted(arrays)[:5])
-            raise BadInputError(f"{path.name} holds several arrays; choose {listed}")
+            choices = listed([f"{path.name}/{name}" for name in sorted(arrays)])
+            raise BadInputError(f"{path.name} holds several arrays; choose {choices}")
         inner = list(arrays)
     else:
-        return [path]
-    found = []
+        return [path], []
+    found: list[Path] = []
+    missing: list[str] = []
     for name in inner:
         part = path / name
         _check_inside(path, part, name)
         if part.resolve() == path.resolve() or not is_zarr(part):
-            raise BadInputError(f"{path.name} lists {name!r}, which is no image there")
-        found += zarr_images(part)
-    if not found:
-        raise BadInputError(f"{path.name} holds no image")
-    return found
+            missing.append(name)
+        else:
+            inside, absent = zarr_contents(part)
+            found += inside
+            missing += [f"{name}/{one}" for one in absent]
+    return found, missing
 
 
 def _parts(path: Path, holder: Any, key: str) -> list[str]:

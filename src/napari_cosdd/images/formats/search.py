@@ -14,7 +14,12 @@ from napari_cosdd.images.formats.any import (
     series_of,
     suffix_of,
 )
-from napari_cosdd.images.formats.ome_zarr import is_zarr, zarr_images
+from napari_cosdd.images.formats.ome_zarr import (
+    is_zarr,
+    listed,
+    zarr_contents,
+    zarr_images,
+)
 from napari_cosdd.images.formats.tiff import ome_images
 
 
@@ -33,7 +38,9 @@ class Found(NamedTuple):
     notes: tuple[str, ...]
 
 
-def search(*paths: Path, recursive: bool = False, results: bool = False) -> Found:
+def search(
+    *paths: Path, recursive: bool = False, results: bool = False, salvage: bool = False
+) -> Found:
     """Return the images at paths: files, folders of them, plates, FILE/N.
 
     The files of an OME-TIFF set that make up one image are given once, by the first of
@@ -49,13 +56,15 @@ def search(*paths: Path, recursive: bool = False, results: bool = False) -> Foun
         Search folders in folders, too.
     results : bool
         Give earlier results in folders, too.
+    salvage : bool
+        Leave out the fields of a plate that are missing, with a note.
 
     Raises
     ------
     BadInputError
         If there is nothing at a path, it is no image, or a folder holds none.
     """
-    finder = _Finder(recursive, results)
+    finder = _Finder(recursive, results, salvage)
     found = [image for path in paths for image in finder.at(path)]
     return Found(found, tuple(finder.notes))
 
@@ -68,8 +77,9 @@ def find_images(path: Path) -> list[Path]:
 class _Finder:
     """Remembers which images of file sets were given."""
 
-    def __init__(self, recursive: bool, results: bool) -> None:
+    def __init__(self, recursive: bool, results: bool, salvage: bool) -> None:
         self.recursive, self.results = recursive, results
+        self.salvage = salvage
         self.notes: list[str] = []
         self._given: set[tuple[Path, frozenset[str], int]] = set()
         self._folders: set[Path] = set()
@@ -82,7 +92,7 @@ class _Finder:
         if problem := _unusable(path):
             raise BadInputError(problem)
         if is_zarr(path) or path.suffix.lower() == ".zarr":
-            yield from zarr_images(path)
+            yield from self._in_zarr(path)
         elif path.is_dir():
             found = self._without_results(list(self._in_folder(path)))
             if not found and not self.notes:
@@ -126,7 +136,7 @@ class _Finder:
             if named_so and (problem := _unusable(path)):
                 self.notes.append(f"{problem}; it is left out")
             elif path.is_dir() and (is_zarr(path) or path.suffix.lower() == ".zarr"):
-                yield from zarr_images(path)
+                yield from self._in_zarr(path)
             elif path.is_dir():
                 if named_so:
                     self.notes.append(f"{path} is a folder, no image; it is left out")
@@ -136,6 +146,17 @@ class _Finder:
                 yield from self._in_tiff(path)
             elif named_so:
                 yield path
+
+    def _in_zarr(self, path: Path) -> list[Path]:
+        """Return the images of a zarr folder; say which are missing."""
+        if not self.salvage:
+            return zarr_images(path)
+        there, missing = zarr_contents(path)
+        if not there:
+            return zarr_images(path)  # which says why
+        if missing:
+            self.notes.append(f"{path.name} lacks {listed(missing)}; left out")
+        return there
 
     def _in_tiff(self, path: Path) -> Iterator[Path]:
         """Yield the images of a TIFF that no earlier file of its set gave."""
