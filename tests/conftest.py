@@ -9,6 +9,9 @@ os.environ["OMP_NUM_THREADS"] = "1"
 
 import torch
 
+# Virtual Macs have an Apple GPU that computes nothing.
+torch.backends.mps.is_available = lambda: False
+
 from helpers import tiny_recipe
 from napari_cosdd import api
 from napari_cosdd.datasets.simulate import cells, stripes

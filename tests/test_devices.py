@@ -1,11 +1,14 @@
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 import torch
 from torch import nn
 
 from napari_cosdd import devices
-from napari_cosdd.devices import fast_math, on_device
+from napari_cosdd.devices import fast_math, on_device, one_at_a_time
 
 resource = pytest.importorskip("resource")  # not on Windows
 CPU = torch.device("cpu")
@@ -23,6 +26,26 @@ def resident():
     """Return the bytes of memory that the process has."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * resource.getpagesize()
+
+
+def test_threads_take_turns_where_apples_gpu_computes(monkeypatch):
+    """None is inside beside another, and the one that left does not go first again."""
+    monkeypatch.setattr(devices, "_metal_computes", lambda: True)
+    inside, turns, together = [], [], Barrier(2)
+
+    def work(name):
+        together.wait()
+        for _ in range(20):
+            with one_at_a_time():
+                assert not inside
+                inside.append(name)
+                time.sleep(0.001)
+                turns.append(inside.pop())
+
+    with ThreadPoolExecutor() as pool:
+        for done in [pool.submit(work, name) for name in "ab"]:
+            done.result()
+    assert max(turns[:20].count(name) for name in "ab") < 16
 
 
 @pytest.mark.skipif(devices._glibc() is None, reason="needs glibc")

@@ -34,9 +34,7 @@ def choose_device(name: str = "auto") -> torch.device:
     if name == "auto":
         if torch.cuda.is_available():
             return torch.device("cuda")
-        if torch.backends.mps.is_available():
-            return torch.device("mps")
-        return torch.device("cpu")
+        return torch.device("mps" if _metal_computes() else "cpu")
     try:
         device = torch.device(name)
         torch.empty(1, device=device)
@@ -51,10 +49,44 @@ def choose_device(name: str = "auto") -> torch.device:
 def available_devices() -> list[str]:
     """Return the names of the devices of this machine."""
     names = ["cpu"]
-    if torch.backends.mps.is_available():
+    if _metal_computes():
         names.insert(0, "mps")
     cuda = [f"cuda:{i}" for i in range(torch.cuda.device_count())]
     return cuda + names
+
+
+@cache
+def _metal_computes() -> bool:
+    """Whether Apple's GPU is there and computes: in a virtual machine it may not."""
+    if not torch.backends.mps.is_available():
+        return False
+    try:
+        images, kernel = torch.ones(1, 1, 3, 3), torch.ones(1, 1, 3, 3)
+        torch.nn.functional.conv2d(images.to("mps"), kernel.to("mps")).cpu()
+    except RuntimeError:
+        return False
+    return True
+
+
+#: Held by the thread that computes on Apple's GPU, and by the one whose turn is next.
+_COMPUTING, _NEXT = Lock(), Lock()
+
+
+@contextmanager
+def one_at_a_time() -> Iterator[None]:
+    """Let one thread at a time compute, in turn, where that is Apple's GPU.
+
+    Two threads that use Metal at a time may end the program (pytorch issue 197805).
+    """
+    if not _metal_computes():
+        yield
+        return
+    with _NEXT:  # so that the thread that ends does not begin again at once
+        _COMPUTING.acquire()
+    try:
+        yield
+    finally:
+        _COMPUTING.release()
 
 
 @contextmanager
@@ -221,7 +253,8 @@ def available_bytes(device: torch.device) -> int:
         return int(torch.cuda.mem_get_info(device)[0] + cached)
     if device.type == "mps":
         held = torch.mps.current_allocated_memory()
-        return int(torch.mps.recommended_max_memory() - held)
+        free = int(torch.mps.recommended_max_memory() - held)
+        return min(free, free_host_bytes())  # which it shares with all programs
     return free_host_bytes()
 
 

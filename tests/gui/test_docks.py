@@ -42,6 +42,12 @@ def test_an_import_that_fails_is_told(viewer, shown, wait, monkeypatch):
     assert not dock.busy.isVisible()
 
 
+def test_a_runtime_that_is_too_old_is_told():
+    error = OSError("c10.dll does not start")
+    error.winerror = 1114
+    assert "upgrade PyQt6 or PySide6" in docks.remedy_of(error)
+
+
 @pytest.mark.parametrize("dock", [docks.NoiseDock, docks.TrainDock, docks.DenoiseDock])
 def test_each_is_built_at_once_where_torch_is_loaded(dock, viewer, shown):
     made = shown(dock(viewer))

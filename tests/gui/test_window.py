@@ -15,11 +15,8 @@ from napari_cosdd.gui.sample_data import PLACE, ZOOM
 
 pytestmark = [
     pytest.mark.skipif(
-        sys.platform.startswith("linux")
-        and (
-            not os.environ.get("DISPLAY")
-            or os.environ.get("QT_QPA_PLATFORM") == "offscreen"
-        ),
+        os.environ.get("QT_QPA_PLATFORM") == "offscreen"
+        or (sys.platform.startswith("linux") and not os.environ.get("DISPLAY")),
         reason="no display: run under xvfb-run with QT_QPA_PLATFORM=xcb",
     ),
     pytest.mark.filterwarnings("default"),

@@ -70,6 +70,13 @@ def test_images_without_beads_are_refused(image):
         from_beads(image)
 
 
+def test_a_flat_disc_without_noise_is_no_bead():
+    y, x = np.indices((128, 128))
+    image = np.where((y - 64) ** 2 + (x - 64) ** 2 < 30**2, 100.0, 0.0)
+    with pytest.raises(BadInputError, match="no bead"):
+        from_beads(image)
+
+
 def test_a_stack_is_refused():
     with pytest.raises(BadInputError, match="plane"):
         from_beads(np.zeros((3, 64, 64)))

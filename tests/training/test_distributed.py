@@ -72,7 +72,11 @@ def torchrun(*arguments, n=2):
     command += ["--standalone", "-m", "napari_cosdd", "train", *arguments]
     for name, value in (TINY["cosdd"] | TRAINING).items():
         command += [f"--{name.replace('_', '-')}", value]
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "COLUMNS": "300"}
+    environment = os.environ | {
+        "OMP_NUM_THREADS": "1",
+        "COLUMNS": "300",
+        "USE_LIBUV": "0",
+    }
     return subprocess.run(
         list(map(str, command)),
         env=environment,

@@ -10,12 +10,13 @@ from napari_cosdd.cli import analyze, calibrate, psf, train, denoise, generate  
 from napari_cosdd.cli import check, cite, evaluate  # isort: skip  # noqa: F401
 from napari_cosdd.cli import export, demo  # isort: skip  # noqa: F401
 from napari_cosdd.cli._app import app
-from napari_cosdd.cli._console import PlainConsole
+from napari_cosdd.cli._console import PlainConsole, print_what_can_be
 from napari_cosdd.errors import CosddError, StoppedError
 
 
 def main() -> None:
     """Run a command; an expected error prints one sentence and exits with code 1."""
+    print_what_can_be()
     try:
         app()
     except StoppedError:

@@ -98,7 +98,7 @@ def options(
 
 
 #: Signals that ask a program to end.
-ENDING = ("SIGINT", "SIGTERM", "SIGHUP")
+ENDING = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
 
 
 @contextmanager
@@ -120,7 +120,7 @@ def stoppable() -> Iterator[Callable[[], bool]]:
                 "\nstopping in good order; Ctrl-C again to end at once", style="yellow"
             )
 
-    names = [name for name in ENDING if hasattr(signal, name)]  # Windows lacks SIGHUP
+    names = [name for name in ENDING if hasattr(signal, name)]  # by system
     numbers = [getattr(signal, name) for name in names]
     before = [signal.signal(number, press) for number in numbers]
     try:

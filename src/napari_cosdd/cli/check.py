@@ -67,6 +67,8 @@ def check(
             device=device,
             stop=stop,
         )
+    if output is not None:
+        write_check(output, result)
     for finding in result.findings:
         style = "bold yellow" if finding.passed is False else "bold"
         console.print(finding.heading, style=style)
@@ -75,7 +77,6 @@ def check(
         console.print(line)
     console.print(f"{result.grade.capitalize()}. {result.verdict}")
     if output is not None:
-        write_check(output, result)
         console.print(f"wrote {output}")
     if not result.passed:
         raise typer.Exit(WANTS_A_LOOK)

@@ -181,7 +181,8 @@ def _write_script(
         # developed: what runs the packages asks for it.
         warnings.simplefilter("ignore")
         scripted = torch.jit.trace(network.eval(), example, check_trace=False)
-        torch.jit.save(scripted, str(path))
+        with path.open("wb") as file:  # torch takes no letters beyond ASCII in a path
+            torch.jit.save(scripted, file)
         return scripted(example).numpy()
 
 

@@ -11,7 +11,7 @@ from napari.qt.threading import GeneratorWorker, create_worker
 from napari.utils import progress
 from qtpy.QtCore import QObject, Signal
 
-from napari_cosdd.devices import is_out_of_memory
+from napari_cosdd.devices import is_out_of_memory, one_at_a_time
 from napari_cosdd.errors import CosddError, StoppedError
 from napari_cosdd.events import Event
 from napari_cosdd.threads import leave_a_core
@@ -130,8 +130,15 @@ class Job(QObject):
     # From the worker's thread -------------------------------------------------
 
     def _events(self) -> Iterator[Event]:
-        if self._work is not None:
-            yield from self._work(self.should_stop)
+        if self._work is None:
+            return
+        events = iter(self._work(self.should_stop))
+        while True:
+            with one_at_a_time():
+                event = next(events, None)
+            if event is None:
+                return
+            yield event
 
     @property
     def closing(self) -> bool:

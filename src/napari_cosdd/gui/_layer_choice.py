@@ -2,7 +2,7 @@
 
 from functools import partial
 from typing import Any
-from weakref import WeakMethod
+from weakref import ref
 
 from napari.layers import Image as ImageLayer
 from qtpy.QtCore import Signal
@@ -10,7 +10,13 @@ from qtpy.QtWidgets import QSizePolicy
 
 from napari_cosdd.gui._elided import ElidedChoice
 from napari_cosdd.gui._layers import is_ours, key_of, layer_with
-from napari_cosdd.gui._widgets import button, listen, when_deleted, without_wheel
+from napari_cosdd.gui._widgets import (
+    button,
+    forget,
+    listen,
+    when_deleted,
+    without_wheel,
+)
 
 
 class LayerChoice(ElidedChoice):
@@ -52,8 +58,7 @@ class LayerChoice(ElidedChoice):
         for layer in layers:
             layer.events.name.connect(self._list)
             layer.events.data.connect(self._pixels_changed)
-        slots = WeakMethod(self._list), WeakMethod(self._pixels_changed)
-        when_deleted(self, partial(_forget, layers, *slots))
+        when_deleted(self, partial(forget, ref(self), partial(_emitters, layers)))
         self.activated.connect(self._pin)
         self.currentIndexChanged.connect(lambda _index: self.chosen.emit())
         self._list()
@@ -156,12 +161,6 @@ class LayerChoice(ElidedChoice):
         self.pin.setVisible(on and not self._none)
 
 
-def _forget(layers: Any, named: WeakMethod[Any], pixels: WeakMethod[Any]) -> None:
-    """Disconnect all layers from a deleted widget."""
-    for layer in layers:
-        for emitter, method in (
-            (layer.events.name, named),
-            (layer.events.data, pixels),
-        ):
-            if (slot := method()) is not None:
-                emitter.disconnect(slot)
+def _emitters(layers: Any) -> list[Any]:
+    """Return the events of all layers that a choice listens to."""
+    return [e for layer in layers for e in (layer.events.name, layer.events.data)]

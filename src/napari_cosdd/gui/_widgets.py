@@ -1,9 +1,10 @@
 """Widgets and helpers that all docks use."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
-from weakref import WeakKeyDictionary, WeakMethod
+from weakref import WeakKeyDictionary, ref
 
 from qtpy.QtCore import QEvent, QObject, QSize, Qt
 from qtpy.QtGui import QIcon, QPixmap
@@ -141,13 +142,18 @@ def listen(widget: QObject, emitter: Any, slot: Callable[..., None]) -> None:
     napari would still call the method.
     """
     emitter.connect(slot)
-    method = WeakMethod(slot)
+    when_deleted(widget, partial(forget, ref(widget), lambda: [emitter]))
 
-    def release() -> None:
-        if (slot := method()) is not None:
-            emitter.disconnect(slot)
 
-    when_deleted(widget, release)
+def forget(widget: ref[QObject], emitters: Callable[[], Iterable[Any]]) -> None:
+    """Disconnect napari events from the methods of a deleted Qt object.
+
+    They are found by the object itself: to find a method, napari 0.6 and 0.7 compare
+    its object with others, which Qt refuses for a deleted one.
+    """
+    if (deleted := widget()) is not None:
+        for emitter in emitters():
+            emitter.disconnect(deleted)
 
 
 #: Functions that Qt calls when it deletes an object, by that object.

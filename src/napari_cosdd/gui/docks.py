@@ -20,11 +20,24 @@ if TYPE_CHECKING:
 LOADING = "Loading PyTorch. The first time this takes some seconds."
 #: Time between two looks at whether the import is done, milliseconds.
 EVERY = 50
+#: What Windows calls libraries that do not start or are not there.
+DLL_FAILED = (1114, 126)
 
 
 def is_loaded() -> bool:
     """Whether torch is imported already."""
     return "torch" in sys.modules
+
+
+def remedy_of(error: Exception) -> str:
+    """Return what helps if torch cannot be imported."""
+    if getattr(error, "winerror", None) in DLL_FAILED:
+        return (
+            "Qt, which is loaded first, may bring a C++ runtime that is too old for "
+            "it: upgrade PyQt6 or PySide6 (pip install -U), and install the newest "
+            "Microsoft Visual C++ Redistributable."
+        )
+    return "Install it again for this machine."
 
 
 class LoadedDock(QWidget):
@@ -105,7 +118,7 @@ class LoadedDock(QWidget):
         self.busy.hide()
         self.sentence.setText(
             f"⚠ PyTorch cannot be loaded ({type(self._error).__name__}: "
-            f"{self._error}). Install it again for this machine."
+            f"{self._error}). {remedy_of(self._error)}"
         )
 
     def _build(self) -> None:

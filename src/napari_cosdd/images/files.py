@@ -3,8 +3,10 @@
 import json
 import math
 import os
+import secrets
 import shutil
-import uuid
+import sys
+import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -12,6 +14,9 @@ from typing import Any
 
 from napari_cosdd._formatting import memory as in_gb
 from napari_cosdd.errors import BadInputError, SavingError
+
+#: Seconds between attempts to rename what another program has open.
+WAITS = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
 
 
 def check_output(path: Path, overwrite: bool) -> None:
@@ -120,15 +125,32 @@ class atomic:
                 with self.temporary.open("r+b") as written:  # Windows cannot sync "rb"
                     os.fsync(written.fileno())
                 self.temporary.chmod(self.mode)
-                self.temporary.replace(self.path)
+                rename(self.temporary, self.path)
         finally:
             with suppress(OSError):  # after a rename there is none
                 self.temporary.unlink()
 
 
+def rename(source: Path, target: Path) -> None:
+    """Rename a file or folder; a file takes the place of another one.
+
+    On Windows, programs that look for viruses or copy to a cloud open new files for a
+    moment, in which they cannot be renamed: then again, for some seconds.
+    """
+    for wait in (*WAITS, None):
+        try:
+            source.replace(target)
+        except PermissionError:
+            if wait is None or sys.platform != "win32":
+                raise
+            time.sleep(wait)
+        else:
+            return
+
+
 def beside(path: Path) -> Path:
     """Return a name for a temporary file or folder beside `path`."""
-    return path.with_name(f".{uuid.uuid4().hex}{path.suffix}")
+    return path.with_name(f".{secrets.token_hex(6)}{path.suffix}")
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:

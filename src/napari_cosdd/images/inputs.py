@@ -1,5 +1,6 @@
 """Conversion of user input (arrays, paths, folders) into Images."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -151,6 +152,12 @@ def stack_of(image: Image, ndim: int, fill: Fill) -> Stack:
     return FilledStack(image.data, image.axes, ndim, fill, image.name, image.selection)
 
 
+def _repeated(names: list[str]) -> set[str]:
+    """Return the names that a file system may take for those of others."""
+    folded = Counter(name.casefold() for name in names)
+    return {name for name in names if folded[name.casefold()] > 1}
+
+
 def distinct_names(paths: Sequence[Path]) -> list[str]:
     """Return a distinct name for the results of each image file.
 
@@ -162,13 +169,12 @@ def distinct_names(paths: Sequence[Path]) -> list[str]:
         If two names are still equal.
     """
     names = [stem(p) for p in paths]
+    several = _repeated(names)
     names = [
-        f"{holder_of(path).resolve().parent.name}-{name}"
-        if names.count(name) > 1
-        else name
+        f"{holder_of(path).resolve().parent.name}-{name}" if name in several else name
         for path, name in zip(paths, names, strict=True)
     ]
-    twice = sorted({n for n in names if names.count(n) > 1})
+    twice = sorted(_repeated(names))
     if twice:
         raise BadInputError(
             f"several images are called {twice[0]!r}: their results would overwrite "

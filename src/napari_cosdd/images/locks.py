@@ -100,7 +100,7 @@ class Lock:
             return False
         is_same = aside.read_text(encoding="utf-8", errors="replace") == found.text
         if not is_same:
-            with suppress(FileExistsError):
+            with suppress(OSError):  # or the disk has no hard links
                 os.link(aside, self.file)
         aside.unlink()
         return is_same

@@ -146,7 +146,8 @@ def _width(pixels: NDArray[np.float64], y: int, x: int) -> float | None:
     part = pixels[y - WINDOW : y + WINDOW + 1, x - WINDOW : x + WINDOW + 1]
     along = np.arange(-WINDOW, WINDOW + 1)
     low, high = np.median(part), part.max()
-    scale = high - low
+    if not (scale := high - low) > 0:
+        return None
 
     def errors(given: NDArray[np.float64]) -> NDArray[np.float64]:
         offset, height, dy, dx, width = given

@@ -205,7 +205,10 @@ class AutoregressiveDecoder(nn.Module):
         n = self.condition.out_channels // (len(self.causal) + 1)
         part = slice(i * n, (i + 1) * n)
         bias = None if self.condition.bias is None else self.condition.bias[part]
-        return F.conv2d(coded, self.condition.weight[part], bias)
+        weight = self.condition.weight[part]
+        if weight.device.type == "mps":  # Metal may ignore where a view begins
+            weight = weight.clone()
+        return F.conv2d(coded, weight, bias)
 
     def parameters_of(self, channels: Tensor) -> Tensor:
         """Split the channels of the head: (n, c, 3, components, rows, x)."""

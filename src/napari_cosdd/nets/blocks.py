@@ -67,8 +67,8 @@ def channels_last(tensor: Tensor) -> Tensor:
     One channel alone lies innermost and outermost alike, and torch then takes it for
     outermost, and so all that follows from it: the strides have to say which it is.
     """
-    if tensor.ndim not in _CHANNELS_LAST:
-        return tensor.contiguous()
+    if tensor.ndim not in _CHANNELS_LAST or tensor.device.type == "mps":
+        return tensor.contiguous()  # Metal's gradients take 30 times as long otherwise
     tensor = tensor.contiguous(memory_format=_CHANNELS_LAST[tensor.ndim])
     if tensor.shape[1] > 1:
         return tensor

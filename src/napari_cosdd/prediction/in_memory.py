@@ -1,6 +1,7 @@
 """A prediction in memory: the source and its outputs, filled tile by tile."""
 
 import errno
+import math
 import os
 import shutil
 import tempfile
@@ -242,7 +243,7 @@ def _zeros(shape: tuple[int, ...], kind: np.dtype[Any]) -> NDArray[Any]:
     The file gets its space on disk at once: access to a part of a map that finds the
     disk full ends the program.
     """
-    size = int(np.prod(shape)) * kind.itemsize
+    size = math.prod(shape) * kind.itemsize
     if size <= IN_MEMORY_LIMIT:
         return np.zeros(shape, kind)
     folder = Path(tempfile.gettempdir())

@@ -11,7 +11,7 @@ import numpy as np
 import zarr
 
 from napari_cosdd.errors import BadInputError, SavingError
-from napari_cosdd.images.files import beside, write_json
+from napari_cosdd.images.files import beside, rename, write_json
 from napari_cosdd.images.formats.ome_zarr_writer import create_zarr, replace_folder
 from napari_cosdd.images.image import Image
 from napari_cosdd.images.stack import Stack
@@ -103,7 +103,7 @@ class ResumableResult:
                 attributes["napari_cosdd_job"] = self.job
             write_json(temporary / "job.json", self.job)
             with suppress(OSError):  # another process may be first
-                temporary.rename(self.path)
+                rename(temporary, self.path)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
 
@@ -141,7 +141,7 @@ class ResumableResult:
         """
         self._check_chunks()
         try:
-            self.path.rename(self.finished)
+            rename(self.path, self.finished)
         except FileNotFoundError:
             return ()
         return self.publish()

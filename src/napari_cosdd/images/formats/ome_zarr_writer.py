@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 import zarr
+from zarr.storage import LocalStore
 
-from napari_cosdd.images.files import beside
+from napari_cosdd.images.files import beside, rename
 from napari_cosdd.images.image import Image
 from napari_cosdd.images.units import zarr_name
 
@@ -26,16 +27,29 @@ def write_zarr(path: Path, image: Image, extra: Mapping[str, Any]) -> None:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+class _Unshared(LocalStore):
+    """A folder that nobody else writes to yet.
+
+    zarr makes sure by hard links that it overwrites nothing; memory cards and many
+    network disks have none.
+    """
+
+    async def set_if_not_exists(self, key: str, value: Any) -> None:
+        """Write a file unless it is there."""
+        if not await self.exists(key):
+            await self.set(key, value)
+
+
 def replace_folder(new: Path, path: Path) -> None:
     """Rename `new` to `path`; an existing folder is deleted afterwards."""
     old = beside(path)
     if path.exists():
-        path.rename(old)
+        rename(path, old)
     try:
-        new.rename(path)
+        rename(new, path)
     except OSError:
         if old.exists():
-            old.rename(path)
+            rename(old, path)
         raise
     shutil.rmtree(old, ignore_errors=True)
 
@@ -51,7 +65,7 @@ def create_zarr(
     Axes, sizes and names are those of `image`. `chunk` is the chunk size in pixels
     along the last spatial axes.
     """
-    group = zarr.open_group(path, mode="w")
+    group = zarr.open_group(_Unshared(path), mode="w")
     shape = image.data.shape
     spatial = dict(zip("ZYX"[3 - len(chunk) :], chunk, strict=True))
     chunks = tuple(

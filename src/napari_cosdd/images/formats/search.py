@@ -187,7 +187,7 @@ def _is_result(path: Path) -> bool:
 
 def _unusable(path: Path) -> str:
     """Say why there is nothing to read at a path; empty if there may be."""
-    if re.match(r"[a-z0-9+]+:/", str(path)):
+    if re.match(r"[a-z0-9+]{2,}:[/\\]", str(path)):
         return f"{path} is an address; download the image and give the file"
     if path.is_symlink() and not path.exists():
         return f"{path} is a broken link"

@@ -106,7 +106,8 @@ def whole_planes(path: Path, series: Any) -> NDArray[np.bool_]:
     n_outer = next(k for k in range(series.ndim) if math.prod(series.shape[:k]) == n)
     outer = tuple(series.shape[:n_outer])
     if series.dataoffset is not None:
-        ends = series.dataoffset + (np.arange(n) + 1) * series.keyframe.nbytes
+        planes = 1 + np.arange(n, dtype=np.int64)  # Windows' usual integers end at 2 GB
+        ends = series.dataoffset + planes * series.keyframe.nbytes
         return np.asarray(ends <= path.stat().st_size).reshape(outer)
     size = path.stat().st_size
     own = [_is_whole(page, path, size) for page in pages_of(series)]
