@@ -2,12 +2,15 @@
 
 import subprocess
 import sys
+import tomllib
 from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 import pytest
 from npe2 import PluginManifest
+from packaging.requirements import Requirement
+from packaging.version import Version
 
 import napari_cosdd
 
@@ -76,3 +79,27 @@ def test_samples_are_layers(manifest):
             assert kind == "image"
             assert np.asarray(data).ndim in (2, 3)
             assert keywords["name"]
+
+
+def test_the_oldest_versions_that_are_tested_are_those_that_are_allowed():
+    """torch excepted, of which an older version would bring gigabytes."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    project = project["project"]
+    stated = [*project["dependencies"], *project["optional-dependencies"]["test"]]
+    allowed = {
+        req.name: spec.version
+        for req in map(Requirement, stated)
+        for spec in req.specifier
+        if spec.operator == ">=" and req.name != "torch"
+    }
+    lines = (ROOT / "oldest.txt").read_text(encoding="utf-8").splitlines()
+    pins = [Requirement(x.split("#")[0]) for x in lines if x and x[0] != "#"]
+    tested = {
+        req.name: spec.version
+        for req in pins
+        for spec in req.specifier
+        if spec.operator == "==" and req.name != "torch"
+    }
+    assert {k: Version(v) for k, v in tested.items()} == {
+        k: Version(v) for k, v in allowed.items()
+    }
