@@ -1,6 +1,7 @@
 """Writing on the disks and systems that users have."""
 
 import errno
+import json
 import os
 import sys
 from pathlib import Path
@@ -65,3 +66,10 @@ def test_names_that_differ_in_case_alone_are_one_on_many_disks():
 def test_addresses_are_told_apart_from_files(path):
     with pytest.raises(BadInputError, match="is an address"):
         search(Path(path))
+
+
+def test_json_has_null_for_what_is_no_number_at_any_depth(tmp_path):
+    content = {"a": float("nan"), "b": [1.5, float("inf")], "c": {"d": float("nan")}}
+    files.write_json(tmp_path / "a.json", content)
+    read = json.loads((tmp_path / "a.json").read_text())
+    assert read == {"a": None, "b": [1.5, None], "c": {"d": None}}

@@ -155,10 +155,15 @@ def beside(path: Path) -> Path:
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Write a mapping as JSON, atomically; numbers that are not finite become null."""
-    finite = {
-        k: None if isinstance(v, float) and not math.isfinite(v) else v
-        for k, v in content.items()
-    }
     with atomic(path) as temporary:
-        text = json.dumps(finite, indent=2) + "\n"
+        text = json.dumps(_finite(content), indent=2, allow_nan=False) + "\n"
         temporary.write_text(text, encoding="utf-8")
+
+
+def _finite(value: Any) -> Any:
+    """Return a value for JSON, which knows no infinity."""
+    if isinstance(value, Mapping):
+        return {key: _finite(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
