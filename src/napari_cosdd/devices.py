@@ -12,6 +12,7 @@ from torch import nn
 
 from napari_cosdd.errors import BadInputError, DeviceLostError
 from napari_cosdd.host_memory import free_host_bytes
+from napari_cosdd.remedies import Remedy
 
 #: Code of glibc's mallopt for the size of free memory that is given back.
 M_TRIM_THRESHOLD = -1
@@ -99,7 +100,8 @@ def told_if_lost(what_stays: str) -> Iterator[None]:
             raise
         raise DeviceLostError(
             f"the GPU stopped working ({str(error).splitlines()[0]}): start the "
-            f"program again, with --device cpu if it happens again; {what_stays}"
+            f"program again, on the CPU if it happens again ({Remedy.DEVICE_CPU}); "
+            f"{what_stays}"
         ) from error
 
 

@@ -10,6 +10,7 @@ from napari_cosdd.events import Denoised
 from napari_cosdd.images.grids import join_grids, split_grids
 from napari_cosdd.images.image import Image
 from napari_cosdd.methods.advice import advise
+from napari_cosdd.remedies import Remedy
 from napari_cosdd.settings.prediction import PredictionConfig
 
 
@@ -63,7 +64,8 @@ def test_smoothed_noise_is_independent_on_grids_and_leaves_the_image():
     facts = api.analyze(noisy, axes="YX").facts
     assert facts.pattern == "both axes"
     assert 2 <= facts.grid <= 5
-    assert f"--grid {facts.grid}" in advise(facts)
+    assert f"grids of pixels {facts.grid} px apart" in advise(facts)
+    assert Remedy.GRID in advise(facts)
     settings = {"max_steps": 30, "noise_axis": "auto", "crop_size": 48}
     model = api.fit(noisy, axes="YX", grid=facts.grid, **settings)
     assert model.spec.grid == facts.grid

@@ -13,6 +13,7 @@ from napari_cosdd.errors import BadInputError, StoppedError
 from napari_cosdd.images.axes import Region
 from napari_cosdd.images.saturation import SATURATED
 from napari_cosdd.images.stack import Stack
+from napari_cosdd.remedies import Remedy
 
 #: Largest side of the boxes that images are read in, pixels, by number of spatial axes.
 BOX = {1: 1 << 22, 2: 2048, 3: 160}
@@ -160,7 +161,7 @@ class Survey:
             raise BadInputError(
                 f"grey levels from {low:g} to {high:g}, half of them from {first:g} to "
                 f"{third:g}: these look like marks of missing pixels; replace them by "
-                "NaN and fill them (--fill missing, fill='missing')"
+                f"NaN and fill them ({Remedy.FILL_MISSING})"
             )
 
     @property
@@ -174,8 +175,8 @@ class Survey:
             return None
         return (
             f"{self.n_far} pixels are far beyond all others (hot pixels, cosmic rays?) "
-            "and are left out of the scale; --fill outliers (Advanced, Fill) replaces "
-            "them before training and denoising"
+            "and are left out of the scale; they can be replaced before training and "
+            f"denoising ({Remedy.FILL_OUTLIERS})"
         )
 
     def filled(self) -> str | None:
@@ -226,6 +227,6 @@ class Survey:
 def not_finite(bad: int, total: int) -> BadInputError:
     """Return the error that refuses pixels that are not finite."""
     return BadInputError(
-        f"{bad} of {total} pixels are not finite (NaN or infinite); --fill missing "
-        "(fill='missing') fills each with its nearest neighbour"
+        f"{bad} of {total} pixels are not finite (NaN or infinite); each can be filled "
+        f"with its nearest neighbour ({Remedy.FILL_MISSING})"
     )

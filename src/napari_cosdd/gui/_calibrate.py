@@ -26,6 +26,7 @@ from napari_cosdd.gui._widgets import (
     field,
     fill,
 )
+from napari_cosdd.gui._wording import in_dock_words
 from napari_cosdd.noise_models.measure import curves_of
 from napari_cosdd.noise_models.registry import NOISE_MODELS, get_noise_model
 
@@ -181,7 +182,7 @@ class CalibrateView(QWidget):
         found: api.Calibration = events[-1].value
         curves = curves_of(found.model)
         low, high = found.model.signal_range
-        warning = "" if found.warning is None else f" ⚠ {found.warning}"
+        warning = "" if found.warning is None else f" ⚠ {in_dock_words(found.warning)}"
         self.sentence.setText(
             f"Noise model ({found.model.title}) of {self._image}, for signals from "
             f"{grey_level(low)} to {grey_level(high)} grey levels. The Train dock "

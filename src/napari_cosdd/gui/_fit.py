@@ -9,6 +9,7 @@ from napari_cosdd.errors import CosddError
 from napari_cosdd.gui._light import Light
 from napari_cosdd.gui._models import ModelEntry
 from napari_cosdd.gui._widgets import Sentence
+from napari_cosdd.gui._wording import in_dock_words
 from napari_cosdd.images.image import Image
 from napari_cosdd.models.compatibility import Grade, Match, match_of
 
@@ -50,5 +51,5 @@ class FitView(QWidget):
         except CosddError as error:
             found = Match("do not use", str(error))
         self.light.show_grade(found.grade, WORDS[found.grade])
-        self.reason.setText(found.reason)
+        self.reason.setText(in_dock_words(found.reason))
         self.show()

@@ -8,6 +8,7 @@ from pydantic.fields import FieldInfo
 
 from napari_cosdd.devices import available_devices
 from napari_cosdd.gui._widgets import without_wheel
+from napari_cosdd.gui._wording import in_dock_words
 from napari_cosdd.settings.fields import Settings, bounds_of, empty_means, unit_of
 
 #: Largest number of a spin box.
@@ -58,7 +59,7 @@ def _widget(info: FieldInfo, value: Any, choices: Sequence[str] = ()) -> Widget:
     unit = f" ({unit_of(info)})" if unit_of(info) else ""
     words: dict[str, Any] = {
         "label": f"{info.title}{unit}",
-        "tooltip": f"{info.description}{unit}",
+        "tooltip": in_dock_words(f"{info.description}{unit}"),
     }
     annotation = info.annotation
     if get_origin(annotation) is Literal:

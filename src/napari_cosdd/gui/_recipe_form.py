@@ -21,6 +21,7 @@ from napari_cosdd.gui._widgets import (
     field,
     fill,
 )
+from napari_cosdd.gui._wording import in_dock_words
 from napari_cosdd.images.filling import Fill
 from napari_cosdd.methods.registry import DEFAULT, all_methods, get_method
 from napari_cosdd.methods.values import Needs
@@ -231,10 +232,10 @@ class RecipeForm(QWidget):
             lacks = missing(kind.needs)
             suits = None if facts is None else kind.suits(facts)
             reasons = [lacks] if suits is None else [suits.reason, lacks]
-            tip = " ".join(filter(None, reasons))
+            tip = in_dock_words(" ".join(filter(None, reasons)))
             self.preset.setItemData(i, tip, Qt.ItemDataRole.ToolTipRole)
             if i == self.preset.currentIndex():
-                self.doubt.setText(f"⚠ {' '.join(filter(None, reasons))}")
+                self.doubt.setText(f"⚠ {tip}")
                 unfit = suits is not None and not suits.score
                 self.doubt.setVisible(bool(lacks) or unfit)
 

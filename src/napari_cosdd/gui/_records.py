@@ -26,6 +26,7 @@ from napari_cosdd.events import (
     Warned,
     Written,
 )
+from napari_cosdd.gui._wording import in_dock_words
 from napari_cosdd.images.files import atomic
 
 #: Points of a curve above which every second one is dropped.
@@ -109,7 +110,7 @@ class TrainingRecord:
         elif isinstance(event, Started):
             self.started = event
         elif isinstance(event, Warned):
-            self.warnings.append(event.message)
+            self.warnings.append(in_dock_words(event.message))
         elif isinstance(event, Saved):
             self.path = event.path
         elif isinstance(event, Finished):
@@ -205,7 +206,7 @@ class DenoisingRecord:
             self.done, self.total = event.done, event.total
             self.samples, self.remaining = 0, event.remaining
         elif isinstance(event, Warned):
-            self.warnings.append(event.message)
+            self.warnings.append(in_dock_words(event.message))
 
     @property
     def progress(self) -> float:

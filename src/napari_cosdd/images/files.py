@@ -14,6 +14,7 @@ from typing import Any
 
 from napari_cosdd._formatting import memory as in_gb
 from napari_cosdd.errors import BadInputError, SavingError
+from napari_cosdd.remedies import Remedy
 
 #: Seconds between attempts to rename what another program has open.
 WAITS = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
@@ -28,9 +29,7 @@ def check_output(path: Path, overwrite: bool) -> None:
         If `path` exists and `overwrite` is false.
     """
     if path.exists() and not overwrite:
-        raise BadInputError(
-            f"{path} exists already; choose another name or folder, or --overwrite"
-        )
+        raise BadInputError(f"{path} exists already; {Remedy.OVERWRITE}")
 
 
 def check_suffix(path: Path, suffix: str) -> None:

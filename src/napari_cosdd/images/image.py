@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from napari_cosdd.errors import BadInputError
 from napari_cosdd.images.stack import ArrayLike
 from napari_cosdd.images.units import LENGTHS
+from napari_cosdd.remedies import Remedy
 
 #: Keys of the provenance that results of a denoising carry.
 RESULT_KEYS = ("napari_cosdd", "source", "part")
@@ -146,5 +147,5 @@ def check_pixels(image: Image) -> None:
         raise BadInputError(
             f"{image.name} looks like a color (RGB) picture: shape "
             f"{image.data.shape}; expected grey levels. If the last axis holds "
-            f"measured channels, give the axes ({image.axes}, --axes {image.axes})"
+            f"measured channels, give the axes {image.axes} ({Remedy.AXES})"
         )

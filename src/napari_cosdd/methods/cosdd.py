@@ -42,6 +42,7 @@ from napari_cosdd.nets.ladder_vae import LatentNoise, fresh_noise
 from napari_cosdd.nets.transfer import fitted, with_rows
 from napari_cosdd.nets.unet import UNet
 from napari_cosdd.noise_analysis.facts import NoiseFacts
+from napari_cosdd.remedies import Remedy
 
 PAPER = Paper(
     "B. Salmon and A. Krull, Unsupervised Denoising for Signal-Dependent and "
@@ -131,7 +132,7 @@ class COSDD(LadderMethod[COSDDConfig], NoiseAxisMethod[COSDDConfig]):
                 2,
                 "If the image was smoothed, registered or interpolated, COSDD can "
                 f"learn from grids of pixels {facts.grid} px apart, whose noise is "
-                f"independent: --grid {facts.grid} (Advanced, Grid).",
+                f"independent ({Remedy.GRID}).",
             )
         if facts.pattern == "both axes":
             return Suitability(

@@ -29,6 +29,7 @@ from napari_cosdd.methods.values import (
 )
 from napari_cosdd.nets.blur import gaussian_blur
 from napari_cosdd.noise_analysis.facts import NoiseFacts
+from napari_cosdd.remedies import Remedy
 from napari_cosdd.settings.training import TrainingConfig
 
 PAPER = Paper(
@@ -49,7 +50,8 @@ class DecoNoisingConfig(UNetConfig):
         le=20,
         title="PSF",
         description="Deviation of the Gaussian that stands for the point spread "
-        "function in y and x; `napari-cosdd psf` finds it from the optics or beads",
+        "function in y and x, from the optics or from beads "
+        f"({Remedy.PSF})",
         json_schema_extra={"unit": "px"},
     )
     positivity: float = Field(

@@ -34,6 +34,7 @@ from napari_cosdd.noise_analysis.facts import NoiseFacts
 from napari_cosdd.noise_models.base import NoiseModel
 from napari_cosdd.noise_models.mixture import MixtureConfig, MixtureNoise
 from napari_cosdd.noise_models.registry import INDEPENDENT
+from napari_cosdd.remedies import Remedy
 from napari_cosdd.settings.training import TrainingConfig
 
 PAPER = Paper(
@@ -150,8 +151,7 @@ class HDN(LadderMethod[HDNConfig]):
         """
         if not self.needs.learns_noise:
             raise BadInputError(
-                f"{self.title} needs a noise model: measure one with `napari-cosdd "
-                "calibrate`, and give it with --noise-model"
+                f"{self.title} needs a noise model; measure one ({Remedy.CALIBRATE})"
             )
         below, above = COVERED
         scale = spec.normalization

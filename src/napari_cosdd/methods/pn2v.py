@@ -34,6 +34,7 @@ from napari_cosdd.methods.values import (
 from napari_cosdd.noise_analysis.facts import NoiseFacts
 from napari_cosdd.noise_models.base import NoiseModel
 from napari_cosdd.noise_models.registry import INDEPENDENT
+from napari_cosdd.remedies import Remedy
 from napari_cosdd.settings.training import TrainingConfig
 
 PAPER = Paper(
@@ -100,8 +101,8 @@ class PN2V(UNetMethod[PN2VConfig]):
         super().__init__(config, spec, assets)
         if assets.noise_model is None:
             raise BadInputError(
-                "Probabilistic Noise2Void needs a noise model: measure one with "
-                "`napari-cosdd calibrate`, and give it with --noise-model"
+                "Probabilistic Noise2Void needs a noise model; measure one "
+                f"({Remedy.CALIBRATE})"
             )
         #: Without them all signals would begin equal, and learn the same.
         self.offsets = nn.Parameter(torch.linspace(-SPREAD, SPREAD, config.n_signals))

@@ -12,6 +12,7 @@ from napari_cosdd.images.image import Image
 from napari_cosdd.images.stack import Stack
 from napari_cosdd.methods.capabilities import predicts
 from napari_cosdd.models.trained_model import TrainedModel
+from napari_cosdd.remedies import Remedy
 from napari_cosdd.settings.prediction import PredictionConfig
 from napari_cosdd.settings.training import FEW_STEPS
 
@@ -62,12 +63,12 @@ def check_compatible(
     if config.keep_brightness and model.spec.targets is not None:
         raise BadInputError(
             "results of this model have the brightness of the clean images that it "
-            "learned from, not of the noisy one: leave out --keep-brightness"
+            f"learned from, not of the noisy one: {Remedy.KEEP_BRIGHTNESS}"
         )
     if config.direct and not predicts(model.method):
         raise BadInputError(
             "this model was trained without a direct denoiser; denoise with samples, "
-            "or train again with --direct-denoiser"
+            f"or train again with one ({Remedy.DIRECT_DENOISER})"
         )
 
 

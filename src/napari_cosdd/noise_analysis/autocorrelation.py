@@ -102,7 +102,8 @@ def autocorrelation(
     Raises
     ------
     BadInputError
-        If there is no patch, one is too small, or all are constant.
+        If there is no patch, one is too small, all are constant, or nothing is left
+        without the signal.
     """
     shown, max_lag = max_lag, max_lag + 2 if remove_signal else max_lag
     width = 2 * max_lag + 1
@@ -122,6 +123,8 @@ def autocorrelation(
     if n_pixels == 0:
         raise BadInputError("there is no region of noise to measure")
     covariance = products / pairs
+    if not covariance[max_lag, max_lag] > 0:
+        raise BadInputError("the region is constant: it holds no noise")
     inflation, shared = 1.0, (0.0, 0.0)
     if remove_signal:
         shared = shared_by_lines(covariance), shared_by_lines(covariance.T)
@@ -134,7 +137,10 @@ def autocorrelation(
         )
     variance = covariance[shown, shown]
     if not variance > 0:
-        raise BadInputError("the region is constant: it holds no noise")
+        raise BadInputError(
+            "no noise can be told from the structure of the image: what differs "
+            "between pixels changes smoothly"
+        )
     values = covariance / variance
     return Autocorrelation(values, n_pixels, inflation, float(variance), shared)
 

@@ -19,6 +19,7 @@ from napari_cosdd.noise_analysis.profiles import (
     reach_of,
     receptive_field,
 )
+from napari_cosdd.remedies import Remedy
 
 #: Smallest correlation that counts, even if smaller ones are significant.
 WEAKEST = 0.03
@@ -185,7 +186,7 @@ def unclear(correlation: Autocorrelation) -> NoiseFacts:
         "It cannot be told here along which axis the noise is correlated "
         f"({_both(correlation)}, each ± {correlation.standard_error:.2f}): too few "
         "pixels show noise without structure. A dark region or image, repeated frames "
-        "(Frames, --frames) or a larger image would tell. Until then training without "
+        f"({Remedy.FRAMES}) or a larger image would tell. Until then training without "
         "a noise axis is safe."
     )
     return NoiseFacts("unclear", "none", 0, 0, False, sentence)
@@ -200,7 +201,7 @@ def agreed(together: NoiseFacts, channels: Sequence[NoiseFacts]) -> NoiseFacts:
     words = ", ".join(f"channel {n} along {line}" for n, line in lines.items())
     sentence = (
         f"The noise of the channels runs along different axes ({words}, from 0): train "
-        "on each channel alone (--channel)."
+        f"on each channel alone ({Remedy.CHANNEL})."
     )
     return NoiseFacts("unclear", "none", 0, 0, False, sentence, is_alike=True)
 
@@ -218,9 +219,9 @@ def _alike(correlation: Autocorrelation, axis: Literal["x", "y"]) -> NoiseFacts:
         f"neighbouring {lines} share changes along them as the noise does (r = "
         f"{in_numbers(correlation.along(axis))} at 1 to {DECIDING} px). Noise of both "
         "directions looks so after smoothing, registration, rotation or resampling. "
-        "The image as the detector gave it, a dark region (--region) or repeated "
-        "frames (Frames, --frames) would tell. Until then training without a noise "
-        "axis is safe."
+        f"The image as the detector gave it, a dark region ({Remedy.REGION}) or "
+        f"repeated frames ({Remedy.FRAMES}) would tell. Until then training without a "
+        "noise axis is safe."
     )
     return NoiseFacts("unclear", "none", 0, 0, False, sentence, is_alike=True)
 

@@ -32,6 +32,7 @@ from napari_cosdd.noise_analysis.signal_dependence import (
     variance_of_residual,
 )
 from napari_cosdd.noise_analysis.sources import flat_patches, frame_differences
+from napari_cosdd.remedies import Remedy
 
 MeasuredOn = Literal["flat patches", "region", "frame differences", "residual"]
 #: Number of planes that are measured, spread over the stack.
@@ -231,11 +232,11 @@ def _of_largest_patches(planes: NDArray[Any]) -> Autocorrelation:
     for size in SIZES:
         try:
             channels = [flat_patches(channel, size)[0] for channel in planes]
+            correlations.append(_measure(channels, remove_signal=True))
         except BadInputError:
             if size == SIZES[-1] and not correlations:
                 raise
-            continue  # none so large is selected as a whole
-        correlations.append(_measure(channels, remove_signal=True))
+            continue  # none so large is selected as a whole, or it is all structure
         if facts_of(correlations[-1]).clean and correlations[-1].standard_error < SURE:
             return correlations[-1]
     return min(correlations, key=lambda correlation: correlation.standard_error)
@@ -285,7 +286,7 @@ def _planes(
     if not np.isfinite(planes).all():
         raise BadInputError(
             "the image has pixels that are not finite (NaN or infinite); fill them "
-            "(--fill missing, fill='missing') or choose another region"
+            f"({Remedy.FILL_MISSING}) or choose another region"
         )
     return planes
 

@@ -28,6 +28,7 @@ from napari_cosdd.models.compatibility import check_compatible, differences
 from napari_cosdd.models.trained_model import TrainedModel
 from napari_cosdd.prediction.denoiser import denoise as denoise_stack
 from napari_cosdd.prediction.outputs import outputs_of
+from napari_cosdd.remedies import Remedy
 from napari_cosdd.settings.prediction import PredictionConfig
 
 #: Largest array that is kept in memory, bytes; larger ones go to a temporary file.
@@ -259,6 +260,6 @@ def _zeros(shape: tuple[int, ...], kind: np.dtype[Any]) -> NDArray[Any]:
         raise SavingError(
             f"the results take {size / 2**30:.1f} GB, and the temporary folder "
             f"{folder} has {free / 2**30:.1f} GB free ({error.strerror}): keep fewer "
-            "samples, write OME-Zarr (--format zarr), or set TMPDIR to a folder with "
-            "more space"
+            f"samples, write OME-Zarr ({Remedy.ON_DISK}), or set TMPDIR to a folder "
+            "with more space"
         ) from error

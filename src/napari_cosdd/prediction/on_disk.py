@@ -22,6 +22,7 @@ from napari_cosdd.prediction.denoiser import denoise
 from napari_cosdd.prediction.request import DenoiseRequest, Share
 from napari_cosdd.prediction.resumable import ResumableResult
 from napari_cosdd.prediction.tiles import tiles_for
+from napari_cosdd.remedies import Remedy
 
 
 def written_before(
@@ -87,9 +88,7 @@ def denoising_on_disk(
     SavingError
         If the disk is full or cannot be written to.
     """
-    refuse_grids(
-        model, "images are denoised as a whole in memory: use --format tif or npy"
-    )
+    refuse_grids(model, f"images are denoised as a whole in memory: {Remedy.IN_MEMORY}")
     fill = model.filling(request.fill)
     source = stack_of(image, model.spec.ndim, fill)
     check_compatible(model, source, request.config)

@@ -18,6 +18,7 @@ from napari_cosdd.nets.blur import reach
 from napari_cosdd.prediction.brightness import blur_of
 from napari_cosdd.prediction.outputs import Targets
 from napari_cosdd.prediction.tile_grid import Tile, tile_grid
+from napari_cosdd.remedies import Remedy
 from napari_cosdd.settings.prediction import PredictionConfig
 
 #: Depth of a volume's tile, in units of the network's stride along z.
@@ -92,7 +93,7 @@ def read_tile(model: TrainedModel, source: Stack, image: int, tile: Tile) -> Ten
     if bad:
         raise BadInputError(
             f"image {image} has {bad} pixels that are not finite; fill them "
-            "(--fill missing, fill='missing')"
+            f"({Remedy.FILL_MISSING})"
         )
     x = model.spec.normalization.apply(pixels, model.spec.ndim)
     beyond = [(0, r.stop - i.stop) for r, i in zip(tile.read, inside, strict=True)]

@@ -27,6 +27,7 @@ from napari_cosdd.events import (
 )
 from napari_cosdd.methods.capabilities import DrawsNoise
 from napari_cosdd.methods.values import Problem
+from napari_cosdd.remedies import Remedy
 from napari_cosdd.threads import threads_for
 from napari_cosdd.training import leakage
 from napari_cosdd.training.announce import preview, saves_memory, started
@@ -74,7 +75,7 @@ def train(
     if resume:
         run.restore()
     state, schedule = run.state, run.schedule
-    lost = told_if_lost("go on from the last save with --resume")
+    lost = told_if_lost(Remedy.RESUME)
     with lost, fast_math(run.device), threads_for(run.device) as adapt_threads:
         yield started(run)
         yield from saves_memory(run)

@@ -21,6 +21,7 @@ from napari_cosdd.models.trained_model import TrainedModel
 from napari_cosdd.noise_analysis.report import NoiseReport
 from napari_cosdd.noise_models.calibrate import outside_range
 from napari_cosdd.prediction.analysis import noise_report
+from napari_cosdd.remedies import Remedy
 from napari_cosdd.training.cropping import cut_crops, smaller_crops
 from napari_cosdd.training.data import Reading, Sources, TrainingData, read_data
 from napari_cosdd.training.job import TrainingJob
@@ -147,8 +148,7 @@ def check_assets(title: str, needs: Needs, assets: Assets) -> None:
         return  # unless its settings say otherwise, which it then refuses itself
     if model is None:
         raise BadInputError(
-            f"{title} needs a noise model ({kinds}): measure one with `napari-cosdd "
-            "calibrate`, and give it with --noise-model (noise_model=)"
+            f"{title} needs a noise model ({kinds}); measure one ({Remedy.CALIBRATE})"
         )
     if model.kind not in needs.noise_models:
         raise BadInputError(f"{title} needs a noise model ({kinds}), got {model.kind}")
@@ -177,7 +177,7 @@ def _warnings(
         yield (
             f"{dark}. A noise model that is learned along describes that badly: "
             "measure one first, without repeats from the result of Noise2Void "
-            "(napari-cosdd calibrate, --model)"
+            f"({Remedy.BOOTSTRAP})"
         )
 
 

@@ -10,6 +10,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from napari_cosdd.errors import BadModelFileError
+from napari_cosdd.remedies import Remedy
 from napari_cosdd.training.resume_0_1 import converted
 
 #: Version of the resume state. Files of 0.1.0 have none; they are converted.
@@ -69,7 +70,7 @@ def load_state(path: Path) -> dict[str, Any]:
         model = path.name.removesuffix(".resume")
         raise BadModelFileError(
             f"there is nothing to resume beside {model}: its training was completed "
-            "or never started; --init-model starts a new one from its weights"
+            f"or never started; a new one can start from it ({Remedy.INIT_MODEL})"
         )
     with unusable(path):
         _check_sizes(path)

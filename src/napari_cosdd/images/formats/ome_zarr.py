@@ -15,6 +15,7 @@ from napari_cosdd.errors import BadInputError
 from napari_cosdd.images.axes import guess_axes, letters_of
 from napari_cosdd.images.image import RESULT_KEYS, Image
 from napari_cosdd.images.units import in_one_unit, in_seconds
+from napari_cosdd.remedies import Remedy
 
 #: Largest chunk or shard that is accepted, bytes: one pixel loads all of it.
 LARGEST_CHUNK = 4 << 30
@@ -66,7 +67,7 @@ def zarr_images(path: Path) -> list[Path]:
     """
     found, missing = zarr_contents(path)
     if missing:
-        rest = f", or use the other {len(found)} with --salvage (salvage=True)"
+        rest = f", or use the other {len(found)} ({Remedy.SALVAGE})"
         raise BadInputError(
             f"{path.name} lists {listed(missing)}, which is no image there; copy it "
             f"again{rest if found else ''}"

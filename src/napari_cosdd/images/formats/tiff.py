@@ -20,6 +20,7 @@ from napari_cosdd.images.formats.tiff_whole import (
 )
 from napari_cosdd.images.image import Image
 from napari_cosdd.images.units import in_one_unit, in_seconds
+from napari_cosdd.remedies import Remedy
 
 #: Largest file that is read at once, bytes; larger ones are read on demand.
 EAGER_LIMIT = 1 << 30
@@ -80,7 +81,7 @@ def read_tiff(
         if broken and not salvage:
             raise BadInputError(
                 f"{path.name} is not whole: {broken}; copy or export it again, or read "
-                "what is whole with --salvage (salvage=True)"
+                f"what is whole ({Remedy.SALVAGE})"
             )
         if broken:
             data, axes, note = salvaged(path, tiff, chosen, axes)
