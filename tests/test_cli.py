@@ -564,6 +564,37 @@ def test_with_several_images_the_same_command_goes_on(image, trained, tmp_path, 
         run(*command, "--seed", 5)
 
 
+def test_a_run_over_files_that_was_cut_off_goes_on(image, trained, tmp_path, noisy):
+    """As a job array does after it was stopped, without another option."""
+    other = tmp_path / "other.tif"
+    write_image(other, Image(noisy[:32, :32], "YX"))
+    out = tmp_path / "o"
+    command = "denoise", trained, other, image, "--output", out, "--n-samples", 2
+    run(*command)
+    (out / "cells-deviation.tif").unlink()
+    before = (out / "other-mean.tif").stat().st_mtime_ns
+    said = run(*command, "--device", "cpu")  # which makes no other result
+    assert "other was done before" in said
+    assert "cells was done before" not in said
+    assert (out / "cells-deviation.tif").exists()
+    assert (out / "other-mean.tif").stat().st_mtime_ns == before
+    for change in (("--seed", 5), ("--dtype", "source"), ("--fill", "outliers")):
+        with refused("exists already"):
+            run(*command, *change)
+    write_image(other, Image(noisy[-32:, -32:], "YX"))  # another image of that name
+    with refused("exists already"):
+        run(*command)
+
+
+def test_two_runs_with_results_of_one_name_do_not_mix(image, trained, tmp_path):
+    out = tmp_path / "o"
+    command = "denoise", trained, image, "--output", out, "--n-samples", 2
+    out.mkdir()
+    with locked(out / "cells-mean.tif"), refused("is being written by process"):
+        run(*command)
+    assert list(out.iterdir()) == []
+
+
 def test_workers_in_other_folders_write_to_the_same_place(
     image, trained, tmp_path, monkeypatch
 ):

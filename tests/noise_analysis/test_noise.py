@@ -26,6 +26,19 @@ def rng():
     return np.random.default_rng(0)
 
 
+def test_the_noise_of_a_part_whose_large_patches_are_all_structure_is_found():
+    part = np.asarray(nuclei().data)[256:512, :256]
+    assert api.analyze(part).facts.axis == "x"
+
+
+def test_an_image_without_noise_is_told_apart_from_a_constant_one():
+    smooth = ndimage.gaussian_filter(np.random.default_rng(3).normal(size=(64, 64)), 4)
+    with pytest.raises(BadInputError, match="no noise can be told"):
+        autocorrelation([smooth], 5, remove_signal=True)
+    with pytest.raises(BadInputError, match="constant"):
+        autocorrelation([np.ones((64, 64))], 5, remove_signal=True)
+
+
 def test_agrees_with_the_definition():
     x = rng().normal(size=(40, 50))
     x[:, 1:] += 0.6 * x[:, :-1]

@@ -79,7 +79,7 @@ def denoise(
     from napari_cosdd.cli._images import Failures, found
     from napari_cosdd.images.files import check_no_input, check_writable
     from napari_cosdd.images.selection import channel_from
-    from napari_cosdd.prediction.batch import ImageFile, requests_for
+    from napari_cosdd.prediction.batch import ImageFile, requests_for, was_done
     from napari_cosdd.prediction.on_disk import written_before
     from napari_cosdd.prediction.request import Share
     from napari_cosdd.prediction.result_files import left_over
@@ -114,16 +114,20 @@ def denoise(
         dtype=dtype,
         fill=fill,
         region=region,
-        # Existing zarr results may be of an interrupted run; they are compared below.
-        overwrite=overwrite or file_format == "zarr",
     )
     for request in requests:
         check_no_input(request.paths.values(), [model, *paths])
         check_writable(*request.paths.values())
     done = set()
-    if file_format == "zarr" and not overwrite:
-        both = zip(files, requests, strict=True)
-        done = {f.name for f, r in both if written_before(trained, f.open, r)}
+    if not overwrite:
+        for file, request in zip(files, requests, strict=True):
+            if (
+                written_before(trained, file.open, request)
+                if file_format == "zarr"
+                else any(p.exists() for p in request.paths.values())
+                and was_done(request, file.open())
+            ):
+                done.add(file.name)
     # Without a scheduler, none of the images can be denoised.
     failures = Failures(len(files) if scheduler is None else 1)
     with stoppable() as stop:
@@ -141,11 +145,9 @@ def denoise(
                 elif file_format == "zarr":
                     written = _on_disk(trained, file, request, mine, stop)
                 else:
-                    written = _in_memory(trained, file, request, stop)
+                    written = _in_memory(trained, file, request, stop, overwrite)
                 if written is None:
-                    again = (
-                        "; the same command goes on" if file_format == "zarr" else ""
-                    )
+                    again = "; the same command goes on"
                     console.print(f"{file.name} was not finished{again}")
                     raise typer.Exit(130)
                 for path in written:
@@ -202,11 +204,14 @@ def _in_memory(
     file: "ImageFile",
     request: "DenoiseRequest",
     stop: Callable[[], bool],
+    overwrite: bool,
 ) -> tuple[Path, ...] | None:
     """Denoise an image and write it; return the files, or None if stopped."""
     from napari_cosdd.prediction.batch import denoising_to_files
 
-    events = denoising_to_files(trained, _opened(file), request, stop)
+    events = denoising_to_files(
+        trained, _opened(file), request, stop, overwrite=overwrite
+    )
     paths: tuple[Path, ...] | None = show_denoising(console, file.name, events)
     return paths
 

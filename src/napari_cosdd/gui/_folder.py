@@ -9,7 +9,6 @@ from napari_cosdd import api
 from napari_cosdd.errors import IMAGE_ERRORS, BadInputError
 from napari_cosdd.events import Event, TileDone, Warned, Written
 from napari_cosdd.gui._models import ModelEntry, filling
-from napari_cosdd.images.files import check_writable
 from napari_cosdd.images.formats.search import search
 from napari_cosdd.images.selection import EACH
 from napari_cosdd.prediction.batch import (
@@ -17,8 +16,7 @@ from napari_cosdd.prediction.batch import (
     denoising_to_files,
     requests_for,
 )
-from napari_cosdd.prediction.request import DenoiseRequest
-from napari_cosdd.prediction.result_files import read_provenance
+from napari_cosdd.prediction.earlier import Earlier
 
 
 def denoising_folder(
@@ -55,30 +53,19 @@ def denoising_folder(
         for path, name in zip(paths, api.distinct_names(paths), strict=True)
     ]
     requests = requests_for(
-        images, model, entry.name, target, config, fill=filling(model), overwrite=True
+        images, model, entry.name, target, config, fill=filling(model)
     )
     began = time.monotonic()
     for done, (image, request) in enumerate(zip(images, requests, strict=True)):
-        there = [path for path in request.paths.values() if path.exists()]
-        made = [read_provenance(path) for path in there]
-        ours = request.provenance
-        foreign = [
-            path.name
-            for path, one in zip(there, made, strict=True)
-            if one.get("model_hash") != ours["model_hash"]
-        ]
-        same = all(one.get("settings") == ours["settings"] for one in made)
-        if foreign:
+        earlier = Earlier.at(request)
+        if foreign := earlier.foreign():
             yield Warned(
-                f"{image.name} was left out: {foreign[0]} is no result of this model; "
-                "choose another folder"
+                f"{image.name} was left out: {foreign.name} is no result of this "
+                "model; choose another folder"
             )
-        elif len(there) == len(request.paths) and same:
-            yield Warned(f"{image.name} was done before")
         else:
-            check_writable(*request.paths.values())
             try:
-                yield from _one(model, image, request, stop)
+                yield from _one(model, image, earlier, stop)
             except IMAGE_ERRORS as error:
                 yield Warned(f"{image.name}: {error}")
         if stop():
@@ -89,13 +76,18 @@ def denoising_folder(
 
 
 def _one(
-    model: Any, file: ImageFile, request: DenoiseRequest, stop: Callable[[], bool]
+    model: Any, file: ImageFile, earlier: Earlier, stop: Callable[[], bool]
 ) -> Iterator[Event]:
     """Denoise one image and write its results; warnings name the image."""
     image = file.open()
+    if earlier.is_complete(image):
+        yield Warned(f"{file.name} was done before")
+        return
     for doubt in image.doubts:
         yield Warned(f"{file.name}: {doubt}")
-    for event in denoising_to_files(model, image, request, stop):
+    for event in denoising_to_files(
+        model, image, earlier.request, stop, overwrite=True
+    ):
         if isinstance(event, Warned):
             yield Warned(f"{file.name}: {event.message}")
         elif isinstance(event, Written):

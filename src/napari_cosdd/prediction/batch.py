@@ -4,12 +4,16 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from napari_cosdd.events import Denoised, Event, Written
+from napari_cosdd.events import Denoised, Event, Warned, Written
+from napari_cosdd.images.files import check_output, check_writable
 from napari_cosdd.images.filling import Fill
 from napari_cosdd.images.image import Image
 from napari_cosdd.images.inputs import one_image
+from napari_cosdd.images.locks import lock_file, locked
 from napari_cosdd.images.selection import Channel, channel_of
+from napari_cosdd.methods.outputs import MEAN
 from napari_cosdd.models.trained_model import TrainedModel
+from napari_cosdd.prediction.earlier import Earlier, origin_of
 from napari_cosdd.prediction.in_memory import denoising
 from napari_cosdd.prediction.outputs import outputs_of
 from napari_cosdd.prediction.request import DenoiseRequest
@@ -63,7 +67,6 @@ def requests_for(
     dtype: str = "float32",
     fill: Fill | None = None,
     region: str | None = None,
-    overwrite: bool = False,
 ) -> list[DenoiseRequest]:
     """Return the request for each image, with the paths of its results.
 
@@ -83,20 +86,18 @@ def requests_for(
         Format of the results.
     dtype, fill, region
         As in `denoising`.
-    overwrite : bool
-        Whether existing files are accepted as paths.
 
     Raises
     ------
     BadInputError
-        If the format is unknown, or a file exists and may not be overwritten.
+        If the format is unknown.
     """
     outputs = outputs_of(model.method, config)
     made_by = made_with(model_name, model, config, model.filling(fill))
     made_by |= {"region": region} if region else {}
     return [
         DenoiseRequest(
-            result_paths(folder, image.name, outputs, file_format, overwrite),
+            result_paths(folder, image.name, outputs, file_format, overwrite=True),
             config,
             made_by,
             dtype,
@@ -112,30 +113,61 @@ def denoising_to_files(
     image: Image,
     request: DenoiseRequest,
     stop: Callable[[], bool] = lambda: False,
+    *,
+    overwrite: bool = False,
 ) -> Iterator[Event]:
     """Denoise an image in memory and write the results, as a stream of events.
 
-    The last event is Written, with the files, unless the work was stopped.
+    The last event is Written, with the files, unless the work was stopped. Nothing is
+    done where another process has done the same work since.
 
     Raises
     ------
     BadInputError, BadModelFileError, NotEnoughMemoryError
-        If the image cannot be denoised.
+        If the image cannot be denoised, another process denoises to these files, or
+        other files are there that may not be overwritten.
     SavingError
         If the results cannot be written, or have no room on the disk.
     """
-    check_room(request.paths, image)
-    for event in denoising(
-        model,
-        image,
-        request.config,
-        dtype=request.dtype,
-        fill=request.fill,
-        region=request.region,
-        stop=stop,
-    ):
-        if not isinstance(event, Denoised):
-            yield event
-            continue
-        write_prediction(request.paths, event.result, request.provenance)
-        yield Written(tuple(request.paths.values()))
+    mean, written = request.paths[MEAN], Written(tuple(request.paths.values()))
+    check_writable(*written.paths, lock_file(mean))
+    with locked(mean) as (lock, note):
+        if note:
+            yield Warned(note)
+        if not overwrite and was_done(request, image):
+            yield written
+            return
+        check_room(request.paths, image)
+        made_from = {**request.provenance, **origin_of(image, request)}
+        for event in denoising(
+            model,
+            image,
+            request.config,
+            dtype=request.dtype,
+            fill=request.fill,
+            region=request.region,
+            stop=stop,
+        ):
+            lock.show_life()
+            if not isinstance(event, Denoised):
+                yield event
+                continue
+            write_prediction(request.paths, event.result, made_from)
+            yield written
+
+
+def was_done(request: DenoiseRequest, image: Image) -> bool:
+    """Whether all results of a request are there, from the same image.
+
+    Raises
+    ------
+    BadInputError
+        If there are files that are no such results, which must not be replaced.
+    """
+    earlier = Earlier.at(request)
+    if earlier.is_complete(image):
+        return True
+    if not earlier.is_same(image):
+        for path in earlier.made:
+            check_output(path, overwrite=False)
+    return False

@@ -1,13 +1,11 @@
 """The folder of an unfinished prediction on disk, for one or more processes."""
 
-import hashlib
 import json
 import shutil
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import zarr
 
 from napari_cosdd.errors import BadInputError, SavingError
@@ -17,6 +15,7 @@ from napari_cosdd.images.image import Image
 from napari_cosdd.images.stack import Stack
 from napari_cosdd.methods.outputs import Output
 from napari_cosdd.models.trained_model import TrainedModel
+from napari_cosdd.prediction.earlier import WHERE, digest_of
 from napari_cosdd.prediction.in_memory import output_type
 from napari_cosdd.prediction.request import DenoiseRequest
 from napari_cosdd.prediction.result_files import provenance_of, title_of
@@ -25,10 +24,6 @@ from napari_cosdd.prediction.tile_grid import Tile
 #: Largest side of a chunk, pixels. A chunk is a tile, or a whole fraction of a wider
 #: tile, so that no two tiles write to the same chunk.
 WIDEST = 2048
-#: Number of planes, and of boxes along each axis, whose pixels identify an image.
-LOOKED_AT = 4
-#: Side of such a box, pixels.
-BOX = 64
 
 
 class ResumableResult:
@@ -57,10 +52,10 @@ class ResumableResult:
         }
         self.job = {
             "model": model.fingerprint,
-            "settings": request.config.model_dump(exclude={"device", "batch_size"}),
+            "settings": request.config.model_dump(exclude=set(WHERE)),
             "source": [image.name, image.axes, list(image.data.shape)],
             "source_type": str(image.data.dtype),
-            "pixels": _digest(image),
+            "pixels": digest_of(image),
             "type": request.dtype,
             "fill": model.filling(request.fill),
         }
@@ -199,12 +194,3 @@ def chunk_width(width: int, *, alone: bool) -> int:
         return min(width, WIDEST)
     fewest = -(-width // WIDEST)
     return width // next(k for k in range(fewest, width + 1) if width % k == 0)
-
-
-def _digest(image: Image) -> str:
-    """Return a hash of a sample of the pixels, to identify the image."""
-    source = Stack(image.data, image.axes, 2 if "Y" in image.axes else 1, image.name)
-    digest = hashlib.sha256()
-    for n, box in source.boxes(LOOKED_AT, LOOKED_AT, BOX):
-        digest.update(np.ascontiguousarray(source.read(n, box)).tobytes())
-    return digest.hexdigest()
