@@ -1,4 +1,7 @@
+import os
 import re
+import signal
+import sys
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
@@ -13,11 +16,12 @@ import napari_cosdd
 from helpers import TINY, TRAINING, tiny_recipe
 from napari_cosdd import api
 from napari_cosdd.errors import BadInputError, BadModelFileError, CosddWarning
-from napari_cosdd.events import Warned
+from napari_cosdd.events import Validated, Warned
 from napari_cosdd.images.formats.any import write_image
 from napari_cosdd.images.image import Image
 from napari_cosdd.models.compatibility import differences
 from napari_cosdd.training.recipe import Recipe
+from napari_cosdd.training.saving import resume_path
 
 
 def test_fit_denoise_load_in_five_lines(noisy, tmp_path):
@@ -29,6 +33,36 @@ def test_fit_denoise_load_in_five_lines(noisy, tmp_path):
     loaded = napari_cosdd.load(tmp_path / "m.safetensors")
     again = napari_cosdd.denoise(noisy, loaded, n_samples=3)
     np.testing.assert_array_equal(again.mean, result.mean)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs signals of POSIX")
+def test_an_interrupted_fit_keeps_its_files_and_goes_on(noisy, tmp_path):
+    path = tmp_path / "m.safetensors"
+    settings = TINY["cosdd"] | TRAINING | {"max_steps": 4000}
+    before = signal.getsignal(signal.SIGINT)
+
+    def press(event):
+        if isinstance(event, Validated):
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        napari_cosdd.fit(noisy, output=path, on_event=press, **settings)
+    assert signal.getsignal(signal.SIGINT) is before
+    stopped = napari_cosdd.load(path).history["step"][-1]
+    assert stopped < 4000
+    state = resume_path(path).read_bytes()
+    with pytest.raises(BadInputError, match="exists already"):
+        napari_cosdd.fit(noisy, output=path, **settings)
+    path.unlink()
+    with pytest.raises(BadInputError, match=r"interrupted training.*resume=True"):
+        napari_cosdd.fit(noisy, output=path, **settings)
+    assert resume_path(path).read_bytes() == state
+    model = napari_cosdd.fit(noisy, output=path, resume=True, max_steps=stopped + 6)
+    assert model.history["step"][-1] == stopped + 6
+    assert not resume_path(path).exists()
+    napari_cosdd.fit(noisy, output=path, overwrite=True, **(settings | TRAINING))
+    with pytest.raises(BadInputError, match="to resume, give `output`"):
+        napari_cosdd.fit(noisy, resume=True)
 
 
 def test_noise_axis_and_receptive_field_are_measured_unless_given(noisy):

@@ -1,23 +1,27 @@
 """Train a denoiser."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from napari_cosdd._deprecation import take_former
 from napari_cosdd.api._events import result_of
 from napari_cosdd.api._former import START, filling
+from napari_cosdd.errors import BadInputError, StoppedError
 from napari_cosdd.events import Event
-from napari_cosdd.images.files import check_no_input, check_suffix
+from napari_cosdd.images.files import check_no_input, check_output, check_suffix
 from napari_cosdd.images.filling import Fill
 from napari_cosdd.images.inputs import ImageLike
 from napari_cosdd.images.selection import Channel, Selected
+from napari_cosdd.interrupts import stop_on
 from napari_cosdd.methods.registry import DEFAULT
 from napari_cosdd.models.load import opened_model
 from napari_cosdd.models.trained_model import TrainedModel
 from napari_cosdd.noise_models.base import NoiseModel
 from napari_cosdd.training.recipe import Recipe, check_init_model
 from napari_cosdd.training.request import TrainingRequest
+from napari_cosdd.training.saving import check_interrupted
 
 
 def fit(
@@ -37,6 +41,8 @@ def fit(
     noise_model: NoiseModel | Path | str | None = None,
     init_model: TrainedModel | Path | str | None = None,
     output: Path | str | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
     on_event: Callable[[Event], object] | None = None,
     **settings: Any,
 ) -> TrainedModel:
@@ -76,7 +82,14 @@ def fit(
         Start from this model's weights and keep its networks. Its method and settings
         then apply: `preset` is ignored, and method settings must equal the model's.
     output : path, optional
-        Model file to write while training.
+        Model file to write while training. An interrupt (Ctrl-C, or that of a
+        notebook) then ends the training in good order, with its files saved, before
+        it is raised; a second one is raised at once.
+    resume : bool
+        Go on with the interrupted training of `output`. Its settings, noise model and
+        first weights apply, but for those in `settings`.
+    overwrite : bool
+        Replace a model at `output`, and the state of an interrupted training.
     on_event : callable, optional
         Called with each event; see `napari_cosdd.events`. Default: warnings are
         issued as CosddWarning.
@@ -91,13 +104,20 @@ def fit(
     Raises
     ------
     BadInputError
-        If an image or a setting is invalid.
+        If an image or a setting is invalid, or `output` exists.
+    BadModelFileError
+        If there is nothing to resume.
     TrainingDivergedError, PosteriorCollapseError, NotEnoughMemoryError
         If training fails after all attempts to recover.
     """
-    path = None if output is None else Path(output)
+    path = None if output is None else Path(output).expanduser()
     if path is not None:
         check_suffix(path, ".safetensors")
+        if not resume:
+            check_output(path, overwrite)
+            check_interrupted(path, overwrite)
+    elif resume:
+        raise BadInputError("to resume, give `output`: the model file of the training")
     if path is not None and isinstance(noise_model, (str, Path)):
         check_no_input([path], [Path(noise_model)])
     former = take_former(settings, START)
@@ -122,5 +142,16 @@ def fit(
         noise_model=noise_model,
         init_model=init,
     )
-    result: TrainedModel = result_of(request.prepare().run(output=path), on_event)
+    if resume and path is not None:
+        request = request.resuming(path)
+        request = replace(request, recipe=request.recipe.with_values(settings))
+    with stop_on(["SIGINT"] if path is not None else []) as stop:
+        try:
+            job = request.prepare(stop)
+        except StoppedError:
+            raise KeyboardInterrupt from None
+        events = job.run(output=path, resume=resume, stop=stop)
+        result: TrainedModel = result_of(events, on_event)
+        if stop():
+            raise KeyboardInterrupt
     return result

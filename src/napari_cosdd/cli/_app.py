@@ -1,7 +1,5 @@
 """Shared by the commands: the application, common options, Ctrl-C."""
 
-import signal
-import types
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -12,6 +10,7 @@ import typer
 from napari_cosdd._version import __version__
 from napari_cosdd.cli._console import PlainConsole
 from napari_cosdd.images.filling import Fill
+from napari_cosdd.interrupts import ENDING, stop_on
 
 app = typer.Typer(
     help="Remove noise that runs along rows or columns, from noisy images alone "
@@ -97,10 +96,6 @@ def options(
         raise typer.Exit
 
 
-#: Signals that ask a program to end.
-ENDING = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
-
-
 @contextmanager
 def stoppable() -> Iterator[Callable[[], bool]]:
     """Yield a predicate that is true after Ctrl-C; a second Ctrl-C interrupts.
@@ -108,23 +103,12 @@ def stoppable() -> Iterator[Callable[[], bool]]:
     The signals by which a cluster or a closed terminal ends a program count, too, and
     so does a reader of the output that is gone.
     """
-    pressed = False
 
-    def press(number: int, frame: types.FrameType | None) -> None:
-        nonlocal pressed
-        if pressed:
-            raise KeyboardInterrupt
-        pressed = True
+    def tell() -> None:
         with suppress(OSError):  # the terminal may be gone
             console.print(
                 "\nstopping in good order; Ctrl-C again to end at once", style="yellow"
             )
 
-    names = [name for name in ENDING if hasattr(signal, name)]  # by system
-    numbers = [getattr(signal, name) for name in names]
-    before = [signal.signal(number, press) for number in numbers]
-    try:
-        yield lambda: pressed or console.is_cut_off
-    finally:
-        for number, handler in zip(numbers, before, strict=True):
-            signal.signal(number, handler)
+    with stop_on(ENDING, tell) as pressed:
+        yield lambda: pressed() or console.is_cut_off

@@ -1,6 +1,5 @@
 """`napari-cosdd train`."""
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -112,6 +111,7 @@ def train(
     from napari_cosdd.images.files import check_no_input, check_output, check_suffix
     from napari_cosdd.images.selection import channel_from
     from napari_cosdd.training.distributed import joined_processes
+    from napari_cosdd.training.saving import check_interrupted
 
     check_suffix(output, ".safetensors")
     init = None if init_model is None else api.load(init_model)
@@ -131,7 +131,7 @@ def train(
         return
     if not resume:
         check_output(output, overwrite)
-        _check_interrupted(output, overwrite)
+        check_interrupted(output, overwrite)
     if noise_model is not None:
         check_no_input([output], [noise_model])
     with joined_processes() as processes, stoppable() as stop:
@@ -183,21 +183,3 @@ def _begun_with(
         settings, init_model, assets = resumed(output)
         return settings, init_model, assets.noise_model
     return Recipe.preset(method or DEFAULT, preset), None, None
-
-
-def _check_interrupted(model: Path, overwrite: bool) -> None:
-    """Refuse to replace the resume state of an interrupted training.
-
-    Raises
-    ------
-    BadInputError
-        If there is one and `overwrite` is False.
-    """
-    from napari_cosdd.training.saving import resume_path
-
-    state = resume_path(model)
-    if os.path.exists(state) and not overwrite:  # False for names too long to exist
-        raise BadInputError(
-            f"{state} is of an interrupted training: go on with it (--resume), or "
-            "replace it (--overwrite)"
-        )

@@ -16,6 +16,7 @@ WORDS: Mapping[Remedy, str] = {
     Remedy.FILL_MISSING: "Train or Denoise dock: Advanced → Fill",
     Remedy.FILL_OUTLIERS: "Train or Denoise dock: Advanced → Fill",
     Remedy.FRAMES: "Seen in: repeated frames",
+    Remedy.GO_ON: "go on with it in the Train dock",
     Remedy.GRID: "Train dock: Advanced → Grid",
     Remedy.IN_MEMORY: "denoise them in a layer",
     Remedy.INIT_MODEL: "Start",
@@ -24,6 +25,7 @@ WORDS: Mapping[Remedy, str] = {
     Remedy.OVERWRITE: "choose another folder",
     Remedy.PSF: "PSF, Find…",
     Remedy.REGION: "Seen in: a rectangle",
+    Remedy.REPLACE: "with the command line",
     Remedy.RESUME: "train again from the last save",
     Remedy.SALVAGE: "with the command line",
 }

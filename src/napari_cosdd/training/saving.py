@@ -3,6 +3,7 @@
 `Saver` alone writes and deletes them.
 """
 
+import os
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -12,15 +13,32 @@ from typing import Any
 import numpy as np
 import torch
 
-from napari_cosdd.errors import BadModelFileError, SavingError
+from napari_cosdd.errors import BadInputError, BadModelFileError, SavingError
 from napari_cosdd.images.files import atomic
 from napari_cosdd.models.trained_model import TrainedModel
+from napari_cosdd.remedies import Remedy
 from napari_cosdd.training.resume_file import FORMAT_VERSION, load_state
 
 
 def resume_path(model: Path) -> Path:
     """Return the path of the resume state, which is beside the model file."""
     return model.with_name(model.name + ".resume")
+
+
+def check_interrupted(model: Path, overwrite: bool) -> None:
+    """Refuse to replace the resume state of an interrupted training.
+
+    Raises
+    ------
+    BadInputError
+        If there is one and `overwrite` is False.
+    """
+    state = resume_path(model)
+    if os.path.exists(state) and not overwrite:  # False for names too long to exist
+        raise BadInputError(
+            f"{state} is of an interrupted training: {Remedy.GO_ON}, or replace it "
+            f"({Remedy.REPLACE})"
+        )
 
 
 class Saver:
