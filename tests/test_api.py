@@ -65,6 +65,25 @@ def test_an_interrupted_fit_keeps_its_files_and_goes_on(noisy, tmp_path):
         napari_cosdd.fit(noisy, resume=True)
 
 
+def test_what_a_notebook_shows_is_a_line(noisy, tmp_path):
+    model = napari_cosdd.fit(noisy, **(TINY["cosdd"] | TRAINING))
+    shown = [
+        repr(napari_cosdd.analyze(noisy)),
+        repr(model),
+        repr(napari_cosdd.denoise(noisy, model, n_samples=2)),
+        repr(napari_cosdd.check(noisy, model)),
+    ]
+    for text, words in zip(
+        shown,
+        ["flat patches: The noise runs", "COSDD for noise along x", "mean", "checks"],
+        strict=True,
+    ):
+        assert words in text
+        assert len(text) < 400
+        assert "\n" not in text
+    assert {"fit", "denoise", "analyze"} <= set(dir(napari_cosdd))
+
+
 def test_noise_axis_and_receptive_field_are_measured_unless_given(noisy):
     image = api.as_images(noisy, "YX")
     open_ = tiny_recipe().changed({"noise_axis": "auto", "receptive_field": None})

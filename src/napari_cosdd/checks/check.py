@@ -32,6 +32,9 @@ class ModelCheck:
     findings: tuple[Finding, ...]
     evidence: Evidence
 
+    def __repr__(self) -> str:
+        return f"ModelCheck({self.grade}: {self.verdict})"
+
     @classmethod
     def of(cls, evidence: Evidence) -> "ModelCheck":
         """Judge the evidence."""

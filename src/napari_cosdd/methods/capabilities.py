@@ -74,7 +74,10 @@ class SamplesPrior(DrawsNoise, Protocol):
     """A method that draws new images from the prior p(z)."""
 
     def sample_prior(self, n: int, size: Sequence[int], noise: LatentNoise) -> Draw:
-        """Return `n` new clean images of `size` pixels per axis."""
+        """Return `n` new clean images of `size` pixels per axis.
+
+        Each is a multiple of what `tile_multiple` returns.
+        """
 
 
 def predicts(method: object) -> bool:

@@ -79,6 +79,13 @@ class TrainedModel:
     trained_on: TrainedOn = field(default_factory=TrainedOn)
     history: Mapping[str, list[float | None]] = field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        parameters = sum(p.numel() for p in self.method.parameters())
+        known = {"images": ", ".join(self.trained_on.names), "steps": self.n_steps}
+        known["fingerprint"] = self.fingerprint[:8]
+        words = "".join(f", {key} {value}" for key, value in known.items() if value)
+        return f"TrainedModel({self.method.describe()}, {parameters:,} weights{words})"
+
     @property
     def n_steps(self) -> int | None:
         """Number of steps until the last validation; None if not recorded."""

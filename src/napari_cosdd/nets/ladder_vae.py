@@ -206,7 +206,10 @@ class LadderVAE(nn.Module):
         return Latents(self.code(state), kl)
 
     def sample_prior(self, n: int, size: Sequence[int], noise: LatentNoise) -> Latents:
-        """Top-down pass with z ~ p(z), for `n` images of `size` pixels per axis."""
+        """Top-down pass with z ~ p(z), for `n` images of `size` pixels per axis.
+
+        The size is a multiple of `multiple`.
+        """
         top = [s // m for s, m in zip(size, self.multiple, strict=True)]
         state = self.top.expand(n, -1, *top)
         for i in reversed(range(len(self.levels))):

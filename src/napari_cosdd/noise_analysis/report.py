@@ -83,6 +83,9 @@ class NoiseReport:
     residual: Autocorrelation | None = None
     cut_off: float = 0.0
 
+    def __repr__(self) -> str:
+        return f"NoiseReport({self.source}: {self.facts.sentence})"
+
     @property
     def left_out(self) -> str:
         """Sentences on pixels that were left out or cut off; empty without any."""

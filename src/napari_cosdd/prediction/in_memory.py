@@ -62,6 +62,11 @@ class Prediction:
     outputs: Mapping[Output, NDArray[Any]]
     samples: NDArray[Any]
 
+    def __repr__(self) -> str:
+        names = ", ".join(output.name for output in self.outputs)
+        shape = " × ".join(map(str, self.mean.shape))
+        return f"Prediction({self.source.name}, {shape} {self.source.axes}: {names})"
+
     @property
     def mean(self) -> NDArray[Any]:
         """Mean of the posterior samples (MMSE estimate), or the point estimate."""
