@@ -411,3 +411,36 @@ def test_what_is_whole_of_a_damaged_file_is_used_if_asked(model, noisy, tmp_path
     with pytest.raises(BadInputError, match="salvage=True"):
         api.denoise(path, model, n_samples=1)
     assert api.denoise(path, model, n_samples=1, salvage=True).mean.shape[0] < 4
+
+
+def test_what_is_no_model_image_or_region_is_told(noisy, model):
+    for call, words in [
+        (lambda: api.denoise(noisy, None), "trained model.*got NoneType"),
+        (lambda: api.denoise(noisy, model.method), "trained model.*got COSDD"),
+        (lambda: api.denoise(object(), model), "expected an image.*got object"),
+        (lambda: api.fit(noisy, method="hdn", noise_model=model), "a noise model"),
+        (lambda: api.fit(noisy, region=(0, 9, 0, 9)), "expected a region as two"),
+        (lambda: api.analyze(noisy, region=(0, 9)), "expected a region as two"),
+        (lambda: api.analyze(noisy, region="here"), "expected a region as two"),
+    ]:
+        with pytest.raises(BadInputError, match=words):
+            call()
+    box = api.analyze(noisy, region="0:40,0:48")
+    assert box.facts == api.analyze(noisy, region=(slice(40), slice(48))).facts
+
+
+def test_tensors_with_gradients_and_named_axes_are_read(noisy):
+    (image,) = api.as_images(torch.from_numpy(noisy.copy()).requires_grad_())
+    np.testing.assert_array_equal(image.data, noisy)
+
+    class Named(np.ndarray):
+        """An array that names its axes as xarray does."""
+
+        dims = ("x", "y")
+
+    (image,) = api.as_images(noisy.T.view(Named))
+    assert image.axes == "XY"
+    assert api.analyze(noisy.T.view(Named)).facts.axis == "x"
+    Named.dims = ("dim_0", "dim_1")
+    (image,) = api.as_images(noisy.view(Named))
+    assert image.axes == "YX"

@@ -16,7 +16,7 @@ from napari_cosdd.images.inputs import (
     one_image,
     stack_of,
 )
-from napari_cosdd.images.selection import EACH, Channel, channel_of
+from napari_cosdd.images.selection import EACH, Channel, channel_of, rectangle_of
 from napari_cosdd.images.stack import Stack
 from napari_cosdd.methods.advice import Recommendation
 from napari_cosdd.methods.advice import recommend as recommend_for
@@ -33,7 +33,7 @@ def analyze(
     image: ImageLike | Sequence[ImageLike],
     *,
     axes: str | None = None,
-    region: tuple[slice, slice] | None = None,
+    region: tuple[slice, slice] | str | None = None,
     frames: bool = False,
     model: TrainedModel | Path | str | None = None,
     fill: Fill | None = None,
@@ -50,7 +50,7 @@ def analyze(
         sequence of single planes.
     axes : str, optional
         Letters of "STCZYX"; default: as the file says, or guessed from the shape.
-    region : tuple of two slices (y, x), optional
+    region : two slices (y, x) or "y0:y1,x0:x1", optional
         A region with noise alone; default: flat patches, found automatically.
     frames : bool
         The images are repeats of a static scene: use their differences.
@@ -86,7 +86,7 @@ def analyze(
     """
     fill = filling(former, fill)
     refuse_unknown("analyze", former)
-    trained = opened_model(model)
+    trained = None if model is None else opened_model(model)
     if trained is not None:
         fill = trained.filling(fill)
     given = as_images(image, axes, salvage=salvage)
@@ -105,7 +105,8 @@ def analyze(
         result = denoise(opened, trained, fill=fill, n_samples=n)
         estimate = Stack(result.mean, opened.axes, 2)
     planes = stack_of(opened, 2, fill or "nothing")
-    return noise_report(planes, region=region, frames=frames, estimate=estimate)
+    box = None if region is None else rectangle_of(region)
+    return noise_report(planes, region=box, frames=frames, estimate=estimate)
 
 
 def recommend(found: NoiseReport) -> tuple[Recommendation, ...]:

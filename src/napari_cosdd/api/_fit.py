@@ -122,7 +122,8 @@ def fit(
         check_no_input([path], [Path(noise_model)])
     former = take_former(settings, START)
     fill = filling(settings, fill) or "nothing"
-    init = opened_model(former.get("init_model", init_model))
+    first = former.get("init_model", init_model)
+    init = None if first is None else opened_model(first)
     if init is not None:
         check_init_model(init, None, settings)
         method = init.name

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from napari_cosdd.errors import BadInputError
-from napari_cosdd.images.axes import check_axes, guess_axes
+from napari_cosdd.images.axes import check_axes, guess_axes, letters_of
 from napari_cosdd.images.filling import FILLS, Fill, FilledStack
 from napari_cosdd.images.formats.any import holder_of, read_image, stem
 from napari_cosdd.images.formats.search import search
@@ -61,8 +61,16 @@ def as_images(
         how: Any = {"salvage": salvage, "results": results}
         return [one for i in given for one in as_images(i, axes, **how)]
     data: Any = images
+    if callable(getattr(data, "detach", None)):  # a tensor, maybe with gradients
+        data = data.detach().cpu()
+    axes = axes or _named_axes(data)
     if not isinstance(getattr(data, "dtype", None), np.dtype):
         data = np.asarray(data)
+    if data.dtype == object:
+        raise BadInputError(
+            "expected an image: an array, a path, an Image or a list of these; got "
+            f"{type(images).__name__}"
+        )
     if np.ma.isMaskedArray(data):
         data = np.ma.filled(data.astype(np.float64), np.nan)
     if data.ndim == 0 or 0 in data.shape:
@@ -73,6 +81,15 @@ def as_images(
     image = Image(data, letters, axes_from="user" if axes else "guess")
     check_pixels(image)
     return [image]
+
+
+def _named_axes(data: Any) -> str | None:
+    """Return the axes that an xarray names, if they all have a meaning."""
+    names = getattr(data, "dims", None)
+    if not isinstance(names, tuple) or not all(isinstance(n, str) for n in names):
+        return None
+    letters, origin = letters_of(names, data.shape)
+    return letters if origin == "file" else None
 
 
 def _opened(

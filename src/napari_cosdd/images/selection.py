@@ -87,6 +87,24 @@ def rectangle_from(text: str) -> tuple[slice, slice] | None:
     return slice(top, bottom), slice(left, right)
 
 
+def rectangle_of(given: object) -> tuple[slice, slice]:
+    """Return a rectangle that is given as slices or text.
+
+    Raises
+    ------
+    BadInputError
+        If it is something else.
+    """
+    found = rectangle_from(given) if isinstance(given, str) else given
+    match found:
+        case (slice() as rows, slice() as columns):
+            return rows, columns
+    raise BadInputError(
+        "expected a region as two slices, of y and of x, or as y0:y1,x0:x1; got "
+        f"{given!r}"
+    )
+
+
 def channel_of(image: Image, number: Channel | None) -> Image:
     """Return one channel of an image, counted from 0; None: the image itself.
 
@@ -167,6 +185,7 @@ def _mask(selected: Selected, size: tuple[int, ...], name: str) -> NDArray[np.bo
         file = read_image(Path(selected), as_mask=True)
         selected = np.squeeze(np.asarray(file.data))
     if isinstance(selected, tuple):
+        selected = rectangle_of(selected)
         if any(s.step not in (None, 1) for s in selected):
             raise BadInputError("expected slices of step 1 for the region")
         ends = [(s.start or 0, s.stop) for s in selected]

@@ -9,9 +9,8 @@ import tempfile
 import zipfile
 import zlib
 from pathlib import Path
-from typing import overload
 
-from napari_cosdd.errors import BadModelFileError
+from napari_cosdd.errors import BadInputError, BadModelFileError
 from napari_cosdd.models.trained_model import TrainedModel
 
 #: Name of our model file in a bioimage.io package.
@@ -40,15 +39,22 @@ def load(path: Path | str) -> TrainedModel:
     return TrainedModel.load(path)
 
 
-@overload
-def opened_model(model: TrainedModel | Path | str) -> TrainedModel: ...
-@overload
-def opened_model(model: None) -> None: ...
-@overload
-def opened_model(model: TrainedModel | Path | str | None) -> TrainedModel | None: ...
-def opened_model(model: TrainedModel | Path | str | None) -> TrainedModel | None:
-    """Return a model, read from its file if it is a path."""
-    return load(model) if isinstance(model, (str, Path)) else model
+def opened_model(model: TrainedModel | Path | str) -> TrainedModel:
+    """Return a model, read from its file if it is a path.
+
+    Raises
+    ------
+    BadInputError
+        If it is neither.
+    """
+    if isinstance(model, (str, Path)):
+        return load(model)
+    if isinstance(model, TrainedModel):
+        return model
+    raise BadInputError(
+        "expected a trained model (from `fit` or `load`) or the path of its file, got "
+        f"{type(model).__name__}"
+    )
 
 
 def import_bioimageio(path: Path) -> TrainedModel:

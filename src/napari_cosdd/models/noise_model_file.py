@@ -110,8 +110,21 @@ def load_noise_model(path: Path | str) -> NoiseModel:
 
 
 def opened_noise_model(model: NoiseModel | Path | str | None) -> NoiseModel | None:
-    """Return a noise model, read from its file if it is a path."""
-    return load_noise_model(model) if isinstance(model, (str, Path)) else model
+    """Return a noise model, read from its file if it is a path.
+
+    Raises
+    ------
+    BadInputError
+        If it is neither.
+    """
+    if isinstance(model, (str, Path)):
+        return load_noise_model(model)
+    if model is None or isinstance(model, NoiseModel):
+        return model
+    raise BadInputError(
+        "expected a noise model (from `calibrate`) or the path of its file, got "
+        f"{type(model).__name__}"
+    )
 
 
 def to_plain(model: NoiseModel) -> dict[str, Any]:

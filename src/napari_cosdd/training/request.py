@@ -96,7 +96,8 @@ class TrainingRequest:
         StoppedError
             If `stop` returned True.
         """
-        init_model = opened_model(self.init_model)
+        first = self.init_model
+        init_model = None if first is None else opened_model(first)
         assets = Assets(opened_noise_model(self.noise_model))
         images, validation = self._opened(self.images), self._opened(self.validation)
         return prepare_run(
