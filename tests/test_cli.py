@@ -680,6 +680,7 @@ def test_a_pipe_that_cannot_say_all_letters_ends_no_command(image, trained, tmp_
 
 def test_windows_word_for_a_reader_that_left_ends_the_output(monkeypatch):
     monkeypatch.setattr("napari_cosdd.cli._console.NO_READER", errno.EINVAL)
+    monkeypatch.setattr(os, "dup2", Mock())  # pytest's output stays open
     gone = StringIO()
     gone.write = Mock(side_effect=OSError(errno.EINVAL, "Invalid argument"))
     console = PlainConsole(file=gone)
