@@ -147,7 +147,7 @@ def denoise(
                 else:
                     written = _in_memory(trained, file, request, stop, overwrite)
                 if written is None:
-                    again = "; the same command goes on"
+                    again = "" if file_format == "npy" else "; the same command goes on"
                     console.print(f"{file.name} was not finished{again}")
                     raise typer.Exit(130)
                 for path in written:
