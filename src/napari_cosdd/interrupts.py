@@ -44,4 +44,5 @@ def stop_on(
         yield lambda: pressed
     finally:
         for number, handler in before.items():
-            signal.signal(number, handler)
+            if handler is not None:  # else it is not of Python, and stays unknown
+                signal.signal(number, handler)

@@ -148,8 +148,8 @@ def listen(widget: QObject, emitter: Any, slot: Callable[..., None]) -> None:
 def forget(widget: ref[QObject], emitters: Callable[[], Iterable[Any]]) -> None:
     """Disconnect napari events from the methods of a deleted Qt object.
 
-    They are found by the object itself: to find a method, napari 0.6 and 0.7 compare
-    its object with others, which Qt refuses for a deleted one.
+    They are found by the object itself: to find a method, napari before 0.9
+    compares its object with others, which Qt refuses for a deleted one.
     """
     if (deleted := widget()) is not None:
         for emitter in emitters():
