@@ -87,7 +87,8 @@ class PredictionConfig(Settings):
         ge=0,
         lt=2**31,
         title="Seed",
-        description="The same seed gives the same samples, whatever the tiles",
+        description="The same seed gives the same samples; near the seams of other "
+        "tiles they may differ",
     )
     device: str = Field(
         default="auto", title="Device", description="auto, cpu, cuda, cuda:1 or mps"
