@@ -65,6 +65,21 @@ def test_an_interrupted_fit_keeps_its_files_and_goes_on(noisy, tmp_path):
         napari_cosdd.fit(noisy, resume=True)
 
 
+def test_a_training_of_another_method_goes_on_with_a_setting_of_its_own(
+    noisy, tmp_path
+):
+    path = tmp_path / "m.safetensors"
+    known = TINY["n2v"] | TRAINING | {"noise_axis": "none", "masked": 0.02}
+    recipe = Recipe.preset("n2v", None).with_values(known | {"max_steps": 4000})
+    job = api.TrainingRequest(recipe, noisy).prepare()
+    seen = []
+    for event in job.run(output=path, stop=lambda: bool(seen)):
+        if isinstance(event, Validated):
+            seen.append(event)
+    model = napari_cosdd.fit(noisy, output=path, resume=True, max_steps=8, masked=0.02)
+    assert (model.name, model.n_steps) == ("n2v", 8)
+
+
 def test_what_a_notebook_shows_is_a_line(noisy, tmp_path):
     model = napari_cosdd.fit(noisy, **(TINY["cosdd"] | TRAINING))
     shown = [

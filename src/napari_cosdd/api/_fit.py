@@ -86,8 +86,8 @@ def fit(
         notebook) then ends the training in good order, with its files saved, before
         it is raised; a second one is raised at once.
     resume : bool
-        Go on with the interrupted training of `output`. Its settings, noise model and
-        first weights apply, but for those in `settings`.
+        Go on with the interrupted training of `output`. Its method, settings, noise
+        model and first weights apply, but for the `settings` that are given.
     overwrite : bool
         Replace a model at `output`, and the state of an interrupted training.
     on_event : callable, optional
@@ -127,9 +127,8 @@ def fit(
     if init is not None:
         check_init_model(init, None, settings)
         method = init.name
-    recipe = Recipe.preset(method, preset if init is None else None)
     request = TrainingRequest(
-        recipe.with_values(settings),
+        Recipe.preset(method, preset if init is None else None),
         images,
         targets=targets,
         validation=validation,
@@ -145,7 +144,7 @@ def fit(
     )
     if resume and path is not None:
         request = request.resuming(path)
-        request = replace(request, recipe=request.recipe.with_values(settings))
+    request = replace(request, recipe=request.recipe.with_values(settings))
     with stop_on(["SIGINT"] if path is not None else []) as stop:
         try:
             job = request.prepare(stop)

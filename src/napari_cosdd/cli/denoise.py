@@ -1,6 +1,7 @@
 """`napari-cosdd denoise`."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -118,16 +119,9 @@ def denoise(
     for request in requests:
         check_no_input(request.paths.values(), [model, *paths])
         check_writable(*request.paths.values())
-    done = set()
-    if not overwrite:
-        for file, request in zip(files, requests, strict=True):
-            if (
-                written_before(trained, file.open, request)
-                if file_format == "zarr"
-                else any(p.exists() for p in request.paths.values())
-                and was_done(request, file.open())
-            ):
-                done.add(file.name)
+    before = partial(written_before, trained) if file_format == "zarr" else was_done
+    both = [] if overwrite else zip(files, requests, strict=True)
+    done = {file.name for file, request in both if before(file.open, request)}
     # Without a scheduler, none of the images can be denoised.
     failures = Failures(len(files) if scheduler is None else 1)
     with stoppable() as stop:

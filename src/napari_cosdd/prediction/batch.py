@@ -134,7 +134,7 @@ def denoising_to_files(
     with locked(mean) as (lock, note):
         if note:
             yield Warned(note)
-        if not overwrite and was_done(request, image):
+        if not overwrite and was_done(lambda: image, request):
             yield written
             return
         check_room(request.paths, image)
@@ -156,8 +156,10 @@ def denoising_to_files(
             yield written
 
 
-def was_done(request: DenoiseRequest, image: Image) -> bool:
+def was_done(open_image: Callable[[], Image], request: DenoiseRequest) -> bool:
     """Whether all results of a request are there, from the same image.
+
+    The image is opened only if there are files to compare it with.
 
     Raises
     ------
@@ -165,6 +167,9 @@ def was_done(request: DenoiseRequest, image: Image) -> bool:
         If there are files that are no such results, which must not be replaced.
     """
     earlier = Earlier.at(request)
+    if not earlier.made:
+        return False
+    image = open_image()
     if earlier.is_complete(image):
         return True
     if not earlier.is_same(image):

@@ -149,14 +149,12 @@ class _Finder:
 
     def _in_zarr(self, path: Path) -> list[Path]:
         """Return the images of a zarr folder; say which are missing."""
-        if not self.salvage:
-            return zarr_images(path)
-        there, missing = zarr_contents(path)
-        if not there:
-            return zarr_images(path)  # which says why
-        if missing:
-            self.notes.append(f"{path.name} lacks {listed(missing)}; left out")
-        return there
+        if self.salvage:
+            there, missing = zarr_contents(path)
+            if there and missing:
+                self.notes.append(f"{path.name} lacks {listed(missing)}; left out")
+                return there
+        return zarr_images(path)
 
     def _in_tiff(self, path: Path) -> Iterator[Path]:
         """Yield the images of a TIFF that no earlier file of its set gave."""
